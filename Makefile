@@ -1,0 +1,114 @@
+# migrate: Alembic inside the PostgreSQL server.  A PGXS project:
+#
+#	make && sudo make install		PG_CONFIG=... for another server
+#	make installcheck				against a running server
+#	make quickstart					a server of its own to try it on
+#	make test						a server of its own, and every test
+#
+# See README.md, and doc/internals.md for the other targets.
+
+EXTENSION = migrate
+MODULE_big = migrate
+
+OBJS = \
+	src/init.o \
+	src/compat.o \
+	src/revision/graph.o \
+	src/revision/script.o \
+	src/revision/target.o \
+	src/revision/plan.o \
+	src/store/scope.o \
+	src/store/lock.o \
+	src/store/source.o \
+	src/store/catalog.o \
+	src/command/checksum.o \
+	src/command/result.o \
+	src/command/position.o \
+	src/command/execute.o \
+	src/command/history.o \
+	src/command/run.o \
+	src/command/stamp.o \
+	src/command/author.o \
+	src/command/load.o
+
+DATA = migrate--1.0.sql
+
+PG_CONFIG ?= pg_config
+PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+
+# In a VPATH build, "make -f /path/to/Makefile", the sources are elsewhere.
+# PGXS sets srcdir in the same way, but only when it is included.
+srcdir := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
+
+PG_CPPFLAGS = -I$(srcdir)/src
+
+# Documentation is installed flat.
+DOCS := $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/README.md $(srcdir)/doc/*.md))
+
+# Regression tests run in the order of their names, but for those that the
+# others build upon.
+REGRESS_FIRST = install
+REGRESS_ALL := $(sort $(notdir $(basename $(wildcard $(srcdir)/sql/*.sql))))
+REGRESS := $(filter $(REGRESS_FIRST),$(REGRESS_ALL)) \
+	$(filter-out $(REGRESS_FIRST),$(REGRESS_ALL))
+
+# Isolation specs.  PostgreSQL 13 installs no isolation tester.
+ifneq ($(wildcard $(dir $(PGXS))../test/isolation/pg_isolation_regress),)
+ISOLATION := $(sort $(notdir $(basename $(wildcard $(srcdir)/test/specs/*.spec))))
+ISOLATION_OPTS = --inputdir=$(srcdir)/test
+endif
+
+# pg_regress leaves these where it is run.
+EXTRA_CLEAN = results output_iso regression.diffs regression.out tmp_check tmp_check_iso
+
+ifneq ($(PGXS),)
+include $(PGXS)
+else
+# The targets below install what is missing; these cannot work without.
+all install uninstall installcheck clean:
+	@echo "$(PG_CONFIG) finds no PGXS: install the server's development files" \
+		"(Debian: postgresql-server-dev-15) or give PG_CONFIG=/path/to/pg_config" >&2; exit 1
+endif
+
+# Every object depends on every header: there are few, and this is right in
+# all builds, with bitcode and without.
+HEADERS := $(wildcard $(srcdir)/src/*.h $(srcdir)/src/*/*.h)
+BITCODE := $(OBJS:.o=.bc)
+$(OBJS) $(BITCODE): $(HEADERS) $(srcdir)/Makefile
+
+# A VPATH build has to make the folders.  The names are absolute, else make
+# would find those of the sources.
+OBJDIRS := $(addprefix $(CURDIR)/,$(sort $(patsubst %/,%,$(dir $(OBJS)))))
+$(OBJS) $(BITCODE): | $(OBJDIRS)
+$(OBJDIRS):
+	$(MKDIR_P) '$@'
+
+# The rest is done by scripts; each says what it does at its top.
+TOOLS = $(srcdir)/test/tools
+TOOLS_ENV = PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' MAKEFLAGS= MAKELEVEL=
+
+# What run_tests asks for.
+print-%:
+	@echo $($*)
+
+.PHONY: quickstart quickstart-stop test test-versions check-includes dist
+
+quickstart:
+	@$(TOOLS_ENV) $(TOOLS)/quickstart
+
+quickstart-stop:
+	@$(TOOLS)/quickstart stop
+
+test:
+	@$(TOOLS_ENV) $(TOOLS)/run_tests
+
+test-versions:
+	@$(TOOLS)/versions $(ROOTS) $(VERSIONS)
+
+check-includes:
+	@perl $(TOOLS)/check_includes
+
+# The archive for PGXN, of what is committed.
+DISTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(srcdir)/migrate.control).0
+dist:
+	git -C $(srcdir) archive --format zip --prefix=migrate-$(DISTVERSION)/ -o '$(CURDIR)/migrate-$(DISTVERSION).zip' HEAD

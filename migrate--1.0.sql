@@ -1,0 +1,426 @@
+/* migrate--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION migrate" to load this file. \quit
+
+-- Everything is created plainly: a schema or an object of that name that
+-- somebody made beforehand is an error, never adopted.
+CREATE SCHEMA migrate;
+
+-- ---------------------------------------------------------------------------
+-- Tables
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.script_checksum(script pg_catalog.text, transactional pg_catalog.bool)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_script_checksum'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+COMMENT ON FUNCTION migrate.script_checksum(pg_catalog.text, pg_catalog.bool) IS
+'SHA-256, in hexadecimal, of an upgrade script and of whether it is transactional.
+Arguments: script, transactional.
+Result: of a transactional script the digest of its text in UTF-8 with LF line ends; of a non-transactional one the same with a line "transaction:false" before it.';
+
+CREATE TABLE migrate.revisions (
+	revision pg_catalog.text NOT NULL,
+	down_revisions pg_catalog.text[] NOT NULL DEFAULT '{}',
+	depends_on pg_catalog.text[] NOT NULL DEFAULT '{}',
+	branch_labels pg_catalog.text[] NOT NULL DEFAULT '{}',
+	message pg_catalog.text NOT NULL,
+	upgrade_sql pg_catalog.text NOT NULL DEFAULT '',
+	downgrade_sql pg_catalog.text,
+	upgrade_transactional pg_catalog.bool NOT NULL DEFAULT true,
+	downgrade_transactional pg_catalog.bool NOT NULL DEFAULT true,
+	checksum pg_catalog.text GENERATED ALWAYS AS (migrate.script_checksum(upgrade_sql, upgrade_transactional)) STORED,
+	created_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	created_by pg_catalog.text NOT NULL DEFAULT CURRENT_USER,
+	modified_by pg_catalog.text NOT NULL DEFAULT CURRENT_USER,
+	CONSTRAINT revisions_pkey PRIMARY KEY (revision)
+);
+COMMENT ON TABLE migrate.revisions IS 'Revisions: one row is a revision. Written by the functions of this schema only.';
+COMMENT ON COLUMN migrate.revisions.revision IS 'identifier, 1 to 255 bytes';
+COMMENT ON COLUMN migrate.revisions.down_revisions IS 'parents: empty for a base, several for a merge point';
+COMMENT ON COLUMN migrate.revisions.depends_on IS 'revisions of other branches that must be applied before';
+COMMENT ON COLUMN migrate.revisions.branch_labels IS 'names of the branch that begins here';
+COMMENT ON COLUMN migrate.revisions.downgrade_sql IS 'NULL: cannot be downgraded';
+COMMENT ON COLUMN migrate.revisions.checksum IS 'migrate.script_checksum(upgrade_sql, upgrade_transactional)';
+COMMENT ON COLUMN migrate.revisions.created_at IS 'from the file''s Create Date where there is one';
+
+CREATE TABLE migrate.versions (
+	revision pg_catalog.text NOT NULL,
+	CONSTRAINT versions_pkey PRIMARY KEY (revision)
+);
+COMMENT ON TABLE migrate.versions IS 'Version rows: one row is a current head of this database. Always the maximal elements of migrate.applied.';
+
+CREATE TABLE migrate.applied (
+	revision pg_catalog.text NOT NULL,
+	checksum pg_catalog.text NOT NULL,
+	applied_at pg_catalog.timestamptz NOT NULL,
+	how pg_catalog.text NOT NULL,
+	CONSTRAINT applied_pkey PRIMARY KEY (revision),
+	CONSTRAINT applied_how_check CHECK (how OPERATOR(pg_catalog.=) ANY (ARRAY['upgrade'::pg_catalog.text, 'stamp'::pg_catalog.text]))
+);
+COMMENT ON TABLE migrate.applied IS 'Applied revisions: the real ancestors of migrate.versions, themselves included.';
+COMMENT ON COLUMN migrate.applied.checksum IS 'what the revision''s checksum was when it was applied or stamped';
+
+CREATE TABLE migrate.partial (
+	revision pg_catalog.text NOT NULL,
+	direction pg_catalog.text NOT NULL,
+	statements_done pg_catalog.int4 NOT NULL,
+	digest pg_catalog.text NOT NULL,
+	in_doubt pg_catalog.bool NOT NULL DEFAULT false,
+	started_at pg_catalog.timestamptz NOT NULL,
+	CONSTRAINT partial_pkey PRIMARY KEY (revision),
+	CONSTRAINT partial_direction_check CHECK (direction OPERATOR(pg_catalog.=) ANY (ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text]))
+);
+COMMENT ON TABLE migrate.partial IS 'Non-transactional scripts that have begun and not ended.';
+
+CREATE TABLE migrate.log (
+	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY,
+	operation pg_catalog.text NOT NULL,
+	revision pg_catalog.text,
+	checksum pg_catalog.text,
+	versions_before pg_catalog.text[] NOT NULL,
+	versions_after pg_catalog.text[] NOT NULL,
+	started_at pg_catalog.timestamptz NOT NULL,
+	duration pg_catalog.interval NOT NULL,
+	session_role pg_catalog.text NOT NULL,
+	effective_role pg_catalog.text NOT NULL,
+	application_name pg_catalog.text NOT NULL,
+	client_addr pg_catalog.inet,
+	server_version pg_catalog.text NOT NULL,
+	CONSTRAINT log_pkey PRIMARY KEY (id),
+	CONSTRAINT log_operation_check CHECK (operation OPERATOR(pg_catalog.=) ANY (ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text, 'stamp'::pg_catalog.text]))
+);
+COMMENT ON TABLE migrate.log IS 'Steps done: who moved what, when, how long it took.';
+COMMENT ON COLUMN migrate.log.revision IS 'NULL: stamped to base';
+COMMENT ON COLUMN migrate.log.session_role IS 'the role that logged in';
+COMMENT ON COLUMN migrate.log.effective_role IS 'the role that called migrate';
+
+CREATE TABLE migrate.models (
+	name pg_catalog.text NOT NULL,
+	ordinal pg_catalog.int4 NOT NULL,
+	ddl pg_catalog.text NOT NULL,
+	CONSTRAINT models_pkey PRIMARY KEY (name)
+);
+COMMENT ON TABLE migrate.models IS 'Models: named pieces of the declared schema.';
+
+CREATE TABLE migrate.settings (
+	name pg_catalog.text NOT NULL,
+	value pg_catalog.text NOT NULL,
+	CONSTRAINT settings_pkey PRIMARY KEY (name)
+);
+COMMENT ON TABLE migrate.settings IS 'Project settings, written by migrate.configure().';
+
+SELECT pg_catalog.pg_extension_config_dump('migrate.revisions', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.versions', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.applied', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.partial', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.log', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.log_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.models', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.settings', '');
+
+-- The script runs as the bootstrap superuser when a database owner installs:
+-- schema and tables (and with a table its own sequence) belong to whoever
+-- installs.
+ALTER TABLE migrate.revisions OWNER TO @extowner@;
+ALTER TABLE migrate.versions OWNER TO @extowner@;
+ALTER TABLE migrate.applied OWNER TO @extowner@;
+ALTER TABLE migrate.partial OWNER TO @extowner@;
+ALTER TABLE migrate.log OWNER TO @extowner@;
+ALTER TABLE migrate.models OWNER TO @extowner@;
+ALTER TABLE migrate.settings OWNER TO @extowner@;
+
+-- ---------------------------------------------------------------------------
+-- Authoring
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.revision(
+	message pg_catalog.text,
+	upgrade pg_catalog.text DEFAULT '',
+	downgrade pg_catalog.text DEFAULT NULL,
+	rev_id pg_catalog.text DEFAULT NULL,
+	head pg_catalog.text DEFAULT 'head',
+	splice pg_catalog.bool DEFAULT false,
+	branch_label pg_catalog.text DEFAULT NULL,
+	depends_on pg_catalog.text[] DEFAULT '{}',
+	transactional pg_catalog.bool DEFAULT true,
+	autogenerate pg_catalog.bool DEFAULT false)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_revision'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.revision(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool) IS
+'Stores a new revision.
+Arguments: message; upgrade and downgrade, the scripts (downgrade NULL: cannot be downgraded, but '''' where the upgrade is empty too); rev_id (NULL: made by the setting revision_ids); head, the parent (an identifier, or base); splice, allow a parent that is not a head; branch_label; depends_on (identifiers); transactional, of both scripts; autogenerate.
+Result: the new id.
+Errors: 22023 bad message or id, 42601 and MG011 a script that cannot be taken, MG001 to MG003 a parent that is none or several, MG005 a parent that is not a head, MG010 an id or label that is taken, MG012 the lock could not be had.';
+
+CREATE FUNCTION migrate.merge(
+	revisions pg_catalog.text[] DEFAULT '{heads}',
+	message pg_catalog.text DEFAULT NULL,
+	rev_id pg_catalog.text DEFAULT NULL,
+	branch_label pg_catalog.text DEFAULT NULL)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_merge'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.merge(pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+'Stores a merge revision with empty scripts.
+Arguments: revisions to merge (identifiers of at least two heads), message (NULL: "merge a and b"), rev_id, branch_label.
+Result: the new id.
+Errors: MG005 fewer than two revisions, or one that is not a head; and those of migrate.revision().';
+
+CREATE FUNCTION migrate.edit(
+	revision pg_catalog.text,
+	upgrade pg_catalog.text DEFAULT NULL,
+	downgrade pg_catalog.text DEFAULT NULL,
+	message pg_catalog.text DEFAULT NULL,
+	transactional pg_catalog.bool DEFAULT NULL,
+	irreversible pg_catalog.bool DEFAULT NULL)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_edit'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.edit(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool) IS
+'Changes a revision; NULL leaves as it is.
+Arguments: revision (identifier), upgrade, downgrade, message, transactional (of both scripts), irreversible (true: removes the downgrade script).
+Result: its id.
+Errors: MG007 the upgrade script of an applied revision; MG001, MG002, MG003 not one revision; 22023, 42601, MG011 as migrate.revision().';
+
+CREATE FUNCTION migrate.drop(revision pg_catalog.text)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_drop'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.drop(pg_catalog.text) IS
+'Forgets a revision.
+Arguments: revision (identifier).
+Result: its id.
+Errors: MG007 it is applied; MG010 another revision has it as parent or dependency; MG001, MG002, MG003 not one revision.';
+
+CREATE FUNCTION migrate.load(content pg_catalog.text, name pg_catalog.text DEFAULT NULL)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_load'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.load(pg_catalog.text, pg_catalog.text) IS
+'Stores the revision of one revision file: new ones are added, changed ones that are not applied replaced, and the same again changes nothing and takes no lock.
+Arguments: content of the file; name of the file, for messages and for files without a header.
+Result: the revision''s id.
+Errors: MG011 a file that cannot be taken, 42601 a script that cannot be parsed (both with name and line), MG007 the upgrade script or the parents of an applied revision differ, MG001 and MG002 a parent that is none or several, MG010 the graph would be broken.';
+
+CREATE FUNCTION migrate.load_directory(path pg_catalog.text, format pg_catalog.text DEFAULT 'auto')
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_load_directory'
+LANGUAGE C VOLATILE STRICT;
+
+COMMENT ON FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text) IS
+'Stores the revisions of all *.sql files of a directory of the server: the whole of it or nothing, parents before children. The files are UTF-8.
+Arguments: path; format: native (every file has a header), dbmate (none has), auto.
+Result: ids that were added or changed, parents before children.
+Errors: 42501 without the rights of pg_read_server_files; and those of migrate.load().';
+
+CREATE FUNCTION migrate.export(revision pg_catalog.text)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_export'
+LANGUAGE C STABLE STRICT;
+
+COMMENT ON FUNCTION migrate.export(pg_catalog.text) IS
+'A revision as the content of a revision file; loading it again changes nothing.
+Arguments: revision (identifier).
+Result: the text.
+Errors: MG001, MG002, MG003 not one revision.';
+
+CREATE FUNCTION migrate.file_name(revision pg_catalog.text)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_file_name'
+LANGUAGE C STABLE STRICT;
+
+COMMENT ON FUNCTION migrate.file_name(pg_catalog.text) IS
+'Name for a revision''s file: <revision>_<slug of the message>.sql.
+Arguments: revision (identifier).
+Result: the name.
+Errors: MG001, MG002, MG003 not one revision.';
+
+CREATE FUNCTION migrate.configure(name pg_catalog.text, value pg_catalog.text)
+RETURNS pg_catalog.void
+AS 'MODULE_PATHNAME', 'migrate_configure'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.configure(pg_catalog.text, pg_catalog.text) IS
+'Sets a project setting.
+Arguments: name: revision_ids (random, serial or timestamp), managed_schemas (comma-separated names), exclude (comma-separated patterns); value (NULL: the default again).
+Result: none.
+Errors: 22023 no such setting, or not a value of it.';
+
+-- ---------------------------------------------------------------------------
+-- Looking
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.current()
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_current'
+LANGUAGE C STABLE STRICT;
+
+COMMENT ON FUNCTION migrate.current() IS
+'The current revisions of this database: the rows of migrate.versions.
+Result: ids in byte order; no row when nothing is applied.';
+
+CREATE FUNCTION migrate.heads()
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_heads'
+LANGUAGE C STABLE STRICT;
+
+COMMENT ON FUNCTION migrate.heads() IS
+'The head revisions: those that are no other revision''s down revision.
+Result: ids in byte order.
+Errors: MG010 the graph is broken.';
+
+CREATE FUNCTION migrate.bases()
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_bases'
+LANGUAGE C STABLE STRICT;
+
+COMMENT ON FUNCTION migrate.bases() IS
+'The base revisions: those without a down revision.
+Result: ids in byte order.
+Errors: MG010 the graph is broken.';
+
+CREATE FUNCTION migrate.branches()
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_branches'
+LANGUAGE C STABLE STRICT;
+
+COMMENT ON FUNCTION migrate.branches() IS
+'The branch points: revisions that are the down revision of more than one other.
+Result: ids in byte order.
+Errors: MG010 the graph is broken.';
+
+CREATE FUNCTION migrate.pending(target pg_catalog.text DEFAULT 'heads')
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_pending'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION migrate.pending(pg_catalog.text) IS
+'What migrate.upgrade(target) would apply, in that order.
+Arguments: target (identifier).
+Result: ids; no row when there is nothing to do.
+Errors: those of migrate.upgrade() for the target.';
+
+CREATE FUNCTION migrate.history(
+	range pg_catalog.text DEFAULT NULL,
+	OUT revision pg_catalog.text,
+	OUT down_revisions pg_catalog.text[],
+	OUT depends_on pg_catalog.text[],
+	OUT branch_labels pg_catalog.text[],
+	OUT message pg_catalog.text,
+	OUT is_head pg_catalog.bool,
+	OUT is_base pg_catalog.bool,
+	OUT is_branch_point pg_catalog.bool,
+	OUT is_merge_point pg_catalog.bool,
+	OUT is_current pg_catalog.bool,
+	OUT is_applied pg_catalog.bool,
+	OUT applied_at pg_catalog.timestamptz,
+	OUT created_at pg_catalog.timestamptz)
+RETURNS SETOF pg_catalog.record
+AS 'MODULE_PATHNAME', 'migrate_history'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION migrate.history(pg_catalog.text) IS
+'The revisions, newest first: children before parents.
+Arguments: range start:end, start: or :end, both ends included (NULL: all).
+Result: one row a revision.
+Errors: MG005 a range that is reversed or not on one branch; MG001 to MG003 for its ends.';
+
+CREATE FUNCTION migrate.resolve(target pg_catalog.text)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_resolve'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION migrate.resolve(pg_catalog.text) IS
+'The revisions that an identifier names.
+Arguments: target (identifier).
+Result: ids in byte order; no row for base.
+Errors: MG001 no such revision, MG002 ambiguous, MG003 several heads, MG005 walked too far.';
+
+-- ---------------------------------------------------------------------------
+-- Moving
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.upgrade(target pg_catalog.text DEFAULT 'head')
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_upgrade'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.upgrade(pg_catalog.text) IS
+'Applies the revisions that are missing for the target, in the caller''s transaction: all or nothing.
+Arguments: target (identifier).
+Result: ids applied, in order; no row when there was nothing to do.
+Errors: MG001, MG002, MG003, MG005 for the target; MG007 an applied revision was edited; MG008 a non-transactional script; MG010 the graph is broken; MG012 the lock could not be had; 40001 a stale snapshot; and whatever a script raises, with revision, statement and line in the context.';
+
+CREATE FUNCTION migrate.downgrade(target pg_catalog.text)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_downgrade'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.downgrade(pg_catalog.text) IS
+'Reverts the applied revisions above the target, in the caller''s transaction: all or nothing.
+Arguments: target (identifier; -N goes down N revisions, base reverts all).
+Result: ids reverted, in order; no row when there was nothing to do.
+Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade().';
+
+CREATE FUNCTION migrate.stamp(target pg_catalog.text DEFAULT 'head', purge pg_catalog.bool DEFAULT false)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_stamp'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.stamp(pg_catalog.text, pg_catalog.bool) IS
+'Sets the version rows without running anything.
+Arguments: target (identifier); purge: empty the version rows first, and record every checksum anew.
+Result: the new version rows.
+Errors: MG001, MG002, MG003, MG005 for the target; MG012 the lock could not be had; 40001 a stale snapshot.';
+
+CREATE FUNCTION migrate.stamp(targets pg_catalog.text[], purge pg_catalog.bool DEFAULT false)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_stamp_several'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.stamp(pg_catalog.text[], pg_catalog.bool) IS
+'Sets the version rows to several targets without running anything.
+Arguments: targets (identifiers); purge: empty the version rows first, and record every checksum anew.
+Result: the new version rows.
+Errors: those of migrate.stamp(text, bool).';
+
+CREATE FUNCTION migrate.adopt_alembic(version_table pg_catalog.text DEFAULT 'alembic_version')
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_adopt_alembic'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.adopt_alembic(pg_catalog.text) IS
+'Stamps what an Alembic version table says. The table is only read, as the caller.
+Arguments: version_table, a name as in SQL (a schema may be given).
+Result: the new version rows.
+Errors: 42P01 no such table, 42703 it has no column version_num, MG001 it names a revision that is not here, MG005 its rows overlap.';
+
+ALTER SCHEMA migrate OWNER TO @extowner@;
+
+-- Who may call what writes is said by GRANTs of the owner; what only looks is
+-- open to every role that has USAGE on the schema.
+REVOKE EXECUTE ON FUNCTION
+	migrate.revision(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool),
+	migrate.merge(pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.text),
+	migrate.edit(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool),
+	migrate.drop(pg_catalog.text),
+	migrate.load(pg_catalog.text, pg_catalog.text),
+	migrate.load_directory(pg_catalog.text, pg_catalog.text),
+	migrate.configure(pg_catalog.text, pg_catalog.text),
+	migrate.upgrade(pg_catalog.text),
+	migrate.downgrade(pg_catalog.text),
+	migrate.stamp(pg_catalog.text, pg_catalog.bool),
+	migrate.stamp(pg_catalog.text[], pg_catalog.bool),
+	migrate.adopt_alembic(pg_catalog.text)
+FROM PUBLIC;
+
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA migrate TO @extowner@ WITH GRANT OPTION;

@@ -1,0 +1,607 @@
+/*
+ * author.c
+ *		Authoring: revision, merge, edit, drop, export, configure.
+ *
+ * Each function takes the run lock first, then reads the graph, changes it in
+ * memory and lets mig_graph_index and mig_graph_link judge the result, and
+ * only then writes: what enters the tables is always a sound graph.  Loading
+ * files is in load.c.
+ */
+#include "migrate.h"
+
+#include "command/position.h"
+#include "command/result.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pgtime.h"
+#include "revision/script.h"
+#include "revision/target.h"
+#include "store/lock.h"
+#include "store/scope.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+PG_FUNCTION_INFO_V1(migrate_revision);
+PG_FUNCTION_INFO_V1(migrate_merge);
+PG_FUNCTION_INFO_V1(migrate_edit);
+PG_FUNCTION_INFO_V1(migrate_drop);
+PG_FUNCTION_INFO_V1(migrate_export);
+PG_FUNCTION_INFO_V1(migrate_file_name);
+PG_FUNCTION_INFO_V1(migrate_configure);
+
+#define RANDOM_ID_BYTES 6
+#define SERIAL_ID_DIGITS 4
+
+/* The settings there are. */
+static const char *const settings[] = {"revision_ids", "managed_schemas", "exclude"};
+
+static Position begin_writing(const char *function);
+static int	one_revision(const Position *position, const char *target);
+static bool is_applied(const Position *position, int node);
+static List *parent_of(const Position *position, const char *head, bool splice);
+static List *resolve_ids(const Graph *graph, List *names);
+static void check_new_name(const char *name, const char *kind);
+static char *new_id(const Position *position, const char *rev_id);
+static char *random_id(const Graph *graph);
+static char *serial_id(const Graph *graph);
+static int	compare_numbers(const char *a, const char *b);
+static char *timestamp_id(const Graph *graph);
+static void insert(const Position *position, Revision *rev);
+static void fill_scripts(Revision *rev, const char *upgrade, const char *downgrade,
+						 bool transactional);
+static List *merged_heads(const Position *position, List *names);
+static char *optional_text(FunctionCallInfo fcinfo, int n);
+static Revision *read_one(FunctionCallInfo fcinfo);
+static void edit_scripts(Revision *rev, FunctionCallInfo fcinfo, bool applied);
+static void check_setting(const char *name, const char *value);
+
+/* SELECT migrate.revision(...) */
+Datum
+migrate_revision(PG_FUNCTION_ARGS)
+{
+	Revision	rev;
+	Position	position;
+	char	   *head = mig_result_text_arg(fcinfo, 4, "head");
+	char	   *label = optional_text(fcinfo, 6);
+	bool		splice = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
+
+	memset(&rev, 0, sizeof(rev));
+	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("autogenerate is not available in this version of migrate"),
+				 errhint("Give the upgrade and downgrade scripts.")));
+	rev.message = mig_script_check_message(optional_text(fcinfo, 0));
+	position = begin_writing("migrate.revision()");
+	rev.revision = new_id(&position, optional_text(fcinfo, 3));
+	rev.down_revisions = parent_of(&position, head, splice);
+	if (!PG_ARGISNULL(7))
+		rev.depends_on = resolve_ids(position.graph,
+									 mig_result_array_arg(fcinfo, 7, "depends_on"));
+	if (label != NULL)
+	{
+		check_new_name(label, "branch label");
+		rev.branch_labels = list_make1(label);
+	}
+	fill_scripts(&rev, PG_ARGISNULL(1) ? "" : optional_text(fcinfo, 1),
+				 optional_text(fcinfo, 2),
+				 PG_ARGISNULL(8) || PG_GETARG_BOOL(8));
+	insert(&position, &rev);
+	PG_RETURN_TEXT_P(cstring_to_text(rev.revision));
+}
+
+/* SELECT migrate.merge(...) */
+Datum
+migrate_merge(PG_FUNCTION_ARGS)
+{
+	Revision	rev;
+	Position	position;
+	List	   *names = mig_result_array_arg(fcinfo, 0, "revisions");
+	char	   *label = optional_text(fcinfo, 3);
+
+	memset(&rev, 0, sizeof(rev));
+	position = begin_writing("migrate.merge()");
+	rev.down_revisions = merged_heads(&position, names);
+	if (PG_ARGISNULL(1))
+	{
+		StringInfoData message;
+		ListCell   *lc;
+
+		initStringInfo(&message);
+		foreach(lc, rev.down_revisions)
+			appendStringInfo(&message, "%s %s", message.len ? " and" : "merge",
+							 (char *) lfirst(lc));
+		rev.message = message.data;
+	}
+	else
+		rev.message = mig_script_check_message(optional_text(fcinfo, 1));
+	rev.revision = new_id(&position, optional_text(fcinfo, 2));
+	if (label != NULL)
+	{
+		check_new_name(label, "branch label");
+		rev.branch_labels = list_make1(label);
+	}
+	fill_scripts(&rev, "", "", true);
+	insert(&position, &rev);
+	PG_RETURN_TEXT_P(cstring_to_text(rev.revision));
+}
+
+/* SELECT migrate.edit(...) */
+Datum
+migrate_edit(PG_FUNCTION_ARGS)
+{
+	char	   *target = mig_result_text_arg(fcinfo, 0, "revision");
+	Position	position = begin_writing("migrate.edit()");
+	int			node = one_revision(&position, target);
+	const char *role = mig_position_caller();
+	MemoryContext context = CurrentMemoryContext;
+	Revision   *rev;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	rev = mig_catalog_read_revision(position.graph->nodes[node].revision, context);
+	mig_scope_leave(&scope);
+
+	if (!PG_ARGISNULL(3))
+		rev->message = mig_script_check_message(optional_text(fcinfo, 3));
+	edit_scripts(rev, fcinfo, is_applied(&position, node));
+
+	mig_scope_enter(&scope);
+	mig_catalog_update_revision(rev, role);
+	mig_scope_leave(&scope);
+	PG_RETURN_TEXT_P(cstring_to_text(rev->revision));
+}
+
+/* SELECT migrate.drop(revision) */
+Datum
+migrate_drop(PG_FUNCTION_ARGS)
+{
+	char	   *target = mig_result_text_arg(fcinfo, 0, "revision");
+	Position	position = begin_writing("migrate.drop()");
+	int			node = one_revision(&position, target);
+	const GraphNode *self = &position.graph->nodes[node];
+	Scope		scope;
+
+	if (is_applied(&position, node))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("cannot drop revision \"%s\" because it is applied",
+						self->revision),
+				 errhint("Downgrade below it first.")));
+	if (self->child.n > 0 || self->dependent.n > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+				 errmsg("cannot drop revision \"%s\" because revision \"%s\" refers to it",
+						self->revision,
+						position.graph->nodes[self->child.n > 0 ? self->child.to[0] :
+											  self->dependent.to[0]].revision),
+				 errhint("Drop that one first.")));
+	mig_scope_enter(&scope);
+	mig_catalog_delete_revision(self->revision);
+	mig_scope_leave(&scope);
+	PG_RETURN_TEXT_P(cstring_to_text(self->revision));
+}
+
+/* SELECT migrate.export(revision) */
+Datum
+migrate_export(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(mig_script_write(read_one(fcinfo))));
+}
+
+/* SELECT migrate.file_name(revision) */
+Datum
+migrate_file_name(PG_FUNCTION_ARGS)
+{
+	Revision   *rev = read_one(fcinfo);
+
+	PG_RETURN_TEXT_P(cstring_to_text(mig_script_file_name(rev->revision, rev->message)));
+}
+
+/* SELECT migrate.configure(name, value) */
+Datum
+migrate_configure(PG_FUNCTION_ARGS)
+{
+	char	   *name = mig_result_text_arg(fcinfo, 0, "name");
+	char	   *value = optional_text(fcinfo, 1);
+	Scope		scope;
+
+	check_setting(name, value);
+	mig_scope_refuse_in_script("migrate.configure()");
+	mig_lock_acquire("migrate.configure()");
+	mig_scope_enter(&scope);
+	mig_catalog_write_setting(name, value);
+	mig_scope_leave(&scope);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Take the lock and read where we are.
+ */
+static Position
+begin_writing(const char *function)
+{
+	Position	position;
+
+	mig_scope_refuse_in_script(function);
+	mig_lock_acquire(function);
+	position = mig_position_read(false);
+	mig_position_check_snapshot();
+	return position;
+}
+
+/*
+ * The one revision that an identifier names; base is none.
+ */
+static int
+one_revision(const Position *position, const char *target)
+{
+	int			node = mig_target_one(position->graph, position->rows, target);
+
+	if (node == TARGET_BASE)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
+				 errmsg("can't locate revision identified by \"%s\"", target),
+				 errdetail("It names no revision.")));
+	return node;
+}
+
+static bool
+is_applied(const Position *position, int node)
+{
+	return bms_is_member(node, mig_graph_ancestors(position->graph, position->rows,
+												   GRAPH_REAL));
+}
+
+/*
+ * Down revisions of a new revision on head: none or one id.  MG005 when it is
+ * not a head and splice is false.
+ */
+static List *
+parent_of(const Position *position, const char *head, bool splice)
+{
+	int			node = mig_target_one(position->graph, position->rows, head);
+	const GraphNode *self;
+
+	if (node == TARGET_BASE)
+		return NIL;
+	self = &position->graph->nodes[node];
+	if (self->child.n > 0 && !splice)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 errmsg("revision \"%s\" is not a head revision", self->revision),
+				 errhint("To begin a new branch there, add splice => true.")));
+	return list_make1(unconstify(char *, self->revision));
+}
+
+/*
+ * Ids that names (ids, prefixes, labels) mean, each once.
+ */
+static List *
+resolve_ids(const Graph *graph, List *names)
+{
+	Bitmapset  *found = NULL;
+	ListCell   *lc;
+
+	foreach(lc, names)
+		found = bms_add_member(found, mig_target_name(graph, lfirst(lc)));
+	return mig_graph_ids(graph, found);
+}
+
+/*
+ * 22023 when name cannot be an id or a label.
+ */
+static void
+check_new_name(const char *name, const char *kind)
+{
+	const char *fault = mig_graph_name_fault(name);
+
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s \"%s\" %s", kind,
+						pnstrdup(name, pg_mbcliplen(name, strlen(name), MIG_MAX_IDENTIFIER)),
+						fault)));
+}
+
+/*
+ * The id of a new revision: rev_id, or one as the setting revision_ids says.
+ */
+static char *
+new_id(const Position *position, const char *rev_id)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char	   *scheme;
+	Scope		scope;
+
+	if (rev_id != NULL)
+	{
+		check_new_name(rev_id, "revision identifier");
+		return pstrdup(rev_id);
+	}
+	mig_scope_enter(&scope);
+	scheme = mig_catalog_read_setting("revision_ids", context);
+	mig_scope_leave(&scope);
+	if (scheme != NULL && strcmp(scheme, "serial") == 0)
+		return serial_id(position->graph);
+	if (scheme != NULL && strcmp(scheme, "timestamp") == 0)
+		return timestamp_id(position->graph);
+	return random_id(position->graph);
+}
+
+/*
+ * 12 hexadecimal digits that no revision has.
+ */
+static char *
+random_id(const Graph *graph)
+{
+	unsigned char bytes[RANDOM_ID_BYTES];
+	char	   *id = palloc(2 * RANDOM_ID_BYTES + 1);
+
+	do
+	{
+		if (!pg_strong_random(bytes, RANDOM_ID_BYTES))
+			ereport(ERROR,
+					(errcode(ERRCODE_INTERNAL_ERROR),
+					 errmsg("could not generate random values")));
+		for (int i = 0; i < RANDOM_ID_BYTES; i++)
+			snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+	} while (mig_graph_find(graph, id) >= 0);
+	return id;
+}
+
+/*
+ * One more than the greatest id that is a decimal number, of any length, with
+ * at least SERIAL_ID_DIGITS digits and as many as that id.
+ */
+static char *
+serial_id(const Graph *graph)
+{
+	const char *greatest = "0";
+	int			width = SERIAL_ID_DIGITS;
+	char	   *next;
+	int			len;
+	int			i;
+
+	for (i = 0; i < graph->n; i++)
+	{
+		const char *id = graph->nodes[i].revision;
+
+		if (strspn(id, "0123456789") != strlen(id) ||
+			compare_numbers(id, greatest) < 0)
+			continue;
+		greatest = id;
+		width = Max(SERIAL_ID_DIGITS, (int) strlen(id));
+	}
+
+	/* add one, in decimal, with room for a carry in front */
+	next = palloc(width + 2);
+	memset(next, '0', width + 1);
+	next[width + 1] = '\0';
+	len = strlen(greatest);
+	memcpy(next + width + 1 - len, greatest, len);
+	for (i = width; next[i] == '9'; i--)
+		next[i] = '0';
+	next[i]++;
+	return next[0] == '0' ? next + 1 : next;
+}
+
+/*
+ * Compare two strings of decimal digits as numbers.
+ */
+static int
+compare_numbers(const char *a, const char *b)
+{
+	size_t		la;
+	size_t		lb;
+
+	a += strspn(a, "0");
+	b += strspn(b, "0");
+	la = strlen(a);
+	lb = strlen(b);
+	return la == lb ? strcmp(a, b) : (la < lb ? -1 : 1);
+}
+
+/*
+ * The time in UTC as YYYYMMDDHHMMSS, or the next second that is free.
+ */
+static char *
+timestamp_id(const Graph *graph)
+{
+	pg_time_t	now = timestamptz_to_time_t(GetCurrentTimestamp());
+	char	   *id = palloc(16);
+
+	do
+	{
+		pg_strftime(id, 16, "%Y%m%d%H%M%S", pg_gmtime(&now));
+		now++;
+	} while (mig_graph_find(graph, id) >= 0);
+	return id;
+}
+
+/*
+ * Check the graph with rev in it, and store rev.
+ */
+static void
+insert(const Position *position, Revision *rev)
+{
+	const char *role = mig_position_caller();
+	MemoryContext context = CurrentMemoryContext;
+	Graph	   *graph;
+	Scope		scope;
+
+	if (mig_graph_find_id(position->graph, rev->revision) >= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+				 errmsg("revision \"%s\" is already present", rev->revision)));
+	mig_scope_enter(&scope);
+	graph = mig_catalog_read_revisions(context);
+	mig_graph_add(graph, rev->revision, rev->down_revisions, rev->depends_on,
+				  rev->branch_labels);
+	mig_graph_index(graph);
+	mig_graph_link(graph);
+	mig_catalog_insert_revision(rev, role);
+	mig_scope_leave(&scope);
+}
+
+/*
+ * Check and set the scripts of a new revision.
+ */
+static void
+fill_scripts(Revision *rev, const char *upgrade, const char *downgrade,
+			 bool transactional)
+{
+	ScriptOrigin origin = {NULL, rev->revision, MIG_UPGRADE, 0};
+
+	rev->upgrade_sql = mig_script_check(upgrade, transactional, &origin);
+	rev->upgrade_transactional = transactional;
+	if (downgrade == NULL && rev->upgrade_sql[0] == '\0')
+		downgrade = "";
+	origin.direction = MIG_DOWNGRADE;
+	rev->downgrade_sql = mig_script_check(downgrade, transactional, &origin);
+	rev->downgrade_transactional = transactional || downgrade == NULL;
+}
+
+/*
+ * The heads that a merge joins: ids.  MG005 for fewer than two, or for one
+ * that is not a head.
+ */
+static List *
+merged_heads(const Position *position, List *names)
+{
+	const Graph *graph = position->graph;
+	Bitmapset  *heads = NULL;
+	Bitmapset  *inner;
+	ListCell   *lc;
+
+	foreach(lc, names)
+		heads = bms_add_members(heads, mig_target_resolve(graph, position->rows,
+														  lfirst(lc)));
+	inner = bms_difference(heads, mig_graph_heads(graph, GRAPH_DOWN));
+	if (!bms_is_empty(inner))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 errmsg("revision %s is not a head revision",
+						mig_graph_quote_list(graph, inner)),
+				 errhint("Only heads can be merged.")));
+	if (bms_membership(heads) != BMS_MULTIPLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 errmsg("a merge needs at least two revisions"),
+				 errdetail("Given: %s.", bms_is_empty(heads) ? "none" :
+						   mig_graph_quote_list(graph, heads))));
+	return mig_graph_ids(graph, heads);
+}
+
+static char *
+optional_text(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/*
+ * The revision that argument 0 names.
+ */
+static Revision *
+read_one(FunctionCallInfo fcinfo)
+{
+	char	   *target = mig_result_text_arg(fcinfo, 0, "revision");
+	Position	position = mig_position_read(true);
+	int			node = one_revision(&position, target);
+	MemoryContext context = CurrentMemoryContext;
+	Revision   *rev;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	rev = mig_catalog_read_revision(position.graph->nodes[node].revision, context);
+	mig_scope_leave(&scope);
+	if (rev == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
+				 errmsg("can't locate revision identified by \"%s\"", target)));
+	return rev;
+}
+
+/*
+ * The part of edit that is about scripts.  MG007 when the upgrade script of
+ * an applied revision would change.
+ */
+static void
+edit_scripts(Revision *rev, FunctionCallInfo fcinfo, bool applied)
+{
+	ScriptOrigin origin = {NULL, rev->revision, MIG_UPGRADE, 0};
+	bool		removes = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
+	bool		transactional = rev->upgrade_transactional;
+	char	   *upgrade;
+
+	if (removes && !PG_ARGISNULL(2))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a revision cannot be irreversible and have a downgrade script")));
+	if (!PG_ARGISNULL(5) && !removes && PG_ARGISNULL(2) && rev->downgrade_sql == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("revision \"%s\" has no downgrade script", rev->revision),
+				 errhint("Give it one: downgrade => '...'.")));
+
+	if (!PG_ARGISNULL(4))
+		transactional = PG_GETARG_BOOL(4);
+	upgrade = mig_script_check(PG_ARGISNULL(1) ? rev->upgrade_sql : optional_text(fcinfo, 1),
+							   transactional, &origin);
+	if (applied && (transactional != rev->upgrade_transactional ||
+					!mig_script_same(upgrade, rev->upgrade_sql)))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("cannot change the upgrade script of revision \"%s\" because it is applied",
+						rev->revision),
+				 errhint("Write a new revision, or downgrade below this one first.")));
+	if (!applied)
+		rev->upgrade_sql = upgrade;
+	rev->upgrade_transactional = transactional;
+
+	if (!PG_ARGISNULL(2))
+		rev->downgrade_sql = optional_text(fcinfo, 2);
+	if (removes)
+		rev->downgrade_sql = NULL;
+	if (!PG_ARGISNULL(4))
+		rev->downgrade_transactional = transactional;
+	if (rev->downgrade_sql == NULL)
+		rev->downgrade_transactional = true;
+	origin.direction = MIG_DOWNGRADE;
+	rev->downgrade_sql = mig_script_check(rev->downgrade_sql,
+										  rev->downgrade_transactional, &origin);
+}
+
+/*
+ * 22023 unless there is a setting of that name and value is one for it.
+ */
+static void
+check_setting(const char *name, const char *value)
+{
+	List	   *names;
+	bool		known = false;
+
+	for (size_t i = 0; i < lengthof(settings); i++)
+		known |= strcmp(name, settings[i]) == 0;
+	if (!known)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unrecognized setting \"%s\"", name),
+				 errhint("The settings are revision_ids, managed_schemas and exclude.")));
+	if (value == NULL)
+		return;
+	if (strcmp(name, "revision_ids") == 0 && strcmp(value, "random") != 0 &&
+		strcmp(value, "serial") != 0 && strcmp(value, "timestamp") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for setting \"%s\": \"%s\"", name, value),
+				 errhint("Use random, serial or timestamp.")));
+	if (strcmp(name, "managed_schemas") == 0 &&
+		(!SplitIdentifierString(pstrdup(value), ',', &names) || names == NIL))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for setting \"%s\": \"%s\"", name, value),
+				 errhint("Write the names of the schemas as in search_path.")));
+}

@@ -1,0 +1,412 @@
+/*
+ * execute.c
+ *		Running one script, and telling where it failed.
+ *
+ * The script is parsed whole and once; each statement is analyzed, planned
+ * and run with the whole script as its source text, as the server's own
+ * extension scripts are, so that every position in an error is a position in
+ * the script.  It runs as the caller, in the caller's transaction, with the
+ * caller's settings; what it SETs is put back when it ends.
+ *
+ * Errors keep everything they have.  An error context callback moves the
+ * position to the statement (only that is quoted, never the whole script),
+ * adds a line that names revision, statement and line, and adds a hint where
+ * we know one.
+ */
+#include "migrate.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "command/execute.h"
+#include "compat.h"
+#include "executor/execdesc.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "pgstat.h"
+#include "revision/script.h"
+#include "store/scope.h"
+#include "tcop/dest.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* Most bytes of a statement that an error quotes. */
+#define MAX_QUOTED 8192
+
+/* Most bytes of a statement that pg_stat_activity gets. */
+#define MAX_ACTIVITY 1024
+
+/* What the error context callback knows. */
+typedef struct ErrorArgument
+{
+	const ExecuteScript *script;
+	const ScriptStatement *current; /* NULL while parsing */
+	MemoryContext context;
+} ErrorArgument;
+
+static void run_statements(const ExecuteScript *script, ErrorArgument *argument);
+static void run_statement(const ExecuteScript *script, const ScriptStatement *statement);
+static void run_planned(PlannedStmt *planned, const char *sql);
+static void show_activity(const ExecuteScript *script, const ScriptStatement *statement);
+static void error_callback(void *arg);
+static int	find_line(const ErrorArgument *argument, const ErrorData *error);
+static int	block_line(const char *statement, const DoStmt *block,
+					   const ErrorData *error);
+static int	body_line(const char *statement, const ErrorData *error);
+static char *quote_around(const char *sql, int start, int len, int at, int *position);
+static int	char_offset(const char *text, int nchars);
+static const char *find_hint(const ErrorArgument *argument, const ErrorData *error);
+
+/*
+ * Run a script to its end.  What it allocates is freed; settings, role and
+ * search_path are put back.  Errors: whatever the script raises.
+ */
+void
+mig_execute_script(const ExecuteScript *script)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "migrate script",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	ErrorArgument argument = {script, NULL, context};
+	ErrorContextCallback callback;
+	int			guc_level = NewGUCNestLevel();
+	bool		before = mig_scope_set_in_script(true);
+
+	callback.callback = error_callback;
+	callback.arg = &argument;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
+	PG_TRY();
+	{
+		run_statements(script, &argument);
+	}
+	PG_FINALLY();
+	{
+		mig_scope_set_in_script(before);
+		pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	}
+	PG_END_TRY();
+
+	error_context_stack = callback.previous;
+	AtEOXact_GUC(false, guc_level);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
+/*
+ * "upgrade" or "downgrade".
+ */
+const char *
+mig_execute_direction_name(MigDirection direction)
+{
+	return direction == MIG_UPGRADE ? "upgrade" : "downgrade";
+}
+
+/*
+ * Parse the script and run its statements one after the other, each with a
+ * memory context of its own.
+ */
+static void
+run_statements(const ExecuteScript *script, ErrorArgument *argument)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext inner = AllocSetContextCreate(outer, "migrate statement",
+												ALLOCSET_DEFAULT_SIZES);
+	List	   *statements;
+	ListCell   *lc;
+
+	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	statements = mig_script_split(script->sql);
+	foreach(lc, statements)
+	{
+		ScriptStatement *statement = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		argument->current = statement;
+		show_activity(script, statement);
+		MemoryContextSwitchTo(inner);
+		run_statement(script, statement);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(inner);
+	}
+}
+
+/*
+ * Analyze, rewrite, plan and run one statement; rules may make several of it.
+ */
+static void
+run_statement(const ExecuteScript *script, const ScriptStatement *statement)
+{
+	List	   *queries;
+	List	   *plans;
+	ListCell   *lc;
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	queries = pg_analyze_and_rewrite_fixedparams(statement->raw, script->sql,
+												 NULL, 0, NULL);
+	plans = pg_plan_queries(queries, script->sql, CURSOR_OPT_PARALLEL_OK, NULL);
+	PopActiveSnapshot();
+
+	foreach(lc, plans)
+		run_planned(lfirst_node(PlannedStmt, lc), script->sql);
+}
+
+/*
+ * Run one planned statement on a fresh snapshot; rows that it returns are
+ * thrown away.
+ */
+static void
+run_planned(PlannedStmt *planned, const char *sql)
+{
+	DestReceiver *dest = CreateDestReceiver(DestNone);
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (planned->commandType == CMD_UTILITY)
+		mig_ProcessUtility(planned, sql, PROCESS_UTILITY_QUERY, dest);
+	else
+	{
+		QueryDesc  *query = CreateQueryDesc(planned, sql, GetActiveSnapshot(),
+											InvalidSnapshot, dest, NULL, NULL, 0);
+
+		ExecutorStart(query, 0);
+		mig_ExecutorRun(query);
+		ExecutorFinish(query);
+		ExecutorEnd(query);
+		FreeQueryDesc(query);
+	}
+	PopActiveSnapshot();
+}
+
+/*
+ * Tell pg_stat_activity which statement begins.
+ */
+static void
+show_activity(const ExecuteScript *script, const ScriptStatement *statement)
+{
+	char		text[MAX_ACTIVITY];
+	const char *begin = script->sql + statement->location;
+	int			len = Min(statement->len, MAX_ACTIVITY / 2);
+
+	len = pg_mbcliplen(begin, statement->len, len);
+	snprintf(text, sizeof(text), "migrate %s: %.*s", script->progress, len, begin);
+	pgstat_report_activity(STATE_RUNNING, text);
+}
+
+/*
+ * Complete an error that a script raises.  Messages below ERROR stay as they
+ * are.
+ */
+static void
+error_callback(void *arg)
+{
+	ErrorArgument *argument = arg;
+	const ExecuteScript *script = argument->script;
+	const ScriptStatement *current = argument->current;
+	MemoryContext old = MemoryContextSwitchTo(argument->context);
+	ErrorData  *error = CopyErrorData();
+	const char *hint;
+	int			line;
+
+	MemoryContextSwitchTo(old);
+	if (error->elevel < ERROR)
+		return;
+	if (current == NULL)
+	{
+		errcontext("revision \"%s\", %s script", script->revision,
+				   mig_execute_direction_name(script->direction));
+		return;
+	}
+
+	line = find_line(argument, error);
+	old = MemoryContextSwitchTo(argument->context);
+	if (error->cursorpos > 0)
+	{
+		int			position;
+		int			at = char_offset(script->sql, error->cursorpos - 1);
+		char	   *quoted = quote_around(script->sql, current->location,
+										  current->len, at, &position);
+
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(quoted);
+	}
+	else if (error->internalquery == NULL)
+		internalerrquery(quote_around(script->sql, current->location,
+									  current->len, current->location, NULL));
+	else if (strlen(error->internalquery) > MAX_QUOTED)
+	{
+		int			position;
+		int			at = char_offset(error->internalquery, Max(error->internalpos - 1, 0));
+		char	   *quoted = quote_around(error->internalquery, 0,
+										  strlen(error->internalquery), at, &position);
+
+		if (error->internalpos > 0)
+			internalerrposition(position);
+		internalerrquery(quoted);
+	}
+	hint = find_hint(argument, error);
+	MemoryContextSwitchTo(old);
+	if (hint != NULL && error->hint != NULL)
+		errhint("%s\n%s", error->hint, hint);
+	else if (hint != NULL)
+		errhint("%s", hint);
+	errcontext("revision \"%s\", %s script, statement %d, line %d",
+			   script->revision, mig_execute_direction_name(script->direction),
+			   current->number, line);
+}
+
+/*
+ * Line of the script where an error arose: that of its position, else that of
+ * the place in a function body, else that of the statement.
+ */
+static int
+find_line(const ErrorArgument *argument, const ErrorData *error)
+{
+	const char *sql = argument->script->sql;
+	const ScriptStatement *current = argument->current;
+	MemoryContext old;
+	int			in_body = 0;
+
+	if (error->cursorpos > 0)
+		return mig_script_line(sql, char_offset(sql, error->cursorpos - 1));
+
+	old = MemoryContextSwitchTo(argument->context);
+	if (IsA(current->raw->stmt, DoStmt))
+		in_body = block_line(pnstrdup(sql + current->location, current->len),
+							 castNode(DoStmt, current->raw->stmt), error);
+	if (in_body == 0 && (IsA(current->raw->stmt, DoStmt) ||
+						 IsA(current->raw->stmt, CreateFunctionStmt)))
+		in_body = body_line(pnstrdup(sql + current->location, current->len), error);
+	MemoryContextSwitchTo(old);
+	return in_body > 0 ? current->line + in_body - 1 : current->line;
+}
+
+/*
+ * Line, within the text of a DO statement, of what failed while the block
+ * ran; 0 when it cannot be told.
+ *
+ * PL/pgSQL reports it with a context line "... inline_code_block ... N ...",
+ * whatever the language of messages, where N counts from the line on which
+ * the body begins.  The outermost such frame, the last line, is ours.
+ */
+static int
+block_line(const char *statement, const DoStmt *block, const ErrorData *error)
+{
+	const char *frame = NULL;
+	const char *next = error->context;
+	const char *body = NULL;
+	ListCell   *lc;
+
+	while (next != NULL && (next = strstr(next, "inline_code_block")) != NULL)
+		frame = next += strlen("inline_code_block");
+	if (frame == NULL)
+		return 0;
+	foreach(lc, block->args)
+		if (strcmp(lfirst_node(DefElem, lc)->defname, "as") == 0)
+			body = strstr(statement, strVal(lfirst_node(DefElem, lc)->arg));
+	frame += strcspn(frame, "0123456789\n");
+	if (body == NULL || *frame < '0' || *frame > '9')
+		return 0;
+	return mig_script_line(statement, body - statement) + atoi(frame) - 1;
+}
+
+/*
+ * Line, within the text of a CREATE FUNCTION or DO statement, of a place in
+ * its body that the language could not compile; 0 when it cannot be told.
+ *
+ * The languages report it with the body as internal query and a position in
+ * it; the body stands in the statement word for word when it is
+ * dollar-quoted.
+ */
+static int
+body_line(const char *statement, const ErrorData *error)
+{
+	const char *body;
+
+	if (error->internalquery == NULL || error->internalpos <= 0)
+		return 0;
+	body = strstr(statement, error->internalquery);
+	if (body == NULL)
+		return 0;
+	return mig_script_line(statement,
+						   body - statement + char_offset(error->internalquery,
+														  error->internalpos - 1));
+}
+
+/*
+ * Copy of the len bytes of sql from start on, or of the MAX_QUOTED of them
+ * around byte offset at.  *position becomes the place of at in the copy, in
+ * characters from 1.
+ */
+static char *
+quote_around(const char *sql, int start, int len, int at, int *position)
+{
+	int			from = start;
+	int			to = start + len;
+
+	at = Min(Max(at, start), to);
+	if (len > MAX_QUOTED)
+	{
+		/* step by characters, so as not to cut one in half */
+		while (at - from > MAX_QUOTED / 2)
+			from += pg_mblen(sql + from);
+		to = from + pg_mbcliplen(sql + from, to - from, MAX_QUOTED);
+	}
+	if (position != NULL)
+		*position = pg_mbstrlen_with_len(sql + from, at - from) + 1;
+	return pnstrdup(sql + from, to - from);
+}
+
+/*
+ * Byte offset of the character number nchars (from 0) of text.
+ */
+static int
+char_offset(const char *text, int nchars)
+{
+	const char *p = text;
+
+	while (nchars-- > 0 && *p)
+		p += pg_mblen(p);
+	return p - text;
+}
+
+/*
+ * What to type next, for errors that mean something particular here; NULL
+ * when we know nothing.
+ */
+static const char *
+find_hint(const ErrorArgument *argument, const ErrorData *error)
+{
+	const char *stepwise = argument->script->direction == MIG_UPGRADE ?
+		"CALL migrate.upgrade_stepwise(...) commits revision by revision." :
+		"CALL migrate.downgrade_stepwise(...) commits revision by revision.";
+
+	switch (error->sqlerrcode)
+	{
+		case ERRCODE_DUPLICATE_TABLE:
+		case ERRCODE_DUPLICATE_COLUMN:
+		case ERRCODE_DUPLICATE_OBJECT:
+		case ERRCODE_DUPLICATE_FUNCTION:
+		case ERRCODE_DUPLICATE_SCHEMA:
+			if (argument->script->no_rows &&
+				argument->script->direction == MIG_UPGRADE)
+				return "If this schema predates migrate: SELECT migrate.stamp('head'), or the revision that it corresponds to.";
+			return NULL;
+		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
+		case ERRCODE_OUT_OF_MEMORY:
+		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
+		case ERRCODE_ACTIVE_SQL_TRANSACTION:
+			return stepwise;
+		case ERRCODE_OBJECT_IN_USE:
+			return "If it is about pending trigger events: SET CONSTRAINTS ALL IMMEDIATE in the script, before this statement.";
+		default:
+			return NULL;
+	}
+}

@@ -1,0 +1,503 @@
+/*
+ * load.c
+ *		Loading revision files: load, load_directory.
+ *
+ * Both work on a list of files, the whole of it or nothing.  First without a
+ * lock: files that change nothing end there.  Otherwise the lock is taken and
+ * all is read and compared again.
+ *
+ * The graph that the files would make is built in memory: what is stored,
+ * with the revisions of the files in place of those of the same id.  Parents
+ * and dependencies are resolved in it, so that files may refer to each other
+ * in any order, by id, prefix or label.
+ */
+#include "migrate.h"
+
+#include "command/position.h"
+#include "command/result.h"
+#include "revision/script.h"
+#include "revision/target.h"
+#include "store/lock.h"
+#include "store/scope.h"
+#include "store/source.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(migrate_load);
+PG_FUNCTION_INFO_V1(migrate_load_directory);
+
+/* A revision to be written. */
+typedef struct Change
+{
+	const Revision *rev;
+	bool		is_new;
+} Change;
+
+/* Which files load_directory takes. */
+typedef enum FileFormat
+{
+	FORMAT_AUTO,
+	FORMAT_NATIVE,
+	FORMAT_DBMATE
+} FileFormat;
+
+static List *load_files(List *files, const char *function);
+static List *find_changes(List *files);
+static void check_distinct(List *files);
+static int	compare_files(const ListCell *a, const ListCell *b);
+static Graph *combine(const Graph *stored, List *files);
+static void give_parents(const Graph *stored, List *files);
+static void chain(List *files, Graph *graph);
+static void resolve_parents(Graph *graph, List *files);
+static List *resolve_names(const Graph *graph, List *names);
+static Change *compare(const Graph *stored, const Bitmapset *applied,
+					   RevisionFile *file);
+static void check_applied(const Revision *old, const Revision *now);
+static bool same_list(List *a, List *b);
+static bool same_set(List *a, List *b);
+static void file_callback(void *arg);
+static FileFormat format_arg(FunctionCallInfo fcinfo);
+static void check_format(List *files, FileFormat format);
+
+/*
+ * Store what is new or changed in files (RevisionFile *); returns the ids of
+ * those, parents before children.
+ */
+static List *
+load_files(List *files, const char *function)
+{
+	const char *role = mig_position_caller();
+	List	   *changes;
+	List	   *ids = NIL;
+	ListCell   *lc;
+	Scope		scope;
+
+	mig_scope_refuse_in_script(function);
+	check_distinct(files);
+	if (find_changes(files) == NIL)
+		return NIL;
+
+	mig_lock_acquire(function);
+	mig_position_check_snapshot();
+	changes = find_changes(files);
+	mig_scope_enter(&scope);
+	foreach(lc, changes)
+	{
+		Change	   *change = lfirst(lc);
+
+		if (change->is_new)
+			mig_catalog_insert_revision(change->rev, role);
+		else
+			mig_catalog_update_revision(change->rev, role);
+	}
+	mig_scope_leave(&scope);
+
+	foreach(lc, changes)
+		ids = lappend(ids, ((Change *) lfirst(lc))->rev->revision);
+	return ids;
+}
+
+/*
+ * What storing files would change (Change *), parents before children.
+ * Resolves the names in the files.  Errors: MG001, MG002, MG007, MG010, with
+ * the file's name in the context.
+ */
+static List *
+find_changes(List *files)
+{
+	Position	position = mig_position_read(true);
+	Bitmapset  *applied = mig_graph_ancestors(position.graph, position.rows, GRAPH_REAL);
+	Graph	   *graph;
+	Change	  **changes;
+	List	   *ordered = NIL;
+	ErrorContextCallback callback;
+	ListCell   *lc;
+
+	give_parents(position.graph, files);
+	graph = combine(position.graph, files);
+	mig_graph_index(graph);
+	resolve_parents(graph, files);
+	mig_graph_link(graph);
+
+	changes = palloc0((graph->n + 1) * sizeof(Change *));
+	callback.callback = file_callback;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	foreach(lc, files)
+	{
+		RevisionFile *file = lfirst(lc);
+
+		callback.arg = file;
+		changes[mig_graph_find_id(graph, file->rev.revision)] =
+			compare(position.graph, applied, file);
+	}
+	error_context_stack = callback.previous;
+
+	for (int i = 0; i < graph->n; i++)
+		if (changes[graph->order[i]] != NULL)
+			ordered = lappend(ordered, changes[graph->order[i]]);
+	return ordered;
+}
+
+/*
+ * MG011 for two files with the same id.
+ */
+static void
+check_distinct(List *files)
+{
+	List	   *sorted = list_copy(files);
+	const RevisionFile *last = NULL;
+	ListCell   *lc;
+
+	list_sort(sorted, compare_files);
+	foreach(lc, sorted)
+	{
+		const RevisionFile *file = lfirst(lc);
+
+		if (last != NULL && strcmp(last->rev.revision, file->rev.revision) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_BAD_SCRIPT),
+					 errmsg("revision \"%s\" is in two files, \"%s\" and \"%s\"",
+							file->rev.revision, last->name, file->name)));
+		last = file;
+	}
+}
+
+static int
+compare_files(const ListCell *a, const ListCell *b)
+{
+	const RevisionFile *fa = lfirst(a);
+	const RevisionFile *fb = lfirst(b);
+	int			order = strcmp(fa->rev.revision, fb->rev.revision);
+
+	return order != 0 || fa->name == NULL || fb->name == NULL ? order :
+		strcmp(fa->name, fb->name);
+}
+
+/*
+ * The stored graph with the revisions of files added or put in place, not yet
+ * indexed.
+ */
+static Graph *
+combine(const Graph *stored, List *files)
+{
+	Graph	   *graph = mig_graph_create();
+	Bitmapset  *replaced = NULL;
+	ListCell   *lc;
+
+	foreach(lc, files)
+	{
+		const Revision *rev = &((RevisionFile *) lfirst(lc))->rev;
+		int			node = mig_graph_find_id(stored, rev->revision);
+
+		if (node >= 0)
+			replaced = bms_add_member(replaced, node);
+		mig_graph_add(graph, rev->revision, rev->down_revisions,
+					  rev->depends_on, rev->branch_labels);
+	}
+	for (int i = 0; i < stored->n; i++)
+		if (!bms_is_member(i, replaced))
+			mig_graph_add(graph, stored->nodes[i].revision,
+						  stored->nodes[i].down_revisions,
+						  stored->nodes[i].depends_on,
+						  stored->nodes[i].branch_labels);
+	return graph;
+}
+
+/*
+ * Give the files without a header their parents.  One that is stored keeps
+ * those it has.  A new one becomes the child of the one before it in the order
+ * of the list, the first of them the child of the last one loaded before.
+ */
+static void
+give_parents(const Graph *stored, List *files)
+{
+	List	   *others = NIL;
+	List	   *chained = NIL;
+	Graph	   *graph;
+	ListCell   *lc;
+
+	foreach(lc, files)
+	{
+		RevisionFile *file = lfirst(lc);
+		int			node = mig_graph_find_id(stored, file->rev.revision);
+
+		if (!file->has_header && node >= 0)
+		{
+			const GraphNode *self = &stored->nodes[node];
+
+			file->rev.down_revisions = self->down_revisions;
+			file->rev.depends_on = self->depends_on;
+			file->rev.branch_labels = self->branch_labels;
+		}
+		if (!file->has_header && node < 0)
+			chained = lappend(chained, file);
+		else
+			others = lappend(others, file);
+	}
+	if (chained == NIL)
+		return;
+	graph = combine(stored, others);
+	mig_graph_index(graph);
+	resolve_parents(graph, others);
+	mig_graph_link(graph);
+	chain(chained, graph);
+}
+
+/*
+ * Make a chain of files on the one head of graph.  MG003 when it has several.
+ */
+static void
+chain(List *files, Graph *graph)
+{
+	Bitmapset  *heads = mig_graph_heads(graph, GRAPH_DOWN);
+	const char *tip = NULL;
+	ListCell   *lc;
+
+	if (bms_membership(heads) == BMS_MULTIPLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_MULTIPLE_HEADS),
+				 errmsg("multiple head revisions are present, and a file without a header follows none of them"),
+				 errdetail("The heads are %s.", mig_graph_quote_list(graph, heads)),
+				 errhint("Give the files headers, or join the heads with migrate.merge().")));
+	if (!bms_is_empty(heads))
+		tip = graph->nodes[bms_singleton_member(heads)].revision;
+	foreach(lc, files)
+	{
+		RevisionFile *file = lfirst(lc);
+
+		if (tip != NULL && strcmp(file->rev.revision, tip) < 0)
+			ereport(NOTICE,
+					(errmsg("revision \"%s\" sorts before \"%s\", which was loaded earlier, and becomes its child",
+							file->rev.revision, tip)));
+		file->rev.down_revisions = tip ? list_make1(unconstify(char *, tip)) : NIL;
+		tip = file->rev.revision;
+	}
+}
+
+/*
+ * Replace the names of parents and dependencies in files by ids, there and in
+ * the graph, which is indexed and not yet linked.
+ */
+static void
+resolve_parents(Graph *graph, List *files)
+{
+	ErrorContextCallback callback;
+	ListCell   *lc;
+
+	callback.callback = file_callback;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	foreach(lc, files)
+	{
+		RevisionFile *file = lfirst(lc);
+		GraphNode  *node = &graph->nodes[mig_graph_find_id(graph, file->rev.revision)];
+
+		callback.arg = file;
+		file->rev.down_revisions = resolve_names(graph, file->rev.down_revisions);
+		file->rev.depends_on = resolve_names(graph, file->rev.depends_on);
+		node->down_revisions = file->rev.down_revisions;
+		node->depends_on = file->rev.depends_on;
+	}
+	error_context_stack = callback.previous;
+}
+
+/*
+ * Ids of names, in their order, each once.
+ */
+static List *
+resolve_names(const Graph *graph, List *names)
+{
+	List	   *ids = NIL;
+	Bitmapset  *seen = NULL;
+	ListCell   *lc;
+
+	foreach(lc, names)
+	{
+		int			node = mig_target_name(graph, lfirst(lc));
+
+		if (bms_is_member(node, seen))
+			continue;
+		seen = bms_add_member(seen, node);
+		ids = lappend(ids, unconstify(char *, graph->nodes[node].revision));
+	}
+	return ids;
+}
+
+/*
+ * What storing one file changes; NULL for nothing.
+ */
+static Change *
+compare(const Graph *stored, const Bitmapset *applied, RevisionFile *file)
+{
+	const Revision *now = &file->rev;
+	int			node = mig_graph_find_id(stored, now->revision);
+	MemoryContext context = CurrentMemoryContext;
+	Change	   *change = palloc(sizeof(Change));
+	Revision   *old = NULL;
+	Scope		scope;
+
+	change->rev = now;
+	change->is_new = node < 0;
+	if (change->is_new)
+		return change;
+
+	mig_scope_enter(&scope);
+	old = mig_catalog_read_revision(now->revision, context);
+	mig_scope_leave(&scope);
+	if (old != NULL && bms_is_member(node, applied))
+		check_applied(old, now);
+	if (old != NULL &&
+		strcmp(old->message, now->message) == 0 &&
+		same_list(old->down_revisions, now->down_revisions) &&
+		same_list(old->depends_on, now->depends_on) &&
+		same_list(old->branch_labels, now->branch_labels) &&
+		mig_script_same(old->upgrade_sql, now->upgrade_sql) &&
+		mig_script_same(old->downgrade_sql, now->downgrade_sql) &&
+		old->upgrade_transactional == now->upgrade_transactional &&
+		old->downgrade_transactional == now->downgrade_transactional)
+		return NULL;
+	return change;
+}
+
+/*
+ * MG007 when a file would change what an applied revision did or needs.
+ */
+static void
+check_applied(const Revision *old, const Revision *now)
+{
+	const char *what = NULL;
+
+	if (!mig_script_same(old->upgrade_sql, now->upgrade_sql) ||
+		old->upgrade_transactional != now->upgrade_transactional)
+		what = "upgrade script";
+	else if (!same_set(old->down_revisions, now->down_revisions))
+		what = "down revisions";
+	else if (!same_set(old->depends_on, now->depends_on))
+		what = "dependencies";
+	if (what != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("cannot change the %s of revision \"%s\" because it is applied",
+						what, old->revision),
+				 errhint("Put the file back as it was and the change into a new revision.")));
+}
+
+/* whether two lists of strings are the same */
+static bool
+same_list(List *a, List *b)
+{
+	ListCell   *la;
+	ListCell   *lb;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(la, a, lb, b)
+		if (strcmp(lfirst(la), lfirst(lb)) != 0)
+			return false;
+	return true;
+}
+
+/* whether two lists of distinct strings have the same members */
+static bool
+same_set(List *a, List *b)
+{
+	ListCell   *la;
+	ListCell   *lb;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	foreach(la, a)
+	{
+		bool		found = false;
+
+		foreach(lb, b)
+			found |= strcmp(lfirst(la), lfirst(lb)) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* error context: the file that an error is about */
+static void
+file_callback(void *arg)
+{
+	const RevisionFile *file = arg;
+
+	if (file->name != NULL)
+		errcontext("revision file \"%s\"", file->name);
+}
+
+static FileFormat
+format_arg(FunctionCallInfo fcinfo)
+{
+	char	   *format = mig_result_text_arg(fcinfo, 1, "format");
+
+	if (strcmp(format, "auto") == 0)
+		return FORMAT_AUTO;
+	if (strcmp(format, "native") == 0)
+		return FORMAT_NATIVE;
+	if (strcmp(format, "dbmate") == 0)
+		return FORMAT_DBMATE;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized format \"%s\"", format),
+			 errhint("Use auto, native or dbmate.")));
+}
+
+/*
+ * MG011 for a file that is not of the format asked for.
+ */
+static void
+check_format(List *files, FileFormat format)
+{
+	ListCell   *lc;
+
+	foreach(lc, files)
+	{
+		const RevisionFile *file = lfirst(lc);
+
+		if (format == FORMAT_NATIVE && !file->has_header)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_BAD_SCRIPT),
+					 errmsg("revision file \"%s\" has no header", file->name),
+					 errhint("Begin it with comment lines \"-- Revision ID: ...\" and \"-- Revises: ...\", or use the format dbmate or auto.")));
+		if (format == FORMAT_DBMATE && file->has_header)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_BAD_SCRIPT),
+					 errmsg("revision file \"%s\" has a header, which files of dbmate do not", file->name),
+					 errhint("Use the format native or auto.")));
+	}
+}
+
+/* SELECT migrate.load(content, name) */
+Datum
+migrate_load(PG_FUNCTION_ARGS)
+{
+	char	   *content = mig_result_text_arg(fcinfo, 0, "content");
+	char	   *name = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+	RevisionFile *file = mig_script_read(content, name);
+
+	(void) load_files(list_make1(file), "migrate.load()");
+	PG_RETURN_TEXT_P(cstring_to_text(file->rev.revision));
+}
+
+/* SELECT migrate.load_directory(path, format) */
+Datum
+migrate_load_directory(PG_FUNCTION_ARGS)
+{
+	char	   *path = mig_result_text_arg(fcinfo, 0, "path");
+	FileFormat	format = format_arg(fcinfo);
+	List	   *files = NIL;
+	ListCell   *lc;
+
+	foreach(lc, mig_source_read_directory(path))
+	{
+		SourceFile *source = lfirst(lc);
+
+		files = lappend(files, mig_script_read(source->content, source->name));
+		pfree(source->content);
+	}
+	check_format(files, format);
+	return mig_result_ids(fcinfo, load_files(files, "migrate.load_directory()"));
+}

@@ -1,0 +1,82 @@
+/*
+ * position.c
+ *		Reading where the database is, before looking or moving.
+ */
+#include "migrate.h"
+
+#include "access/xact.h"
+#include "command/position.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "store/scope.h"
+
+/*
+ * Graph and version rows, in the current memory context.  Errors: MG010; with
+ * purge, version rows that name no revision are passed over.
+ */
+Position
+mig_position_read(bool purge)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Position	position;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	position = mig_catalog_read_position(context, purge);
+	mig_scope_leave(&scope);
+	return position;
+}
+
+/*
+ * In REPEATABLE READ and SERIALIZABLE: 40001 when the transaction's snapshot
+ * shows another position, or other revisions, than the latest one.  Whoever
+ * decides by the snapshot would decide on what is no longer so.
+ */
+void
+mig_position_check_snapshot(void)
+{
+	Scope		scope;
+	bool		stale;
+
+	if (!IsolationUsesXactSnapshot())
+		return;
+	mig_scope_enter(&scope);
+	stale = mig_catalog_snapshot_is_stale();
+	mig_scope_leave(&scope);
+	if (stale)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent migrations"),
+				 errhint("Retry the transaction, or use READ COMMITTED.")));
+}
+
+/*
+ * The position for a message: "base", "0003", "head 0003", "heads a, b".
+ */
+char *
+mig_position_describe(const Graph *graph, const Bitmapset *rows)
+{
+	StringInfoData buf;
+	int			i = -1;
+	int			n = 0;
+
+	if (bms_is_empty(rows))
+		return pstrdup("base");
+	initStringInfo(&buf);
+	if (bms_equal(rows, mig_graph_heads(graph, GRAPH_REAL)))
+		appendStringInfoString(&buf, bms_membership(rows) == BMS_SINGLETON ?
+							   "head " : "heads ");
+	while ((i = bms_next_member(rows, i)) >= 0)
+		appendStringInfo(&buf, "%s%s", n++ ? ", " : "", graph->nodes[i].revision);
+	return buf.data;
+}
+
+/*
+ * Name of the caller's current role, for the log.  Must be called outside of
+ * a scope.
+ */
+const char *
+mig_position_caller(void)
+{
+	return GetUserNameFromId(GetUserId(), false);
+}

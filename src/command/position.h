@@ -1,0 +1,17 @@
+/*
+ * position.h
+ *		Reading where the database is, before looking or moving.
+ */
+#ifndef MIG_POSITION_H
+#define MIG_POSITION_H
+
+#include "migrate.h"
+
+#include "store/catalog.h"
+
+extern Position mig_position_read(bool purge);
+extern void mig_position_check_snapshot(void);
+extern char *mig_position_describe(const Graph *graph, const Bitmapset *rows);
+extern const char *mig_position_caller(void);
+
+#endif							/* MIG_POSITION_H */

@@ -1,0 +1,364 @@
+/*
+ * run.c
+ *		Moving: a plan run in the caller's transaction.
+ *
+ * 1. Read graph and version rows without a lock; when nothing is missing,
+ *    that is all.
+ * 2. Take the run lock, read again, plan again: whoever had the lock before
+ *    may have done the work.
+ * 3. Check what can be checked before anything runs: no applied revision was
+ *    edited (MG007), every script of the plan is there (MG006) and
+ *    transactional (MG008).
+ * 4. Run the scripts as the caller, one after the other.
+ * 5. Record all steps together: version rows, applied, log.  Nobody can see
+ *    our tables between steps but the scripts themselves, which find the
+ *    position from before the run.
+ *
+ * An error anywhere leaves nothing, because all of it is one transaction.
+ */
+#include "migrate.h"
+
+#include "command/execute.h"
+#include "command/position.h"
+#include "command/result.h"
+#include "command/run.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "revision/plan.h"
+#include "store/lock.h"
+#include "store/scope.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* When a step began and how long it took. */
+typedef struct StepTime
+{
+	TimestampTz started_at;
+	int64		duration;		/* microseconds */
+} StepTime;
+
+/* A move under way. */
+typedef struct Move
+{
+	MigDirection direction;
+	const char *target;
+	Graph	   *graph;
+	Bitmapset  *rows;			/* before the first step */
+	List	   *plan;			/* of node numbers */
+	StepTime   *times;			/* one a step */
+} Move;
+
+PG_FUNCTION_INFO_V1(migrate_upgrade);
+PG_FUNCTION_INFO_V1(migrate_downgrade);
+
+static void make_plan(Move *move);
+static void check_plan(const Move *move);
+static void check_edited(List *edited);
+static void run_plan(Move *move);
+static void run_step(const Move *move, int node, int number);
+static void record_plan(const Move *move);
+static void check_rows_unchanged(const Move *move);
+static void tell_step(const Move *move, const GraphNode *node, const char *message);
+static void tell(const char *text);
+static char *first_line(const char *message);
+
+/*
+ * Upgrade or downgrade to target; function names the SQL function for errors.
+ * Returns the ids moved, in order, in the current memory context.  Errors: as
+ * the comments of the SQL functions say.
+ */
+List *
+mig_run_move(MigDirection direction, const char *target, const char *function)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	Move		move = {direction, target, NULL, NULL, NIL, NULL};
+	List	   *moved = NIL;
+	ListCell   *lc;
+
+	mig_scope_refuse_in_script(function);
+	make_plan(&move);
+	if (move.plan != NIL)
+	{
+		mig_lock_acquire(function);
+		make_plan(&move);
+	}
+	if (move.plan == NIL)
+	{
+		tell(psprintf("nothing to do: at %s",
+					  mig_position_describe(move.graph, move.rows)));
+		return NIL;
+	}
+
+	check_plan(&move);
+	run_plan(&move);
+	record_plan(&move);
+
+	foreach(lc, move.plan)
+		moved = lappend(moved, unconstify(char *, move.graph->nodes[lfirst_int(lc)].revision));
+	tell(psprintf("%s to %s completed: %d revision%s, %ld ms",
+				  mig_execute_direction_name(direction), target,
+				  list_length(moved), list_length(moved) == 1 ? "" : "s",
+				  TimestampDifferenceMilliseconds(start, GetCurrentTimestamp())));
+	return moved;
+}
+
+/*
+ * Read the position and make the plan for it.
+ */
+static void
+make_plan(Move *move)
+{
+	Position	position = mig_position_read(false);
+
+	mig_position_check_snapshot();
+	move->graph = position.graph;
+	move->rows = position.rows;
+	move->plan = move->direction == MIG_UPGRADE ?
+		mig_plan_upgrade(move->graph, move->rows, move->target) :
+		mig_plan_downgrade(move->graph, move->rows, move->target);
+}
+
+/*
+ * Everything that can refuse a plan before it begins.
+ */
+static void
+check_plan(const Move *move)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *ids = NIL;
+	List	   *edited;
+	char	   *missing = NULL;
+	char	   *stepwise;
+	Scope		scope;
+	ListCell   *lc;
+
+	foreach(lc, move->plan)
+		ids = lappend(ids, unconstify(char *, move->graph->nodes[lfirst_int(lc)].revision));
+
+	mig_scope_enter(&scope);
+	edited = mig_catalog_read_edited(context);
+	if (move->direction == MIG_DOWNGRADE)
+		missing = mig_catalog_first_without_downgrade(ids, context);
+	stepwise = mig_catalog_first_not_transactional(ids, move->direction, context);
+	mig_scope_leave(&scope);
+
+	check_edited(edited);
+	if (missing != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NO_DOWNGRADE),
+				 errmsg("revision \"%s\" has no downgrade script", missing),
+				 errhint("Nothing was reverted. Give it one with migrate.edit('%s', downgrade => ...), or choose a target above it.",
+						 missing)));
+	if (stepwise != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NOT_TRANSACTIONAL),
+				 errmsg("%s script of revision \"%s\" is not transactional",
+						mig_execute_direction_name(move->direction), stepwise),
+				 errdetail("It cannot run together with others in one transaction."),
+				 errhint("CALL migrate.%s_stepwise('%s');",
+						 mig_execute_direction_name(move->direction), move->target)));
+}
+
+/*
+ * MG007 when applied revisions were edited.
+ */
+static void
+check_edited(List *edited)
+{
+	StringInfoData list;
+	ListCell   *lc;
+
+	if (edited == NIL)
+		return;
+	initStringInfo(&list);
+	foreach(lc, edited)
+		appendStringInfo(&list, "%s\"%s\"", list.len ? ", " : "", (char *) lfirst(lc));
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_CHANGED),
+			 errmsg("revision \"%s\" was changed after it was applied",
+					(char *) linitial(edited)),
+			 errdetail("The checksums of these applied revisions differ: %s.", list.data),
+			 errhint("Put the upgrade script back as it was and the change into a new revision; or, to accept it, SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true).")));
+}
+
+/*
+ * Run the scripts of the plan.  Each step's memory is freed before the next.
+ */
+static void
+run_plan(Move *move)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "migrate step",
+												  ALLOCSET_DEFAULT_SIZES);
+	int			number = 0;
+	ListCell   *lc;
+
+	move->times = palloc_extended(list_length(move->plan) * sizeof(StepTime),
+								  MCXT_ALLOC_HUGE);
+	foreach(lc, move->plan)
+	{
+		MemoryContext old = MemoryContextSwitchTo(context);
+		StepTime   *time = &move->times[number++];
+
+		time->started_at = GetCurrentTimestamp();
+		run_step(move, lfirst_int(lc), number);
+		time->duration = GetCurrentTimestamp() - time->started_at;
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(context);
+	}
+	MemoryContextDelete(context);
+}
+
+/*
+ * Run one script, step number of the plan.
+ */
+static void
+run_step(const Move *move, int node, int number)
+{
+	const GraphNode *self = &move->graph->nodes[node];
+	ExecuteScript script = {self->revision, move->direction, NULL, false, NULL};
+	CatalogScript *stored;
+	Scope		scope;
+	MemoryContext context = CurrentMemoryContext;
+
+	mig_scope_enter(&scope);
+	stored = mig_catalog_read_script(self->revision, move->direction, context);
+	mig_scope_leave(&scope);
+	if (stored == NULL || stored->sql == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("revision \"%s\" was changed while migrations ran",
+						self->revision)));
+
+	tell_step(move, self, stored->message);
+	script.sql = stored->sql;
+	script.no_rows = bms_is_empty(move->rows);
+	script.progress = psprintf("%s %d/%d %s",
+							   mig_execute_direction_name(move->direction),
+							   number, list_length(move->plan), self->revision);
+	mig_execute_script(&script);
+}
+
+/*
+ * Write the version rows, what is applied, and a log row for each step.
+ */
+static void
+record_plan(const Move *move)
+{
+	const char *role = mig_position_caller();
+	PlanRows   *rows = mig_plan_rows_begin(move->graph, move->rows);
+	List	   *ids = NIL;
+	List	   *before = mig_graph_ids(move->graph, move->rows);
+	int			number = 0;
+	Scope		scope;
+	ListCell   *lc;
+
+	mig_scope_enter(&scope);
+	check_rows_unchanged(move);
+	foreach(lc, move->plan)
+	{
+		const char *revision = move->graph->nodes[lfirst_int(lc)].revision;
+		CatalogStep step;
+
+		mig_plan_rows_step(rows, lfirst_int(lc), move->direction);
+		step.operation = mig_execute_direction_name(move->direction);
+		step.revision = revision;
+		step.versions_before = before;
+		step.versions_after = mig_graph_ids(move->graph, rows->rows);
+		step.started_at = move->times[number].started_at;
+		step.duration = move->times[number++].duration;
+		mig_catalog_add_log(&step, role);
+		list_free(before);
+		before = step.versions_after;
+		ids = lappend(ids, unconstify(char *, revision));
+	}
+	mig_catalog_set_versions(before);
+	if (move->direction == MIG_UPGRADE)
+		mig_catalog_add_applied(ids, "upgrade", GetCurrentTimestamp());
+	else
+		mig_catalog_remove_applied(ids);
+	mig_scope_leave(&scope);
+}
+
+/*
+ * MG007 when a script that runs as the owner of our tables wrote to them.
+ */
+static void
+check_rows_unchanged(const Move *move)
+{
+	List	   *now = mig_catalog_read_versions(CurrentMemoryContext);
+	List	   *then = mig_graph_ids(move->graph, move->rows);
+	ListCell   *a;
+	ListCell   *b;
+	bool		same = list_length(now) == list_length(then);
+
+	forboth(a, now, b, then)
+		same &= strcmp(lfirst(a), lfirst(b)) == 0;
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("a migration script changed migrate.versions"),
+				 errhint("Scripts must leave the tables of migrate alone.")));
+}
+
+/*
+ * Say that a step begins, in Alembic's words.
+ */
+static void
+tell_step(const Move *move, const GraphNode *node, const char *message)
+{
+	StringInfoData parents;
+	const GraphLinks *links[2] = {&node->down, &node->depends};
+
+	if (mig_step_messages == MIG_STEP_MESSAGES_OFF)
+		return;
+	initStringInfo(&parents);
+	for (int kind = 0; kind < 2; kind++)
+		for (int k = 0; k < links[kind]->n; k++)
+			appendStringInfo(&parents, "%s%s", parents.len ? ", " : "",
+							 move->graph->nodes[links[kind]->to[k]].revision);
+	if (move->direction == MIG_UPGRADE)
+		tell(psprintf("running upgrade %s -> %s, %s", parents.data,
+					  node->revision, first_line(message)));
+	else
+		tell(psprintf("running downgrade %s -> %s, %s", node->revision,
+					  parents.data, first_line(message)));
+}
+
+/*
+ * Send a message where migrate.step_messages wants it.
+ */
+static void
+tell(const char *text)
+{
+	if (mig_step_messages == MIG_STEP_MESSAGES_OFF)
+		return;
+	ereport(mig_step_messages == MIG_STEP_MESSAGES_LOG ? LOG : NOTICE,
+			(errmsg_internal("%s", text), errhidestmt(true), errhidecontext(true)));
+}
+
+static char *
+first_line(const char *message)
+{
+	return pnstrdup(message, strcspn(message, "\n"));
+}
+
+/* SELECT migrate.upgrade(target) */
+Datum
+migrate_upgrade(PG_FUNCTION_ARGS)
+{
+	return mig_result_ids(fcinfo,
+						  mig_run_move(MIG_UPGRADE,
+									   mig_result_text_arg(fcinfo, 0, "target"),
+									   "migrate.upgrade()"));
+}
+
+/* SELECT migrate.downgrade(target) */
+Datum
+migrate_downgrade(PG_FUNCTION_ARGS)
+{
+	return mig_result_ids(fcinfo,
+						  mig_run_move(MIG_DOWNGRADE,
+									   mig_result_text_arg(fcinfo, 0, "target"),
+									   "migrate.downgrade()"));
+}

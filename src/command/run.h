@@ -1,0 +1,15 @@
+/*
+ * run.h
+ *		Moving: a plan run in the caller's transaction.
+ */
+#ifndef MIG_RUN_H
+#define MIG_RUN_H
+
+#include "migrate.h"
+
+#include "store/catalog.h"
+
+extern List *mig_run_move(MigDirection direction, const char *target,
+						  const char *function);
+
+#endif							/* MIG_RUN_H */

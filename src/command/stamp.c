@@ -1,0 +1,213 @@
+/*
+ * stamp.c
+ *		Setting the version rows without running anything.
+ */
+#include "migrate.h"
+
+#include "catalog/namespace.h"
+#include "command/position.h"
+#include "command/result.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "revision/plan.h"
+#include "store/lock.h"
+#include "store/scope.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+PG_FUNCTION_INFO_V1(migrate_stamp);
+PG_FUNCTION_INFO_V1(migrate_stamp_several);
+PG_FUNCTION_INFO_V1(migrate_adopt_alembic);
+
+static List *stamp(List *targets, bool purge, const char *function);
+static void record_steps(const Position *position, List *steps, bool purge);
+static void record_applied(const Position *position, const Bitmapset *rows,
+						   bool purge);
+static List *read_alembic_table(const char *name);
+static void check_targets_exist(const Graph *graph, List *ids);
+static bool purge_arg(FunctionCallInfo fcinfo, int n);
+
+/*
+ * Stamp targets (identifiers); returns the new version rows.  Without purge
+ * and when every target is a row already, nothing is written and no lock
+ * taken.
+ */
+static List *
+stamp(List *targets, bool purge, const char *function)
+{
+	Position	position;
+	List	   *steps;
+
+	mig_scope_refuse_in_script(function);
+	position = mig_position_read(purge);
+	mig_position_check_snapshot();
+	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
+	if (steps == NIL && !purge)
+		return mig_graph_ids(position.graph, position.rows);
+
+	mig_lock_acquire(function);
+	position = mig_position_read(purge);
+	mig_position_check_snapshot();
+	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
+	record_steps(&position, steps, purge);
+	if (steps == NIL)
+		return purge ? NIL : mig_graph_ids(position.graph, position.rows);
+	return mig_graph_ids(position.graph, ((StampStep *) llast(steps))->rows);
+}
+
+/*
+ * Write version rows, applied and log for the steps of a stamp.
+ */
+static void
+record_steps(const Position *position, List *steps, bool purge)
+{
+	const char *role = mig_position_caller();
+	TimestampTz start = GetCurrentTimestamp();
+	Bitmapset  *rows = purge && steps == NIL ? NULL : position->rows;
+	StampStep	base = {-1, NULL};
+	MemoryContext context = CurrentMemoryContext;
+	List	   *before;
+	Scope		scope;
+	ListCell   *lc;
+
+	/* a purge to base is a step too */
+	if (purge && steps == NIL)
+		steps = list_make1(&base);
+
+	mig_scope_enter(&scope);
+	before = mig_catalog_read_versions(context);
+	foreach(lc, steps)
+	{
+		StampStep  *stamped = lfirst(lc);
+		CatalogStep step;
+
+		rows = stamped->rows;
+		step.operation = "stamp";
+		step.revision = stamped->node < 0 ? NULL :
+			position->graph->nodes[stamped->node].revision;
+		step.versions_before = before;
+		step.versions_after = mig_graph_ids(position->graph, rows);
+		step.started_at = start;
+		step.duration = GetCurrentTimestamp() - start;
+		mig_catalog_add_log(&step, role);
+		before = step.versions_after;
+	}
+	mig_catalog_set_versions(mig_graph_ids(position->graph, rows));
+	record_applied(position, rows, purge);
+	mig_scope_leave(&scope);
+}
+
+/*
+ * Bring migrate.applied in line with the new rows.  Revisions that stay
+ * applied keep their rows, unless purge records all of them anew.
+ */
+static void
+record_applied(const Position *position, const Bitmapset *rows, bool purge)
+{
+	const Graph *graph = position->graph;
+	Bitmapset  *before = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
+	Bitmapset  *after = mig_graph_ancestors(graph, rows, GRAPH_REAL);
+
+	if (purge)
+	{
+		mig_catalog_clear_applied();
+		before = NULL;
+	}
+	mig_catalog_remove_applied(mig_graph_ids(graph, bms_difference(before, after)));
+	mig_catalog_add_applied(mig_graph_ids(graph, bms_difference(after, before)),
+							"stamp", GetCurrentTimestamp());
+}
+
+/*
+ * What a table of Alembic's form says, read as the caller: ids (char *).
+ * Errors: 42P01, 42703, 42501.
+ */
+static List *
+read_alembic_table(const char *name)
+{
+	RangeVar   *range = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
+	Oid			table = RangeVarGetRelid(range, AccessShareLock, false);
+	char	   *sql = psprintf("SELECT version_num::pg_catalog.text FROM ONLY %s"
+							   " ORDER BY 1",
+							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
+														  get_rel_name(table)));
+	MemoryContext context = CurrentMemoryContext;
+	List	   *ids = NIL;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read \"%s\"", name);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		char	   *id = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		if (id != NULL)
+			ids = lappend(ids, pstrdup(id));
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	return ids;
+}
+
+/*
+ * MG001 when an id (not a prefix, not a label) is not here.
+ */
+static void
+check_targets_exist(const Graph *graph, List *ids)
+{
+	ListCell   *lc;
+
+	foreach(lc, ids)
+		if (mig_graph_find_id(graph, lfirst(lc)) < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
+					 errmsg("can't locate revision identified by \"%s\"",
+							(char *) lfirst(lc)),
+					 errdetail("Alembic's version table names it, but migrate.revisions does not have it."),
+					 errhint("Load its revision file first.")));
+}
+
+static bool
+purge_arg(FunctionCallInfo fcinfo, int n)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("purge must not be null")));
+	return PG_GETARG_BOOL(n);
+}
+
+/* SELECT migrate.stamp(target, purge) */
+Datum
+migrate_stamp(PG_FUNCTION_ARGS)
+{
+	char	   *target = mig_result_text_arg(fcinfo, 0, "target");
+
+	return mig_result_ids(fcinfo, stamp(list_make1(target), purge_arg(fcinfo, 1),
+										"migrate.stamp()"));
+}
+
+/* SELECT migrate.stamp(targets, purge) */
+Datum
+migrate_stamp_several(PG_FUNCTION_ARGS)
+{
+	List	   *targets = mig_result_array_arg(fcinfo, 0, "targets");
+
+	return mig_result_ids(fcinfo, stamp(targets, purge_arg(fcinfo, 1),
+										"migrate.stamp()"));
+}
+
+/* SELECT migrate.adopt_alembic(version_table) */
+Datum
+migrate_adopt_alembic(PG_FUNCTION_ARGS)
+{
+	List	   *ids = read_alembic_table(mig_result_text_arg(fcinfo, 0, "version_table"));
+
+	check_targets_exist(mig_position_read(true).graph, ids);
+	return mig_result_ids(fcinfo, stamp(ids, false, "migrate.adopt_alembic()"));
+}

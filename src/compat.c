@@ -1,0 +1,41 @@
+/*
+ * compat.c
+ *		Differences between server versions that need a function.
+ */
+#include "compat.h"
+
+#include "pgstat.h"
+#if PG_VERSION_NUM >= 140000
+#include "utils/backend_status.h"
+#endif
+
+#if PG_VERSION_NUM < 160000
+#define pgstat_get_local_beentry_by_index(i) pgstat_fetch_stat_local_beentry(i)
+#endif
+
+/*
+ * Who the backend with a process id is.  False when there is none.
+ */
+bool
+mig_backend_status(int pid, MigBackend *backend)
+{
+	int			n;
+
+	pgstat_clear_snapshot();
+	n = pgstat_fetch_stat_numbackends();
+	for (int i = 1; i <= n; i++)
+	{
+		LocalPgBackendStatus *local = pgstat_get_local_beentry_by_index(i);
+		PgBackendStatus *status = &local->backendStatus;
+
+		if (status->st_procpid != pid)
+			continue;
+		backend->role = status->st_userid;
+		strlcpy(backend->application,
+				status->st_appname ? status->st_appname : "", NAMEDATALEN);
+		backend->since = status->st_xact_start_timestamp != 0 ?
+			status->st_xact_start_timestamp : status->st_proc_start_timestamp;
+		return true;
+	}
+	return false;
+}

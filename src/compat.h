@@ -1,0 +1,85 @@
+/*
+ * compat.h
+ *		Differences between the server versions that we support, 13 to 18.
+ *
+ * Every test of PG_VERSION_NUM stands here.  Each block says what changed in
+ * which version; the code uses the newest version's form.
+ */
+#ifndef MIG_COMPAT_H
+#define MIG_COMPAT_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "executor/executor.h"
+#include "nodes/parsenodes.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+
+/* 15 renamed the analysis of a statement without parameters. */
+#if PG_VERSION_NUM < 150000
+#define pg_analyze_and_rewrite_fixedparams(raw, sql, types, n, env) \
+	pg_analyze_and_rewrite(raw, sql, types, n, env)
+#endif
+
+/* 14 made ProcessUtility copy the tree on request (readOnlyTree). */
+#if PG_VERSION_NUM < 140000
+#define mig_ProcessUtility(stmt, sql, context, dest) \
+	ProcessUtility(stmt, sql, context, NULL, NULL, dest, NULL)
+#else
+#define mig_ProcessUtility(stmt, sql, context, dest) \
+	ProcessUtility(stmt, sql, false, context, NULL, NULL, dest, NULL)
+#endif
+
+/* 18 dropped ExecutorRun's execute_once. */
+#if PG_VERSION_NUM < 180000
+#define mig_ExecutorRun(qdesc) ExecutorRun(qdesc, ForwardScanDirection, 0, true)
+#else
+#define mig_ExecutorRun(qdesc) ExecutorRun(qdesc, ForwardScanDirection, 0)
+#endif
+
+/* 18 made the attribute of functions that do not return a prefix keyword. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+/* 15 reserves the prefix of an extension's settings under another name. */
+#if PG_VERSION_NUM < 150000
+#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/*
+ * 14 gave REINDEX a list of options and DETACH PARTITION its CONCURRENTLY; the
+ * commands that refresh a subscription cannot run in a transaction block since
+ * then.
+ */
+#if PG_VERSION_NUM < 140000
+#define MigReindexIsConcurrent(stmt)	((stmt)->concurrent)
+#define MigDetachIsConcurrent(cmd)		((void) (cmd), false)
+#define MIG_SUBSCRIPTION_REFRESH_NEEDS_TOP_LEVEL	false
+#else
+#define MigReindexIsConcurrent(stmt)	option_is_on((stmt)->params, "concurrently", false)
+#define MigDetachIsConcurrent(cmd)		(((PartitionCmd *) (cmd)->def)->concurrent)
+#define MIG_SUBSCRIPTION_REFRESH_NEEDS_TOP_LEVEL	true
+#endif
+
+/* 14 renamed the predefined roles' macros. */
+#if PG_VERSION_NUM < 140000
+#define ROLE_PG_READ_SERVER_FILES	DEFAULT_ROLE_READ_SERVER_FILES
+#endif
+
+/*
+ * What other backends do: the functions that read their status were renamed
+ * in 16 (pgstat_fetch_stat_local_beentry went by index, not by backend id).
+ * mig_backend_status (compat.c) hides it.
+ */
+typedef struct MigBackend
+{
+	Oid			role;
+	char		application[NAMEDATALEN];
+	TimestampTz since;			/* start of its transaction, or of the backend */
+} MigBackend;
+
+extern bool mig_backend_status(int pid, MigBackend *backend);
+
+#endif							/* MIG_COMPAT_H */

@@ -1,0 +1,609 @@
+/*
+ * graph.c
+ *		The revision graph in memory: names, parents, closures, order.
+ *
+ * Pure computation over palloc'd memory; nothing here reads a table.  All
+ * walks are iterative and bounded by the number of edges, so that a graph of
+ * any depth is safe.  Whatever is wrong with a graph that somebody put into
+ * the tables by hand is reported by mig_graph_index and mig_graph_link with
+ * MG010; a Graph that came through both is acyclic and complete.
+ *
+ * The order: Kahn's algorithm, taking the revision with the least id (bytes)
+ * among those whose parents and dependencies are all out.  It depends on
+ * nothing but the graph.
+ */
+#include "migrate.h"
+
+#include "common/hashfn.h"
+#include "lib/binaryheap.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "revision/graph.h"
+#include "utils/memutils.h"
+
+/* How many ids a message lists before it says "and N more". */
+#define MAX_LISTED 10
+
+typedef struct NameEntry
+{
+	const char *name;			/* hash key: the string, not the pointer */
+	int			node;
+} NameEntry;
+
+static uint32 name_hash(const void *key, Size keysize);
+static int	name_match(const void *a, const void *b, Size keysize);
+static int	compare_nodes(const void *a, const void *b);
+static void add_name(Graph *graph, const char *name, int node, bool is_label);
+static void link_parents(Graph *graph, int node);
+static int *resolve_links(Graph *graph, int node, List *names, int *n);
+static void link_children(Graph *graph);
+static void append_link(GraphLinks *links, int to);
+static void sort_topologically(Graph *graph);
+static int	compare_ready(Datum a, Datum b, void *arg);
+static void report_cycle(const Graph *graph, const int *waiting);
+static Bitmapset *closure(const Graph *graph, const Bitmapset *from,
+						  GraphEdges edges, bool upwards);
+
+/*
+ * A new, empty graph in the current memory context, which will also hold all
+ * that is added to it.
+ */
+Graph *
+mig_graph_create(void)
+{
+	Graph	   *graph = palloc0(sizeof(Graph));
+
+	graph->size = 64;
+	graph->nodes = palloc_extended(graph->size * sizeof(GraphNode),
+								   MCXT_ALLOC_HUGE);
+	return graph;
+}
+
+/*
+ * Add a revision.  The strings and lists are kept, not copied; they must live
+ * as long as the graph.
+ */
+void
+mig_graph_add(Graph *graph, const char *revision, List *down_revisions,
+			  List *depends_on, List *branch_labels)
+{
+	GraphNode  *node;
+
+	if (graph->n == graph->size)
+	{
+		graph->size *= 2;
+		graph->nodes = repalloc_huge(graph->nodes,
+									 graph->size * sizeof(GraphNode));
+	}
+	node = &graph->nodes[graph->n++];
+	memset(node, 0, sizeof(GraphNode));
+	node->revision = revision;
+	node->down_revisions = down_revisions;
+	node->depends_on = depends_on;
+	node->branch_labels = branch_labels;
+}
+
+/*
+ * Number the nodes by id and make ids and labels findable.  Errors: MG010 for
+ * a name that cannot be one, an id that is there twice, a label that another
+ * revision uses as id or label.
+ */
+void
+mig_graph_index(Graph *graph)
+{
+	HASHCTL		ctl;
+
+	qsort(graph->nodes, graph->n, sizeof(GraphNode), compare_nodes);
+
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(char *);
+	ctl.entrysize = sizeof(NameEntry);
+	ctl.hash = name_hash;
+	ctl.match = name_match;
+	ctl.hcxt = CurrentMemoryContext;
+	graph->names = hash_create("migrate revision names", Max(graph->n, 16),
+							   &ctl, HASH_ELEM | HASH_FUNCTION | HASH_COMPARE |
+							   HASH_CONTEXT);
+
+	for (int i = 0; i < graph->n; i++)
+		add_name(graph, graph->nodes[i].revision, i, false);
+	for (int i = 0; i < graph->n; i++)
+	{
+		ListCell   *lc;
+
+		foreach(lc, graph->nodes[i].branch_labels)
+			add_name(graph, lfirst(lc), i, true);
+	}
+}
+
+/*
+ * Connect the nodes by their down_revisions and depends_on, which must hold
+ * ids by now, and sort topologically.  Errors: MG010 for a missing parent or
+ * dependency and for a cycle.
+ */
+void
+mig_graph_link(Graph *graph)
+{
+	for (int i = 0; i < graph->n; i++)
+		link_parents(graph, i);
+	link_children(graph);
+	sort_topologically(graph);
+}
+
+/*
+ * Why name cannot be a revision id or a branch label, as the end of the
+ * sentence "revision identifier "x" ..."; NULL when it can.  The rules are
+ * Alembic's, and white space, control characters and the reserved words are
+ * excluded too, because targets could not name such an id.
+ */
+const char *
+mig_graph_name_fault(const char *name)
+{
+	static const char *const reserved[] = {
+		"head", "heads", "base", "bases", "current", "None"
+	};
+	size_t		len = strlen(name);
+
+	if (len == 0)
+		return "is empty";
+	if (len > MIG_MAX_IDENTIFIER)
+		return "is longer than 255 bytes";
+	for (size_t i = 0; i < lengthof(reserved); i++)
+		if (strcmp(name, reserved[i]) == 0)
+			return "is a reserved word";
+	for (const char *p = name; *p; p += pg_mblen(p))
+	{
+		if (strchr("@-+:", *p) != NULL)
+			return "contains one of the characters @ - + :";
+		if (*p == ',')
+			return "contains a comma";
+		if ((unsigned char) *p <= ' ' || *p == 0x7f)
+			return "contains white space or a control character";
+	}
+	return NULL;
+}
+
+/*
+ * Node whose id or label is exactly name; -1 when there is none.
+ */
+int
+mig_graph_find(const Graph *graph, const char *name)
+{
+	NameEntry  *entry = hash_search(graph->names, &name, HASH_FIND, NULL);
+
+	return entry ? entry->node : -1;
+}
+
+/*
+ * Node whose id is exactly revision; -1 when there is none.
+ */
+int
+mig_graph_find_id(const Graph *graph, const char *revision)
+{
+	int			node = mig_graph_find(graph, revision);
+
+	if (node >= 0 && strcmp(graph->nodes[node].revision, revision) != 0)
+		return -1;
+	return node;
+}
+
+/*
+ * Nodes whose id, or a label of more than three letters, begins with prefix.
+ */
+Bitmapset *
+mig_graph_find_prefix(const Graph *graph, const char *prefix)
+{
+	Bitmapset  *found = NULL;
+	size_t		len = strlen(prefix);
+
+	for (int i = 0; i < graph->n; i++)
+	{
+		const GraphNode *node = &graph->nodes[i];
+		ListCell   *lc;
+
+		if (strncmp(node->revision, prefix, len) == 0)
+			found = bms_add_member(found, i);
+		foreach(lc, node->branch_labels)
+		{
+			const char *label = lfirst(lc);
+
+			if (strncmp(label, prefix, len) == 0 &&
+				pg_mbstrlen(label) > 3)
+				found = bms_add_member(found, i);
+		}
+	}
+	return found;
+}
+
+/*
+ * from and everything below it.
+ */
+Bitmapset *
+mig_graph_ancestors(const Graph *graph, const Bitmapset *from, GraphEdges edges)
+{
+	return closure(graph, from, edges, false);
+}
+
+/*
+ * from and everything above it.
+ */
+Bitmapset *
+mig_graph_descendants(const Graph *graph, const Bitmapset *from,
+					  GraphEdges edges)
+{
+	return closure(graph, from, edges, true);
+}
+
+/*
+ * The lineage of a node: itself, its ancestors and its descendants.
+ */
+Bitmapset *
+mig_graph_lineage(const Graph *graph, int node, GraphEdges edges)
+{
+	Bitmapset  *self = bms_make_singleton(node);
+
+	return bms_join(closure(graph, self, edges, false),
+					closure(graph, self, edges, true));
+}
+
+/*
+ * Nodes without a successor, by down revision or by both kinds of edges.
+ */
+Bitmapset *
+mig_graph_heads(const Graph *graph, GraphEdges edges)
+{
+	Bitmapset  *heads = NULL;
+
+	for (int i = 0; i < graph->n; i++)
+		if (graph->nodes[i].child.n == 0 &&
+			(edges == GRAPH_DOWN || graph->nodes[i].dependent.n == 0))
+			heads = bms_add_member(heads, i);
+	return heads;
+}
+
+/*
+ * Nodes without a down revision.
+ */
+Bitmapset *
+mig_graph_bases(const Graph *graph)
+{
+	Bitmapset  *bases = NULL;
+
+	for (int i = 0; i < graph->n; i++)
+		if (graph->nodes[i].down.n == 0)
+			bases = bms_add_member(bases, i);
+	return bases;
+}
+
+/*
+ * The members of set that are no real ancestor of another member.
+ */
+Bitmapset *
+mig_graph_maximal(const Graph *graph, const Bitmapset *set)
+{
+	Bitmapset  *parents = NULL;
+	Bitmapset  *below;
+	int			i = -1;
+
+	while ((i = bms_next_member(set, i)) >= 0)
+	{
+		const GraphNode *node = &graph->nodes[i];
+
+		for (int k = 0; k < node->down.n; k++)
+			parents = bms_add_member(parents, node->down.to[k]);
+		for (int k = 0; k < node->depends.n; k++)
+			parents = bms_add_member(parents, node->depends.to[k]);
+	}
+	below = closure(graph, parents, GRAPH_REAL, false);
+	return bms_difference(set, below);
+}
+
+/*
+ * Members of set as a list of node numbers, parents before children.
+ */
+List *
+mig_graph_sort(const Graph *graph, const Bitmapset *set)
+{
+	List	   *sorted = NIL;
+
+	for (int i = 0; i < graph->n; i++)
+		if (bms_is_member(graph->order[i], set))
+			sorted = lappend_int(sorted, graph->order[i]);
+	return sorted;
+}
+
+/*
+ * Ids of the members of set (const char *, the graph's own strings), in byte
+ * order.
+ */
+List *
+mig_graph_ids(const Graph *graph, const Bitmapset *set)
+{
+	List	   *ids = NIL;
+	int			i = -1;
+
+	while ((i = bms_next_member(set, i)) >= 0)
+		ids = lappend(ids, unconstify(char *, graph->nodes[i].revision));
+	return ids;
+}
+
+/*
+ * Members of set for a message: "a", "b" and 5 more.
+ */
+char *
+mig_graph_quote_list(const Graph *graph, const Bitmapset *set)
+{
+	StringInfoData buf;
+	int			total = bms_num_members(set);
+	int			shown = 0;
+	int			i = -1;
+
+	initStringInfo(&buf);
+	while ((i = bms_next_member(set, i)) >= 0 && shown < MAX_LISTED)
+		appendStringInfo(&buf, "%s\"%s\"", shown++ ? ", " : "",
+						 graph->nodes[i].revision);
+	if (total > shown)
+		appendStringInfo(&buf, " and %d more", total - shown);
+	return buf.data;
+}
+
+/* dynahash callbacks over a key that is a pointer to a string */
+static uint32
+name_hash(const void *key, Size keysize)
+{
+	const char *name = *(const char *const *) key;
+
+	(void) keysize;
+	return string_hash(name, strlen(name) + 1);
+}
+
+static int
+name_match(const void *a, const void *b, Size keysize)
+{
+	(void) keysize;
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+static int
+compare_nodes(const void *a, const void *b)
+{
+	return strcmp(((const GraphNode *) a)->revision,
+				  ((const GraphNode *) b)->revision);
+}
+
+/*
+ * Enter a name, which must be well formed and free.
+ */
+static void
+add_name(Graph *graph, const char *name, int node, bool is_label)
+{
+	const char *fault = mig_graph_name_fault(name);
+	NameEntry  *entry;
+	bool		found;
+
+	if (fault != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+				 is_label ?
+				 errmsg("branch label \"%s\" of revision \"%s\" %s", name,
+						graph->nodes[node].revision, fault) :
+				 errmsg("revision identifier \"%s\" %s", name, fault)));
+
+	entry = hash_search(graph->names, &name, HASH_ENTER, &found);
+	if (found && !is_label)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+				 errmsg("revision \"%s\" is present more than once", name)));
+	if (found)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+				 errmsg("branch label \"%s\" of revision \"%s\" is already used by revision \"%s\"",
+						name, graph->nodes[node].revision,
+						graph->nodes[entry->node].revision)));
+	entry->node = node;
+}
+
+/*
+ * Fill in down and depends of one node.  A dependency that is a down revision
+ * too is one edge, the down revision.
+ */
+static void
+link_parents(Graph *graph, int node)
+{
+	GraphNode  *self = &graph->nodes[node];
+	int		   *depends;
+	int			ndepends;
+
+	self->down.to = resolve_links(graph, node, self->down_revisions,
+								  &self->down.n);
+	depends = resolve_links(graph, node, self->depends_on, &ndepends);
+	self->depends.to = depends;
+	for (int i = 0; i < ndepends; i++)
+	{
+		bool		is_down = false;
+
+		for (int k = 0; k < self->down.n; k++)
+			is_down |= (self->down.to[k] == depends[i]);
+		if (!is_down)
+			self->depends.to[self->depends.n++] = depends[i];
+	}
+}
+
+/*
+ * Node numbers of names, each once, in a new array.
+ */
+static int *
+resolve_links(Graph *graph, int node, List *names, int *n)
+{
+	int		   *links = names ? palloc(list_length(names) * sizeof(int)) : NULL;
+	ListCell   *lc;
+
+	*n = 0;
+	foreach(lc, names)
+	{
+		int			parent = mig_graph_find_id(graph, lfirst(lc));
+		bool		seen = false;
+
+		if (parent < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+					 errmsg("revision \"%s\", which revision \"%s\" refers to, is not present",
+							(char *) lfirst(lc), graph->nodes[node].revision)));
+		for (int k = 0; k < *n; k++)
+			seen |= (links[k] == parent);
+		if (!seen)
+			links[(*n)++] = parent;
+	}
+	return links;
+}
+
+/*
+ * Fill in child and dependent of all nodes.
+ */
+static void
+link_children(Graph *graph)
+{
+	for (int i = 0; i < graph->n; i++)
+	{
+		GraphNode  *node = &graph->nodes[i];
+
+		for (int k = 0; k < node->down.n; k++)
+			append_link(&graph->nodes[node->down.to[k]].child, i);
+		for (int k = 0; k < node->depends.n; k++)
+			append_link(&graph->nodes[node->depends.to[k]].dependent, i);
+	}
+}
+
+/*
+ * Append to an array whose allocation is the next power of two of its length.
+ */
+static void
+append_link(GraphLinks *links, int to)
+{
+	if (links->n == 0)
+		links->to = palloc(sizeof(int));
+	else if ((links->n & (links->n - 1)) == 0)
+		links->to = repalloc(links->to, 2 * links->n * sizeof(int));
+	links->to[links->n++] = to;
+}
+
+/*
+ * Set order and rank; MG010 when a cycle leaves nodes over.
+ */
+static void
+sort_topologically(Graph *graph)
+{
+	int		   *waiting = palloc((graph->n + 1) * sizeof(int));
+	binaryheap *ready = binaryheap_allocate(Max(graph->n, 1), compare_ready, NULL);
+	int			done = 0;
+
+	graph->order = palloc((graph->n + 1) * sizeof(int));
+	for (int i = 0; i < graph->n; i++)
+	{
+		waiting[i] = graph->nodes[i].down.n + graph->nodes[i].depends.n;
+		if (waiting[i] == 0)
+			binaryheap_add_unordered(ready, Int32GetDatum(i));
+	}
+	binaryheap_build(ready);
+
+	while (!binaryheap_empty(ready))
+	{
+		int			next = DatumGetInt32(binaryheap_remove_first(ready));
+		GraphNode  *node = &graph->nodes[next];
+
+		node->rank = done;
+		graph->order[done++] = next;
+		for (int k = 0; k < node->child.n; k++)
+			if (--waiting[node->child.to[k]] == 0)
+				binaryheap_add(ready, Int32GetDatum(node->child.to[k]));
+		for (int k = 0; k < node->dependent.n; k++)
+			if (--waiting[node->dependent.to[k]] == 0)
+				binaryheap_add(ready, Int32GetDatum(node->dependent.to[k]));
+	}
+	if (done < graph->n)
+		report_cycle(graph, waiting);
+	binaryheap_free(ready);
+	pfree(waiting);
+}
+
+/* the heap's root is the greatest: turn the order round */
+static int
+compare_ready(Datum a, Datum b, void *arg)
+{
+	(void) arg;
+	return DatumGetInt32(b) - DatumGetInt32(a);
+}
+
+/*
+ * Report one cycle.  Every node that still waits has a parent that waits, so
+ * going from parent to parent must come to a node twice.
+ */
+static void
+report_cycle(const Graph *graph, const int *waiting)
+{
+	Bitmapset  *path = NULL;
+	Bitmapset  *cycle = NULL;
+	int			at = 0;
+
+	while (waiting[at] == 0)
+		at++;
+	for (;;)
+	{
+		const GraphNode *node = &graph->nodes[at];
+		int			next = -1;
+
+		if (bms_is_member(at, cycle))
+			break;
+		if (bms_is_member(at, path))
+			cycle = bms_add_member(cycle, at);
+		path = bms_add_member(path, at);
+		for (int k = 0; k < node->down.n && next < 0; k++)
+			if (waiting[node->down.to[k]] > 0)
+				next = node->down.to[k];
+		for (int k = 0; k < node->depends.n && next < 0; k++)
+			if (waiting[node->depends.to[k]] > 0)
+				next = node->depends.to[k];
+		at = next;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+			 errmsg("cycle detected in revisions (%s)",
+					mig_graph_quote_list(graph, cycle))));
+}
+
+/*
+ * from and all that can be reached from it in one direction.
+ */
+static Bitmapset *
+closure(const Graph *graph, const Bitmapset *from, GraphEdges edges,
+		bool upwards)
+{
+	Bitmapset  *seen = bms_copy(from);
+	int		   *stack = palloc((graph->n + 1) * sizeof(int));
+	int			depth = 0;
+	int			i = -1;
+
+	while ((i = bms_next_member(from, i)) >= 0)
+		stack[depth++] = i;
+	while (depth > 0)
+	{
+		const GraphNode *node = &graph->nodes[stack[--depth]];
+		const GraphLinks *links[2];
+		int			nkinds = (edges == GRAPH_REAL) ? 2 : 1;
+
+		links[0] = upwards ? &node->child : &node->down;
+		links[1] = upwards ? &node->dependent : &node->depends;
+		for (int kind = 0; kind < nkinds; kind++)
+			for (int k = 0; k < links[kind]->n; k++)
+			{
+				int			to = links[kind]->to[k];
+
+				if (bms_is_member(to, seen))
+					continue;
+				seen = bms_add_member(seen, to);
+				stack[depth++] = to;
+			}
+	}
+	pfree(stack);
+	return seen;
+}

@@ -1,0 +1,281 @@
+/*
+ * plan.c
+ *		Target and version rows to ordered steps, and the rows after each.
+ *
+ * What is applied is the real ancestors of the rows; the rows are always the
+ * maximal elements of what is applied.  A plan is a list of node numbers
+ * (upgrade: parents before children; downgrade: the other way round).
+ * Everything is palloc'd in the current memory context.
+ */
+#include "migrate.h"
+
+#include "revision/plan.h"
+#include "revision/target.h"
+
+static Bitmapset *overlap(const Graph *graph, const Bitmapset *set);
+static void check_targets(const Graph *graph, const Bitmapset *targets);
+static Bitmapset *downgrade_roots(const Graph *graph,
+								  const DowngradeTarget *target,
+								  const char *text);
+static Bitmapset *stamp_one(const Graph *graph, const Bitmapset *rows,
+							int destination);
+static bool has_applied_successor(const PlanRows *state, int node);
+
+/*
+ * MG005 unless the rows are the maximal elements of what they imply.  Our own
+ * functions never leave them otherwise.
+ */
+void
+mig_plan_check_rows(const Graph *graph, const Bitmapset *rows)
+{
+	Bitmapset  *below = overlap(graph, rows);
+
+	if (!bms_is_empty(below))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 errmsg("current revision %s overlaps with other current revisions",
+						mig_graph_quote_list(graph, below)),
+				 errdetail("migrate.versions holds %s; a revision that another one implies must not be there.",
+						   mig_graph_quote_list(graph, rows)),
+				 errhint("SELECT migrate.stamp(..., purge => true) sets the rows anew.")));
+}
+
+/*
+ * Revisions that an upgrade to target applies, in order; NIL when there is
+ * nothing to do.
+ */
+List *
+mig_plan_upgrade(const Graph *graph, const Bitmapset *rows, const char *target)
+{
+	Bitmapset  *targets = mig_target_upgrade(graph, rows, target);
+	Bitmapset  *needed;
+
+	check_targets(graph, targets);
+	mig_plan_check_rows(graph, rows);
+	needed = mig_graph_ancestors(graph, targets, GRAPH_REAL);
+	needed = bms_del_members(needed,
+							 mig_graph_ancestors(graph, rows, GRAPH_REAL));
+	return mig_graph_sort(graph, needed);
+}
+
+/*
+ * Revisions that a downgrade to target reverts, in order.  MG005 when the
+ * target is not one that is applied.
+ */
+List *
+mig_plan_downgrade(const Graph *graph, const Bitmapset *rows,
+				   const char *target)
+{
+	DowngradeTarget to = mig_target_downgrade(graph, rows, target);
+	Bitmapset  *reverted;
+	List	   *plan = NIL;
+	ListCell   *lc;
+
+	reverted = mig_graph_descendants(graph, downgrade_roots(graph, &to, target),
+									 GRAPH_REAL);
+	reverted = bms_int_members(reverted,
+							   mig_graph_ancestors(graph, rows, GRAPH_REAL));
+	if (to.node != TARGET_BASE && bms_is_empty(reverted) &&
+		!bms_is_member(to.node, rows))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 errmsg("destination \"%s\" is not a valid downgrade target from the current revisions",
+						target),
+				 errdetail("The current revisions are: %s.",
+						   bms_is_empty(rows) ? "none" : mig_graph_quote_list(graph, rows))));
+	foreach(lc, mig_graph_sort(graph, reverted))
+		plan = lcons_int(lfirst_int(lc), plan);
+	return plan;
+}
+
+/*
+ * Steps of a stamp to several targets (char *): for each the revision and the
+ * rows after it.  With purge the rows are emptied first.  A target that is a
+ * row already makes no step.
+ *
+ * What the targets replace is the rows on their lineage, by down revision and
+ * by dependency; other rows stay.  MG005 when one target implies another.
+ */
+List *
+mig_plan_stamp(const Graph *graph, const Bitmapset *rows, List *targets,
+			   bool purge)
+{
+	Bitmapset  *destinations = NULL;
+	Bitmapset  *now = purge ? NULL : bms_copy(rows);
+	List	   *steps = NIL;
+	ListCell   *lc;
+	int			i = -1;
+
+	foreach(lc, targets)
+	{
+		StampTarget target = mig_target_stamp(graph, rows, lfirst(lc));
+		Bitmapset  *gone = bms_intersect(now, target.lineage);
+
+		destinations = bms_add_members(destinations, target.destinations);
+		if (bms_is_empty(target.destinations) && !bms_is_empty(gone))
+		{
+			StampStep  *step = palloc(sizeof(StampStep));
+
+			now = bms_difference(now, gone);
+			step->node = TARGET_BASE;
+			step->rows = now;
+			steps = lappend(steps, step);
+		}
+	}
+	check_targets(graph, destinations);
+
+	while ((i = bms_next_member(destinations, i)) >= 0)
+	{
+		StampStep  *step;
+
+		if (bms_is_member(i, now))
+			continue;
+		step = palloc(sizeof(StampStep));
+		now = stamp_one(graph, now, i);
+		step->node = i;
+		step->rows = now;
+		steps = lappend(steps, step);
+	}
+	return steps;
+}
+
+/*
+ * State for mig_plan_rows_step, beginning at rows.
+ */
+PlanRows *
+mig_plan_rows_begin(const Graph *graph, const Bitmapset *rows)
+{
+	PlanRows   *state = palloc(sizeof(PlanRows));
+	Bitmapset  *applied = mig_graph_ancestors(graph, rows, GRAPH_REAL);
+	int			i = -1;
+
+	state->graph = graph;
+	state->rows = bms_copy(rows);
+	state->applied = palloc0(graph->n * sizeof(bool) + 1);
+	while ((i = bms_next_member(applied, i)) >= 0)
+		state->applied[i] = true;
+	bms_free(applied);
+	return state;
+}
+
+/*
+ * Take one step and bring state->rows up to date.  The steps must come in the
+ * order of a plan.
+ */
+void
+mig_plan_rows_step(PlanRows *state, int node, MigDirection direction)
+{
+	const GraphNode *self = &state->graph->nodes[node];
+	const GraphLinks *parents[2] = {&self->down, &self->depends};
+
+	state->applied[node] = (direction == MIG_UPGRADE);
+	if (direction == MIG_UPGRADE)
+		state->rows = bms_add_member(state->rows, node);
+	else
+		state->rows = bms_del_member(state->rows, node);
+
+	for (int kind = 0; kind < 2; kind++)
+		for (int k = 0; k < parents[kind]->n; k++)
+		{
+			int			parent = parents[kind]->to[k];
+
+			if (direction == MIG_UPGRADE)
+				state->rows = bms_del_member(state->rows, parent);
+			else if (!has_applied_successor(state, parent))
+				state->rows = bms_add_member(state->rows, parent);
+		}
+}
+
+/*
+ * Members of set that another member implies.
+ */
+static Bitmapset *
+overlap(const Graph *graph, const Bitmapset *set)
+{
+	return bms_difference(set, mig_graph_maximal(graph, set));
+}
+
+/*
+ * MG005 when one target implies another.
+ */
+static void
+check_targets(const Graph *graph, const Bitmapset *targets)
+{
+	Bitmapset  *below = overlap(graph, targets);
+
+	if (!bms_is_empty(below))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 errmsg("requested revision %s overlaps with other requested revisions",
+						mig_graph_quote_list(graph, below)),
+				 errdetail("The requested revisions are %s.",
+						   mig_graph_quote_list(graph, targets)),
+				 errhint("Leave out what another requested revision implies.")));
+}
+
+/*
+ * The lowest revisions that must go: the children of the target by down
+ * revision (for base: all bases).  Where there are several and the target
+ * names a branch, only the branch's own.
+ */
+static Bitmapset *
+downgrade_roots(const Graph *graph, const DowngradeTarget *target,
+				const char *text)
+{
+	Bitmapset  *roots = NULL;
+
+	if (target->node == TARGET_BASE)
+		roots = mig_graph_bases(graph);
+	else
+	{
+		const GraphLinks *child = &graph->nodes[target->node].child;
+
+		for (int k = 0; k < child->n; k++)
+			roots = bms_add_member(roots, child->to[k]);
+	}
+	if (target->branch != NULL && bms_membership(roots) == BMS_MULTIPLE)
+	{
+		Bitmapset  *branch;
+
+		branch = bms_make_singleton(mig_target_name(graph, target->branch));
+		roots = bms_int_members(roots,
+								mig_graph_ancestors(graph, branch, GRAPH_DOWN));
+		if (bms_is_empty(roots))
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+					 errmsg("destination \"%s\" is not a valid downgrade target from the current revisions",
+							text),
+					 errdetail("Branch \"%s\" does not pass through a revision above it.",
+							   target->branch)));
+	}
+	return roots;
+}
+
+/*
+ * rows with everything on the destination's lineage replaced by it.
+ */
+static Bitmapset *
+stamp_one(const Graph *graph, const Bitmapset *rows, int destination)
+{
+	Bitmapset  *now = bms_difference(rows,
+									 mig_graph_lineage(graph, destination, GRAPH_REAL));
+
+	return bms_add_member(now, destination);
+}
+
+/*
+ * Whether an applied revision has node among its parents or dependencies.
+ */
+static bool
+has_applied_successor(const PlanRows *state, int node)
+{
+	const GraphNode *self = &state->graph->nodes[node];
+
+	for (int k = 0; k < self->child.n; k++)
+		if (state->applied[self->child.to[k]])
+			return true;
+	for (int k = 0; k < self->dependent.n; k++)
+		if (state->applied[self->dependent.to[k]])
+			return true;
+	return false;
+}

@@ -1,0 +1,649 @@
+/*
+ * catalog.c
+ *		All SQL against our own tables; rows to plain structs.
+ *
+ * Every query is constant, names everything with its schema (operators too)
+ * and takes its values as parameters.  scope.c says with whose rights and on
+ * which snapshot it runs.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_type.h"
+#include "store/catalog.h"
+#include "store/scope.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+static Datum text_array(List *strings);
+static List *array_strings(Datum array);
+static char *text_value(uint64 row, int column);
+static List *array_value(uint64 row, int column);
+static TimestampTz time_value(uint64 row, int column);
+static List *read_ids(ScopeQuery *query, MemoryContext context);
+static char *read_first(ScopeQuery *query, List *revisions, MemoryContext context);
+static void write_revision(ScopeQuery *query, const Revision *rev, const char *role);
+static void write_ids(ScopeQuery *query, List *ids);
+
+/*
+ * The graph of all revisions, neither indexed nor linked yet: authors add to
+ * it first.
+ */
+Graph *
+mig_catalog_read_revisions(MemoryContext context)
+{
+	static ScopeQuery query = {
+		"SELECT revision, down_revisions, depends_on, branch_labels"
+		" FROM migrate.revisions", 0, {0}, NULL
+	};
+	uint64		n = mig_scope_read(&query, NULL, NULL);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Graph	   *graph = mig_graph_create();
+
+	for (uint64 row = 0; row < n; row++)
+		mig_graph_add(graph, text_value(row, 1), array_value(row, 2),
+					  array_value(row, 3), array_value(row, 4));
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
+	return graph;
+}
+
+/*
+ * The linked graph and the version rows.  Errors: MG010 when the graph is
+ * broken or a row names no revision; with purge such rows are passed over.
+ */
+Position
+mig_catalog_read_position(MemoryContext context, bool purge)
+{
+	Position	position = {NULL, NULL};
+	List	   *versions;
+	MemoryContext old;
+	ListCell   *lc;
+
+	position.graph = mig_catalog_read_revisions(context);
+	versions = mig_catalog_read_versions(context);
+	old = MemoryContextSwitchTo(context);
+	mig_graph_index(position.graph);
+	mig_graph_link(position.graph);
+	foreach(lc, versions)
+	{
+		int			node = mig_graph_find_id(position.graph, lfirst(lc));
+
+		if (node >= 0)
+			position.rows = bms_add_member(position.rows, node);
+		else if (!purge)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+					 errmsg("current revision \"%s\" is not present in migrate.revisions",
+							(char *) lfirst(lc)),
+					 errhint("Load its revision file, or set the rows anew with SELECT migrate.stamp(..., purge => true).")));
+	}
+	MemoryContextSwitchTo(old);
+	return position;
+}
+
+/*
+ * Ids of the version rows (char *), in byte order.
+ */
+List *
+mig_catalog_read_versions(MemoryContext context)
+{
+	static ScopeQuery query = {
+		"SELECT revision FROM migrate.versions"
+		" ORDER BY revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
+	};
+
+	return read_ids(&query, context);
+}
+
+/*
+ * Ids of applied revisions whose upgrade script is not what it was when they
+ * were applied, or that are gone (char *), in byte order.
+ */
+List *
+mig_catalog_read_edited(MemoryContext context)
+{
+	static ScopeQuery query = {
+		"SELECT a.revision FROM migrate.applied a"
+		" LEFT JOIN migrate.revisions r"
+		" ON r.revision OPERATOR(pg_catalog.=) a.revision"
+		" WHERE r.checksum IS NULL"
+		" OR r.checksum OPERATOR(pg_catalog.<>) a.checksum"
+		" ORDER BY a.revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
+	};
+
+	return read_ids(&query, context);
+}
+
+/*
+ * What the history shows besides the graph (CatalogLine *), by id in byte
+ * order.
+ */
+List *
+mig_catalog_read_lines(MemoryContext context)
+{
+	static ScopeQuery query = {
+		"SELECT r.revision, r.message, a.applied_at, r.created_at"
+		" FROM migrate.revisions r LEFT JOIN migrate.applied a"
+		" ON r.revision OPERATOR(pg_catalog.=) a.revision"
+		" ORDER BY r.revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
+	};
+	uint64		n = mig_scope_read(&query, NULL, NULL);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *lines = NIL;
+
+	for (uint64 row = 0; row < n; row++)
+	{
+		CatalogLine *line = palloc0(sizeof(CatalogLine));
+		Datum		applied_at;
+		bool		isnull;
+
+		line->revision = text_value(row, 1);
+		line->message = text_value(row, 2);
+		applied_at = mig_scope_value(row, 3, &isnull);
+		line->is_applied = !isnull;
+		if (!isnull)
+			line->applied_at = DatumGetTimestampTz(applied_at);
+		line->created_at = time_value(row, 4);
+		lines = lappend(lines, line);
+	}
+	MemoryContextSwitchTo(old);
+	return lines;
+}
+
+/*
+ * A whole revision; NULL when there is none of that id.
+ */
+Revision *
+mig_catalog_read_revision(const char *revision, MemoryContext context)
+{
+	static ScopeQuery query = {
+		"SELECT revision, down_revisions, depends_on, branch_labels, message,"
+		" upgrade_sql, downgrade_sql, upgrade_transactional,"
+		" downgrade_transactional, created_at"
+		" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL
+	};
+	Datum		values[1] = {CStringGetTextDatum(revision)};
+	MemoryContext old;
+	Revision   *rev;
+	bool		isnull;
+
+	if (mig_scope_read(&query, values, NULL) == 0)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	rev = palloc0(sizeof(Revision));
+	rev->revision = text_value(0, 1);
+	rev->down_revisions = array_value(0, 2);
+	rev->depends_on = array_value(0, 3);
+	rev->branch_labels = array_value(0, 4);
+	rev->message = text_value(0, 5);
+	rev->upgrade_sql = text_value(0, 6);
+	rev->downgrade_sql = text_value(0, 7);
+	rev->upgrade_transactional = DatumGetBool(mig_scope_value(0, 8, &isnull));
+	rev->downgrade_transactional = DatumGetBool(mig_scope_value(0, 9, &isnull));
+	rev->created_at = time_value(0, 10);
+	rev->has_created_at = true;
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
+	return rev;
+}
+
+/*
+ * The script of one direction; NULL when the revision is gone.
+ */
+CatalogScript *
+mig_catalog_read_script(const char *revision, MigDirection direction,
+						MemoryContext context)
+{
+	static ScopeQuery queries[2] = {
+		{"SELECT message, upgrade_sql, upgrade_transactional"
+			" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL},
+		{"SELECT message, downgrade_sql, downgrade_transactional"
+			" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL}
+	};
+	Datum		values[1] = {CStringGetTextDatum(revision)};
+	MemoryContext old;
+	CatalogScript *script;
+	bool		isnull;
+
+	if (mig_scope_read(&queries[direction], values, NULL) == 0)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	script = palloc0(sizeof(CatalogScript));
+	script->message = text_value(0, 1);
+	script->sql = text_value(0, 2);
+	script->transactional = DatumGetBool(mig_scope_value(0, 3, &isnull));
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
+	return script;
+}
+
+/*
+ * The first of revisions (char *) that has no downgrade script, or NULL.
+ */
+char *
+mig_catalog_first_without_downgrade(List *revisions, MemoryContext context)
+{
+	static ScopeQuery query = {
+		"SELECT r.revision FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (revision, n)"
+		" JOIN migrate.revisions r ON r.revision OPERATOR(pg_catalog.=) u.revision"
+		" WHERE r.downgrade_sql IS NULL ORDER BY u.n LIMIT 1",
+		1, {TEXTARRAYOID}, NULL
+	};
+
+	return read_first(&query, revisions, context);
+}
+
+/*
+ * The first of revisions (char *) whose script is not transactional, or NULL.
+ */
+char *
+mig_catalog_first_not_transactional(List *revisions, MigDirection direction,
+									MemoryContext context)
+{
+	static ScopeQuery queries[2] = {
+		{"SELECT r.revision FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (revision, n)"
+			" JOIN migrate.revisions r ON r.revision OPERATOR(pg_catalog.=) u.revision"
+			" WHERE NOT r.upgrade_transactional ORDER BY u.n LIMIT 1",
+		1, {TEXTARRAYOID}, NULL},
+		{"SELECT r.revision FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (revision, n)"
+			" JOIN migrate.revisions r ON r.revision OPERATOR(pg_catalog.=) u.revision"
+			" WHERE NOT r.downgrade_transactional ORDER BY u.n LIMIT 1",
+		1, {TEXTARRAYOID}, NULL}
+	};
+
+	return read_first(&queries[direction], revisions, context);
+}
+
+/*
+ * Whether migrate.applied has the revision.
+ */
+bool
+mig_catalog_is_applied(const char *revision)
+{
+	static ScopeQuery query = {
+		"SELECT 1 FROM migrate.applied WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL
+	};
+	Datum		values[1] = {CStringGetTextDatum(revision)};
+
+	return mig_scope_read(&query, values, NULL) > 0;
+}
+
+/*
+ * Whether the transaction's snapshot shows other revisions, or another
+ * position, than the latest one.  Rows are compared with their xmin: what a
+ * committed transaction wrote again counts as changed.
+ */
+bool
+mig_catalog_snapshot_is_stale(void)
+{
+	static ScopeQuery query = {
+		"SELECT pg_catalog.concat("
+		"(SELECT pg_catalog.string_agg(v.revision, ',' ORDER BY v.revision COLLATE pg_catalog.\"C\")"
+		" FROM migrate.versions v), '/',"
+		" (SELECT pg_catalog.max(l.id) FROM migrate.log l), '/',"
+		" (SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat(r.revision, '@', r.xmin), ','"
+		" ORDER BY r.revision COLLATE pg_catalog.\"C\")) FROM migrate.revisions r))",
+		0, {0}, NULL
+	};
+	char	   *old;
+
+	(void) mig_scope_read_transaction(&query);
+	old = text_value(0, 1);
+	(void) mig_scope_read(&query, NULL, NULL);
+	return strcmp(old, text_value(0, 1)) != 0;
+}
+
+/*
+ * Value of a project setting, NULL when it is not set.
+ */
+char *
+mig_catalog_read_setting(const char *name, MemoryContext context)
+{
+	static ScopeQuery query = {
+		"SELECT value FROM migrate.settings WHERE name OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL
+	};
+	Datum		values[1] = {CStringGetTextDatum(name)};
+
+	if (mig_scope_read(&query, values, NULL) == 0)
+		return NULL;
+	return MemoryContextStrdup(context, text_value(0, 1));
+}
+
+/*
+ * Store a new revision, as role.
+ */
+void
+mig_catalog_insert_revision(const Revision *rev, const char *role)
+{
+	static ScopeQuery query = {
+		"INSERT INTO migrate.revisions (revision, down_revisions, depends_on,"
+		" branch_labels, message, upgrade_sql, downgrade_sql,"
+		" upgrade_transactional, downgrade_transactional, created_by,"
+		" modified_by, created_at)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10,"
+		" COALESCE($11, pg_catalog.now()))",
+		11, {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID,
+			TEXTOID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TIMESTAMPTZOID}, NULL
+	};
+
+	write_revision(&query, rev, role);
+}
+
+/*
+ * Replace a revision, as role.  created_at and created_by stay.
+ */
+void
+mig_catalog_update_revision(const Revision *rev, const char *role)
+{
+	static ScopeQuery query = {
+		"UPDATE migrate.revisions SET down_revisions = $2, depends_on = $3,"
+		" branch_labels = $4, message = $5, upgrade_sql = $6,"
+		" downgrade_sql = $7, upgrade_transactional = $8,"
+		" downgrade_transactional = $9, modified_by = $10"
+		" WHERE revision OPERATOR(pg_catalog.=) $1",
+		11, {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID,
+			TEXTOID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TIMESTAMPTZOID}, NULL
+	};
+
+	write_revision(&query, rev, role);
+}
+
+/*
+ * Forget a revision.
+ */
+void
+mig_catalog_delete_revision(const char *revision)
+{
+	static ScopeQuery query = {
+		"DELETE FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL
+	};
+	Datum		values[1] = {CStringGetTextDatum(revision)};
+
+	if (mig_scope_write(&query, values, NULL) != 1)
+		elog(ERROR, "revision \"%s\" is gone", revision);
+}
+
+/*
+ * Set a project setting; value NULL removes it.
+ */
+void
+mig_catalog_write_setting(const char *name, const char *value)
+{
+	static ScopeQuery remove = {
+		"DELETE FROM migrate.settings WHERE name OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL
+	};
+	static ScopeQuery insert = {
+		"INSERT INTO migrate.settings (name, value) VALUES ($1, $2)",
+		2, {TEXTOID, TEXTOID}, NULL
+	};
+	Datum		values[2];
+
+	values[0] = CStringGetTextDatum(name);
+	(void) mig_scope_write(&remove, values, NULL);
+	if (value == NULL)
+		return;
+	values[1] = CStringGetTextDatum(value);
+	(void) mig_scope_write(&insert, values, NULL);
+}
+
+/*
+ * Make the version rows be exactly versions (char *).
+ */
+void
+mig_catalog_set_versions(List *versions)
+{
+	static ScopeQuery remove = {
+		"DELETE FROM migrate.versions"
+		" WHERE revision OPERATOR(pg_catalog.<>) ALL ($1)",
+		1, {TEXTARRAYOID}, NULL
+	};
+	static ScopeQuery insert = {
+		"INSERT INTO migrate.versions (revision)"
+		" SELECT u.revision FROM pg_catalog.unnest($1) AS u (revision)"
+		" WHERE NOT EXISTS (SELECT 1 FROM migrate.versions v"
+		" WHERE v.revision OPERATOR(pg_catalog.=) u.revision)",
+		1, {TEXTARRAYOID}, NULL
+	};
+
+	write_ids(&remove, versions);
+	write_ids(&insert, versions);
+}
+
+/*
+ * Record revisions (char *) as applied, with the checksums they have now.
+ */
+void
+mig_catalog_add_applied(List *revisions, const char *how, TimestampTz applied_at)
+{
+	static ScopeQuery query = {
+		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
+		" SELECT r.revision, r.checksum, $2, $3 FROM migrate.revisions r"
+		" WHERE r.revision OPERATOR(pg_catalog.=) ANY ($1)",
+		3, {TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID}, NULL
+	};
+	Datum		values[3];
+
+	if (revisions == NIL)
+		return;
+	values[0] = text_array(revisions);
+	values[1] = TimestampTzGetDatum(applied_at);
+	values[2] = CStringGetTextDatum(how);
+	if (mig_scope_write(&query, values, NULL) !=
+		(uint64) list_length(revisions))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("a revision was dropped while it was being applied")));
+}
+
+/*
+ * Record revisions (char *) as no longer applied.
+ */
+void
+mig_catalog_remove_applied(List *revisions)
+{
+	static ScopeQuery query = {
+		"DELETE FROM migrate.applied"
+		" WHERE revision OPERATOR(pg_catalog.=) ANY ($1)",
+		1, {TEXTARRAYOID}, NULL
+	};
+
+	if (revisions != NIL)
+		write_ids(&query, revisions);
+}
+
+/*
+ * Record that nothing is applied.
+ */
+void
+mig_catalog_clear_applied(void)
+{
+	static ScopeQuery query = {"DELETE FROM migrate.applied", 0, {0}, NULL};
+
+	(void) mig_scope_write(&query, NULL, NULL);
+}
+
+/*
+ * Add a row to the log, for a step that role took.
+ */
+void
+mig_catalog_add_log(const CatalogStep *step, const char *role)
+{
+	static ScopeQuery query = {
+		"INSERT INTO migrate.log (operation, revision, checksum,"
+		" versions_before, versions_after, started_at, duration, session_role,"
+		" effective_role, application_name, client_addr, server_version)"
+		" SELECT $1, $2, (SELECT r.checksum FROM migrate.revisions r"
+		" WHERE r.revision OPERATOR(pg_catalog.=) $2), $3, $4, $5, $6,"
+		" SESSION_USER, $7, pg_catalog.current_setting('application_name'),"
+		" pg_catalog.inet_client_addr(), pg_catalog.current_setting('server_version')",
+		7, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID,
+			INTERVALOID, TEXTOID}, NULL
+	};
+	Datum		values[7];
+	char		nulls[8] = "       ";
+	Interval	duration = {0};
+
+	duration.time = step->duration;
+	values[0] = CStringGetTextDatum(step->operation);
+	values[1] = (Datum) 0;
+	if (step->revision != NULL)
+		values[1] = CStringGetTextDatum(step->revision);
+	else
+		nulls[1] = 'n';
+	values[2] = text_array(step->versions_before);
+	values[3] = text_array(step->versions_after);
+	values[4] = TimestampTzGetDatum(step->started_at);
+	values[5] = IntervalPGetDatum(&duration);
+	values[6] = CStringGetTextDatum(role);
+	(void) mig_scope_write(&query, values, nulls);
+}
+
+/*
+ * text[] of strings, in the current memory context.
+ */
+static Datum
+text_array(List *strings)
+{
+	Datum	   *elements = palloc(Max(list_length(strings), 1) * sizeof(Datum));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		elements[n++] = CStringGetTextDatum((char *) lfirst(lc));
+	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
+ * Strings of a text[], in the current memory context.  MG010 for a NULL
+ * element, which only somebody who writes the table by hand can put there.
+ */
+static List *
+array_strings(Datum array)
+{
+	Datum	   *elements;
+	bool	   *nulls;
+	int			n;
+	List	   *strings = NIL;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false,
+					  TYPALIGN_INT, &elements, &nulls, &n);
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+					 errmsg("a list of revisions or labels in migrate.revisions contains a null value")));
+		strings = lappend(strings, TextDatumGetCString(elements[i]));
+	}
+	return strings;
+}
+
+/*
+ * Columns of the last result as C values, copied to the current context.
+ */
+static char *
+text_value(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = mig_scope_value(row, column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+static List *
+array_value(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = mig_scope_value(row, column, &isnull);
+
+	return isnull ? NIL : array_strings(value);
+}
+
+static TimestampTz
+time_value(uint64 row, int column)
+{
+	bool		isnull;
+
+	return DatumGetTimestampTz(mig_scope_value(row, column, &isnull));
+}
+
+/*
+ * Run a query without parameters whose one column is ids.
+ */
+static List *
+read_ids(ScopeQuery *query, MemoryContext context)
+{
+	uint64		n = mig_scope_read(query, NULL, NULL);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *ids = NIL;
+
+	for (uint64 row = 0; row < n; row++)
+		ids = lappend(ids, text_value(row, 1));
+	MemoryContextSwitchTo(old);
+	return ids;
+}
+
+/*
+ * Run a query over a list of ids that gives at most one id.
+ */
+static char *
+read_first(ScopeQuery *query, List *revisions, MemoryContext context)
+{
+	Datum		values[1];
+
+	values[0] = text_array(revisions);
+	if (mig_scope_read(query, values, NULL) == 0)
+		return NULL;
+	return MemoryContextStrdup(context, text_value(0, 1));
+}
+
+/*
+ * Insert or update a revision; both queries have the same parameters.
+ */
+static void
+write_revision(ScopeQuery *query, const Revision *rev, const char *role)
+{
+	Datum		values[11];
+	char		nulls[12] = "           ";
+
+	values[0] = CStringGetTextDatum(rev->revision);
+	values[1] = text_array(rev->down_revisions);
+	values[2] = text_array(rev->depends_on);
+	values[3] = text_array(rev->branch_labels);
+	values[4] = CStringGetTextDatum(rev->message);
+	values[5] = CStringGetTextDatum(rev->upgrade_sql);
+	values[6] = (Datum) 0;
+	if (rev->downgrade_sql != NULL)
+		values[6] = CStringGetTextDatum(rev->downgrade_sql);
+	else
+		nulls[6] = 'n';
+	values[7] = BoolGetDatum(rev->upgrade_transactional);
+	values[8] = BoolGetDatum(rev->downgrade_transactional);
+	values[9] = CStringGetTextDatum(role);
+	values[10] = TimestampTzGetDatum(rev->created_at);
+	if (!rev->has_created_at)
+		nulls[10] = 'n';
+	if (mig_scope_write(query, values, nulls) != 1)
+		elog(ERROR, "could not write revision \"%s\"", rev->revision);
+}
+
+/*
+ * Run a query that writes and takes a list of ids.
+ */
+static void
+write_ids(ScopeQuery *query, List *ids)
+{
+	Datum		values[1];
+
+	values[0] = text_array(ids);
+	(void) mig_scope_write(query, values, NULL);
+}

@@ -1,0 +1,85 @@
+/*
+ * catalog.h
+ *		All SQL against our own tables.
+ *
+ * Every function must be called between mig_scope_enter and mig_scope_leave.
+ * Those that return something allocate it in the memory context given, so
+ * that it outlives the scope.  Columns and SQL never leave catalog.c.
+ */
+#ifndef MIG_CATALOG_H
+#define MIG_CATALOG_H
+
+#include "migrate.h"
+
+#include "revision/graph.h"
+#include "revision/script.h"
+
+/* Where the database is. */
+typedef struct Position
+{
+	Graph	   *graph;
+	Bitmapset  *rows;			/* the version rows, as nodes */
+} Position;
+
+/* One direction of a revision, ready to run. */
+typedef struct CatalogScript
+{
+	char	   *message;
+	char	   *sql;			/* NULL: no downgrade */
+	bool		transactional;
+} CatalogScript;
+
+/* What the history shows besides the graph. */
+typedef struct CatalogLine
+{
+	char	   *revision;
+	char	   *message;
+	bool		is_applied;
+	TimestampTz applied_at;
+	TimestampTz created_at;
+} CatalogLine;
+
+/* One step done, for the log. */
+typedef struct CatalogStep
+{
+	const char *operation;		/* "upgrade", "downgrade", "stamp" */
+	const char *revision;		/* NULL: base */
+	List	   *versions_before;	/* of char * */
+	List	   *versions_after;
+	TimestampTz started_at;
+	int64		duration;		/* microseconds */
+} CatalogStep;
+
+/* reading */
+extern Graph *mig_catalog_read_revisions(MemoryContext context);
+extern Position mig_catalog_read_position(MemoryContext context, bool purge);
+extern List *mig_catalog_read_versions(MemoryContext context);
+extern List *mig_catalog_read_edited(MemoryContext context);
+extern List *mig_catalog_read_lines(MemoryContext context);
+extern Revision *mig_catalog_read_revision(const char *revision,
+										   MemoryContext context);
+extern CatalogScript *mig_catalog_read_script(const char *revision,
+											  MigDirection direction,
+											  MemoryContext context);
+extern char *mig_catalog_first_without_downgrade(List *revisions,
+												 MemoryContext context);
+extern char *mig_catalog_first_not_transactional(List *revisions,
+												 MigDirection direction,
+												 MemoryContext context);
+extern bool mig_catalog_is_applied(const char *revision);
+extern bool mig_catalog_snapshot_is_stale(void);
+extern char *mig_catalog_read_setting(const char *name, MemoryContext context);
+
+/* writing */
+extern void mig_catalog_insert_revision(const Revision *rev, const char *role);
+extern void mig_catalog_update_revision(const Revision *rev, const char *role);
+extern void mig_catalog_delete_revision(const char *revision);
+extern void mig_catalog_write_setting(const char *name, const char *value);
+extern void mig_catalog_set_versions(List *versions);
+extern void mig_catalog_add_applied(List *revisions, const char *how,
+									TimestampTz applied_at);
+extern void mig_catalog_remove_applied(List *revisions);
+extern void mig_catalog_clear_applied(void);
+extern void mig_catalog_add_log(const CatalogStep *step, const char *role);
+
+#endif							/* MIG_CATALOG_H */

@@ -1,0 +1,21 @@
+/*
+ * lock.h
+ *		The run lock: one writer of our tables at a time in a database.
+ */
+#ifndef MIG_LOCK_H
+#define MIG_LOCK_H
+
+#include "migrate.h"
+
+/*
+ * The keys, as pg_locks shows them: locktype advisory, classid and objid
+ * below, objsubid 2.  The run lock is what every writer takes; a stepwise run
+ * holds the second too, to be told apart.
+ */
+#define MIG_LOCK_CLASS		0x6d696772	/* 1835624306, "migr" */
+#define MIG_LOCK_RUN		1
+#define MIG_LOCK_STEPWISE	2
+
+extern void mig_lock_acquire(const char *function);
+
+#endif							/* MIG_LOCK_H */

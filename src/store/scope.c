@@ -1,0 +1,233 @@
+/*
+ * scope.c
+ *		Entering and leaving our own bookkeeping.
+ *
+ * Between mig_scope_enter and mig_scope_leave we are connected to SPI, act
+ * with the rights of the owner of our tables, in a security-restricted
+ * operation (so that nothing run there can change roles or leave deferred
+ * work behind), and search_path holds pg_catalog only.  No user code runs in
+ * between: the queries name our own tables, built-in functions and operators,
+ * all qualified.
+ *
+ * When an error leaves a scope, (sub)transaction abort puts role, settings
+ * and SPI back; there is nothing to catch.
+ *
+ * Reads see the latest committed state whatever the isolation level, because
+ * they follow the run lock.  Writes use the transaction's snapshot, so that
+ * the server's own check of concurrent updates stays in force.
+ */
+#include "migrate.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "store/scope.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+/* Whether a migration script is running; writers refuse to be called then. */
+static bool in_script = false;
+
+static Oid	tables_owner(void);
+static void check_version(void);
+static void prepare(ScopeQuery *query);
+static uint64 execute(ScopeQuery *query, Datum *values, const char *nulls,
+					  Snapshot snapshot, bool read_only);
+
+/*
+ * 55000 when a migration script calls a function of ours that writes.
+ */
+void
+mig_scope_refuse_in_script(const char *function)
+{
+	if (in_script)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("%s cannot be called from a migration script", function)));
+}
+
+/*
+ * Say that a script begins or ends; returns what was the case before.  Whoever
+ * sets it puts the old value back in PG_FINALLY.
+ */
+bool
+mig_scope_set_in_script(bool value)
+{
+	bool		before = in_script;
+
+	in_script = value;
+	return before;
+}
+
+/*
+ * Begin bookkeeping; the memory context is SPI's until mig_scope_leave.
+ * Errors: 55000 when the extension is not there or of another version.
+ */
+void
+mig_scope_enter(Scope *scope)
+{
+	Oid			owner = tables_owner();
+
+	GetUserIdAndSecContext(&scope->caller, &scope->security_context);
+	scope->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp",
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+							 true, 0, false);
+	SetUserIdAndSecContext(owner,
+						   scope->security_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	check_version();
+}
+
+/*
+ * End bookkeeping.  What was allocated in SPI's context is gone.
+ */
+void
+mig_scope_leave(const Scope *scope)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	SetUserIdAndSecContext(scope->caller, scope->security_context);
+	AtEOXact_GUC(false, scope->guc_level);
+}
+
+/*
+ * Run a query that reads, on the latest snapshot.  Returns the number of
+ * rows; mig_scope_value gets at them until the next query.
+ */
+uint64
+mig_scope_read(ScopeQuery *query, Datum *values, const char *nulls)
+{
+	return execute(query, values, nulls, GetLatestSnapshot(), true);
+}
+
+/*
+ * The same on the transaction's own snapshot, which in REPEATABLE READ and
+ * SERIALIZABLE may be old.
+ */
+uint64
+mig_scope_read_transaction(ScopeQuery *query)
+{
+	return execute(query, NULL, NULL, GetTransactionSnapshot(), true);
+}
+
+/*
+ * Run a query that writes.  Returns the number of rows written.
+ */
+uint64
+mig_scope_write(ScopeQuery *query, Datum *values, const char *nulls)
+{
+	return execute(query, values, nulls, InvalidSnapshot, false);
+}
+
+/*
+ * A value of the last query's result.  By-reference values point into SPI's
+ * memory.
+ */
+Datum
+mig_scope_value(uint64 row, int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+						 column, isnull);
+}
+
+/*
+ * Owner of migrate.versions, which the installation script gave to whoever
+ * installed the extension.
+ */
+static Oid
+tables_owner(void)
+{
+	Oid			schema = get_namespace_oid(MIG_SCHEMA, true);
+	Oid			table = OidIsValid(schema) ?
+		get_relname_relid("versions", schema) : InvalidOid;
+	HeapTuple	tuple;
+	Oid			owner;
+
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"migrate\" is not installed in this database"),
+				 errhint("CREATE EXTENSION migrate;")));
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/*
+ * At the first call of a session, compare the library's version with that of
+ * the installed SQL.
+ */
+static void
+check_version(void)
+{
+	static bool checked = false;
+	static ScopeQuery installed = {
+		"SELECT extversion FROM pg_catalog.pg_extension"
+		" WHERE extname OPERATOR(pg_catalog.=) 'migrate'", 0, {0}, NULL
+	};
+	bool		isnull;
+	char	   *version;
+
+	if (checked)
+		return;
+	if (mig_scope_read(&installed, NULL, NULL) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("extension \"migrate\" is not installed in this database"),
+				 errhint("CREATE EXTENSION migrate;")));
+	version = TextDatumGetCString(mig_scope_value(0, 1, &isnull));
+	if (strcmp(version, MIG_VERSION) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("library of extension \"migrate\" is version %s, but version %s is installed in this database",
+						MIG_VERSION, version),
+				 errhint("ALTER EXTENSION migrate UPDATE; then start a new session.")));
+	checked = true;
+}
+
+/*
+ * Make the query's plan, to be kept.
+ */
+static void
+prepare(ScopeQuery *query)
+{
+	SPIPlanPtr	plan = SPI_prepare(query->sql, query->nargs, query->argtypes);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed for \"%s\": %s", query->sql,
+			 SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	query->plan = plan;
+}
+
+/*
+ * Run a query and check SPI's result code.
+ */
+static uint64
+execute(ScopeQuery *query, Datum *values, const char *nulls,
+		Snapshot snapshot, bool read_only)
+{
+	int			result;
+
+	if (query->plan == NULL)
+		prepare(query);
+	if (snapshot != InvalidSnapshot)
+		PushActiveSnapshot(snapshot);
+	result = SPI_execute_plan(query->plan, values, nulls, read_only, 0);
+	if (snapshot != InvalidSnapshot)
+		PopActiveSnapshot();
+	if (result < 0)
+		elog(ERROR, "query \"%s\" failed: %s", query->sql,
+			 SPI_result_code_string(result));
+	return SPI_processed;
+}

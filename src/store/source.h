@@ -1,0 +1,22 @@
+/*
+ * source.h
+ *		Reading files and directories of the server.
+ */
+#ifndef MIG_SOURCE_H
+#define MIG_SOURCE_H
+
+#include "migrate.h"
+
+#include "nodes/pg_list.h"
+
+/* A file: its name without the directory, and its text. */
+typedef struct SourceFile
+{
+	char	   *name;
+	char	   *content;
+} SourceFile;
+
+extern char *mig_source_read_file(const char *path);
+extern List *mig_source_read_directory(const char *path);
+
+#endif							/* MIG_SOURCE_H */

@@ -1,0 +1,293 @@
+# Functions that the scripts of test/tools share; to be sourced by bash.
+# shellcheck shell=bash
+#
+# What they do together: install Debian packages that are missing, copy the
+# tree to a working directory, build and install the copy, run a server of
+# our own on a Unix socket inside the working directory.  Nothing is written
+# to the tree itself, and no installed cluster is touched.
+#
+# PostgreSQL refuses to run as root: started by root, everything but the
+# installing runs as the user "postgres" (or "nobody").  Started by anybody
+# else it runs as that user, and only the installing goes through sudo.
+#
+# Variables of all of them:
+#	top			the source tree
+#	work		the working directory, made by make_work
+#	pg_config	the pg_config in use, set by setup_packages
+#	bindir		the server's programs, likewise
+#	version		its major version, likewise
+#	test_user	who runs the server; empty: we ourselves
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+work=
+pg_config=
+bindir=
+version=
+test_user=
+
+die()
+{
+	printf '%s\n' "$*" >&2
+	exit 1
+}
+
+say()
+{
+	printf '%s\n' "$*"
+}
+
+# ---------------------------------------------------------------- users ----
+
+# Runs a command as root.
+as_root()
+{
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "this needs root: $* (run it as root, or install sudo)"
+	fi
+}
+
+# Runs a command as the user of the server.
+as_user()
+{
+	if [ -n "$test_user" ]; then
+		runuser -u "$test_user" -- "$@"
+	else
+		"$@"
+	fi
+}
+
+choose_user()
+{
+	test_user=
+	if [ "$(id -u)" -eq 0 ]; then
+		test_user=postgres
+		id -u "$test_user" >/dev/null 2>&1 || test_user=nobody
+	fi
+}
+
+# ------------------------------------------------------------- packages ----
+
+# The version of PostgreSQL that this Debian has.
+debian_version()
+{
+	# shellcheck source=/dev/null
+	case $(. /etc/os-release 2>/dev/null && echo "${VERSION_CODENAME:-}") in
+		bullseye) echo 13 ;;
+		bookworm) echo 15 ;;
+		trixie) echo 17 ;;
+		forky) echo 18 ;;
+		*) return 1 ;;
+	esac
+}
+
+# Prints the pg_config to use: the caller's PG_CONFIG, else the one in the
+# path, else that of the newest installed server.  Fails when there is none.
+find_pg_config()
+{
+	local candidate
+
+	if [ -n "${PG_CONFIG:-}" ] && [ "$PG_CONFIG" != pg_config ]; then
+		command -v "$PG_CONFIG" || die "PG_CONFIG=$PG_CONFIG: no such program"
+		return
+	fi
+	for candidate in "$(command -v pg_config)" \
+		$(printf '%s\n' /usr/lib/postgresql/*/bin/pg_config | sort -rV); do
+		if [ -n "$candidate" ] && [ -x "$candidate" ] &&
+			[ -x "$("$candidate" --bindir)/initdb" ]; then
+			echo "$candidate"
+			return
+		fi
+	done
+	return 1
+}
+
+# Installs Debian packages.  No cluster is made for a server that comes with
+# them; a setting of the administrator's own is left alone.
+install_packages()
+{
+	local dropin=/etc/postgresql-common/createcluster.d/zz-migrate.conf
+	local status=0
+
+	say "   installing Debian packages: $*"
+	command -v apt-get >/dev/null ||
+		die "this is not Debian: please install what Debian calls $*"
+	as_root mkdir -p "${dropin%/*}"
+	echo 'create_main_cluster = false' | as_root tee "$dropin" >/dev/null
+	{
+		as_root apt-get -q -o DPkg::Lock::Timeout=300 update &&
+			as_root env DEBIAN_FRONTEND=noninteractive \
+				apt-get -q -y -o DPkg::Lock::Timeout=300 --no-install-recommends \
+				--no-upgrade install "$@"
+	} </dev/null >"$work/apt.log" 2>&1 || status=$?
+	as_root rm -f "$dropin"
+	if [ "$status" -ne 0 ]; then
+		tail -n 30 "$work/apt.log" >&2
+		die "apt-get failed"
+	fi
+}
+
+# shellcheck disable=SC2120
+# Finds a server and its development files, installing what is missing, and
+# sets pg_config and bindir.  Arguments: what is needed more, "pgtap".
+setup_packages()
+{
+	local want=${1:-} missing=()
+
+	if pg_config=$(find_pg_config); then
+		version=$("$pg_config" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+	else
+		version=$(debian_version) ||
+			die "no PostgreSQL server is installed; give PG_CONFIG=/path/to/pg_config"
+		missing+=("postgresql-$version")
+	fi
+	if [ ${#missing[@]} -gt 0 ] || [ ! -e "$("$pg_config" --pgxs)" ]; then
+		missing+=("postgresql-server-dev-$version")
+	fi
+	command -v gcc >/dev/null || command -v cc >/dev/null || missing+=(gcc libc6-dev)
+	command -v make >/dev/null || missing+=(make)
+	if [ "$want" = pgtap ]; then
+		if [ -z "$pg_config" ] || [ ! -e "$("$pg_config" --sharedir)/extension/pgtap.control" ]; then
+			missing+=("postgresql-$version-pgtap")
+		fi
+		perl -MTAP::Harness -MTest::More -e 1 2>/dev/null || missing+=(perl)
+	fi
+
+	if [ ${#missing[@]} -gt 0 ]; then
+		install_packages "${missing[@]}"
+		pg_config=$(PG_CONFIG=${PG_CONFIG:-} find_pg_config) || die "still no PostgreSQL server"
+	fi
+	# Debian's /usr/bin/pg_config may answer for another version.
+	if [ ! -e "$("$pg_config" --pgxs)" ]; then
+		die "$pg_config has no PGXS: the server's development files are missing"
+	fi
+	bindir=$("$pg_config" --bindir)
+	choose_user
+	version=$("$pg_config" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
+	say "   $("$pg_config" --version), $bindir"
+}
+
+# ------------------------------------------------- working directory, build ----
+
+# Makes the working directory $work, named after $1.  Its path is kept short,
+# because a Unix socket's may have no more than about 100 bytes.
+make_work()
+{
+	local parent=${TMPDIR:-/tmp}
+
+	# As root, another user will work in it.
+	if [ ${#parent} -gt 50 ] || [ ! -w "$parent" ] ||
+		{ [ "$(id -u)" -eq 0 ] && ! runuser -u nobody -- test -w "$parent"; }; then
+		parent=/tmp
+	fi
+	work=$(mktemp -d "$parent/$1.XXXXXX")
+}
+
+# Gives $work to the user of the server, who must be able to reach it.
+give_work()
+{
+	chmod 755 "$work"
+	mkdir -p "$work/src" "$work/tmp" "$work/socket"
+	chmod 700 "$work/socket"
+	if [ -n "$test_user" ]; then
+		chown -R "$test_user" "$work"
+	fi
+	as_user test -w "$work" ||
+		die "user ${test_user:-$(id -un)} cannot reach $work: set TMPDIR to a directory that all may enter"
+	# The programs that we start must not meet our own home, directory and
+	# language.
+	cd "$work" || exit
+	export HOME=$work/tmp TMPDIR=$work/tmp LC_ALL=C.UTF-8
+}
+
+# Copies the tree to $work/src, without what builds and tests leave in it.
+copy_tree()
+{
+	tar -C "$top" -cf - --exclude=./.git --exclude=./.quickstart --exclude='*.o' --exclude='*.bc' \
+		--exclude='*.so' --exclude=./results --exclude=./output_iso --exclude='./tmp_check*' \
+		--exclude='./regression.*' . |
+		as_user tar -C "$work/src" -xf - --no-same-owner
+}
+
+# make in the copy, as the user of the server.  Bitcode is left out: it needs
+# the clang that the server was built with.
+make_copy()
+{
+	as_user env -u MAKEFLAGS -u MAKELEVEL -u DESTDIR "${MAKE:-make}" -C "$work/src" \
+		PG_CONFIG="$pg_config" with_llvm=no "$@"
+}
+
+# Compiler flags that the code must pass without a warning.  The server's own
+# headers are not meant: -isystem takes them out.
+strict_flags()
+{
+	echo "-Wall -Wextra -Werror -isystem $("$pg_config" --includedir-server)"
+}
+
+# shellcheck disable=SC2120
+# Builds the copy; arguments go to make.
+build_copy()
+{
+	if ! make_copy -j"$(nproc)" all "$@" >"$work/build.log" 2>&1; then
+		cat "$work/build.log" >&2
+		die "the build failed"
+	fi
+}
+
+# Installs the copy's build for the whole machine.
+install_copy()
+{
+	as_root env -u MAKEFLAGS -u MAKELEVEL -u DESTDIR "${MAKE:-make}" -C "$work/src" \
+		PG_CONFIG="$pg_config" with_llvm=no install >"$work/install.log" 2>&1 ||
+		{ cat "$work/install.log" >&2; die "make install failed"; }
+}
+
+# --------------------------------------------------------------- server ----
+
+# shellcheck disable=SC2120
+# Makes and starts a server in $work/data.  It listens on a Unix socket in
+# $work/socket only, which nobody but its user and root can enter, so that
+# it needs neither a password nor a free port.  Arguments: settings.
+start_server()
+{
+	local setting
+
+	as_user env -u PGDATA "$bindir/initdb" -D "$work/data" -U postgres \
+		--auth=trust --encoding=UTF8 --locale=C --no-sync >"$work/initdb.log" 2>&1 ||
+		{ cat "$work/initdb.log" >&2; die "initdb failed"; }
+	{
+		echo "listen_addresses = ''"
+		echo "unix_socket_directories = '$work/socket'"
+		echo "fsync = off"
+		for setting in "$@"; do
+			echo "$setting"
+		done
+	} | as_user tee -a "$work/data/postgresql.conf" >/dev/null
+	# Not the environment of whoever started us: a PGDATABASE or a PGOPTIONS
+	# would reach the tests.
+	local name
+	for name in $(compgen -e PG); do
+		[ "$name" = PG_CONFIG ] || unset "$name"
+	done
+	export PGHOST=$work/socket PGPORT=5432 PGUSER=postgres PGDATABASE=postgres
+	as_user "$bindir/pg_ctl" -D "$work/data" -l "$work/server.log" -w -t 60 start \
+		</dev/null >"$work/pg_ctl.log" 2>&1 ||
+		{ cat "$work/pg_ctl.log" "$work/server.log" >&2; die "the server did not start"; }
+}
+
+# Stops the server of working directory $1, if it runs.
+stop_server()
+{
+	if [ -s "$1/data/postmaster.pid" ]; then
+		as_user "$bindir/pg_ctl" -D "$1/data" -m immediate -w -t 60 stop >/dev/null 2>&1 || true
+	fi
+}
+
+# psql on the server of $work.
+run_psql()
+{
+	as_user "$bindir/psql" -X -v ON_ERROR_STOP=1 "$@" </dev/null
+}
