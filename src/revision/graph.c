@@ -24,6 +24,9 @@
 /* How many ids a message lists before it says "and N more". */
 #define MAX_LISTED 10
 
+/* Fewest letters of a name that a prefix can stand for. */
+#define MIN_ABBREVIATED 4
+
 typedef struct NameEntry
 {
 	const char *name;			/* hash key: the string, not the pointer */
@@ -34,6 +37,7 @@ static uint32 name_hash(const void *key, Size keysize);
 static int	name_match(const void *a, const void *b, Size keysize);
 static int	compare_nodes(const void *a, const void *b);
 static void add_name(Graph *graph, const char *name, int node, bool is_label);
+static bool is_abbreviated(const char *name, const char *prefix, size_t len);
 static void link_parents(Graph *graph, int node);
 static int *resolve_links(Graph *graph, int node, List *names, int *n);
 static void link_children(Graph *graph);
@@ -188,12 +192,15 @@ mig_graph_find_id(const Graph *graph, const char *revision)
 }
 
 /*
- * Nodes whose id, or a label of more than three letters, begins with prefix.
+ * Ids and labels (char *) that begin with prefix, of the nodes in within (NULL:
+ * all).  As in Alembic, only names of more than three letters can be
+ * abbreviated.
  */
-Bitmapset *
-mig_graph_find_prefix(const Graph *graph, const char *prefix)
+List *
+mig_graph_find_prefix(const Graph *graph, const char *prefix,
+					  const Bitmapset *within)
 {
-	Bitmapset  *found = NULL;
+	List	   *found = NIL;
 	size_t		len = strlen(prefix);
 
 	for (int i = 0; i < graph->n; i++)
@@ -201,18 +208,22 @@ mig_graph_find_prefix(const Graph *graph, const char *prefix)
 		const GraphNode *node = &graph->nodes[i];
 		ListCell   *lc;
 
-		if (strncmp(node->revision, prefix, len) == 0)
-			found = bms_add_member(found, i);
+		if (within != NULL && !bms_is_member(i, within))
+			continue;
+		if (is_abbreviated(node->revision, prefix, len))
+			found = lappend(found, unconstify(char *, node->revision));
 		foreach(lc, node->branch_labels)
-		{
-			const char *label = lfirst(lc);
-
-			if (strncmp(label, prefix, len) == 0 &&
-				pg_mbstrlen(label) > 3)
-				found = bms_add_member(found, i);
-		}
+			if (is_abbreviated(lfirst(lc), prefix, len))
+				found = lappend(found, lfirst(lc));
 	}
 	return found;
+}
+
+static bool
+is_abbreviated(const char *name, const char *prefix, size_t len)
+{
+	return strncmp(name, prefix, len) == 0 &&
+		pg_mbstrlen(name) >= MIN_ABBREVIATED;
 }
 
 /*
@@ -333,17 +344,26 @@ mig_graph_ids(const Graph *graph, const Bitmapset *set)
 char *
 mig_graph_quote_list(const Graph *graph, const Bitmapset *set)
 {
+	return mig_graph_quote_names(mig_graph_ids(graph, set));
+}
+
+/*
+ * The same for a list of names (char *).
+ */
+char *
+mig_graph_quote_names(List *names)
+{
 	StringInfoData buf;
-	int			total = bms_num_members(set);
 	int			shown = 0;
-	int			i = -1;
+	ListCell   *lc;
 
 	initStringInfo(&buf);
-	while ((i = bms_next_member(set, i)) >= 0 && shown < MAX_LISTED)
-		appendStringInfo(&buf, "%s\"%s\"", shown++ ? ", " : "",
-						 graph->nodes[i].revision);
-	if (total > shown)
-		appendStringInfo(&buf, " and %d more", total - shown);
+	foreach(lc, names)
+		if (shown++ < MAX_LISTED)
+			appendStringInfo(&buf, "%s\"%s\"", shown > 1 ? ", " : "",
+							 (char *) lfirst(lc));
+	if (shown > MAX_LISTED)
+		appendStringInfo(&buf, " and %d more", shown - MAX_LISTED);
 	return buf.data;
 }
 

@@ -63,7 +63,8 @@ extern void mig_graph_link(Graph *graph);
 extern const char *mig_graph_name_fault(const char *name);
 extern int	mig_graph_find(const Graph *graph, const char *name);
 extern int	mig_graph_find_id(const Graph *graph, const char *revision);
-extern Bitmapset *mig_graph_find_prefix(const Graph *graph, const char *prefix);
+extern List *mig_graph_find_prefix(const Graph *graph, const char *prefix,
+								   const Bitmapset *within);
 
 extern Bitmapset *mig_graph_ancestors(const Graph *graph, const Bitmapset *from,
 									  GraphEdges edges);
@@ -76,6 +77,7 @@ extern Bitmapset *mig_graph_bases(const Graph *graph);
 extern Bitmapset *mig_graph_maximal(const Graph *graph, const Bitmapset *set);
 extern List *mig_graph_sort(const Graph *graph, const Bitmapset *set);
 extern List *mig_graph_ids(const Graph *graph, const Bitmapset *set);
+extern char *mig_graph_quote_names(List *names);
 extern char *mig_graph_quote_list(const Graph *graph, const Bitmapset *set);
 
 #endif							/* MIG_GRAPH_H */

@@ -66,9 +66,14 @@ Bitmapset *
 mig_target_upgrade(const Graph *graph, const Bitmapset *rows,
 				   const char *target)
 {
-	ParsedTarget parsed = parse_target(target);
+	ParsedTarget parsed;
 	int			node;
 
+	if (strchr(target, ':') != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 errmsg("a range of revisions is not allowed here: \"%s\"", target)));
+	parsed = parse_target(target);
 	if (!parsed.relative)
 		return resolve_symbol(graph, rows, &parsed);
 
@@ -164,8 +169,9 @@ mig_target_stamp(const Graph *graph, const Bitmapset *rows, const char *target)
 	else
 		result.destinations = mig_target_upgrade(graph, rows, target);
 
+	/* with no rows there is nothing to remove: Alembic does not even look */
 	if (bms_is_empty(result.destinations))
-		result.lineage = parsed.branch != NULL ?
+		result.lineage = parsed.branch != NULL && !bms_is_empty(rows) ?
 			mig_graph_lineage(graph, mig_target_name(graph, parsed.branch),
 							  GRAPH_REAL) :
 			bms_copy(rows);
@@ -285,9 +291,7 @@ parse_target(const char *target)
 	size_t		len;
 
 	if (strchr(target, ':') != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
-				 errmsg("a range of revisions is not allowed here: \"%s\"", target)));
+		not_found(target);
 	if (at != NULL)
 	{
 		parsed.branch = pnstrdup(target, at - target);
@@ -367,23 +371,20 @@ static int
 find_name(const Graph *graph, const char *name, const Bitmapset *within)
 {
 	int			node = mig_graph_find(graph, name);
-	Bitmapset  *found;
+	List	   *found;
 
 	if (node >= 0)
 		return node;
-	found = mig_graph_find_prefix(graph, name);
-	if (within != NULL)
-		found = bms_int_members(found, within);
-	if (bms_is_empty(found))
+	found = mig_graph_find_prefix(graph, name, within);
+	if (found == NIL)
 		not_found(name);
-	if (!bms_get_singleton_member(found, &node))
+	if (list_length(found) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_AMBIGUOUS),
 				 errmsg("revision identifier \"%s\" is ambiguous", name),
-				 errdetail("It is the beginning of %s.",
-						   mig_graph_quote_list(graph, found)),
+				 errdetail("It is the beginning of %s.", mig_graph_quote_names(found)),
 				 errhint("Write more of the identifier.")));
-	return node;
+	return mig_graph_find(graph, linitial(found));
 }
 
 /*
@@ -507,7 +508,8 @@ walk_up(const Graph *graph, int start, int steps, const Bitmapset *lineage,
 
 /*
  * Go down by down revisions; below the first one is TARGET_BASE, and below
- * that nothing: TARGET_TOO_FAR or, to clamp, TARGET_BASE.  MG002 off a merge
+ * that nothing: TARGET_TOO_FAR or, to clamp, TARGET_BASE.  From base itself
+ * the first step leads to the one head, as in Alembic.  MG002 off a merge
  * point.
  */
 static int
@@ -515,6 +517,20 @@ walk_down(const Graph *graph, int start, int steps, bool clamp)
 {
 	int			at = start;
 
+	if (at == TARGET_BASE && steps > 0)
+	{
+		Bitmapset  *heads = mig_graph_heads(graph, GRAPH_DOWN);
+
+		if (bms_membership(heads) == BMS_MULTIPLE)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_AMBIGUOUS),
+					 errmsg("ambiguous walk: there are several heads"),
+					 errdetail("They are %s.", mig_graph_quote_list(graph, heads)),
+					 errhint("Name the revision.")));
+		if (!bms_is_empty(heads))
+			at = bms_singleton_member(heads);
+		steps--;
+	}
 	while (steps-- > 0)
 	{
 		const GraphNode *node;
