@@ -14,7 +14,10 @@ OBJS = \
 	src/init.o \
 	src/compat.o \
 	src/revision/graph.o \
+	src/revision/text.o \
+	src/revision/statement.o \
 	src/revision/script.o \
+	src/revision/file.o \
 	src/revision/target.o \
 	src/revision/plan.o \
 	src/store/scope.o \

@@ -19,7 +19,7 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION migrate.script_checksum(pg_catalog.text, pg_catalog.bool) IS
 'SHA-256, in hexadecimal, of an upgrade script and of whether it is transactional.
 Arguments: script, transactional.
-Result: of a transactional script the digest of its text in UTF-8 with LF line ends; of a non-transactional one the same with a line "transaction:false" before it.';
+Result: of a transactional script the digest of its text in UTF-8 with LF line ends and without blank lines in front (before and between its first comment lines); of a non-transactional one the same with a line "transaction:false" before it.';
 
 CREATE TABLE migrate.revisions (
 	revision pg_catalog.text NOT NULL,

@@ -55,10 +55,12 @@
  */
 #if PG_VERSION_NUM < 140000
 #define MigReindexIsConcurrent(stmt)	((stmt)->concurrent)
+#define MigReindexParams(stmt)			NIL
 #define MigDetachIsConcurrent(cmd)		((void) (cmd), false)
 #define MIG_SUBSCRIPTION_REFRESH_NEEDS_TOP_LEVEL	false
 #else
-#define MigReindexIsConcurrent(stmt)	option_is_on((stmt)->params, "concurrently", false)
+#define MigReindexIsConcurrent(stmt)	false	/* one of its params */
+#define MigReindexParams(stmt)			((stmt)->params)
 #define MigDetachIsConcurrent(cmd)		(((PartitionCmd *) (cmd)->def)->concurrent)
 #define MIG_SUBSCRIPTION_REFRESH_NEEDS_TOP_LEVEL	true
 #endif
@@ -66,6 +68,16 @@
 /* 14 renamed the predefined roles' macros. */
 #if PG_VERSION_NUM < 140000
 #define ROLE_PG_READ_SERVER_FILES	DEFAULT_ROLE_READ_SERVER_FILES
+#endif
+
+/*
+ * 14 can see that the client is gone without reading from it.  Declared here,
+ * because libpq/libpq.h needs the headers of GSSAPI.
+ */
+#if PG_VERSION_NUM < 140000
+#define pq_check_connection() true
+#else
+extern bool pq_check_connection(void);
 #endif
 
 /*

@@ -15,6 +15,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgtime.h"
+#include "revision/file.h"
 #include "revision/script.h"
 #include "revision/target.h"
 #include "store/lock.h"
@@ -73,7 +74,7 @@ migrate_revision(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("autogenerate is not available in this version of migrate"),
 				 errhint("Give the upgrade and downgrade scripts.")));
-	rev.message = mig_script_check_message(optional_text(fcinfo, 0));
+	rev.message = mig_file_check_message(optional_text(fcinfo, 0));
 	position = begin_writing("migrate.revision()");
 	rev.revision = new_id(&position, optional_text(fcinfo, 3));
 	rev.down_revisions = parent_of(&position, head, splice);
@@ -116,7 +117,7 @@ migrate_merge(PG_FUNCTION_ARGS)
 		rev.message = message.data;
 	}
 	else
-		rev.message = mig_script_check_message(optional_text(fcinfo, 1));
+		rev.message = mig_file_check_message(optional_text(fcinfo, 1));
 	rev.revision = new_id(&position, optional_text(fcinfo, 2));
 	if (label != NULL)
 	{
@@ -145,7 +146,7 @@ migrate_edit(PG_FUNCTION_ARGS)
 	mig_scope_leave(&scope);
 
 	if (!PG_ARGISNULL(3))
-		rev->message = mig_script_check_message(optional_text(fcinfo, 3));
+		rev->message = mig_file_check_message(optional_text(fcinfo, 3));
 	edit_scripts(rev, fcinfo, is_applied(&position, node));
 
 	mig_scope_enter(&scope);
@@ -188,7 +189,7 @@ migrate_drop(PG_FUNCTION_ARGS)
 Datum
 migrate_export(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(mig_script_write(read_one(fcinfo))));
+	PG_RETURN_TEXT_P(cstring_to_text(mig_file_write(read_one(fcinfo))));
 }
 
 /* SELECT migrate.file_name(revision) */
@@ -197,7 +198,7 @@ migrate_file_name(PG_FUNCTION_ARGS)
 {
 	Revision   *rev = read_one(fcinfo);
 
-	PG_RETURN_TEXT_P(cstring_to_text(mig_script_file_name(rev->revision, rev->message)));
+	PG_RETURN_TEXT_P(cstring_to_text(mig_file_name(rev->revision, rev->message)));
 }
 
 /* SELECT migrate.configure(name, value) */

@@ -7,11 +7,10 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "revision/text.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(migrate_script_checksum);
-
-static void append_lf(StringInfo buf, const char *text);
 
 /*
  * SELECT migrate.script_checksum(script, transactional)
@@ -32,25 +31,9 @@ migrate_script_checksum(PG_FUNCTION_ARGS)
 	initStringInfo(&buf);
 	if (!transactional)
 		appendStringInfoString(&buf, "transaction:false\n");
-	append_lf(&buf, utf8);
+	appendStringInfoString(&buf, mig_text_comparable(utf8));
 	digest = DirectFunctionCall1(sha256_bytea,
 								 PointerGetDatum(cstring_to_text_with_len(buf.data, buf.len)));
 	return DirectFunctionCall2(binary_encode, digest,
 							   PointerGetDatum(cstring_to_text("hex")));
-}
-
-/*
- * Append text with CRLF as LF.
- */
-static void
-append_lf(StringInfo buf, const char *text)
-{
-	const char *end;
-
-	while ((end = strstr(text, "\r\n")) != NULL)
-	{
-		appendBinaryStringInfo(buf, text, end - text);
-		text = end + 1;
-	}
-	appendStringInfoString(buf, text);
 }

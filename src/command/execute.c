@@ -25,18 +25,23 @@
 #include "nodes/makefuncs.h"
 #include "pgstat.h"
 #include "revision/script.h"
+#include "revision/text.h"
 #include "store/scope.h"
 #include "tcop/dest.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 
 /* Most bytes of a statement that an error quotes. */
 #define MAX_QUOTED 8192
 
 /* Most bytes of a statement that pg_stat_activity gets. */
 #define MAX_ACTIVITY 1024
+
+/* Least time between two looks whether the client is still there, in ms. */
+#define CLIENT_CHECK_INTERVAL 100
 
 /* What the error context callback knows. */
 typedef struct ErrorArgument
@@ -47,6 +52,7 @@ typedef struct ErrorArgument
 } ErrorArgument;
 
 static void run_statements(const ExecuteScript *script, ErrorArgument *argument);
+static void check_client(void);
 static void run_statement(const ExecuteScript *script, const ScriptStatement *statement);
 static void run_planned(PlannedStmt *planned, const char *sql);
 static void show_activity(const ExecuteScript *script, const ScriptStatement *statement);
@@ -127,6 +133,7 @@ run_statements(const ExecuteScript *script, ErrorArgument *argument)
 		ScriptStatement *statement = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
+		check_client();
 		argument->current = statement;
 		show_activity(script, statement);
 		MemoryContextSwitchTo(inner);
@@ -134,6 +141,30 @@ run_statements(const ExecuteScript *script, ErrorArgument *argument)
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(inner);
 	}
+	/* what the last statement did must be visible to our bookkeeping */
+	CommandCounterIncrement();
+}
+
+/*
+ * End the session when its client is gone: without looking, the server would
+ * go on to the end of the script and commit.  Looks now and then only, because
+ * it costs system calls.
+ */
+static void
+check_client(void)
+{
+	static TimestampTz last_look = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (MyProcPort == NULL ||
+		!TimestampDifferenceExceeds(last_look, now, CLIENT_CHECK_INTERVAL))
+		return;
+	last_look = now;
+	if (pq_check_connection())
+		return;
+	ClientConnectionLost = true;
+	InterruptPending = true;
+	CHECK_FOR_INTERRUPTS();
 }
 
 /*
@@ -275,7 +306,7 @@ find_line(const ErrorArgument *argument, const ErrorData *error)
 	int			in_body = 0;
 
 	if (error->cursorpos > 0)
-		return mig_script_line(sql, char_offset(sql, error->cursorpos - 1));
+		return mig_text_line(sql, char_offset(sql, error->cursorpos - 1));
 
 	old = MemoryContextSwitchTo(argument->context);
 	if (IsA(current->raw->stmt, DoStmt))
@@ -314,7 +345,7 @@ block_line(const char *statement, const DoStmt *block, const ErrorData *error)
 	frame += strcspn(frame, "0123456789\n");
 	if (body == NULL || *frame < '0' || *frame > '9')
 		return 0;
-	return mig_script_line(statement, body - statement) + atoi(frame) - 1;
+	return mig_text_line(statement, body - statement) + atoi(frame) - 1;
 }
 
 /*
@@ -335,7 +366,7 @@ body_line(const char *statement, const ErrorData *error)
 	body = strstr(statement, error->internalquery);
 	if (body == NULL)
 		return 0;
-	return mig_script_line(statement,
+	return mig_text_line(statement,
 						   body - statement + char_offset(error->internalquery,
 														  error->internalpos - 1));
 }

@@ -15,6 +15,7 @@
 
 #include "command/position.h"
 #include "command/result.h"
+#include "revision/file.h"
 #include "revision/script.h"
 #include "revision/target.h"
 #include "store/lock.h"
@@ -71,7 +72,6 @@ load_files(List *files, const char *function)
 	ListCell   *lc;
 	Scope		scope;
 
-	mig_scope_refuse_in_script(function);
 	check_distinct(files);
 	if (find_changes(files) == NIL)
 		return NIL;
@@ -475,9 +475,11 @@ Datum
 migrate_load(PG_FUNCTION_ARGS)
 {
 	char	   *content = mig_result_text_arg(fcinfo, 0, "content");
+	RevisionFile *file;
 	char	   *name = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-	RevisionFile *file = mig_script_read(content, name);
 
+	mig_scope_refuse_in_script("migrate.load()");
+	file = mig_file_read(content, name);
 	(void) load_files(list_make1(file), "migrate.load()");
 	PG_RETURN_TEXT_P(cstring_to_text(file->rev.revision));
 }
@@ -491,11 +493,12 @@ migrate_load_directory(PG_FUNCTION_ARGS)
 	List	   *files = NIL;
 	ListCell   *lc;
 
+	mig_scope_refuse_in_script("migrate.load_directory()");
 	foreach(lc, mig_source_read_directory(path))
 	{
 		SourceFile *source = lfirst(lc);
 
-		files = lappend(files, mig_script_read(source->content, source->name));
+		files = lappend(files, mig_file_read(source->content, source->name));
 		pfree(source->content);
 	}
 	check_format(files, format);

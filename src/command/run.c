@@ -53,11 +53,13 @@ PG_FUNCTION_INFO_V1(migrate_downgrade);
 
 static void make_plan(Move *move);
 static void check_plan(const Move *move);
+static void check_applied(const Move *move, List *applied);
 static void check_edited(List *edited);
 static void run_plan(Move *move);
 static void run_step(const Move *move, int node, int number);
 static void record_plan(const Move *move);
 static void check_rows_unchanged(const Move *move);
+static bool same_ids(List *a, List *b);
 static void tell_step(const Move *move, const GraphNode *node, const char *message);
 static void tell(const char *text);
 static char *first_line(const char *message);
@@ -126,6 +128,7 @@ check_plan(const Move *move)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List	   *ids = NIL;
+	List	   *applied;
 	List	   *edited;
 	char	   *missing = NULL;
 	char	   *stepwise;
@@ -136,12 +139,14 @@ check_plan(const Move *move)
 		ids = lappend(ids, unconstify(char *, move->graph->nodes[lfirst_int(lc)].revision));
 
 	mig_scope_enter(&scope);
+	applied = mig_catalog_read_applied(context);
 	edited = mig_catalog_read_edited(context);
 	if (move->direction == MIG_DOWNGRADE)
 		missing = mig_catalog_first_without_downgrade(ids, context);
 	stepwise = mig_catalog_first_not_transactional(ids, move->direction, context);
 	mig_scope_leave(&scope);
 
+	check_applied(move, applied);
 	check_edited(edited);
 	if (missing != NULL)
 		ereport(ERROR,
@@ -157,6 +162,25 @@ check_plan(const Move *move)
 				 errdetail("It cannot run together with others in one transaction."),
 				 errhint("CALL migrate.%s_stepwise('%s');",
 						 mig_execute_direction_name(move->direction), move->target)));
+}
+
+/*
+ * MG010 unless migrate.applied is what the version rows imply; our functions
+ * never leave it otherwise.
+ */
+static void
+check_applied(const Move *move, List *applied)
+{
+	List	   *implied = mig_graph_ids(move->graph,
+										mig_graph_ancestors(move->graph, move->rows, GRAPH_REAL));
+
+	if (!same_ids(applied, implied))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+				 errmsg("migrate.applied does not agree with migrate.versions"),
+				 errdetail("%d revisions are recorded as applied, %d are implied by the version rows.",
+						   list_length(applied), list_length(implied)),
+				 errhint("Somebody changed the tables by hand. SELECT migrate.stamp(..., purge => true) sets both anew.")));
 }
 
 /*
@@ -286,19 +310,32 @@ record_plan(const Move *move)
 static void
 check_rows_unchanged(const Move *move)
 {
-	List	   *now = mig_catalog_read_versions(CurrentMemoryContext);
-	List	   *then = mig_graph_ids(move->graph, move->rows);
-	ListCell   *a;
-	ListCell   *b;
-	bool		same = list_length(now) == list_length(then);
+	MemoryContext context = CurrentMemoryContext;
+	Bitmapset  *applied = mig_graph_ancestors(move->graph, move->rows, GRAPH_REAL);
 
-	forboth(a, now, b, then)
-		same &= strcmp(lfirst(a), lfirst(b)) == 0;
-	if (!same)
+	if (!same_ids(mig_catalog_read_versions(context),
+				  mig_graph_ids(move->graph, move->rows)) ||
+		!same_ids(mig_catalog_read_applied(context),
+				  mig_graph_ids(move->graph, applied)))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
-				 errmsg("a migration script changed migrate.versions"),
+				 errmsg("a migration script changed the version rows of migrate"),
 				 errhint("Scripts must leave the tables of migrate alone.")));
+}
+
+/* whether two lists of ids, both in byte order, are the same */
+static bool
+same_ids(List *a, List *b)
+{
+	ListCell   *la;
+	ListCell   *lb;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(la, a, lb, b)
+		if (strcmp(lfirst(la), lfirst(lb)) != 0)
+			return false;
+	return true;
 }
 
 /*

@@ -198,6 +198,11 @@ migrate_stamp_several(PG_FUNCTION_ARGS)
 {
 	List	   *targets = mig_result_array_arg(fcinfo, 0, "targets");
 
+	if (targets == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("targets must not be empty"),
+				 errhint("To remove all version rows: SELECT migrate.stamp('base');")));
 	return mig_result_ids(fcinfo, stamp(targets, purge_arg(fcinfo, 1),
 										"migrate.stamp()"));
 }
@@ -206,8 +211,12 @@ migrate_stamp_several(PG_FUNCTION_ARGS)
 Datum
 migrate_adopt_alembic(PG_FUNCTION_ARGS)
 {
-	List	   *ids = read_alembic_table(mig_result_text_arg(fcinfo, 0, "version_table"));
+	char	   *name = mig_result_text_arg(fcinfo, 0, "version_table");
+	List	   *ids = read_alembic_table(name);
 
+	if (ids == NIL)
+		ereport(NOTICE,
+				(errmsg("table \"%s\" has no rows, so nothing is stamped", name)));
 	check_targets_exist(mig_position_read(true).graph, ids);
 	return mig_result_ids(fcinfo, stamp(ids, false, "migrate.adopt_alembic()"));
 }

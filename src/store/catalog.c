@@ -260,18 +260,17 @@ mig_catalog_first_not_transactional(List *revisions, MigDirection direction,
 }
 
 /*
- * Whether migrate.applied has the revision.
+ * Ids of the applied revisions (char *), in byte order.
  */
-bool
-mig_catalog_is_applied(const char *revision)
+List *
+mig_catalog_read_applied(MemoryContext context)
 {
 	static ScopeQuery query = {
-		"SELECT 1 FROM migrate.applied WHERE revision OPERATOR(pg_catalog.=) $1",
-		1, {TEXTOID}, NULL
+		"SELECT revision FROM migrate.applied"
+		" ORDER BY revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
 	};
-	Datum		values[1] = {CStringGetTextDatum(revision)};
 
-	return mig_scope_read(&query, values, NULL) > 0;
+	return read_ids(&query, context);
 }
 
 /*

@@ -11,8 +11,8 @@
 
 #include "migrate.h"
 
+#include "revision/file.h"
 #include "revision/graph.h"
-#include "revision/script.h"
 
 /* Where the database is. */
 typedef struct Position
@@ -66,7 +66,7 @@ extern char *mig_catalog_first_without_downgrade(List *revisions,
 extern char *mig_catalog_first_not_transactional(List *revisions,
 												 MigDirection direction,
 												 MemoryContext context);
-extern bool mig_catalog_is_applied(const char *revision);
+extern List *mig_catalog_read_applied(MemoryContext context);
 extern bool mig_catalog_snapshot_is_stale(void);
 extern char *mig_catalog_read_setting(const char *name, MemoryContext context);
 

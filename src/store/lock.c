@@ -146,20 +146,21 @@ pause_ms(int ms)
 static void
 give_up(int holder, TimestampTz since)
 {
-	MigBackend	backend;
 	long		waited = TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
+	MigBackend	backend;
 
 	if (!mig_backend_status(holder, &backend))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_LOCK_NOT_HAD),
-				 errmsg("could not get the run lock of migrate after %ld ms", waited),
+				 errmsg("could not obtain the run lock of migrate"),
+				 errdetail("Waited %ld ms; whoever held it last is gone now.", waited),
 				 errhint("Call again.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_LOCK_NOT_HAD),
-			 errmsg("could not get the run lock of migrate after %ld ms", waited),
-			 errdetail("Process %d (role \"%s\", application \"%s\") has been in its transaction since %s.",
+			 errmsg("could not obtain the run lock of migrate"),
+			 errdetail("Process %d (role \"%s\", application \"%s\", in its transaction since %s) holds it. Waited %ld ms.",
 					   holder, GetUserNameFromId(backend.role, true),
 					   backend.application,
-					   timestamptz_to_str(backend.since)),
+					   timestamptz_to_str(backend.since), waited),
 			 errhint("Call again when it has ended, or raise migrate.run_lock_timeout.")));
 }

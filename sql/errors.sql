@@ -1,0 +1,255 @@
+--
+-- Errors in scripts: what a user sees, and where it points.
+--
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS migrate CASCADE;
+CREATE EXTENSION migrate;
+RESET client_min_messages;
+SET migrate.step_messages = off;
+
+-- psql shows message, detail, hint, query and context; this adds the SQLSTATE
+CREATE FUNCTION sqlstate_of(sql text) RETURNS text
+LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE sql;
+	RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE;
+END
+$$;
+
+-- one revision whose upgrade script is changed for each case
+SELECT migrate.revision('case', '', '', rev_id => '0001');
+CREATE FUNCTION script(sql text) RETURNS void
+LANGUAGE sql AS $$ SELECT migrate.edit('0001', upgrade => sql) $$;
+
+-- a statement that cannot be analyzed
+SELECT script($$
+-- a comment
+CREATE TABLE a (id int);
+
+CREATE TABLE b (
+	id int,
+	c no_such_type
+);
+$$);
+SELECT migrate.upgrade();
+SELECT sqlstate_of('SELECT migrate.upgrade()');
+SELECT count(*) FROM pg_class WHERE relname = 'a';
+
+-- one that fails when it runs: no position
+SELECT script($$CREATE TABLE a (id int PRIMARY KEY);
+INSERT INTO a VALUES (1);
+/* two
+   lines */ INSERT INTO a
+	VALUES (1);
+$$);
+SELECT migrate.upgrade();
+
+-- multibyte text before the place
+SELECT script($$SELECT 'äöü€', no_such_column;$$);
+SELECT migrate.upgrade();
+
+-- in a PL/pgSQL block: when it runs, in a query of it, when it is compiled
+SELECT script($$CREATE TABLE a (id int);
+
+DO LANGUAGE plpgsql $body$
+DECLARE
+	n int := 0;
+BEGIN
+	n := 1;
+	RAISE EXCEPTION 'broken' USING DETAIL = 'a detail', HINT = 'a hint', ERRCODE = 'XY123';
+END
+$body$;
+$$);
+SELECT migrate.upgrade();
+SELECT sqlstate_of('SELECT migrate.upgrade()');
+SELECT script($$
+DO $body$
+BEGIN
+	PERFORM 1;
+	PERFORM no_such_function();
+END
+$body$;
+$$);
+SELECT migrate.upgrade();
+SELECT script($$SELECT 1;
+DO $$ || '$body$' || $$
+BEGIN
+	PERFORM 1;
+	nonsense here;
+END
+$body$;
+$$);
+SELECT migrate.upgrade();
+
+-- in a function body: when it is made, and when it is called
+SELECT script($$SELECT 1;
+CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $body$
+BEGIN
+	RETURN 1;
+	oops;
+END
+$body$;
+$$);
+SELECT migrate.upgrade();
+SELECT script($$SELECT 1;
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $body$
+	SELECT 1
+	FROM no_such_table
+$body$;
+$$);
+SELECT migrate.upgrade();
+SELECT script($$
+CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $body$
+BEGIN
+	RAISE EXCEPTION 'in f';
+	RETURN 1;
+END
+$body$;
+
+SELECT f();
+$$);
+SELECT migrate.upgrade();
+
+-- in a trigger
+SELECT script($$
+CREATE TABLE a (id int);
+CREATE FUNCTION tr() RETURNS trigger LANGUAGE plpgsql AS $body$
+BEGIN
+	RAISE EXCEPTION 'not this row';
+END
+$body$;
+CREATE TRIGGER tr BEFORE INSERT ON a FOR EACH ROW EXECUTE FUNCTION tr();
+INSERT INTO a VALUES (1);
+$$);
+SELECT migrate.upgrade();
+
+-- nested: a DO in a function called by a DO
+SELECT script($$
+CREATE FUNCTION f() RETURNS void LANGUAGE plpgsql AS $body$
+BEGIN
+
+
+	DO 'BEGIN PERFORM 1/0; END';
+END
+$body$;
+DO $body$
+BEGIN
+	PERFORM f();
+END
+$body$;
+$$);
+SELECT migrate.upgrade();
+
+-- a long statement: at most 8 kB of it are quoted, around the place
+SELECT script('SELECT 1;' || E'\nSELECT ARRAY[' || repeat('12345, ', 3000) || 'nowhere, ' || repeat('12345, ', 3000) || '1];');
+DO $$
+DECLARE
+	context text;
+BEGIN
+	PERFORM migrate.upgrade();
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+	RAISE NOTICE '% %', SQLERRM, split_part(context, E'\n', 1);
+END
+$$;
+
+-- errors that are no errors of the script leave no trace in it
+SELECT script($$
+DO $body$
+BEGIN
+	PERFORM 1/0;
+EXCEPTION WHEN division_by_zero THEN
+	RAISE NOTICE 'caught: %', SQLERRM;
+	RAISE WARNING 'a warning';
+END
+$body$;
+$$);
+SELECT migrate.upgrade();
+SELECT migrate.downgrade('base');
+
+-- hints
+SELECT migrate.edit('0001', upgrade => 'CREATE TYPE mood AS ENUM (''a'');');
+SELECT migrate.revision('a value and its use', $$ALTER TYPE mood ADD VALUE 'b'; SELECT 'b'::mood;$$, rev_id => '0002');
+SELECT migrate.upgrade('0001');
+SELECT migrate.upgrade();
+SELECT sqlstate_of('SELECT migrate.upgrade()');
+SELECT migrate.edit('0002', upgrade => $$
+CREATE TABLE a (id int PRIMARY KEY);
+CREATE TABLE b (id int REFERENCES a DEFERRABLE INITIALLY DEFERRED);
+INSERT INTO b VALUES (1);
+ALTER TABLE b ADD c int;$$);
+SELECT migrate.upgrade();
+SELECT sqlstate_of('SELECT migrate.upgrade()');
+SELECT migrate.edit('0002', upgrade => $$
+CREATE PROCEDURE p() LANGUAGE plpgsql AS $p$ BEGIN COMMIT; END $p$;
+CALL p();$$);
+SELECT migrate.upgrade();
+SELECT sqlstate_of('SELECT migrate.upgrade()');
+SELECT migrate.edit('0002', upgrade => 'CREATE TABLE pg_class (id int); CREATE TABLE pg_class (id int);');
+SELECT migrate.upgrade();
+SELECT migrate.downgrade('base');
+CREATE TYPE mood AS ENUM ('x');
+SELECT migrate.upgrade('0001');
+SELECT sqlstate_of('SELECT migrate.upgrade(''0001'')');
+DROP TYPE mood;
+
+-- a script cannot call what writes, but can look
+SELECT migrate.edit('0001', upgrade => $$DO 'BEGIN PERFORM migrate.upgrade(''0002''); END';$$);
+SELECT migrate.upgrade('0001');
+SELECT sqlstate_of('SELECT migrate.upgrade(''0001'')');
+SELECT migrate.edit('0001', upgrade => $$SELECT migrate.stamp('0002');$$);
+SELECT migrate.upgrade('0001');
+SELECT migrate.edit('0001', upgrade => $$SELECT migrate.revision('x');$$);
+SELECT migrate.upgrade('0001');
+SELECT migrate.edit('0001', upgrade => $$SELECT migrate.configure('revision_ids', 'serial');$$);
+SELECT migrate.upgrade('0001');
+SELECT migrate.edit('0001', upgrade => $$SELECT migrate.load('x', 'y');$$);
+SELECT migrate.upgrade('0001');
+SELECT migrate.edit('0001', upgrade => $$CREATE TABLE seen AS SELECT r FROM migrate.pending() r;$$, downgrade => 'DROP TABLE seen');
+SELECT migrate.upgrade('0001');
+SELECT * FROM seen;
+SELECT migrate.downgrade('base');
+-- after an error that somebody caught, all is as before
+DO $$
+BEGIN
+	BEGIN
+		PERFORM migrate.upgrade('0002');
+	EXCEPTION WHEN OTHERS THEN
+		RAISE NOTICE '%: %', SQLSTATE, SQLERRM;
+	END;
+	PERFORM migrate.upgrade('0001');
+END
+$$;
+SELECT migrate.current();
+
+-- refused before anything runs
+SELECT migrate.edit('0002', upgrade => '');
+SELECT migrate.upgrade();
+SELECT migrate.edit('0001', irreversible => true);
+SELECT migrate.downgrade('base');
+SELECT sqlstate_of('SELECT migrate.downgrade(''base'')');
+SELECT migrate.current();
+SELECT migrate.revision('indexes', 'CREATE INDEX CONCURRENTLY i ON seen (r);', 'DROP INDEX i;', rev_id => '0003', transactional => false);
+SELECT migrate.upgrade();
+SELECT sqlstate_of('SELECT migrate.upgrade()');
+UPDATE migrate.revisions SET upgrade_sql = 'SELECT 1' WHERE revision = '0001';
+SELECT migrate.upgrade();
+SELECT migrate.downgrade('-1');
+SELECT sqlstate_of('SELECT migrate.upgrade()');
+SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true);
+SELECT migrate.downgrade('-1');
+-- in a read-only transaction: looking works, and a move with nothing to do
+BEGIN READ ONLY;
+SELECT migrate.current();
+SELECT migrate.pending('0002');
+SELECT migrate.upgrade('0001');
+SELECT migrate.upgrade('0002');
+ROLLBACK;
+BEGIN READ ONLY;
+SELECT migrate.revision('x');
+ROLLBACK;
+DROP TABLE seen;
+DROP EXTENSION migrate;
+DROP FUNCTION sqlstate_of, script;

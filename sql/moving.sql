@@ -1,0 +1,198 @@
+--
+-- Moving: upgrade, downgrade, stamp, adopt_alembic, pending, current, resolve,
+-- history, as a user types them.
+--
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS migrate CASCADE;
+CREATE EXTENSION migrate;
+RESET client_min_messages;
+\set SHOW_CONTEXT errors
+SET migrate.step_messages = off;
+
+-- nothing there yet
+SELECT * FROM migrate.current();
+SELECT * FROM migrate.heads();
+SELECT migrate.upgrade('heads');
+SELECT migrate.upgrade();
+SELECT migrate.downgrade('base');
+SELECT migrate.downgrade('-1');
+SELECT migrate.stamp('head');
+SELECT migrate.upgrade('nothing');
+
+-- a chain
+SELECT migrate.revision('create users', 'CREATE TABLE users (id int PRIMARY KEY);', 'DROP TABLE users;', rev_id => '0001');
+SELECT migrate.revision('add name', 'ALTER TABLE users ADD name text;', 'ALTER TABLE users DROP name;', rev_id => '0002');
+SELECT migrate.revision('add mail', 'ALTER TABLE users ADD mail text;', 'ALTER TABLE users DROP mail;', rev_id => '0003');
+SELECT migrate.pending();
+SELECT migrate.upgrade('0002');
+SELECT migrate.pending();
+SELECT migrate.current();
+SELECT migrate.upgrade();
+SELECT migrate.upgrade();
+SELECT migrate.downgrade('-1');
+SELECT migrate.downgrade('0001');
+SELECT migrate.upgrade('+1');
+SELECT migrate.upgrade('+2');
+SELECT migrate.upgrade('-1');
+SELECT migrate.downgrade('+1');
+SELECT migrate.downgrade('0003');
+SELECT migrate.downgrade('base');
+SELECT migrate.downgrade('base');
+SELECT operation, revision, versions_before, versions_after,
+	duration >= interval '0' AS lasted, session_role = session_user AS s, effective_role = current_user AS c
+FROM migrate.log ORDER BY id;
+\d users
+
+-- all at the first call, whatever the query does with the rows
+SELECT migrate.upgrade() LIMIT 1;
+SELECT migrate.current();
+BEGIN;
+DECLARE c CURSOR FOR SELECT migrate.downgrade('base');
+FETCH 1 FROM c;
+SELECT migrate.current();
+ROLLBACK;
+SELECT count(*) FROM migrate.downgrade('base') WHERE false;
+SELECT migrate.current();
+
+-- rolled back with the transaction, and with a savepoint
+BEGIN;
+SELECT migrate.upgrade();
+ROLLBACK;
+SELECT migrate.current();
+BEGIN;
+SAVEPOINT s;
+SELECT migrate.upgrade();
+ROLLBACK TO s;
+SELECT migrate.upgrade('0001');
+COMMIT;
+SELECT migrate.current();
+SELECT migrate.downgrade('base');
+
+-- a branch, a dependency and a merge
+SELECT migrate.revision('reviews', rev_id => '00b1', head => '0001', splice => true, branch_label => 'reviews');
+SELECT migrate.revision('more reviews', rev_id => '00b2', head => 'reviews@head', depends_on => '{0002}');
+SELECT migrate.heads();
+SELECT migrate.bases();
+SELECT migrate.branches();
+SELECT migrate.upgrade();
+SELECT migrate.upgrade('head');
+SELECT migrate.upgrade('reviews@head');
+SELECT migrate.current();
+SELECT migrate.downgrade('-1');
+SELECT migrate.upgrade('heads');
+SELECT migrate.current();
+SELECT migrate.downgrade('-1');
+SELECT migrate.downgrade('reviews@-1');
+SELECT migrate.downgrade('0003-1');
+SELECT migrate.upgrade('heads');
+SELECT migrate.merge(rev_id => '0008');
+SELECT migrate.revision('last', rev_id => '0009', head => 'head');
+SELECT revision, cardinality(down_revisions) AS parents, branch_labels, message LIKE 'merge %' AS merges,
+	is_head, is_base, is_branch_point, is_merge_point, is_current, is_applied, applied_at IS NOT NULL AS applied_at
+FROM migrate.history();
+SELECT count(*) FROM migrate.upgrade();
+SELECT migrate.current();
+SELECT migrate.downgrade('0009-2');
+SELECT revision FROM migrate.history('0001:00b2');
+SELECT revision FROM migrate.history('00b1:');
+SELECT revision FROM migrate.history(':0002');
+SELECT revision FROM migrate.history('-1:');
+SELECT revision FROM migrate.history('0003-1:+1');
+SELECT revision FROM migrate.history('reviews@-9:0009');
+SELECT revision FROM migrate.history('reviews@base:');
+SELECT revision FROM migrate.history('current:');
+SELECT revision FROM migrate.history('0001:current');
+SELECT revision FROM migrate.history(':');
+SELECT revision FROM migrate.history('0002:00b1');
+SELECT revision FROM migrate.history('0003:0001');
+SELECT revision FROM migrate.history('0001');
+SELECT migrate.downgrade('0001@base');
+SELECT migrate.current();
+
+-- identifiers
+SELECT migrate.resolve('heads');
+SELECT migrate.resolve('reviews');
+SELECT migrate.resolve('revi');
+SELECT migrate.resolve('000');
+SELECT migrate.resolve('base');
+SELECT migrate.resolve('current');
+SELECT migrate.resolve('0001+2');
+SELECT migrate.resolve('reviews@0001+2');
+SELECT migrate.resolve('0003-1');
+SELECT migrate.resolve('0003-3');
+SELECT migrate.resolve('0003-4');
+SELECT migrate.resolve('0009+1');
+SELECT migrate.resolve('reviews@0002');
+SELECT migrate.resolve('nolabel@head');
+SELECT migrate.resolve('@head');
+SELECT migrate.resolve('');
+SELECT migrate.resolve(' head');
+SELECT migrate.resolve('a@b@c');
+SELECT migrate.resolve('0001+');
+SELECT migrate.resolve('0001+99999999999999999999');
+SELECT migrate.resolve(NULL);
+SELECT migrate.upgrade(NULL);
+SELECT migrate.upgrade('0001:0003');
+SELECT migrate.downgrade(NULL);
+SELECT migrate.pending(NULL);
+
+-- stamp
+SELECT migrate.stamp('0002');
+SELECT migrate.stamp('0002');
+SELECT migrate.stamp('00b1');
+SELECT migrate.stamp('head');
+SELECT migrate.stamp(ARRAY['0003', '00b2']);
+SELECT migrate.stamp(ARRAY['0003', '0003', '00b2']);
+SELECT revision, how, checksum = (SELECT r.checksum FROM migrate.revisions r WHERE r.revision = a.revision) AS checksum
+FROM migrate.applied a ORDER BY 1;
+SELECT migrate.stamp(ARRAY['0001', '0003']);
+SELECT migrate.stamp('{0003,00b2}');
+SELECT migrate.stamp('reviews@base');
+SELECT migrate.stamp('-1');
+SELECT migrate.stamp('+1');
+SELECT migrate.stamp('0009', purge => true);
+SELECT migrate.stamp('base');
+SELECT migrate.stamp('0001', purge => true);
+SELECT migrate.stamp('base', purge => true);
+SELECT migrate.stamp('{}'::text[]);
+SELECT migrate.stamp(ARRAY[NULL]);
+SELECT migrate.stamp(NULL::text);
+SELECT migrate.stamp('0001', NULL);
+SELECT count(*) FROM migrate.applied;
+SELECT operation, revision, versions_before, versions_after FROM migrate.log WHERE operation = 'stamp' AND revision LIKE '00%' ORDER BY id;
+
+-- what exists already
+CREATE TABLE users (id int);
+SELECT migrate.upgrade('0001');
+SELECT migrate.stamp('0001');
+DROP TABLE users;
+
+-- an Alembic database
+CREATE TABLE alembic_version (version_num varchar(32) NOT NULL PRIMARY KEY);
+SELECT migrate.adopt_alembic();
+INSERT INTO alembic_version VALUES ('0003'), ('00b2');
+SELECT migrate.adopt_alembic();
+SELECT migrate.adopt_alembic('public.alembic_version');
+SELECT migrate.adopt_alembic('no_such_table');
+SELECT migrate.adopt_alembic('pg_class');
+INSERT INTO alembic_version VALUES ('0001');
+SELECT migrate.adopt_alembic();
+TRUNCATE alembic_version;
+INSERT INTO alembic_version VALUES ('000');
+SELECT migrate.adopt_alembic();
+DROP TABLE alembic_version;
+
+-- messages
+SELECT migrate.stamp('base', purge => true);
+SET migrate.step_messages = notice;
+BEGIN;
+DO $$
+BEGIN
+	-- the last message has the time in it
+	PERFORM migrate.upgrade('base');
+END
+$$;
+COMMIT;
+SET migrate.step_messages = loud;
+SET migrate.step_messages = off;
+DROP EXTENSION migrate;

@@ -1,0 +1,185 @@
+--
+-- Who can do what: installed by a database owner who is not superuser, with an
+-- author, a deployer and a reader; and what a hostile one of them gets.
+--
+SET client_min_messages = warning;
+CREATE ROLE regress_rights_owner LOGIN;
+CREATE ROLE regress_rights_author LOGIN;
+CREATE ROLE regress_rights_deployer LOGIN;
+CREATE ROLE regress_rights_reader LOGIN;
+CREATE ROLE regress_rights_stranger LOGIN;
+CREATE DATABASE regress_rights OWNER regress_rights_owner;
+SELECT current_database() AS main, current_user AS superuser \gset
+\connect regress_rights
+SET client_min_messages = warning;
+SET SESSION AUTHORIZATION regress_rights_owner;
+CREATE EXTENSION migrate;
+CREATE SCHEMA app;
+CREATE SCHEMA private;
+
+-- as doc/rights.md has them
+GRANT USAGE ON SCHEMA migrate TO regress_rights_reader, regress_rights_deployer, regress_rights_author;
+GRANT SELECT ON ALL TABLES IN SCHEMA migrate TO regress_rights_reader;
+GRANT EXECUTE ON FUNCTION migrate.upgrade(text), migrate.downgrade(text), migrate.stamp(text, bool), migrate.stamp(text[], bool) TO regress_rights_deployer;
+GRANT EXECUTE ON FUNCTION
+	migrate.revision(text, text, text, text, text, bool, text, text[], bool, bool),
+	migrate.merge(text[], text, text, text),
+	migrate.edit(text, text, text, text, bool, bool),
+	migrate.drop(text),
+	migrate.load(text, text)
+TO regress_rights_author;
+GRANT USAGE, CREATE ON SCHEMA app TO regress_rights_deployer;
+
+-- the author writes, and cannot deploy
+SET SESSION AUTHORIZATION regress_rights_author;
+SET migrate.step_messages = off;
+SELECT migrate.revision('one', 'CREATE TABLE app.one AS SELECT current_user::text AS made_by;', 'DROP TABLE app.one;', rev_id => '0001');
+SELECT migrate.upgrade();
+SELECT migrate.stamp('head');
+SELECT migrate.configure('revision_ids', 'serial');
+INSERT INTO migrate.versions VALUES ('0001');
+SELECT created_by, modified_by FROM migrate.revisions;
+
+-- the reader looks, and can nothing else
+SET SESSION AUTHORIZATION regress_rights_reader;
+SELECT created_by, modified_by, revision FROM migrate.revisions;
+SELECT migrate.current();
+SELECT migrate.pending();
+SELECT revision, message FROM migrate.history();
+SELECT migrate.export('0001') LIKE '%CREATE TABLE app.one%' AS exported;
+SELECT migrate.upgrade();
+SELECT migrate.revision('mine');
+DELETE FROM migrate.revisions;
+
+-- a stranger is outside
+SET SESSION AUTHORIZATION regress_rights_stranger;
+SELECT migrate.current();
+SELECT migrate.upgrade();
+
+-- the deployer deploys with its own rights, and the log says who
+SET SESSION AUTHORIZATION regress_rights_deployer;
+SELECT migrate.upgrade();
+SELECT * FROM app.one;
+SELECT migrate.revision('mine');
+INSERT INTO migrate.versions VALUES ('x');
+UPDATE migrate.log SET revision = 'x';
+CREATE TRIGGER t AFTER INSERT ON migrate.log EXECUTE FUNCTION suppress_redundant_updates_trigger();
+CREATE TABLE migrate.mine (n int);
+ALTER TABLE migrate.log DISABLE TRIGGER ALL;
+SET SESSION AUTHORIZATION regress_rights_owner;
+SELECT operation, revision, session_role, effective_role FROM migrate.log;
+
+-- a migration can what its deployer can, no more
+SET SESSION AUTHORIZATION regress_rights_author;
+SELECT migrate.revision('two', 'CREATE TABLE private.two (n int);', rev_id => '0002');
+SET SESSION AUTHORIZATION regress_rights_deployer;
+SELECT migrate.upgrade();
+SET SESSION AUTHORIZATION regress_rights_author;
+SELECT migrate.edit('0002', upgrade => 'INSERT INTO migrate.versions VALUES (''0009'');');
+SET SESSION AUTHORIZATION regress_rights_deployer;
+SELECT migrate.upgrade();
+SET SESSION AUTHORIZATION regress_rights_author;
+SELECT migrate.edit('0002', upgrade => 'SET ROLE regress_rights_owner; DELETE FROM migrate.log;');
+SET SESSION AUTHORIZATION regress_rights_deployer;
+SELECT migrate.upgrade();
+-- a script cannot leave the role of the session's user behind
+SET SESSION AUTHORIZATION regress_rights_author;
+SELECT migrate.edit('0002', upgrade => 'RESET ROLE; RESET SESSION AUTHORIZATION; CREATE TABLE app.two AS SELECT current_user::text AS made_by;');
+SET SESSION AUTHORIZATION regress_rights_deployer;
+SELECT migrate.upgrade();
+SELECT current_user;
+
+-- objects of our names and operators, first in the search_path: not ours
+CREATE FUNCTION app.trap() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
+CREATE FUNCTION app.trap_eq(text, text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
+CREATE FUNCTION app.unnest(text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
+CREATE FUNCTION app.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
+CREATE OPERATOR app.= (LEFTARG = text, RIGHTARG = text, FUNCTION = app.trap_eq);
+CREATE OPERATOR app.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = app.trap_eq);
+CREATE TABLE app.versions (revision text);
+CREATE TABLE app.revisions (revision text, upgrade_sql text);
+CREATE TEMPORARY TABLE versions (revision text);
+CREATE TEMPORARY TABLE log (n int);
+CREATE TEMPORARY TABLE pg_class (n int);
+CREATE DOMAIN app.text AS varchar CHECK (VALUE = 'never');
+SET search_path = pg_temp, app, pg_catalog;
+SELECT migrate.current();
+SELECT migrate.downgrade('0001');
+SELECT migrate.upgrade();
+SELECT revision FROM migrate.history();
+SELECT migrate.stamp('0002');
+SELECT migrate.stamp('0002', purge => true);
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT migrate.stamp('0001');
+ROLLBACK;
+RESET search_path;
+SELECT count(*) FROM app.versions;
+DISCARD TEMP;
+
+-- the owner of the tables is not the owner of the server: what is attached to
+-- them runs with the owner's rights, also when a superuser calls
+SET SESSION AUTHORIZATION regress_rights_owner;
+CREATE TABLE private.caught (who text, what text);
+CREATE FUNCTION private.catch() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	BEGIN
+		EXECUTE format('SET ROLE %I', (SELECT rolname FROM pg_roles WHERE oid = 10));
+		INSERT INTO private.caught VALUES (current_user, 'changed the role');
+	EXCEPTION WHEN OTHERS THEN
+		INSERT INTO private.caught VALUES (current_user, SQLERRM);
+	END;
+	RETURN NULL;
+END
+$$;
+CREATE TRIGGER catch AFTER INSERT ON migrate.log FOR EACH ROW EXECUTE FUNCTION private.catch();
+\connect - :superuser
+SET migrate.step_messages = off;
+SELECT migrate.stamp('0001');
+SELECT * FROM private.caught;
+DROP TRIGGER catch ON migrate.log;
+
+-- a script of the owner, who can write the tables, and is hostile to them
+SET SESSION AUTHORIZATION regress_rights_owner;
+SET migrate.step_messages = off;
+SELECT migrate.revision('three', 'DELETE FROM migrate.versions;', rev_id => '0003');
+SELECT migrate.stamp('0002');
+SELECT migrate.upgrade();
+SELECT migrate.edit('0003', upgrade => 'INSERT INTO migrate.versions VALUES (''0009'');');
+SELECT migrate.upgrade();
+SELECT migrate.edit('0003', upgrade => 'DELETE FROM migrate.revisions WHERE revision = ''0003'';');
+SELECT migrate.upgrade();
+SELECT migrate.edit('0003', upgrade => 'DROP EXTENSION migrate;');
+SELECT migrate.upgrade();
+SELECT migrate.edit('0003', upgrade => 'INSERT INTO migrate.applied SELECT revision, checksum, now(), ''stamp'' FROM migrate.revisions WHERE revision = ''0003'';');
+SELECT migrate.upgrade();
+SELECT migrate.edit('0003', upgrade => 'DROP TABLE migrate.log CASCADE;');
+SELECT migrate.upgrade();
+SELECT migrate.edit('0003', upgrade => 'SELECT pg_advisory_unlock_all();');
+BEGIN;
+SELECT migrate.upgrade();
+SELECT mode, granted, objsubid FROM pg_locks WHERE locktype = 'advisory' AND classid = 1835624306 AND objid = 1 AND pid = pg_backend_pid();
+ROLLBACK;
+SELECT migrate.current();
+SELECT revision FROM migrate.applied ORDER BY 1;
+
+-- adopt_alembic reads as the caller
+CREATE FUNCTION private.version() RETURNS text LANGUAGE sql AS $$ SELECT '0001'::text $$;
+CREATE VIEW private.alembic_version AS SELECT private.version() AS version_num;
+GRANT EXECUTE ON FUNCTION migrate.adopt_alembic(text) TO regress_rights_deployer;
+SELECT migrate.stamp('base', purge => true);
+SET SESSION AUTHORIZATION regress_rights_deployer;
+SELECT migrate.adopt_alembic('private.alembic_version');
+CREATE FUNCTION app.version() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'read as %', current_user; RETURN '0001'; END $$;
+CREATE VIEW app.alembic_version AS SELECT app.version() AS version_num;
+SELECT migrate.adopt_alembic('app.alembic_version');
+SET SESSION AUTHORIZATION regress_rights_owner;
+
+-- what anybody can execute in the schema without a GRANT
+\connect - :superuser
+SELECT p.proname
+FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+WHERE n.nspname = 'migrate' AND has_function_privilege('regress_rights_stranger', p.oid, 'EXECUTE')
+ORDER BY 1;
+\connect :main
+DROP DATABASE regress_rights;
+DROP ROLE regress_rights_owner, regress_rights_author, regress_rights_deployer, regress_rights_reader, regress_rights_stranger;

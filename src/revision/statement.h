@@ -1,0 +1,17 @@
+/*
+ * statement.h
+ *		What a statement of a script is and needs, told by its parse tree.
+ */
+#ifndef MIG_STATEMENT_H
+#define MIG_STATEMENT_H
+
+#include "migrate.h"
+
+#include "nodes/parsenodes.h"
+
+extern const char *mig_statement_needs_top_level(const RawStmt *raw);
+extern bool mig_statement_is_begin(const RawStmt *raw);
+extern bool mig_statement_is_commit(const RawStmt *raw);
+extern bool mig_statement_turns_strings_off(const RawStmt *raw);
+
+#endif							/* MIG_STATEMENT_H */
