@@ -155,7 +155,7 @@ COMMENT ON FUNCTION migrate.revision(pg_catalog.text, pg_catalog.text, pg_catalo
 'Stores a new revision.
 Arguments: message; upgrade and downgrade, the scripts (downgrade NULL: cannot be downgraded, but '''' where the upgrade is empty too); rev_id (NULL: made by the setting revision_ids); head, the parent (an identifier, or base); splice, allow a parent that is not a head; branch_label; depends_on (identifiers); transactional, of both scripts; autogenerate.
 Result: the new id.
-Errors: 22023 bad message or id, 42601 and MG011 a script that cannot be taken, MG001 to MG003 a parent that is none or several, MG005 a parent that is not a head, MG010 an id or label that is taken, MG012 the lock could not be had.';
+Errors: 22023 bad message or id, 42601 and MG011 a script that cannot be taken, MG001 to MG003 a parent that is none or several, MG005 a parent that is not a head, MG010 an id or label that is taken; 0A000 autogenerate; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
 
 CREATE FUNCTION migrate.merge(
 	revisions pg_catalog.text[] DEFAULT '{heads}',
@@ -187,7 +187,7 @@ COMMENT ON FUNCTION migrate.edit(pg_catalog.text, pg_catalog.text, pg_catalog.te
 'Changes a revision; NULL leaves as it is.
 Arguments: revision (identifier), upgrade, downgrade, message, transactional (of both scripts), irreversible (true: removes the downgrade script).
 Result: its id.
-Errors: MG007 the upgrade script of an applied revision; MG001, MG002, MG003 not one revision; 22023, 42601, MG011 as migrate.revision().';
+Errors: MG007 the upgrade script of an applied revision; MG001, MG002, MG003 not one revision; 22023, 42601, MG011 as migrate.revision(); MG010 the graph is broken; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
 
 CREATE FUNCTION migrate.drop(revision pg_catalog.text)
 RETURNS pg_catalog.text
@@ -198,7 +198,7 @@ COMMENT ON FUNCTION migrate.drop(pg_catalog.text) IS
 'Forgets a revision.
 Arguments: revision (identifier).
 Result: its id.
-Errors: MG007 it is applied; MG010 another revision has it as parent or dependency; MG001, MG002, MG003 not one revision.';
+Errors: MG007 it is applied; MG010 another revision has it as parent or dependency; MG001, MG002, MG003 not one revision; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
 
 CREATE FUNCTION migrate.load(content pg_catalog.text, name pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.text
@@ -209,7 +209,7 @@ COMMENT ON FUNCTION migrate.load(pg_catalog.text, pg_catalog.text) IS
 'Stores the revision of one revision file: new ones are added, changed ones that are not applied replaced, and the same again changes nothing and takes no lock.
 Arguments: content of the file; name of the file, for messages and for files without a header.
 Result: the revision''s id.
-Errors: MG011 a file that cannot be taken, 42601 a script that cannot be parsed (both with name and line), MG007 the upgrade script or the parents of an applied revision differ, MG001 and MG002 a parent that is none or several, MG010 the graph would be broken.';
+Errors: MG011 a file that cannot be taken, 42601 a script that cannot be parsed (both with name and line), MG007 the upgrade script or the parents of an applied revision differ, MG001 and MG002 a parent that is none or several, MG003 several heads that a file without a header could follow, MG010 the graph would be broken; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
 
 CREATE FUNCTION migrate.load_directory(path pg_catalog.text, format pg_catalog.text DEFAULT 'auto')
 RETURNS SETOF pg_catalog.text
@@ -220,7 +220,7 @@ COMMENT ON FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text) IS
 'Stores the revisions of all *.sql files of a directory of the server: the whole of it or nothing, parents before children. The files are UTF-8.
 Arguments: path; format: native (every file has a header), dbmate (none has), auto.
 Result: ids that were added or changed, parents before children.
-Errors: 42501 without the rights of pg_read_server_files; and those of migrate.load().';
+Errors: 42501 without the rights of pg_read_server_files; 22023 no such format, or an empty path; 22021 and 22P05 a file that is not UTF-8, or that the database''s encoding does not have; 54000 a file over 256 MB; 58P01 and others of the file system; and those of migrate.load().';
 
 CREATE FUNCTION migrate.export(revision pg_catalog.text)
 RETURNS pg_catalog.text
@@ -231,7 +231,7 @@ COMMENT ON FUNCTION migrate.export(pg_catalog.text) IS
 'A revision as the content of a revision file; loading it again changes nothing.
 Arguments: revision (identifier).
 Result: the text.
-Errors: MG001, MG002, MG003 not one revision.';
+Errors: MG001, MG002, MG003 not one revision; MG010 the graph is broken.';
 
 CREATE FUNCTION migrate.file_name(revision pg_catalog.text)
 RETURNS pg_catalog.text
@@ -242,7 +242,7 @@ COMMENT ON FUNCTION migrate.file_name(pg_catalog.text) IS
 'Name for a revision''s file: <revision>_<slug of the message>.sql.
 Arguments: revision (identifier).
 Result: the name.
-Errors: MG001, MG002, MG003 not one revision.';
+Errors: MG001, MG002, MG003 not one revision; MG010 the graph is broken.';
 
 CREATE FUNCTION migrate.configure(name pg_catalog.text, value pg_catalog.text)
 RETURNS pg_catalog.void
@@ -253,7 +253,7 @@ COMMENT ON FUNCTION migrate.configure(pg_catalog.text, pg_catalog.text) IS
 'Sets a project setting.
 Arguments: name: revision_ids (random, serial or timestamp), managed_schemas (comma-separated names), exclude (comma-separated patterns); value (NULL: the default again).
 Result: none.
-Errors: 22023 no such setting, or not a value of it.';
+Errors: 22023 no such setting, or not a value of it; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
 
 -- ---------------------------------------------------------------------------
 -- Looking
@@ -307,7 +307,7 @@ COMMENT ON FUNCTION migrate.pending(pg_catalog.text) IS
 'What migrate.upgrade(target) would apply, in that order.
 Arguments: target (identifier).
 Result: ids; no row when there is nothing to do.
-Errors: those of migrate.upgrade() for the target.';
+Errors: MG001, MG002, MG003, MG005 for the target; MG010 the graph is broken; 22004 a null target.';
 
 CREATE FUNCTION migrate.history(
 	range pg_catalog.text DEFAULT NULL,
@@ -332,7 +332,7 @@ COMMENT ON FUNCTION migrate.history(pg_catalog.text) IS
 'The revisions, newest first: children before parents.
 Arguments: range start:end, start: or :end, both ends included (NULL: all).
 Result: one row a revision.
-Errors: MG005 a range that is reversed or not on one branch; MG001 to MG003 for its ends.';
+Errors: MG005 a range that is reversed or not on one branch; MG001 to MG003 for its ends; MG010 the graph is broken.';
 
 CREATE FUNCTION migrate.resolve(target pg_catalog.text)
 RETURNS SETOF pg_catalog.text
@@ -343,7 +343,7 @@ COMMENT ON FUNCTION migrate.resolve(pg_catalog.text) IS
 'The revisions that an identifier names.
 Arguments: target (identifier).
 Result: ids in byte order; no row for base.
-Errors: MG001 no such revision, MG002 ambiguous, MG003 several heads, MG005 walked too far.';
+Errors: MG001 no such revision, MG002 ambiguous, MG003 several heads, MG005 walked too far, MG010 the graph is broken; 22004 a null target.';
 
 -- ---------------------------------------------------------------------------
 -- Moving
@@ -358,7 +358,7 @@ COMMENT ON FUNCTION migrate.upgrade(pg_catalog.text) IS
 'Applies the revisions that are missing for the target, in the caller''s transaction: all or nothing.
 Arguments: target (identifier).
 Result: ids applied, in order; no row when there was nothing to do.
-Errors: MG001, MG002, MG003, MG005 for the target; MG007 an applied revision was edited; MG008 a non-transactional script; MG010 the graph is broken; MG012 the lock could not be had; 40001 a stale snapshot; and whatever a script raises, with revision, statement and line in the context.';
+Errors: MG001, MG002, MG003, MG005 for the target; MG007 an applied revision was edited; MG008 a non-transactional script; MG010 the graph is broken; 22004 a null target; 40001 a stale snapshot; 55000 called from a migration script; when there is something to do, 25006 in a read-only transaction, MG012 the lock could not be had, 40P01 the runner waits for this transaction; and whatever a script raises, with revision, statement and line in the context.';
 
 CREATE FUNCTION migrate.downgrade(target pg_catalog.text)
 RETURNS SETOF pg_catalog.text
@@ -380,7 +380,7 @@ COMMENT ON FUNCTION migrate.stamp(pg_catalog.text, pg_catalog.bool) IS
 'Sets the version rows without running anything.
 Arguments: target (identifier); purge: empty the version rows first, and record every checksum anew.
 Result: the new version rows.
-Errors: MG001, MG002, MG003, MG005 for the target; MG012 the lock could not be had; 40001 a stale snapshot.';
+Errors: MG001, MG002, MG003, MG005 for the target; MG010 the graph is broken; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
 
 CREATE FUNCTION migrate.stamp(targets pg_catalog.text[], purge pg_catalog.bool DEFAULT false)
 RETURNS SETOF pg_catalog.text
@@ -391,7 +391,7 @@ COMMENT ON FUNCTION migrate.stamp(pg_catalog.text[], pg_catalog.bool) IS
 'Sets the version rows to several targets without running anything.
 Arguments: targets (identifiers); purge: empty the version rows first, and record every checksum anew.
 Result: the new version rows.
-Errors: those of migrate.stamp(text, bool).';
+Errors: those of migrate.stamp(text, bool); 22023 no target.';
 
 CREATE FUNCTION migrate.adopt_alembic(version_table pg_catalog.text DEFAULT 'alembic_version')
 RETURNS SETOF pg_catalog.text
@@ -402,7 +402,7 @@ COMMENT ON FUNCTION migrate.adopt_alembic(pg_catalog.text) IS
 'Stamps what an Alembic version table says. The table is only read, as the caller.
 Arguments: version_table, a name as in SQL (a schema may be given).
 Result: the new version rows.
-Errors: 42P01 no such table, 42703 it has no column version_num, MG001 it names a revision that is not here, MG005 its rows overlap.';
+Errors: 42P01 no such table, 42703 it has no column version_num, 42501 no right to read it, MG001 it names a revision that is not here, MG005 its rows overlap or are behind the version rows here; and those of migrate.stamp().';
 
 ALTER SCHEMA migrate OWNER TO @extowner@;
 

@@ -180,6 +180,9 @@ SELECT migrate.adopt_alembic();
 TRUNCATE alembic_version;
 INSERT INTO alembic_version VALUES ('000');
 SELECT migrate.adopt_alembic();
+TRUNCATE alembic_version;
+INSERT INTO alembic_version VALUES ('0002');
+SELECT migrate.adopt_alembic();
 DROP TABLE alembic_version;
 
 -- messages

@@ -49,6 +49,7 @@ static char *random_id(const Graph *graph);
 static char *serial_id(const Graph *graph);
 static int	compare_numbers(const char *a, const char *b);
 static char *timestamp_id(const Graph *graph);
+static void check_free(const Graph *graph, const Revision *rev);
 static void insert(const Position *position, Revision *rev);
 static void fill_scripts(Revision *rev, const char *upgrade, const char *downgrade,
 						 bool transactional);
@@ -423,6 +424,41 @@ timestamp_id(const Graph *graph)
 }
 
 /*
+ * MG010 when the id or a label of a new revision is taken.  The graph would
+ * find it too, but might blame the revision that has it.
+ */
+static void
+check_free(const Graph *graph, const Revision *rev)
+{
+	int			node = mig_graph_find(graph, rev->revision);
+	ListCell   *lc;
+
+	if (node >= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+				 strcmp(graph->nodes[node].revision, rev->revision) == 0 ?
+				 errmsg("revision \"%s\" is already present", rev->revision) :
+				 errmsg("revision identifier \"%s\" is already used as branch label of revision \"%s\"",
+						rev->revision, graph->nodes[node].revision)));
+	foreach(lc, rev->branch_labels)
+	{
+		const char *label = lfirst(lc);
+
+		node = mig_graph_find(graph, label);
+		if (node >= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+					 errmsg("branch label \"%s\" is already used by revision \"%s\"",
+							label, graph->nodes[node].revision)));
+		if (strcmp(label, rev->revision) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+					 errmsg("branch label \"%s\" is the identifier of its own revision",
+							label)));
+	}
+}
+
+/*
  * Check the graph with rev in it, and store rev.
  */
 static void
@@ -433,10 +469,7 @@ insert(const Position *position, Revision *rev)
 	Graph	   *graph;
 	Scope		scope;
 
-	if (mig_graph_find_id(position->graph, rev->revision) >= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
-				 errmsg("revision \"%s\" is already present", rev->revision)));
+	check_free(position->graph, rev);
 	mig_scope_enter(&scope);
 	graph = mig_catalog_read_revisions(context);
 	mig_graph_add(graph, rev->revision, rev->down_revisions, rev->depends_on,

@@ -33,6 +33,14 @@ typedef struct Change
 	bool		is_new;
 } Change;
 
+/* Which file an error is about. */
+typedef struct FileContext
+{
+	ErrorContextCallback callback;
+	const RevisionFile *only;	/* NULL: there are several */
+	const RevisionFile *file;	/* NULL: none in particular */
+} FileContext;
+
 /* Which files load_directory takes. */
 typedef enum FileFormat
 {
@@ -42,13 +50,16 @@ typedef enum FileFormat
 } FileFormat;
 
 static List *load_files(List *files, const char *function);
-static List *find_changes(List *files);
+static List *find_changes(List *files, int notice);
 static void check_distinct(List *files);
 static int	compare_files(const ListCell *a, const ListCell *b);
 static Graph *combine(const Graph *stored, List *files);
-static void give_parents(const Graph *stored, List *files);
-static void chain(List *files, Graph *graph);
-static void resolve_parents(Graph *graph, List *files);
+static List *copy_files(List *files);
+static void context_begin(FileContext *context, List *files);
+static void give_parents(const Graph *stored, List *files, FileContext *context,
+						 int notice);
+static void chain(List *files, Graph *graph, int notice);
+static void resolve_parents(Graph *graph, List *files, FileContext *context);
 static List *resolve_names(const Graph *graph, List *names);
 static Change *compare(const Graph *stored, const Bitmapset *applied,
 					   RevisionFile *file);
@@ -73,12 +84,12 @@ load_files(List *files, const char *function)
 	Scope		scope;
 
 	check_distinct(files);
-	if (find_changes(files) == NIL)
+	if (find_changes(files, DEBUG1) == NIL)
 		return NIL;
 
 	mig_lock_acquire(function);
 	mig_position_check_snapshot();
-	changes = find_changes(files);
+	changes = find_changes(files, NOTICE);
 	mig_scope_enter(&scope);
 	foreach(lc, changes)
 	{
@@ -97,45 +108,77 @@ load_files(List *files, const char *function)
 }
 
 /*
- * What storing files would change (Change *), parents before children.
- * Resolves the names in the files.  Errors: MG001, MG002, MG007, MG010, with
- * the file's name in the context.
+ * What storing files would change (Change *), parents before children.  Works
+ * on copies of files, because it replaces the names in them by ids, and what a
+ * name means may be another revision the next time.  notice is the level of
+ * messages.  Errors: MG001, MG002, MG003, MG007, MG010, with the file's name in
+ * the context where they are about one.
  */
 static List *
-find_changes(List *files)
+find_changes(List *files, int notice)
 {
 	Position	position = mig_position_read(true);
 	Bitmapset  *applied = mig_graph_ancestors(position.graph, position.rows, GRAPH_REAL);
+	FileContext context;
 	Graph	   *graph;
 	Change	  **changes;
 	List	   *ordered = NIL;
-	ErrorContextCallback callback;
 	ListCell   *lc;
 
-	give_parents(position.graph, files);
+	files = copy_files(files);
+	context_begin(&context, files);
+	give_parents(position.graph, files, &context, notice);
 	graph = combine(position.graph, files);
 	mig_graph_index(graph);
-	resolve_parents(graph, files);
+	resolve_parents(graph, files, &context);
 	mig_graph_link(graph);
 
 	changes = palloc0((graph->n + 1) * sizeof(Change *));
-	callback.callback = file_callback;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
 	foreach(lc, files)
 	{
 		RevisionFile *file = lfirst(lc);
 
-		callback.arg = file;
+		context.file = file;
 		changes[mig_graph_find_id(graph, file->rev.revision)] =
 			compare(position.graph, applied, file);
 	}
-	error_context_stack = callback.previous;
+	error_context_stack = context.callback.previous;
 
 	for (int i = 0; i < graph->n; i++)
 		if (changes[graph->order[i]] != NULL)
 			ordered = lappend(ordered, changes[graph->order[i]]);
 	return ordered;
+}
+
+static List *
+copy_files(List *files)
+{
+	List	   *copies = NIL;
+	ListCell   *lc;
+
+	foreach(lc, files)
+	{
+		RevisionFile *copy = palloc(sizeof(RevisionFile));
+
+		*copy = *(RevisionFile *) lfirst(lc);
+		copies = lappend(copies, copy);
+	}
+	return copies;
+}
+
+/*
+ * Begin to say in errors which file they are about: the only one, or the one
+ * that context->file is set to.
+ */
+static void
+context_begin(FileContext *context, List *files)
+{
+	context->only = list_length(files) == 1 ? linitial(files) : NULL;
+	context->file = context->only;
+	context->callback.callback = file_callback;
+	context->callback.arg = context;
+	context->callback.previous = error_context_stack;
+	error_context_stack = &context->callback;
 }
 
 /*
@@ -209,7 +252,7 @@ combine(const Graph *stored, List *files)
  * of the list, the first of them the child of the last one loaded before.
  */
 static void
-give_parents(const Graph *stored, List *files)
+give_parents(const Graph *stored, List *files, FileContext *context, int notice)
 {
 	List	   *others = NIL;
 	List	   *chained = NIL;
@@ -238,16 +281,16 @@ give_parents(const Graph *stored, List *files)
 		return;
 	graph = combine(stored, others);
 	mig_graph_index(graph);
-	resolve_parents(graph, others);
+	resolve_parents(graph, others, context);
 	mig_graph_link(graph);
-	chain(chained, graph);
+	chain(chained, graph, notice);
 }
 
 /*
  * Make a chain of files on the one head of graph.  MG003 when it has several.
  */
 static void
-chain(List *files, Graph *graph)
+chain(List *files, Graph *graph, int notice)
 {
 	Bitmapset  *heads = mig_graph_heads(graph, GRAPH_DOWN);
 	const char *tip = NULL;
@@ -266,7 +309,7 @@ chain(List *files, Graph *graph)
 		RevisionFile *file = lfirst(lc);
 
 		if (tip != NULL && strcmp(file->rev.revision, tip) < 0)
-			ereport(NOTICE,
+			ereport(notice,
 					(errmsg("revision \"%s\" sorts before \"%s\", which was loaded earlier, and becomes its child",
 							file->rev.revision, tip)));
 		file->rev.down_revisions = tip ? list_make1(unconstify(char *, tip)) : NIL;
@@ -279,26 +322,22 @@ chain(List *files, Graph *graph)
  * the graph, which is indexed and not yet linked.
  */
 static void
-resolve_parents(Graph *graph, List *files)
+resolve_parents(Graph *graph, List *files, FileContext *context)
 {
-	ErrorContextCallback callback;
 	ListCell   *lc;
 
-	callback.callback = file_callback;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
 	foreach(lc, files)
 	{
 		RevisionFile *file = lfirst(lc);
 		GraphNode  *node = &graph->nodes[mig_graph_find_id(graph, file->rev.revision)];
 
-		callback.arg = file;
+		context->file = file;
 		file->rev.down_revisions = resolve_names(graph, file->rev.down_revisions);
 		file->rev.depends_on = resolve_names(graph, file->rev.depends_on);
 		node->down_revisions = file->rev.down_revisions;
 		node->depends_on = file->rev.depends_on;
 	}
-	error_context_stack = callback.previous;
+	context->file = context->only;
 }
 
 /*
@@ -422,9 +461,9 @@ same_set(List *a, List *b)
 static void
 file_callback(void *arg)
 {
-	const RevisionFile *file = arg;
+	const RevisionFile *file = ((FileContext *) arg)->file;
 
-	if (file->name != NULL)
+	if (file != NULL && file->name != NULL)
 		errcontext("revision file \"%s\"", file->name);
 }
 

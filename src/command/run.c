@@ -30,12 +30,22 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* When a step began and how long it took. */
-typedef struct StepTime
+/* Scripts are read this many at a time. */
+#define READ_AHEAD 64
+
+/* Log rows are written this many at a time. */
+#define LOG_ROWS 1000
+
+/* Length of a checksum. */
+#define CHECKSUM_LENGTH 64
+
+/* What is recorded of a step that is done. */
+typedef struct StepDone
 {
 	TimestampTz started_at;
 	int64		duration;		/* microseconds */
-} StepTime;
+	char		checksum[CHECKSUM_LENGTH + 1];
+} StepDone;
 
 /* A move under way. */
 typedef struct Move
@@ -45,7 +55,7 @@ typedef struct Move
 	Graph	   *graph;
 	Bitmapset  *rows;			/* before the first step */
 	List	   *plan;			/* of node numbers */
-	StepTime   *times;			/* one a step */
+	StepDone   *done;			/* one a step */
 } Move;
 
 PG_FUNCTION_INFO_V1(migrate_upgrade);
@@ -56,8 +66,10 @@ static void check_plan(const Move *move);
 static void check_applied(const Move *move, List *applied);
 static void check_edited(List *edited);
 static void run_plan(Move *move);
-static void run_step(const Move *move, int node, int number);
+static List *read_ahead(const Move *move, int number, MemoryContext context);
+static void run_step(Move *move, int number, CatalogScript *stored);
 static void record_plan(const Move *move);
+static List *record_steps(const Move *move, List *before, const char *role);
 static void check_rows_unchanged(const Move *move);
 static bool same_ids(List *a, List *b);
 static void tell_step(const Move *move, const GraphNode *node, const char *message);
@@ -206,61 +218,93 @@ check_edited(List *edited)
 }
 
 /*
- * Run the scripts of the plan.  Each step's memory is freed before the next.
+ * Run the scripts of the plan.  What a step allocates is freed before the
+ * next, what was read ahead with the last of them.
  */
 static void
 run_plan(Move *move)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
-												  "migrate step",
-												  ALLOCSET_DEFAULT_SIZES);
-	int			number = 0;
-	ListCell   *lc;
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext ahead = AllocSetContextCreate(outer, "migrate scripts",
+												ALLOCSET_DEFAULT_SIZES);
+	MemoryContext step = AllocSetContextCreate(outer, "migrate step",
+											   ALLOCSET_DEFAULT_SIZES);
+	List	   *scripts = NIL;
+	int			n = list_length(move->plan);
 
-	move->times = palloc_extended(list_length(move->plan) * sizeof(StepTime),
-								  MCXT_ALLOC_HUGE);
-	foreach(lc, move->plan)
+	move->done = palloc_extended(n * sizeof(StepDone), MCXT_ALLOC_HUGE);
+	for (int i = 0; i < n; i++)
 	{
-		MemoryContext old = MemoryContextSwitchTo(context);
-		StepTime   *time = &move->times[number++];
-
-		time->started_at = GetCurrentTimestamp();
-		run_step(move, lfirst_int(lc), number);
-		time->duration = GetCurrentTimestamp() - time->started_at;
-		MemoryContextSwitchTo(old);
-		MemoryContextReset(context);
+		if (i % READ_AHEAD == 0)
+		{
+			MemoryContextReset(ahead);
+			scripts = read_ahead(move, i, ahead);
+		}
+		MemoryContextSwitchTo(step);
+		run_step(move, i, list_nth(scripts, i % READ_AHEAD));
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(step);
 	}
-	MemoryContextDelete(context);
+	MemoryContextDelete(step);
+	MemoryContextDelete(ahead);
 }
 
 /*
- * Run one script, step number of the plan.
+ * The next READ_AHEAD scripts of the plan, from step number (from 0) on.
+ */
+static List *
+read_ahead(const Move *move, int number, MemoryContext context)
+{
+	List	   *ids = NIL;
+	List	   *scripts;
+	Scope		scope;
+
+	for (int i = number; i < list_length(move->plan) && i < number + READ_AHEAD; i++)
+		ids = lappend(ids, unconstify(char *, move->graph->nodes[list_nth_int(move->plan, i)].revision));
+	mig_scope_enter(&scope);
+	scripts = mig_catalog_read_scripts(ids, move->direction, context);
+	mig_scope_leave(&scope);
+	if (list_length(scripts) != list_length(ids))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("a revision was dropped while migrations ran")));
+	list_free(ids);
+	return scripts;
+}
+
+/*
+ * Run one script, step number (from 0) of the plan.
  */
 static void
-run_step(const Move *move, int node, int number)
+run_step(Move *move, int number, CatalogScript *stored)
 {
-	const GraphNode *self = &move->graph->nodes[node];
-	ExecuteScript script = {self->revision, move->direction, NULL, false, NULL};
-	CatalogScript *stored;
-	Scope		scope;
+	const GraphNode *self = &move->graph->nodes[list_nth_int(move->plan, number)];
+	ExecuteScript script = {self->revision, move->direction, stored->sql, false, NULL};
+	StepDone   *done = &move->done[number];
 	MemoryContext context = CurrentMemoryContext;
+	Scope		scope;
 
-	mig_scope_enter(&scope);
-	stored = mig_catalog_read_script(self->revision, move->direction, context);
-	mig_scope_leave(&scope);
-	if (stored == NULL || stored->sql == NULL)
+	done->started_at = GetCurrentTimestamp();
+	strlcpy(done->checksum, stored->checksum, sizeof(done->checksum));
+	if (stored->is_long)
+	{
+		mig_scope_enter(&scope);
+		script.sql = mig_catalog_read_sql(self->revision, move->direction, context);
+		mig_scope_leave(&scope);
+	}
+	if (script.sql == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
 				 errmsg("revision \"%s\" was changed while migrations ran",
 						self->revision)));
 
 	tell_step(move, self, stored->message);
-	script.sql = stored->sql;
 	script.no_rows = bms_is_empty(move->rows);
 	script.progress = psprintf("%s %d/%d %s",
 							   mig_execute_direction_name(move->direction),
-							   number, list_length(move->plan), self->revision);
+							   number + 1, list_length(move->plan), self->revision);
 	mig_execute_script(&script);
+	done->duration = GetCurrentTimestamp() - done->started_at;
 }
 
 /*
@@ -270,38 +314,66 @@ static void
 record_plan(const Move *move)
 {
 	const char *role = mig_position_caller();
-	PlanRows   *rows = mig_plan_rows_begin(move->graph, move->rows);
 	List	   *ids = NIL;
-	List	   *before = mig_graph_ids(move->graph, move->rows);
-	int			number = 0;
+	List	   *after;
 	Scope		scope;
 	ListCell   *lc;
 
 	mig_scope_enter(&scope);
 	check_rows_unchanged(move);
 	foreach(lc, move->plan)
-	{
-		const char *revision = move->graph->nodes[lfirst_int(lc)].revision;
-		CatalogStep step;
-
-		mig_plan_rows_step(rows, lfirst_int(lc), move->direction);
-		step.operation = mig_execute_direction_name(move->direction);
-		step.revision = revision;
-		step.versions_before = before;
-		step.versions_after = mig_graph_ids(move->graph, rows->rows);
-		step.started_at = move->times[number].started_at;
-		step.duration = move->times[number++].duration;
-		mig_catalog_add_log(&step, role);
-		list_free(before);
-		before = step.versions_after;
-		ids = lappend(ids, unconstify(char *, revision));
-	}
-	mig_catalog_set_versions(before);
+		ids = lappend(ids, unconstify(char *, move->graph->nodes[lfirst_int(lc)].revision));
+	after = record_steps(move, mig_graph_ids(move->graph, move->rows), role);
+	mig_catalog_set_versions(after);
 	if (move->direction == MIG_UPGRADE)
 		mig_catalog_add_applied(ids, "upgrade", GetCurrentTimestamp());
 	else
 		mig_catalog_remove_applied(ids);
 	mig_scope_leave(&scope);
+}
+
+/*
+ * Write the log rows; before are the version rows that the first step found.
+ * Returns the rows after the last.  The rows' memory is freed every LOG_ROWS
+ * steps.
+ */
+static List *
+record_steps(const Move *move, List *before, const char *role)
+{
+	PlanRows   *rows = mig_plan_rows_begin(move->graph, move->rows);
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext chunk = AllocSetContextCreate(outer, "migrate log rows",
+												ALLOCSET_DEFAULT_SIZES);
+	List	   *steps = NIL;
+	int			n = list_length(move->plan);
+
+	for (int i = 0; i < n; i++)
+	{
+		CatalogStep *step = MemoryContextAlloc(chunk, sizeof(CatalogStep));
+		int			node = list_nth_int(move->plan, i);
+
+		mig_plan_rows_step(rows, node, move->direction);
+		MemoryContextSwitchTo(chunk);
+		step->operation = mig_execute_direction_name(move->direction);
+		step->revision = move->graph->nodes[node].revision;
+		step->checksum = move->done[i].checksum;
+		step->versions_before = before;
+		step->versions_after = before = mig_graph_ids(move->graph, rows->rows);
+		step->started_at = move->done[i].started_at;
+		step->duration = move->done[i].duration;
+		steps = lappend(steps, step);
+		if (list_length(steps) == LOG_ROWS || i == n - 1)
+		{
+			mig_catalog_add_log(steps, role);
+			steps = NIL;
+			MemoryContextSwitchTo(outer);
+			before = mig_graph_ids(move->graph, rows->rows);
+			MemoryContextReset(chunk);
+		}
+		MemoryContextSwitchTo(outer);
+	}
+	MemoryContextDelete(chunk);
+	return before;
 }
 
 /*

@@ -24,10 +24,12 @@ PG_FUNCTION_INFO_V1(migrate_adopt_alembic);
 
 static List *stamp(List *targets, bool purge, const char *function);
 static void record_steps(const Position *position, List *steps, bool purge);
+static char *read_checksum(const char *revision, MemoryContext context);
 static void record_applied(const Position *position, const Bitmapset *rows,
 						   bool purge);
 static List *read_alembic_table(const char *name);
 static void check_targets_exist(const Graph *graph, List *ids);
+static void check_not_behind(const Position *position, List *ids, const char *name);
 static bool purge_arg(FunctionCallInfo fcinfo, int n);
 
 /*
@@ -88,16 +90,32 @@ record_steps(const Position *position, List *steps, bool purge)
 		step.operation = "stamp";
 		step.revision = stamped->node < 0 ? NULL :
 			position->graph->nodes[stamped->node].revision;
+		step.checksum = read_checksum(step.revision, context);
 		step.versions_before = before;
 		step.versions_after = mig_graph_ids(position->graph, rows);
 		step.started_at = start;
 		step.duration = GetCurrentTimestamp() - start;
-		mig_catalog_add_log(&step, role);
+		mig_catalog_add_log(list_make1(&step), role);
 		before = step.versions_after;
 	}
 	mig_catalog_set_versions(mig_graph_ids(position->graph, rows));
 	record_applied(position, rows, purge);
 	mig_scope_leave(&scope);
+}
+
+/*
+ * Checksum of a revision; NULL for NULL.
+ */
+static char *
+read_checksum(const char *revision, MemoryContext context)
+{
+	List	   *scripts;
+
+	if (revision == NULL)
+		return NULL;
+	scripts = mig_catalog_read_scripts(list_make1(unconstify(char *, revision)),
+									   MIG_UPGRADE, context);
+	return ((CatalogScript *) linitial(scripts))->checksum;
 }
 
 /*
@@ -172,6 +190,32 @@ check_targets_exist(const Graph *graph, List *ids)
 					 errhint("Load its revision file first.")));
 }
 
+/*
+ * MG005 when adopting ids would make revisions that are applied here count as
+ * not applied: Alembic's table was left behind.
+ */
+static void
+check_not_behind(const Position *position, List *ids, const char *name)
+{
+	const Graph *graph = position->graph;
+	Bitmapset  *adopted = NULL;
+	Bitmapset  *lost;
+	ListCell   *lc;
+
+	foreach(lc, ids)
+		adopted = bms_add_member(adopted, mig_graph_find_id(graph, lfirst(lc)));
+	lost = bms_intersect(position->rows,
+						 mig_graph_descendants(graph, adopted, GRAPH_REAL));
+	lost = bms_del_members(lost, mig_graph_ancestors(graph, adopted, GRAPH_REAL));
+	if (!bms_is_empty(lost))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 errmsg("table \"%s\" is behind migrate.versions", name),
+				 errdetail("Here %s is applied, which adopting it would forget.",
+						   mig_graph_quote_list(graph, lost)),
+				 errhint("To set the version rows back all the same, name them: SELECT migrate.stamp(...).")));
+}
+
 static bool
 purge_arg(FunctionCallInfo fcinfo, int n)
 {
@@ -213,10 +257,13 @@ migrate_adopt_alembic(PG_FUNCTION_ARGS)
 {
 	char	   *name = mig_result_text_arg(fcinfo, 0, "version_table");
 	List	   *ids = read_alembic_table(name);
+	Position	position;
 
 	if (ids == NIL)
 		ereport(NOTICE,
 				(errmsg("table \"%s\" has no rows, so nothing is stamped", name)));
-	check_targets_exist(mig_position_read(true).graph, ids);
+	position = mig_position_read(false);
+	check_targets_exist(position.graph, ids);
+	check_not_behind(&position, ids, name);
 	return mig_result_ids(fcinfo, stamp(ids, false, "migrate.adopt_alembic()"));
 }

@@ -13,9 +13,14 @@
 #include "store/scope.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+/* Longest script that is read together with others, in bytes. */
+#define LONG_SCRIPT 8192
+
+static char *array_text(List *strings);
 static Datum text_array(List *strings);
 static List *array_strings(Datum array);
 static char *text_value(uint64 row, int column);
@@ -191,35 +196,72 @@ mig_catalog_read_revision(const char *revision, MemoryContext context)
 }
 
 /*
- * The script of one direction; NULL when the revision is gone.
+ * Scripts of one direction (CatalogScript *) of some revisions (char *), in
+ * their order.  Those over LONG_SCRIPT bytes come without their text, so that
+ * reading many at once takes little memory.
  */
-CatalogScript *
-mig_catalog_read_script(const char *revision, MigDirection direction,
-						MemoryContext context)
+List *
+mig_catalog_read_scripts(List *revisions, MigDirection direction,
+						 MemoryContext context)
+{
+#define SCRIPTS_QUERY(column) \
+	"SELECT r.revision, r.message, r.checksum," \
+	" CASE WHEN pg_catalog.octet_length(" column ") OPERATOR(pg_catalog.<=) $2 THEN " column " END," \
+	" pg_catalog.octet_length(" column ") OPERATOR(pg_catalog.>) $2" \
+	" FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (revision, n)" \
+	" JOIN migrate.revisions r ON r.revision OPERATOR(pg_catalog.=) u.revision" \
+	" ORDER BY u.n"
+	static ScopeQuery queries[2] = {
+		{SCRIPTS_QUERY("r.upgrade_sql"), 2, {TEXTARRAYOID, INT4OID}, NULL},
+		{SCRIPTS_QUERY("r.downgrade_sql"), 2, {TEXTARRAYOID, INT4OID}, NULL}
+	};
+	Datum		values[2] = {text_array(revisions), Int32GetDatum(LONG_SCRIPT)};
+	uint64		n = mig_scope_read(&queries[direction], values, NULL);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *scripts = NIL;
+
+	for (uint64 row = 0; row < n; row++)
+	{
+		CatalogScript *script = palloc0(sizeof(CatalogScript));
+		bool		isnull;
+		Datum		is_long = mig_scope_value(row, 5, &isnull);
+
+		script->revision = text_value(row, 1);
+		script->message = text_value(row, 2);
+		script->checksum = text_value(row, 3);
+		script->sql = text_value(row, 4);
+		script->is_long = !isnull && DatumGetBool(is_long);
+		scripts = lappend(scripts, script);
+	}
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
+	return scripts;
+}
+
+/*
+ * The text of one script; NULL when it, or the revision, is not there.
+ */
+char *
+mig_catalog_read_sql(const char *revision, MigDirection direction,
+					 MemoryContext context)
 {
 	static ScopeQuery queries[2] = {
-		{"SELECT message, upgrade_sql, upgrade_transactional"
-			" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
-		1, {TEXTOID}, NULL},
-		{"SELECT message, downgrade_sql, downgrade_transactional"
-			" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
-		1, {TEXTOID}, NULL}
+		{"SELECT upgrade_sql FROM migrate.revisions"
+			" WHERE revision OPERATOR(pg_catalog.=) $1", 1, {TEXTOID}, NULL},
+		{"SELECT downgrade_sql FROM migrate.revisions"
+			" WHERE revision OPERATOR(pg_catalog.=) $1", 1, {TEXTOID}, NULL}
 	};
 	Datum		values[1] = {CStringGetTextDatum(revision)};
 	MemoryContext old;
-	CatalogScript *script;
-	bool		isnull;
+	char	   *sql;
 
 	if (mig_scope_read(&queries[direction], values, NULL) == 0)
 		return NULL;
 	old = MemoryContextSwitchTo(context);
-	script = palloc0(sizeof(CatalogScript));
-	script->message = text_value(0, 1);
-	script->sql = text_value(0, 2);
-	script->transactional = DatumGetBool(mig_scope_value(0, 3, &isnull));
+	sql = text_value(0, 1);
 	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);
-	return script;
+	return sql;
 }
 
 /*
@@ -471,54 +513,95 @@ mig_catalog_clear_applied(void)
 }
 
 /*
- * Add a row to the log, for a step that role took.
+ * Add rows to the log, for steps (CatalogStep *) that role took.
+ *
+ * The rows before and after travel as the text of an array, because unnest
+ * would take an array of arrays apart.
  */
 void
-mig_catalog_add_log(const CatalogStep *step, const char *role)
+mig_catalog_add_log(List *steps, const char *role)
 {
 	static ScopeQuery query = {
 		"INSERT INTO migrate.log (operation, revision, checksum,"
 		" versions_before, versions_after, started_at, duration, session_role,"
 		" effective_role, application_name, client_addr, server_version)"
-		" SELECT $1, $2, (SELECT r.checksum FROM migrate.revisions r"
-		" WHERE r.revision OPERATOR(pg_catalog.=) $2), $3, $4, $5, $6,"
-		" SESSION_USER, $7, pg_catalog.current_setting('application_name'),"
-		" pg_catalog.inet_client_addr(), pg_catalog.current_setting('server_version')",
-		7, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID,
-			INTERVALOID, TEXTOID}, NULL
+		" SELECT u.operation, u.revision, u.checksum, u.before::pg_catalog.text[],"
+		" u.after::pg_catalog.text[], u.started_at,"
+		" pg_catalog.make_interval(secs => u.duration), SESSION_USER, $8,"
+		" pg_catalog.current_setting('application_name'),"
+		" pg_catalog.inet_client_addr(), pg_catalog.current_setting('server_version')"
+		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
+		" pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5),"
+		" pg_catalog.unnest($6), pg_catalog.unnest($7)) WITH ORDINALITY"
+		" AS u (operation, revision, checksum, before, after, started_at, duration, n)"
+		" ORDER BY u.n",
+		8, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+			TIMESTAMPTZARRAYOID, FLOAT8ARRAYOID, TEXTOID}, NULL
 	};
-	Datum		values[7];
-	char		nulls[8] = "       ";
-	Interval	duration = {0};
+	int			n = list_length(steps);
+	List	   *texts[5] = {NIL, NIL, NIL, NIL, NIL};
+	Datum	   *started = palloc(Max(n, 1) * sizeof(Datum));
+	Datum	   *duration = palloc(Max(n, 1) * sizeof(Datum));
+	Datum		values[8];
+	ListCell   *lc;
 
-	duration.time = step->duration;
-	values[0] = CStringGetTextDatum(step->operation);
-	values[1] = (Datum) 0;
-	if (step->revision != NULL)
-		values[1] = CStringGetTextDatum(step->revision);
-	else
-		nulls[1] = 'n';
-	values[2] = text_array(step->versions_before);
-	values[3] = text_array(step->versions_after);
-	values[4] = TimestampTzGetDatum(step->started_at);
-	values[5] = IntervalPGetDatum(&duration);
-	values[6] = CStringGetTextDatum(role);
-	(void) mig_scope_write(&query, values, nulls);
+	n = 0;
+	foreach(lc, steps)
+	{
+		const CatalogStep *step = lfirst(lc);
+
+		texts[0] = lappend(texts[0], unconstify(char *, step->operation));
+		texts[1] = lappend(texts[1], unconstify(char *, step->revision));
+		texts[2] = lappend(texts[2], unconstify(char *, step->checksum));
+		texts[3] = lappend(texts[3], array_text(step->versions_before));
+		texts[4] = lappend(texts[4], array_text(step->versions_after));
+		started[n] = TimestampTzGetDatum(step->started_at);
+		duration[n++] = Float8GetDatum(step->duration / (double) USECS_PER_SEC);
+	}
+	for (int i = 0; i < 5; i++)
+		values[i] = text_array(texts[i]);
+	values[5] = PointerGetDatum(construct_array(started, n, TIMESTAMPTZOID,
+												sizeof(TimestampTz),
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[6] = PointerGetDatum(construct_array(duration, n, FLOAT8OID,
+												sizeof(float8),
+												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+	values[7] = CStringGetTextDatum(role);
+	(void) mig_scope_write(&query, values, NULL);
 }
 
 /*
- * text[] of strings, in the current memory context.
+ * The text of a text[] of strings.
+ */
+static char *
+array_text(List *strings)
+{
+	return OidOutputFunctionCall(F_ARRAY_OUT, text_array(strings));
+}
+
+/*
+ * text[] of strings, in the current memory context; a NULL pointer is a NULL.
  */
 static Datum
 text_array(List *strings)
 {
-	Datum	   *elements = palloc(Max(list_length(strings), 1) * sizeof(Datum));
-	int			n = 0;
+	int			n = list_length(strings);
+	Datum	   *elements = palloc(Max(n, 1) * sizeof(Datum));
+	bool	   *nulls = palloc0(Max(n, 1) * sizeof(bool));
+	int			lower_bound = 1;
 	ListCell   *lc;
 
+	if (n == 0)
+		return PointerGetDatum(construct_empty_array(TEXTOID));
+	n = 0;
 	foreach(lc, strings)
-		elements[n++] = CStringGetTextDatum((char *) lfirst(lc));
-	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+	{
+		nulls[n] = lfirst(lc) == NULL;
+		elements[n] = nulls[n] ? (Datum) 0 : CStringGetTextDatum((char *) lfirst(lc));
+		n++;
+	}
+	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &lower_bound,
+											  TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /*

@@ -24,9 +24,12 @@ typedef struct Position
 /* One direction of a revision, ready to run. */
 typedef struct CatalogScript
 {
+	char	   *revision;
 	char	   *message;
-	char	   *sql;			/* NULL: no downgrade */
-	bool		transactional;
+	char	   *checksum;
+	char	   *sql;			/* NULL: no downgrade, or not read because it is
+								 * long */
+	bool		is_long;		/* read it by itself */
 } CatalogScript;
 
 /* What the history shows besides the graph. */
@@ -44,6 +47,7 @@ typedef struct CatalogStep
 {
 	const char *operation;		/* "upgrade", "downgrade", "stamp" */
 	const char *revision;		/* NULL: base */
+	const char *checksum;		/* NULL with revision */
 	List	   *versions_before;	/* of char * */
 	List	   *versions_after;
 	TimestampTz started_at;
@@ -58,9 +62,10 @@ extern List *mig_catalog_read_edited(MemoryContext context);
 extern List *mig_catalog_read_lines(MemoryContext context);
 extern Revision *mig_catalog_read_revision(const char *revision,
 										   MemoryContext context);
-extern CatalogScript *mig_catalog_read_script(const char *revision,
-											  MigDirection direction,
-											  MemoryContext context);
+extern List *mig_catalog_read_scripts(List *revisions, MigDirection direction,
+									  MemoryContext context);
+extern char *mig_catalog_read_sql(const char *revision, MigDirection direction,
+								  MemoryContext context);
 extern char *mig_catalog_first_without_downgrade(List *revisions,
 												 MemoryContext context);
 extern char *mig_catalog_first_not_transactional(List *revisions,
@@ -80,6 +85,6 @@ extern void mig_catalog_add_applied(List *revisions, const char *how,
 									TimestampTz applied_at);
 extern void mig_catalog_remove_applied(List *revisions);
 extern void mig_catalog_clear_applied(void);
-extern void mig_catalog_add_log(const CatalogStep *step, const char *role);
+extern void mig_catalog_add_log(List *steps, const char *role);
 
 #endif							/* MIG_CATALOG_H */

@@ -1,0 +1,400 @@
+--
+-- Revision files: load, export, file_name, load_directory.
+--
+-- Not only ASCII: this needs UTF-8, as client and as database.
+SELECT getdatabaseencoding() <> 'UTF8' AS skip \gset
+\if :skip
+\quit
+\endif
+SET client_encoding = utf8;
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS migrate;
+CREATE EXTENSION migrate;
+RESET client_min_messages;
+SET migrate.step_messages = off;
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO';
+\pset format unaligned
+\pset tuples_only on
+
+-- Code, message, detail, hint and context of the error that a command raises;
+-- the context without what comes from this function itself.
+CREATE FUNCTION pg_temp.regress_error(command text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	state text; message text; detail text; hint text; context text;
+BEGIN
+	EXECUTE command;
+	RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE,
+		message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+		hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
+	RETURN concat_ws(E'\n', state || ': ' || message,
+		'  detail: ' || nullif(detail, ''),
+		'  hint: ' || nullif(hint, ''),
+		'  context: ' || nullif(regexp_replace(context,
+			E'\n?(SQL statement|PL/pgSQL function) .*', ''), ''));
+END $$;
+-- A revision in one text.
+CREATE FUNCTION pg_temp.shown(id text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+	RETURN (
+	SELECT replace(format('%s: down %s, depends %s, labels %s, %s%s message [%s]%s up%s [%s]%s down%s [%s]',
+		r.revision, r.down_revisions, r.depends_on, r.branch_labels,
+		CASE WHEN r.created_at = now() THEN 'now' ELSE r.created_at::text END,
+		E'\n', r.message, E'\n',
+		CASE WHEN NOT r.upgrade_transactional THEN ' (not transactional)' END, r.upgrade_sql, E'\n',
+		CASE WHEN NOT r.downgrade_transactional THEN ' (not transactional)' END, coalesce(r.downgrade_sql, '<NULL>')),
+		E'\r', '<CR>') FROM migrate.revisions r WHERE r.revision = id);
+END $$;
+-- What a file is read as, or why it is refused; it is not kept.
+CREATE FUNCTION pg_temp.file(content text, name text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	result := pg_temp.regress_error(format('SELECT migrate.load(%L, %L)', content, name));
+	IF result = 'no error' THEN
+		BEGIN
+			result := pg_temp.shown(migrate.load(content, name));
+			RAISE 'undo' USING ERRCODE = 'ZZ000';
+		EXCEPTION WHEN SQLSTATE 'ZZ000' THEN
+			NULL;
+		END;
+	END IF;
+	RETURN result;
+END $$;
+
+-- Without a header, id and message are the name's.
+BEGIN;
+SELECT pg_temp.file(E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n', 'db/20240101120000_create_users.sql');
+ROLLBACK;
+BEGIN;
+SELECT pg_temp.file(E'-- some comment\n\n-- migrate:up', 'x.sql');
+ROLLBACK;
+BEGIN;
+SELECT pg_temp.file(E'-- migrate:up', 'V1__Add  Größe_.sql');
+ROLLBACK;
+SELECT pg_temp.file(E'-- migrate:up');
+SELECT pg_temp.file(E'-- migrate:up', '_x.sql');
+SELECT pg_temp.file(E'-- migrate:up', '1_Revision ID: 5.sql');
+SELECT pg_temp.file(E'-- migrate:up', 'head.sql');
+SELECT pg_temp.file(E'-- migrate:up', 'a b_c.sql');
+SELECT count(*) FROM migrate.revisions;
+
+-- The documented example comes back as it is.
+SELECT migrate.revision('parent', rev_id => '3135632d55e1');
+\set example '-- add last_login to user table\n--\n-- Revision ID: 0e59c3885358\n-- Revises: 3135632d55e1\n-- Depends On:\n-- Branch Labels:\n-- Create Date: 2025-11-04 10:00:00+00\n\n-- migrate:up\nALTER TABLE users ADD COLUMN last_login timestamptz;\n\n-- migrate:down\nALTER TABLE users DROP COLUMN last_login;\n'
+SELECT migrate.load(:'example', '0e59c3885358_add_last_login_to_user_table.sql');
+SELECT pg_temp.shown('0e59c3885358');
+SELECT migrate.export('0e59');
+SELECT migrate.export('0e59') = :'example';
+SELECT migrate.file_name('0e59');
+SELECT migrate.drop('0e59');
+
+-- BOM, CRLF and CR; keys in any case and order; blanks.
+SELECT migrate.revision('x', rev_id => 'x1', head => 'base');
+SELECT migrate.revision('y', rev_id => 'y1', head => 'base');
+BEGIN;
+SELECT pg_temp.file(U&'\FEFF-- m\000D\000A--\000D\000A-- revision id:  a1 \000D\000A-- REVISES: None\000D\000A-- Depends On: x1, y1\000D\000A-- Branch Labels: l,k\000D\000A\000D\000A-- migrate:up transaction:false\000D\000AVACUUM;\000D\000A\000D\000ASELECT 1;\000D\000A\000D\000A-- migrate:down\000D\000A\000D\000A', 'f.sql');
+ROLLBACK;
+BEGIN;
+SELECT pg_temp.file(E'-- m\r-- Revision ID: a\r-- Revises:\r-- migrate:up\rSELECT 1;\r-- migrate:down\rSELECT 2;\r');
+ROLLBACK;
+BEGIN;
+SELECT pg_temp.file(E' \f\n-- first\n   \n  --second\n--\n--   third \n--\n -- revision id :a\n\n-- Create Date: 2025-01-02 03:04:05.678+02\n-- Revises : base\n\t\n--\n--migrate:up transaction:true\n\n \n   SELECT 1;  \n\n--migrate:down   transaction:false  \nVACUUM;');
+ROLLBACK;
+BEGIN;
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n\n-- migrate:up\nBEGIN;\n\n  SELECT 1;\nCOMMIT;\n\n-- migrate:down transaction:false\nBEGIN;SELECT 1;COMMIT;VACUUM;');
+ROLLBACK;
+
+-- Headers that are refused, with the line.
+SELECT pg_temp.file(E'-- m\n-- Revises: x1\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID:\n-- Revises:\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- Revises: b\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- Foo: b\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: a,,b\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: a,\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: \n-- Create Date: foo\n-- migrate:up', '1.sql');
+SELECT replace(pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: \n-- Create Date: 2025-13-45\n-- migrate:up'), 'DateStyle', 'datestyle');
+SELECT pg_temp.file(E'-- Revision ID: a\n-- Revises: \n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\nSELECT 1;\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- x', '1.sql');
+SELECT pg_temp.file('', '1.sql');
+SELECT pg_temp.file(E' -- migrate:up\n', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- migrate:down\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\n\nSELECT 1;\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\nSELECT 1;\n-- migrate:down\n-- migrate:down\n', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up transaction:maybe', '1.sql');
+-- Ids, labels and parents.
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a@b\n-- Revises:\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: heads\n-- Revises:\n-- migrate:up', '1.sql');
+SELECT replace(pg_temp.file(E'-- m\n-- Revision ID: ' || repeat('a', 1000000) || E'\n-- Revises:\n-- migrate:up', '1.sql'), repeat('a', 255), '<255 a>');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- Branch Labels: b+1\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: nowhere\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- Depends On: nowhere\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: a\n-- migrate:up', '1.sql');
+SELECT pg_temp.regress_error('SELECT migrate.load(NULL)');
+
+-- Marker lines count outside of literals and block comments only.
+BEGIN;
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up\nCREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$\n-- migrate:down\n$$;\nSELECT ''\n-- migrate:down\n'', "\n-- migrate:down\n", E''\\''\n-- migrate:down\n'', $a$ $b$\n-- migrate:down\n$a$;\n/* /* \n-- migrate:down\n*/\n-- migrate:down\n*/\n  -- migrate:down indented\nSELECT 2;\n-- migrate:down\nSELECT 3');
+ROLLBACK;
+
+-- Errors in the scripts have the line in the file.
+SELECT pg_temp.file(E'-- migrate:up\n\n\nSELECT 1;\n\nSELECT ''äöü'' frm x where;\nSELECT 2;\n-- migrate:down\n', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up\nSELECT 1;\n-- migrate:down\n\nSELECT 1;\n\nSELECT )', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\n\nSELECT 1;\nSELECT ''abc;\n-- migrate:down\n', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\nCOPY t FROM stdin;\n1\tdon''t\n\\.\n-- migrate:down\n', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\n\\restrict abc\nSELECT 1', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up\nSELECT 1;\nCOMMIT;\n');
+SELECT pg_temp.file(E'-- migrate:up\nSELECT 1;\n\n-- migrate:down\n\n\nVACUUM;', '1.sql');
+
+-- Everything comes back from its file as it was: messages, ...
+CREATE TEMP TABLE hostile (n int GENERATED ALWAYS AS IDENTITY, message text DEFAULT 'm', up text DEFAULT '', down text);
+INSERT INTO hostile (message) VALUES
+	('- x'), ('-- x'), ('x' || E'\n indented'), (E'a\n\nb'), (E'Revises: x\nDepends On: y'), ('migrate:upgrade'),
+	('--'), (E'a\n--\n--b'), ('\d'), ('$$ $1 % %s %I {} "q" ''q'''), ('Größe 日本語 🦆'), (E'a\r\nb \t\nc'), (repeat('long ', 500));
+-- ... scripts, ...
+INSERT INTO hostile (up, down) VALUES
+	('', NULL), ('', ''), ('SELECT 1', NULL), ('SELECT 1', 'SELECT 2;'),
+	(E'SELECT 1;\r\n\r\n-- two\r\nSELECT 2;', E'SELECT\r\n3'),
+	('SELECT ''%'', ''$1'', ''\'', ''"'', $$it''s$$, $a$$$ $1 %s$a$', 'SELECT E''\n\r\t\\'''),
+	(E'SELECT ''\n-- migrate:down\n''', E'/*\n-- migrate:up\n*/'),
+	(E'-- Revision ID: z\n-- Revises: z\nSELECT 1', '-- Create Date: never'),
+	(E'  -- indented\n  SELECT ''日本語 🦆'' AS "Größe"', E'\t\tSELECT 1'), (';', ';;'),
+	(E'\n \n\t\r\n  SELECT 1', E'BEGIN;\n\nSELECT 1;\nCOMMIT;');
+DO $$
+DECLARE
+	h record;
+BEGIN
+	FOR h IN SELECT * FROM hostile ORDER BY n LOOP
+		PERFORM migrate.revision(h.message, h.up, h.down, rev_id => 'h' || to_char(h.n, 'FM00'),
+			head => CASE WHEN h.n = 1 THEN 'base' ELSE 'h' || to_char(h.n - 1, 'FM00') END,
+			branch_label => CASE WHEN h.n % 5 = 0 THEN 'l"' || h.n || '''%' END);
+	END LOOP;
+END $$;
+-- ... ids, and flags.
+SELECT migrate.revision('odd id', rev_id => i, depends_on => '{x1,y1}', head => 'base')
+FROM unnest(ARRAY['we"ird', '$1', '''', '\', 'Größe', '../../etc/passwd', '%s', '.', 'a/b', '<x>|?*', '日本語', 'a_b']) i;
+SELECT length(migrate.revision('longest id', rev_id => repeat('é', 127) || 'a', head => 'h01', splice => true));
+SELECT migrate.revision('not transactional', 'VACUUM', 'VACUUM', transactional => false, rev_id => 'n1', head => 'base');
+SELECT migrate.revision('not transactional', 'VACUUM', transactional => false, rev_id => 'n2', head => 'base');
+SELECT migrate.edit('n2', downgrade => 'SELECT 1');
+SELECT migrate.merge('{n1,n2,$1}', rev_id => 'm1', branch_label => 'merged');
+CREATE TEMP TABLE before AS SELECT ctid AS place, r.* FROM migrate.revisions r;
+CREATE TEMP TABLE exported AS
+	SELECT revision, migrate.file_name(revision) AS name, migrate.export(revision) AS content FROM migrate.revisions;
+SELECT count(*) AS revisions, bool_and(migrate.load(content) = revision) AS loaded FROM exported;
+SELECT count(*) AS touched FROM migrate.revisions r FULL JOIN before b ON r.ctid = b.place WHERE r.revision IS DISTINCT FROM b.revision;
+-- The same into an empty schema, parents before children.
+DROP EXTENSION migrate;
+CREATE EXTENSION migrate;
+DO $$
+DECLARE
+	missing text;
+BEGIN
+	LOOP
+		SELECT content INTO missing FROM exported
+		WHERE revision NOT IN (SELECT revision FROM migrate.revisions)
+			AND (SELECT down_revisions || depends_on FROM before b WHERE b.revision = exported.revision)
+				<@ (SELECT coalesce(array_agg(revision), '{}') FROM migrate.revisions)
+		LIMIT 1;
+		EXIT WHEN NOT FOUND;
+		PERFORM migrate.load(missing);
+	END LOOP;
+END $$;
+SELECT count(*) FROM migrate.revisions;
+SELECT 'differs', b.revision
+FROM before b FULL JOIN migrate.revisions r USING (revision)
+WHERE (b.down_revisions, b.depends_on, b.branch_labels, b.message, b.upgrade_transactional, b.downgrade_transactional, b.created_at)
+	IS DISTINCT FROM (r.down_revisions, r.depends_on, r.branch_labels, r.message, r.upgrade_transactional, r.downgrade_transactional, r.created_at)
+	OR b.upgrade_sql <> r.upgrade_sql OR b.checksum <> r.checksum OR b.downgrade_sql IS DISTINCT FROM r.downgrade_sql;
+SELECT regexp_replace(migrate.export('h20'), 'Date: [^\n]*', 'Date:');
+SELECT regexp_replace(migrate.export('m1'), 'Date: [^\n]*', 'Date:');
+
+-- File names: safe whatever the id, a slug as Alembic's.
+SELECT name, octet_length(name) <= 255 AND name !~ '/' AS safe FROM exported
+WHERE revision !~ '^(h|x1|y1|m1|n|3)' ORDER BY revision COLLATE "C";
+CREATE FUNCTION pg_temp.name_of(id text, message text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	PERFORM migrate.revision(message, rev_id => id, head => 'base');
+	result := migrate.file_name(id);
+	PERFORM migrate.drop(id);
+	RETURN result;
+END $$;
+SELECT pg_temp.name_of('0001', '!!!');
+SELECT pg_temp.name_of('0001', '  Add -- a  Table, (now)! ');
+SELECT pg_temp.name_of('0001', E'two\nlines');
+SELECT pg_temp.name_of('0001', 'a' || repeat('b', 38) || 'c');
+SELECT pg_temp.name_of('0001', 'a' || repeat('b', 38) || 'cd');
+SELECT pg_temp.name_of('0001', 'one two three four five six seven eight nine ten');
+SELECT pg_temp.name_of('1', 'Größe ändern – jetzt');
+SELECT octet_length(pg_temp.name_of(repeat('x', 255), 'm')), octet_length(pg_temp.name_of(repeat('x', 240), 'one two three'));
+SELECT pg_temp.name_of(repeat('x', 254) || 'a', 'm') <> pg_temp.name_of(repeat('x', 254) || 'b', 'm');
+SELECT migrate.export(NULL) IS NULL, migrate.file_name(NULL) IS NULL;
+SELECT pg_temp.regress_error($$SELECT migrate.export('nowhere')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.file_name('h')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.export('head')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.export('base')$$);
+
+-- The date does not depend on the session's settings.
+SELECT migrate.load(E'-- m\n-- Revision ID: d' || n || E'\n-- Revises:\n-- Create Date: ' || d || E'\n-- migrate:up\n')
+FROM (VALUES (1, '2025-11-04 10:00:00.123456+05:30'), (2, '2025-11-04 10:00'), (3, '0044-03-15 12:00:00+00 BC'),
+	(4, 'infinity'), (5, '-infinity'), (6, '2025-11-04T10:00:00Z'), (7, 'Tue Nov  4 10:00:00 2025 UTC')) AS t (n, d);
+SET TimeZone = 'America/St_Johns';
+SET DateStyle = 'SQL, DMY';
+SELECT revision, substring(migrate.export(revision) FROM 'Create Date: [^\n]*') FROM migrate.revisions WHERE revision ~ '^d' ORDER BY 1;
+SELECT bool_and(migrate.load(migrate.export(revision)) = revision) FROM migrate.revisions WHERE revision ~ '^d';
+SET TimeZone = 'UTC';
+SET DateStyle = 'ISO';
+SELECT revision, created_at FROM migrate.revisions WHERE revision ~ '^d' ORDER BY 1;
+
+-- Loading again: nothing, replaced, refused.
+DROP EXTENSION migrate;
+CREATE EXTENSION migrate;
+CREATE FUNCTION pg_temp.content(id text, parents text, up text, down text DEFAULT 'SELECT 0;', more text DEFAULT '', message text DEFAULT 'm')
+RETURNS text LANGUAGE sql AS $$
+	SELECT format(E'-- %s\n--\n-- Revision ID: %s\n-- Revises: %s\n%s-- Create Date: 2025-01-01 00:00:00+00\n\n-- migrate:up\n%s\n\n-- migrate:down\n%s\n', message, id, parents, more, up, down)
+$$;
+CREATE FUNCTION pg_temp.locks() RETURNS bigint LANGUAGE sql AS $$
+	SELECT count(*) FROM pg_locks
+	WHERE pid = pg_backend_pid() AND (locktype = 'advisory' OR mode NOT IN ('AccessShareLock', 'ExclusiveLock'))
+$$;
+SELECT migrate.load(pg_temp.content('aa01', '', 'SELECT 1;'));
+SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 2;', more => E'-- Branch Labels: branch\n'));
+BEGIN;
+SELECT migrate.load(pg_temp.content('aa02', 'aa01', E'SELECT 2;\r', more => E'-- Branch Labels: branch\n'), 'again.sql');
+SELECT pg_temp.locks() AS locks;
+SELECT migrate.load(pg_temp.content('aa02', 'aa01', E'SELECT 22;', more => E'-- Branch Labels: branch\n'));
+SELECT pg_temp.locks() > 0 AS locked;
+SELECT pg_temp.shown('aa02');
+ROLLBACK;
+-- Parents by prefix and by label; what is stored is the id.
+SELECT migrate.load(pg_temp.content('bb01', 'aa02', ''));
+SELECT migrate.load(pg_temp.content('ee02', 'bb0', ''));
+SELECT migrate.load(pg_temp.content('cc', 'branch, bb01', '', more => E'-- Depends On: aa01\n'));
+SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('dd', 'aa0', ''), 'd.sql')$$);
+SELECT revision, down_revisions, depends_on FROM migrate.revisions ORDER BY 1;
+-- Of an applied revision, message, labels and downgrade can change.
+SELECT migrate.upgrade('aa02');
+SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 2;', 'SELECT 3;', E'-- Branch Labels: other\n', 'n'));
+SELECT pg_temp.shown('aa02');
+SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 3;'), 'f.sql')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('aa02', '', 'SELECT 2;'), 'f.sql')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load(replace(migrate.export('aa02'), 'migrate:up', 'migrate:up transaction:false'), 'f.sql')$$);
+-- Nor does a revision slip in below an applied one.
+SELECT migrate.load(pg_temp.content('aa00', '', ''));
+SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('aa01', 'aa00', 'SELECT 1;'), 'f.sql')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('aa01', '', 'SELECT 1;', more => E'-- Depends On: aa00\n'), 'f.sql')$$);
+SELECT migrate.drop('aa00');
+-- Cycles, and labels that are taken.
+SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('bb01', 'ee02', ''), 'f.sql')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('bb01', 'aa02', '', more => E'-- Depends On: ee02\n'), 'f.sql')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('dd', 'base', '', more => E'-- Branch Labels: other\n'), 'f.sql')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('other', 'base', ''), 'f.sql')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('dd', 'base', '', more => E'-- Branch Labels: aa01\n'), 'f.sql')$$);
+
+-- Files of dbmate: the parent is the one before; out of order with a NOTICE.
+DROP EXTENSION migrate;
+CREATE EXTENSION migrate;
+SELECT migrate.load(E'-- migrate:up\nSELECT 1;\n-- migrate:down\n', '20240101_one.sql');
+SELECT migrate.load(E'-- migrate:up\nSELECT 3;\n', '20240103_three.sql');
+SELECT migrate.load(E'-- migrate:up\nSELECT 2;\n', '20240102_two.sql');
+SELECT migrate.load(E'-- migrate:up\nSELECT 4;\n', '20240104_four.sql');
+-- Again, and changed, they keep their parents.
+SELECT migrate.load(E'-- migrate:up\nSELECT 3;\n', '20240103_three.sql');
+SELECT migrate.load(E'-- migrate:up\nSELECT 33;\n', '20240103_three.sql');
+SELECT revision, down_revisions, message, upgrade_sql FROM migrate.revisions ORDER BY 1;
+-- Exported they have a header, and loading that changes nothing.
+BEGIN;
+SELECT bool_and(migrate.load(migrate.export(revision), 'f.sql') = revision) FROM migrate.revisions;
+SELECT pg_temp.locks() AS locks;
+ROLLBACK;
+SELECT migrate.revision('branch', rev_id => 'b', head => 'base');
+SELECT pg_temp.regress_error($$SELECT migrate.load('-- migrate:up', '20240105_five.sql')$$);
+
+-- Directories of the server.
+DROP EXTENSION migrate;
+CREATE EXTENSION migrate;
+\set dir `mktemp -d`
+\setenv MIGRATE_TEST_DIR :dir
+\! chmod 755 "$MIGRATE_TEST_DIR"
+\! cd "$MIGRATE_TEST_DIR" && mkdir native dbmate bad empty native/sub.sql
+SELECT set_config('regress.dir', :'dir', false) = '';
+CREATE FUNCTION pg_temp.dir_error(sub text, format text DEFAULT 'auto') RETURNS text LANGUAGE sql AS $$
+	SELECT replace(pg_temp.regress_error(pg_catalog.format('SELECT migrate.load_directory(%L, %L)',
+		current_setting('regress.dir') || sub, format)), current_setting('regress.dir'), '<dir>')
+$$;
+-- Parents come before children, whatever the files are called; other files
+-- do not count.
+\! cd "$MIGRATE_TEST_DIR/native" && printf -- '-- one\n-- Revision ID: first\n-- Revises:\n-- migrate:up\nSELECT 1;\n' > z.sql
+\! cd "$MIGRATE_TEST_DIR/native" && printf -- '\357\273\277-- zw\303\266lf\r\n-- Revision ID: two\r\n-- Revises: fir\r\n-- Branch Labels: l\r\n-- migrate:up\r\nSELECT 2;\r\n' > m.sql
+\! cd "$MIGRATE_TEST_DIR/native" && printf -- '-- three\n-- Revision ID: three\n-- Revises: l\n-- migrate:up\nSELECT 3;\n' > a.sql
+\! cd "$MIGRATE_TEST_DIR/native" && echo bad > .hidden.sql && echo bad > README.md && echo bad > x.sql~
+SELECT migrate.load_directory(:'dir' || '/native');
+SELECT revision, down_revisions, message FROM migrate.revisions ORDER BY 1;
+-- Again: nothing, and no lock.
+BEGIN;
+SELECT migrate.load_directory(:'dir' || '/native/');
+SELECT migrate.load_directory(:'dir' || '/empty');
+SELECT pg_temp.locks() AS locks;
+ROLLBACK;
+-- What changed, only.
+\! cd "$MIGRATE_TEST_DIR/native" && echo '-- more' >> a.sql
+SELECT migrate.load_directory(:'dir' || '/native', 'native');
+SELECT pg_temp.dir_error('/native', 'dbmate');
+SELECT pg_temp.dir_error('/native', 'alembic');
+-- The whole of it or nothing.
+\! cd "$MIGRATE_TEST_DIR/native" && echo '-- even more' >> a.sql && printf -- '-- m\n-- Revision ID: four\n-- Revises: three\n-- migrate:up\nSELECT 4;\n\nSELEC 4;\n' > zz.sql
+SELECT pg_temp.dir_error('/native');
+\! cd "$MIGRATE_TEST_DIR/native" && printf -- '-- m\n-- Revision ID: four\n-- Revises: nowhere\n-- migrate:up\n' > zz.sql
+SELECT pg_temp.dir_error('/native');
+\! cd "$MIGRATE_TEST_DIR/native" && printf -- '-- m\n-- Revision ID: two\n-- Revises: first\n-- migrate:up\n' > zz.sql
+SELECT pg_temp.dir_error('/native');
+\! cd "$MIGRATE_TEST_DIR/native" && printf -- '-- m\n-- Revision ID: first\n-- Revises: three\n-- migrate:up\n' > z.sql && rm zz.sql
+SELECT pg_temp.dir_error('/native');
+SELECT revision, down_revisions, upgrade_sql FROM migrate.revisions ORDER BY 1;
+-- Files that are no text.
+\! cd "$MIGRATE_TEST_DIR/bad" && printf -- '-- migrate:up\n-- \377\n' > 1_a.sql
+SELECT pg_temp.dir_error('/bad');
+\! cd "$MIGRATE_TEST_DIR/bad" && printf -- '-- migrate:up\n\n-- \000\n' > 1_a.sql
+SELECT pg_temp.dir_error('/bad');
+\! cd "$MIGRATE_TEST_DIR/bad" && rm 1_a.sql && ln -s nowhere 1_a.sql
+SELECT pg_temp.dir_error('/bad');
+SELECT pg_temp.dir_error('/missing');
+SELECT pg_temp.dir_error('/native/a.sql');
+SELECT pg_temp.regress_error($$SELECT migrate.load_directory('')$$);
+SELECT migrate.load_directory(NULL);
+-- A directory of dbmate loads as it is.
+DROP EXTENSION migrate;
+CREATE EXTENSION migrate;
+\! cd "$MIGRATE_TEST_DIR/dbmate" && printf -- '-- migrate:up\nSELECT 1;\n\n-- migrate:down\nSELECT 0;\n' > 20240101_create_users.sql && printf -- '-- migrate:up transaction:false\nVACUUM;\n' > 20240102_tidy_up.sql
+SELECT pg_temp.dir_error('/dbmate', 'native');
+SELECT migrate.load_directory(:'dir' || '/dbmate', 'dbmate');
+\! cd "$MIGRATE_TEST_DIR/dbmate" && printf -- '-- migrate:up\n' > 20240103_late.sql && printf -- '-- migrate:up\n' > 20231231_early.sql
+SELECT migrate.load_directory(:'dir' || '/dbmate');
+SELECT migrate.load_directory(:'dir' || '/dbmate');
+SELECT revision, down_revisions, message, upgrade_transactional FROM migrate.revisions ORDER BY revision;
+-- It needs the rights of pg_read_server_files.
+CREATE ROLE regress_migrate_loader;
+GRANT USAGE ON SCHEMA migrate TO regress_migrate_loader;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA migrate TO regress_migrate_loader;
+SET ROLE regress_migrate_loader;
+SELECT pg_temp.dir_error('/dbmate');
+SELECT pg_temp.dir_error('/missing');
+RESET ROLE;
+GRANT pg_read_server_files TO regress_migrate_loader;
+SET ROLE regress_migrate_loader;
+SELECT migrate.load_directory(:'dir' || '/dbmate');
+SELECT pg_temp.dir_error('/native');
+RESET ROLE;
+DROP EXTENSION migrate;
+CREATE EXTENSION migrate;
+DROP ROLE regress_migrate_loader;
+\! rm -r "$MIGRATE_TEST_DIR"

@@ -1,0 +1,202 @@
+--
+-- Scripts: what a script may hold, what is stored of it, and where an error
+-- is.
+--
+-- Not only ASCII: this needs UTF-8, as client and as database.
+SELECT getdatabaseencoding() <> 'UTF8' AS skip \gset
+\if :skip
+\quit
+\endif
+SET client_encoding = utf8;
+SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS migrate;
+CREATE EXTENSION migrate;
+RESET client_min_messages;
+\pset format unaligned
+\pset tuples_only on
+
+-- Code, message, detail, hint and context of the error that a command raises;
+-- the context without what comes from this function itself.
+CREATE FUNCTION pg_temp.regress_error(command text) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	state text; message text; detail text; hint text; context text;
+BEGIN
+	EXECUTE command;
+	RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE,
+		message = MESSAGE_TEXT, detail = PG_EXCEPTION_DETAIL,
+		hint = PG_EXCEPTION_HINT, context = PG_EXCEPTION_CONTEXT;
+	RETURN concat_ws(E'\n', state || ': ' || message,
+		'  detail: ' || nullif(detail, ''),
+		'  hint: ' || nullif(hint, ''),
+		'  context: ' || nullif(regexp_replace(context,
+			E'\n?(SQL statement|PL/pgSQL function) .*', ''), ''));
+END $$;
+-- What is stored of an upgrade script, in brackets, or why it is refused.
+CREATE FUNCTION pg_temp.script(script text, transactional bool DEFAULT true) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	result := pg_temp.regress_error(format(
+		'SELECT migrate.revision(''m'', %L, rev_id => ''r1'', transactional => %L)',
+		script, transactional));
+	IF result = 'no error' THEN
+		SELECT '[' || upgrade_sql || ']' INTO result FROM migrate.revisions;
+		-- What is stored is accepted as it is.
+		PERFORM migrate.edit('r1', upgrade_sql, '') FROM migrate.revisions;
+		IF result IS DISTINCT FROM (SELECT '[' || upgrade_sql || ']' FROM migrate.revisions) THEN
+			result := result || ' is not stable';
+		END IF;
+		PERFORM migrate.drop('r1');
+	END IF;
+	RETURN replace(result, E'\r', '<CR>');
+END $$;
+
+-- White space at the end goes; all else stays, and lines keep their numbers.
+SELECT pg_temp.script('');
+SELECT pg_temp.script(E' \t\n \r\n  ');
+SELECT pg_temp.script(E'\n \n  SELECT 1 ;\n\n  SELECT 2;\t \r\n\n');
+SELECT pg_temp.script(E'SELECT 1;\r\nSELECT 2;\r\n');
+SELECT pg_temp.script('-- only a comment');
+SELECT pg_temp.script(';;');
+SELECT pg_temp.script(E'SELECT \'a\n\n\';\n\n');
+
+-- Syntax errors, with the line.
+SELECT pg_temp.script('SELEC 1');
+SELECT pg_temp.script(E'\n\nSELECT 1;\n\nSELECT )');
+SELECT pg_temp.script(E'SELECT 1;\r\nSELECT 2;\r\nSELECT )');
+SELECT pg_temp.script(E'SELECT 1;\n\nSELECT ''abc;\nSELECT 2;');
+SELECT pg_temp.script(E'SELECT 1;\n/* abc;\nSELECT 2;');
+SELECT pg_temp.script(E'SELECT 1;\nDO $a$ abc;\nSELECT 2;');
+SELECT pg_temp.script(E'SELECT 1;\nSELECT "abc;');
+SELECT pg_temp.script(E'SELECT 1;\nSELECT "";');
+SELECT pg_temp.script(E'SELECT 1;\nSELECT 1 FROM');
+SELECT pg_temp.script(E'SELECT 1;\nSELECT U&''\\00zz''');
+SELECT pg_temp.regress_error($$SELECT migrate.revision('m', 'SELECT 1', E'\nSELECT 1;\nDROP', rev_id => 'r1')$$);
+SELECT migrate.revision('m', 'SELECT 1', rev_id => 'r1');
+SELECT pg_temp.regress_error($$SELECT migrate.edit('r1', E'SELECT 1;\nDROP')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.edit('r1', downgrade => E'SELECT 1;\n\nDROP')$$);
+SELECT upgrade_sql, downgrade_sql IS NULL FROM migrate.revisions;
+SELECT migrate.drop('r1');
+
+-- Only the statement is quoted, and the position points into it; characters
+-- are not bytes.
+\set SHOW_CONTEXT always
+SELECT migrate.revision('m', E'SELECT 1;\n\n-- Größe\nSELECT ''äöü€'', frm x where;\nSELECT 2;', rev_id => 'r1');
+SELECT migrate.revision('m', E'SELECT ''äöü€'';\n\\i größe.sql\nSELECT 2;', rev_id => 'r1');
+SELECT migrate.revision('m', E'SELECT ''äöü€''; /* ü */ DISCARD /* ü */ ALL; SELECT 2;', rev_id => 'r1');
+\set SHOW_CONTEXT errors
+-- Of a long one, the surroundings.
+SELECT length(pg_temp.script('SELECT ' || repeat('''ä'', ', 1000000) || ' frm x where;')) < 300;
+SELECT pg_temp.script(E'SELECT 1;\nSELECT ''' || repeat('ä', 1000000));
+
+-- BEGIN and COMMIT that wrap a whole script are taken off; comments stay, and
+-- lines keep their numbers.
+SELECT pg_temp.script('BEGIN; SELECT 1; COMMIT;');
+SELECT pg_temp.script(E'BEGIN;\n\nSELECT 1;\nSELECT 2;\n\nCOMMIT;\n');
+SELECT pg_temp.script(E'-- first\nbegin transaction;\n  -- second\n  SELECT 1;\nend;\n-- third\n');
+SELECT pg_temp.script(E'START TRANSACTION; -- why\nSELECT 1;\nCOMMIT WORK -- last');
+SELECT pg_temp.script(E'BEGIN /* a */ ; SELECT 1; COMMIT /* b */');
+SELECT pg_temp.script(E'BEGIN;\nCOMMIT;');
+SELECT pg_temp.script(E'BEGIN; COMMIT;-- migrate:up');
+-- Any other transaction control is refused.
+SELECT pg_temp.script(E'BEGIN;\nSELECT 1;');
+SELECT pg_temp.script(E'SELECT 1;\nCOMMIT;');
+SELECT pg_temp.script(E'BEGIN;\nSELECT 1;\nCOMMIT;\nSELECT 2;');
+SELECT pg_temp.script(E'BEGIN; SELECT 1; COMMIT; BEGIN; SELECT 2; COMMIT;');
+SELECT pg_temp.script('BEGIN ISOLATION LEVEL SERIALIZABLE; SELECT 1; COMMIT;');
+SELECT pg_temp.script('BEGIN; SELECT 1; COMMIT AND CHAIN;');
+SELECT pg_temp.script('BEGIN; SELECT 1; ROLLBACK;');
+SELECT pg_temp.script('SAVEPOINT a');
+SELECT pg_temp.script('ROLLBACK TO a');
+SELECT pg_temp.script('PREPARE TRANSACTION ''a''');
+-- Neither in a function's body nor in a string is it transaction control.
+SELECT pg_temp.script('CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$; SELECT ''BEGIN;''');
+
+-- In a non-transactional script BEGIN and COMMIT make a group.
+SELECT pg_temp.script('BEGIN; SELECT 1; COMMIT;', false);
+SELECT pg_temp.script('VACUUM; BEGIN; SELECT 1; COMMIT; SELECT 2; BEGIN; COMMIT;', false);
+SELECT pg_temp.script(E'SELECT 1;\nBEGIN;\nSELECT 1;', false);
+SELECT pg_temp.script(E'BEGIN;\nBEGIN;\nCOMMIT;', false);
+SELECT pg_temp.script(E'SELECT 1;\nCOMMIT;', false);
+SELECT pg_temp.script(E'BEGIN;\nVACUUM;\nCOMMIT;', false);
+SELECT pg_temp.script('BEGIN READ ONLY; COMMIT;', false);
+SELECT pg_temp.script('BEGIN; ROLLBACK;', false);
+SELECT pg_temp.script('BEGIN; SAVEPOINT a; COMMIT;', false);
+
+-- What cannot run in a transaction needs a non-transactional script.
+SELECT s, pg_temp.script(s), pg_temp.script(s, false) FROM (VALUES
+	('CREATE INDEX CONCURRENTLY i ON t (a)'),
+	('DROP INDEX CONCURRENTLY i'),
+	('REINDEX TABLE CONCURRENTLY t'),
+	('REINDEX SCHEMA public'),
+	('REINDEX DATABASE d'),
+	('REINDEX SYSTEM d'),
+	('CLUSTER'),
+	('VACUUM'),
+	('VACUUM ANALYZE t'),
+	('CREATE DATABASE d'),
+	('DROP DATABASE d'),
+	('ALTER DATABASE d SET TABLESPACE s'),
+	('CREATE TABLESPACE s LOCATION ''/s'''),
+	('DROP TABLESPACE s'),
+	('ALTER SYSTEM SET work_mem = 1'),
+	('CREATE SUBSCRIPTION s CONNECTION '''' PUBLICATION p')) AS t (s);
+SELECT pg_temp.regress_error($$SELECT migrate.revision('m', 'SELECT 1', 'VACUUM', rev_id => 'r1')$$);
+-- These can.
+SELECT pg_temp.script(s) FROM (VALUES
+	('CREATE INDEX i ON t (a)'), ('DROP INDEX i'), ('REINDEX TABLE t'), ('CLUSTER t USING i'),
+	('ANALYZE t'), ('ALTER DATABASE d CONNECTION LIMIT 3'), ('ALTER TABLE t DETACH PARTITION p'),
+	('CREATE SUBSCRIPTION s CONNECTION '''' PUBLICATION p WITH (connect = false)'),
+	('CREATE SUBSCRIPTION s CONNECTION '''' PUBLICATION p WITH (create_slot = false)'),
+	('ALTER TYPE t ADD VALUE ''a''')) AS t (s);
+
+-- psql's commands are refused with what to do instead.
+SELECT pg_temp.script(E'SELECT 1;\n\\i other.sql');
+SELECT pg_temp.script(E'\\ir other.sql');
+SELECT pg_temp.script(E'\\connect d');
+SELECT pg_temp.script(E'SELECT 1 \\gset');
+SELECT pg_temp.script(E'SELECT 1 \\gexec');
+SELECT pg_temp.script(E'\\set a 1');
+SELECT pg_temp.script(E'\\if true');
+SELECT pg_temp.script(E'\\copy t FROM ''f''');
+SELECT pg_temp.script(E'\\restrict abc\nSELECT 1;', false);
+SELECT pg_temp.script(E'SELECT 1\\;');
+SELECT pg_temp.script(E'SELECT ''\\i'', "\\i", $$\\i$$, E''\\\\i'' /* \\i */ -- \\i');
+
+-- So is COPY from and to the client.
+SELECT pg_temp.script(E'SELECT 1;\nCOPY t FROM stdin;\n1\t2\n\\.\n');
+SELECT pg_temp.script('COPY t (a, b) FROM STDIN WITH (FORMAT csv)');
+SELECT pg_temp.script('COPY (SELECT 1) TO STDOUT');
+SELECT pg_temp.script('COPY t TO stdout', false);
+SELECT pg_temp.script('COPY t FROM ''stdin''; COPY t TO ''stdout''; COPY t FROM PROGRAM ''cat''');
+SELECT pg_temp.script('SELECT a FROM stdin; COPY (SELECT a FROM stdin) TO ''f''');
+
+-- Marker lines belong to files.
+SELECT pg_temp.script(E'SELECT 1;\n-- migrate:down\nSELECT 2;');
+SELECT pg_temp.script(E'--migrate:up transaction:false');
+SELECT pg_temp.script(E' -- migrate:up\nSELECT ''\n-- migrate:up\n'', $$\n-- migrate:up\n$$; /*\n-- migrate:up\n*/ -- migrate:up\n-- migrate:upgrade');
+
+-- Other things that no script holds.
+SELECT pg_temp.script(E'SELECT 1;\nDISCARD ALL');
+SELECT pg_temp.script('DISCARD TEMP', false);
+SELECT pg_temp.script(E'\nSET standard_conforming_strings = off');
+SELECT pg_temp.script('SET LOCAL standard_conforming_strings TO ''false''');
+SELECT pg_temp.script('SET standard_conforming_strings = 0', false);
+SELECT pg_temp.script('SET standard_conforming_strings = on; SET escape_string_warning = off');
+
+-- A script means the same whatever the session has.
+SET client_min_messages = error;
+SET standard_conforming_strings = off;
+SELECT pg_temp.script(format('SELECT %sa%s, 1', '''', chr(92) || ''''));
+SELECT pg_temp.script(format('SELECT %sa%s;', '''', chr(92)));
+SHOW standard_conforming_strings;
+RESET standard_conforming_strings;
+RESET client_min_messages;
+
+-- Identifiers that are too long are told about once.
+SELECT migrate.revision('m', 'CREATE TABLE ' || repeat('a', 70) || ' ()', rev_id => 'r1');
+SELECT migrate.drop('r1');

@@ -1,0 +1,221 @@
+# What the Perl tests share: sessions of psql that stay open, databases,
+# pg_dump, files.  Core modules only; the server comes from the environment
+# (PG_CONFIG, PGHOST, PGPORT, PGUSER), as test/tools/run_tests sets it.
+package MigrateTest;
+
+use strict;
+use warnings;
+
+use Exporter 'import';
+use File::Temp ();
+use IO::Handle;
+use IPC::Open3;
+
+our @EXPORT = qw(connect_to create_database drop_databases lit run_program
+  run_psql scratch_dir schema_dump slurp spew tool);
+
+my $pg_config = $ENV{PG_CONFIG} // 'pg_config';
+chomp(my $bindir = `$pg_config --bindir`);
+my @databases;
+
+# A program of the server.
+sub tool { return "$bindir/$_[0]" }
+
+# A directory that goes away with the test, and that the server can read.
+sub scratch_dir
+{
+	my $dir = File::Temp->newdir('migXXXXXX', DIR => $ENV{TMPDIR} // '/tmp');
+	chmod 0755, $dir->dirname;
+	return $dir;
+}
+
+sub slurp
+{
+	my $name = shift;
+	open my $in, '<:raw', $name or die "$name: $!\n";
+	local $/;
+	my $content = <$in>;
+	return $content // '';
+}
+
+sub spew
+{
+	my ($name, $content) = @_;
+	open my $out, '>:raw', $name or die "$name: $!\n";
+	print $out $content;
+	close $out or die "$name: $!\n";
+	chmod 0644, $name;
+	return $name;
+}
+
+# Runs a program without a shell: (status, output, errors).
+sub run_program
+{
+	my @command = @_;
+	my $err = File::Temp->new;
+	my $pid = open3('<&' . fileno(_nothing()), my $out, '>&' . fileno($err), @command);
+	binmode $out;
+	my $output = do { local $/; <$out> } // '';
+	waitpid $pid, 0;
+	return ($?, $output, slurp($err->filename));
+}
+
+my $nothing;
+sub _nothing
+{
+	open $nothing, '<', '/dev/null' or die $! unless $nothing;
+	return $nothing;
+}
+
+# psql -c, or with a file name psql -f; stops at an error.
+sub run_psql
+{
+	my ($database, $sql, @options) = @_;
+	return run_program(tool('psql'), '-X', '-Atq', '-v', 'ON_ERROR_STOP=1', '-d', $database, @options,
+		length $sql ? ('-c', $sql) : ());
+}
+
+# A string constant of SQL; undef is NULL.
+sub lit
+{
+	my $text = shift;
+	return 'NULL' unless defined $text;
+	my $copy = $text;
+	$copy =~ s/(['\\])/$1$1/g;
+	return $copy =~ /\\/ ? " E'$copy'" : "'$copy'";
+}
+
+# A database, with the extension unless asked without; dropped at the end.
+sub create_database
+{
+	my ($name, %options) = @_;
+	for my $sql ("DROP DATABASE IF EXISTS $name",
+		"CREATE DATABASE $name TEMPLATE template0" . ($options{owner} ? " OWNER $options{owner}" : ''))
+	{
+		my ($status, undef, $err) = run_psql('postgres', $sql);
+		die $err if $status;
+	}
+	push @databases, $name;
+	unless ($options{plain})
+	{
+		my ($status, undef, $err) = run_psql($name, 'CREATE EXTENSION migrate');
+		die $err if $status;
+	}
+	return $name;
+}
+
+sub drop_databases
+{
+	run_psql('postgres', "DROP DATABASE IF EXISTS $_") for splice @databases;
+	return;
+}
+
+# pg_dump --schema-only, without our own schema and what no two dumps share.
+sub schema_dump
+{
+	my ($database, @options) = @_;
+	my ($status, $out, $err) =
+	  run_program(tool('pg_dump'), '--schema-only', '--no-owner', '-N', 'migrate', @options, $database);
+	die "pg_dump: $err" if $status;
+	# The extension itself is dumped all the same.
+	$out =~ s/^--\n-- Name: (?:EXTENSION )?migrate; Type: (?:EXTENSION|COMMENT).*\n--\n\n(?:.*\n)+?\n\n//mg;
+	$out =~ s/^\\(?:un)?restrict .*\n//mg;
+	return $out;
+}
+
+# ------------------------------------------------------------- sessions ----
+
+# A psql that stays open: connect_to(database, user => ..., options => ...).
+sub connect_to
+{
+	my ($database, %options) = @_;
+	my $self = bless {
+		database => $database,
+		errors   => File::Temp->new,
+		number   => 0,
+	}, 'MigrateTest::Session';
+	local $ENV{PGOPTIONS} = join ' ', '-c client_min_messages=' . ($options{messages} // 'warning'), $options{options} // ();
+	local $ENV{PGCLIENTENCODING} = 'UTF8';
+	$self->{child} = open3($self->{in}, $self->{out}, '>&' . fileno($self->{errors}),
+		tool('psql'), '-X', '-Atq', '-d', $database, $options{user} ? ('-U', $options{user}) : ());
+	binmode $self->{$_} for qw(in out);
+	$self->{in}->autoflush(1);
+	print { $self->{in} } "\\set VERBOSITY verbose\n\\set SHOW_CONTEXT always\n";
+	$self->{pid} = $self->query('SELECT pg_backend_pid()')->{rows}[0];
+	return $self;
+}
+
+package MigrateTest::Session;
+
+# Runs one statement.  Result: state (SQLSTATE, "00000" without error),
+# rows (lines of output), out, err (all that psql said), message.
+sub query
+{
+	my ($self, $sql) = @_;
+	my $mark = '@@' . ++$self->{number} . '@@';
+	my $from = -s $self->{errors}->filename;
+	local $SIG{PIPE} = 'IGNORE';
+	print { $self->{in} } $sql, "\n;\n\\echo $mark :SQLSTATE\n";
+
+	my ($out, $state) = ('');
+	while (defined(my $line = readline $self->{out}))
+	{
+		if ($line =~ /^\Q$mark\E (.*)/)
+		{
+			$state = $1;
+			last;
+		}
+		$out .= $line;
+	}
+	my $err = substr MigrateTest::slurp($self->{errors}->filename), $from;
+	$self->{dead} = 1 unless defined $state;
+	my ($message) = $err =~ /(?:ERROR|FATAL|PANIC):  \w{5}: (.*)/;
+	# psql itself, not a server, may fail
+	$state //= 'DEAD!';
+	return {
+		state   => $state,
+		out     => $out,
+		rows    => [ split /\n/, $out ],
+		err     => $err,
+		message => $message // '',
+	};
+}
+
+# The rows of a statement that must not fail.
+sub rows
+{
+	my ($self, $sql) = @_;
+	my $result = $self->query($sql);
+	die "$sql\n$result->{err}" if $result->{state} ne '00000';
+	return @{ $result->{rows} };
+}
+
+# The one value.
+sub value
+{
+	my ($self, $sql) = @_;
+	return ($self->rows($sql))[0];
+}
+
+sub run { my ($self, @sql) = @_; $self->rows($_) for @sql; return $self }
+
+# Whether the same server process still answers.
+sub alive
+{
+	my $self = shift;
+	return !$self->{dead} && ($self->query('SELECT pg_backend_pid()')->{rows}[0] // '') eq $self->{pid};
+}
+
+sub finish
+{
+	my $self = shift;
+	return unless $self->{child};
+	close $self->{in};
+	close $self->{out};
+	waitpid delete $self->{child}, 0;
+	return;
+}
+
+sub DESTROY { local $?; $_[0]->finish }
+
+1;
