@@ -20,6 +20,7 @@ OBJS = \
 	src/revision/file.o \
 	src/revision/target.o \
 	src/revision/plan.o \
+	src/store/client.o \
 	src/store/scope.o \
 	src/store/lock.o \
 	src/store/source.o \
@@ -66,6 +67,12 @@ EXTRA_CLEAN = results output_iso regression.diffs regression.out tmp_check tmp_c
 
 ifneq ($(PGXS),)
 include $(PGXS)
+
+# PGXS installs documentation flat, and looks for it elsewhere to remove it.
+uninstall: uninstall-docs
+.PHONY: uninstall-docs
+uninstall-docs:
+	rm -f $(addprefix '$(DESTDIR)$(docdir)/$(docmoduledir)'/,$(notdir $(DOCS)))
 else
 # The targets below install what is missing; these cannot work without.
 all install uninstall installcheck clean:

@@ -112,12 +112,39 @@ CREATE TABLE migrate.settings (
 );
 COMMENT ON TABLE migrate.settings IS 'Project settings, written by migrate.configure().';
 
+-- The heads, so that "nothing to do" is known without reading the graph.  Empty
+-- means not known; whatever a restore does first, the rows are right or none.
+CREATE TABLE migrate.head_cache (
+	revision pg_catalog.text NOT NULL,
+	is_real pg_catalog.bool NOT NULL,
+	CONSTRAINT head_cache_pkey PRIMARY KEY (revision)
+);
+COMMENT ON TABLE migrate.head_cache IS 'Head revisions, or no row when they are not known. Kept by the functions of this schema.';
+COMMENT ON COLUMN migrate.head_cache.is_real IS 'no other revision depends on it either';
+
+CREATE FUNCTION migrate.forget_heads()
+RETURNS pg_catalog.trigger
+AS 'MODULE_PATHNAME', 'migrate_forget_heads'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.forget_heads() IS
+'Trigger function of migrate.revisions: empties migrate.head_cache, whoever writes.';
+
+CREATE TRIGGER forget_heads AFTER INSERT OR DELETE OR UPDATE OF revision, down_revisions, depends_on ON migrate.revisions
+FOR EACH ROW EXECUTE FUNCTION migrate.forget_heads();
+CREATE TRIGGER forget_all_heads AFTER TRUNCATE ON migrate.revisions
+FOR EACH STATEMENT EXECUTE FUNCTION migrate.forget_heads();
+-- also in a restore and where rows arrive by replication
+ALTER TABLE migrate.revisions ENABLE ALWAYS TRIGGER forget_heads;
+ALTER TABLE migrate.revisions ENABLE ALWAYS TRIGGER forget_all_heads;
+
 SELECT pg_catalog.pg_extension_config_dump('migrate.revisions', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.versions', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.applied', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.partial', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.log', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.log_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.head_cache', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.models', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.settings', '');
 
@@ -129,6 +156,7 @@ ALTER TABLE migrate.versions OWNER TO @extowner@;
 ALTER TABLE migrate.applied OWNER TO @extowner@;
 ALTER TABLE migrate.partial OWNER TO @extowner@;
 ALTER TABLE migrate.log OWNER TO @extowner@;
+ALTER TABLE migrate.head_cache OWNER TO @extowner@;
 ALTER TABLE migrate.models OWNER TO @extowner@;
 ALTER TABLE migrate.settings OWNER TO @extowner@;
 
@@ -409,6 +437,7 @@ ALTER SCHEMA migrate OWNER TO @extowner@;
 -- Who may call what writes is said by GRANTs of the owner; what only looks is
 -- open to every role that has USAGE on the schema.
 REVOKE EXECUTE ON FUNCTION
+	migrate.forget_heads(),
 	migrate.revision(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool),
 	migrate.merge(pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.text),
 	migrate.edit(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool),

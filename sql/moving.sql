@@ -185,6 +185,46 @@ INSERT INTO alembic_version VALUES ('0002');
 SELECT migrate.adopt_alembic();
 DROP TABLE alembic_version;
 
+-- that there is nothing to do is known without reading the graph; what is put
+-- into the tables by hand is seen all the same
+SELECT migrate.stamp('head');
+SELECT * FROM migrate.head_cache;
+INSERT INTO migrate.revisions (revision, down_revisions, message, upgrade_sql, downgrade_sql) VALUES ('0010', '{0009}', 'by hand', '', '');
+SELECT * FROM migrate.head_cache;
+SELECT migrate.upgrade();
+SELECT * FROM migrate.head_cache;
+SELECT migrate.revision('another head', rev_id => '0011', head => '0009', splice => true);
+SELECT * FROM migrate.head_cache ORDER BY 1;
+SELECT migrate.upgrade();
+SELECT migrate.upgrade('heads');
+SELECT migrate.upgrade('heads');
+SELECT migrate.downgrade('0009@0009');
+SELECT migrate.downgrade('0009');
+SELECT migrate.drop('0011');
+SELECT * FROM migrate.head_cache;
+SELECT migrate.upgrade();
+SELECT migrate.revision('on another root', rev_id => '0020', head => 'base');
+SELECT migrate.revision('needs it', rev_id => '0021', head => '0010', depends_on => '{0020}');
+SELECT * FROM migrate.head_cache ORDER BY 1;
+SELECT migrate.upgrade('heads');
+SELECT migrate.upgrade('heads');
+SELECT migrate.upgrade('head');
+DELETE FROM migrate.revisions WHERE revision = '0021';
+SELECT * FROM migrate.head_cache ORDER BY 1;
+SELECT migrate.upgrade('heads');
+SELECT migrate.stamp('0010', purge => true);
+SELECT migrate.drop('0020');
+SELECT migrate.edit('0010', message => 'edited');
+SELECT * FROM migrate.head_cache;
+BEGIN;
+TRUNCATE migrate.revisions;
+SELECT * FROM migrate.head_cache;
+SELECT migrate.upgrade();
+ROLLBACK;
+SELECT * FROM migrate.head_cache;
+SELECT migrate.upgrade();
+SELECT migrate.forget_heads();
+
 -- messages
 SELECT migrate.stamp('base', purge => true);
 SET migrate.step_messages = notice;

@@ -12,7 +12,6 @@
 #include "command/position.h"
 #include "command/result.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pgtime.h"
 #include "revision/file.h"
@@ -152,6 +151,7 @@ migrate_edit(PG_FUNCTION_ARGS)
 
 	mig_scope_enter(&scope);
 	mig_catalog_update_revision(rev, role);
+	mig_catalog_remember_heads(position.graph);
 	mig_scope_leave(&scope);
 	PG_RETURN_TEXT_P(cstring_to_text(rev->revision));
 }
@@ -164,6 +164,7 @@ migrate_drop(PG_FUNCTION_ARGS)
 	Position	position = begin_writing("migrate.drop()");
 	int			node = one_revision(&position, target);
 	const GraphNode *self = &position.graph->nodes[node];
+	MemoryContext context = CurrentMemoryContext;
 	Scope		scope;
 
 	if (is_applied(&position, node))
@@ -182,6 +183,7 @@ migrate_drop(PG_FUNCTION_ARGS)
 				 errhint("Drop that one first.")));
 	mig_scope_enter(&scope);
 	mig_catalog_delete_revision(self->revision);
+	mig_catalog_remember_heads(mig_catalog_read_position(context, true).graph);
 	mig_scope_leave(&scope);
 	PG_RETURN_TEXT_P(cstring_to_text(self->revision));
 }
@@ -213,6 +215,7 @@ migrate_configure(PG_FUNCTION_ARGS)
 	check_setting(name, value);
 	mig_scope_refuse_in_script("migrate.configure()");
 	mig_lock_acquire("migrate.configure()");
+	mig_position_check_snapshot();
 	mig_scope_enter(&scope);
 	mig_catalog_write_setting(name, value);
 	mig_scope_leave(&scope);
@@ -303,9 +306,7 @@ check_new_name(const char *name, const char *kind)
 	if (fault != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s \"%s\" %s", kind,
-						pnstrdup(name, pg_mbcliplen(name, strlen(name), MIG_MAX_IDENTIFIER)),
-						fault)));
+				 errmsg("%s \"%s\" %s", kind, mig_graph_clip(name), fault)));
 }
 
 /*
@@ -477,6 +478,7 @@ insert(const Position *position, Revision *rev)
 	mig_graph_index(graph);
 	mig_graph_link(graph);
 	mig_catalog_insert_revision(rev, role);
+	mig_catalog_remember_heads(graph);
 	mig_scope_leave(&scope);
 }
 

@@ -25,6 +25,8 @@
 #include "nodes/makefuncs.h"
 #include "pgstat.h"
 #include "revision/script.h"
+#include "revision/statement.h"
+#include "store/client.h"
 #include "revision/text.h"
 #include "store/scope.h"
 #include "tcop/dest.h"
@@ -32,16 +34,12 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
-#include "utils/timestamp.h"
 
 /* Most bytes of a statement that an error quotes. */
 #define MAX_QUOTED 8192
 
 /* Most bytes of a statement that pg_stat_activity gets. */
 #define MAX_ACTIVITY 1024
-
-/* Least time between two looks whether the client is still there, in ms. */
-#define CLIENT_CHECK_INTERVAL 100
 
 /* What the error context callback knows. */
 typedef struct ErrorArgument
@@ -52,7 +50,7 @@ typedef struct ErrorArgument
 } ErrorArgument;
 
 static void run_statements(const ExecuteScript *script, ErrorArgument *argument);
-static void check_client(void);
+static void check_statement(const ScriptStatement *statement);
 static void run_statement(const ExecuteScript *script, const ScriptStatement *statement);
 static void run_planned(PlannedStmt *planned, const char *sql);
 static void show_activity(const ExecuteScript *script, const ScriptStatement *statement);
@@ -67,7 +65,9 @@ static const char *find_hint(const ErrorArgument *argument, const ErrorData *err
 
 /*
  * Run a script to its end.  What it allocates is freed; settings, role and
- * search_path are put back.  Errors: whatever the script raises.
+ * search_path are put back.  pg_stat_activity is left at the last statement:
+ * mig_execute_end_activity is the caller's to call, also after an error.
+ * Errors: whatever the script raises.
  */
 void
 mig_execute_script(const ExecuteScript *script)
@@ -93,7 +93,6 @@ mig_execute_script(const ExecuteScript *script)
 	PG_FINALLY();
 	{
 		mig_scope_set_in_script(before);
-		pgstat_report_activity(STATE_RUNNING, debug_query_string);
 	}
 	PG_END_TRY();
 
@@ -101,6 +100,15 @@ mig_execute_script(const ExecuteScript *script)
 	AtEOXact_GUC(false, guc_level);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+}
+
+/*
+ * Have pg_stat_activity show the client's own query again.
+ */
+void
+mig_execute_end_activity(void)
+{
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
 }
 
 /*
@@ -130,10 +138,15 @@ run_statements(const ExecuteScript *script, ErrorArgument *argument)
 	statements = mig_script_split(script->sql);
 	foreach(lc, statements)
 	{
+		argument->current = lfirst(lc);
+		check_statement(lfirst(lc));
+	}
+	foreach(lc, statements)
+	{
 		ScriptStatement *statement = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
-		check_client();
+		mig_client_check();
 		argument->current = statement;
 		show_activity(script, statement);
 		MemoryContextSwitchTo(inner);
@@ -146,25 +159,19 @@ run_statements(const ExecuteScript *script, ErrorArgument *argument)
 }
 
 /*
- * End the session when its client is gone: without looking, the server would
- * go on to the end of the script and commit.  Looks now and then only, because
- * it costs system calls.
+ * MG011 for what migrate.revision() and migrate.load() refuse, but somebody put
+ * into the table by hand: it would end our transaction, or speak to the client
+ * in the middle of a query.
  */
 static void
-check_client(void)
+check_statement(const ScriptStatement *statement)
 {
-	static TimestampTz last_look = 0;
-	TimestampTz now = GetCurrentTimestamp();
+	const char *problem = mig_statement_cannot_run(statement->raw);
 
-	if (MyProcPort == NULL ||
-		!TimestampDifferenceExceeds(last_look, now, CLIENT_CHECK_INTERVAL))
-		return;
-	last_look = now;
-	if (pq_check_connection())
-		return;
-	ClientConnectionLost = true;
-	InterruptPending = true;
-	CHECK_FOR_INTERRUPTS();
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("%s cannot be used in a migration script", problem)));
 }
 
 /*

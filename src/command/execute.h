@@ -20,6 +20,7 @@ typedef struct ExecuteScript
 } ExecuteScript;
 
 extern void mig_execute_script(const ExecuteScript *script);
+extern void mig_execute_end_activity(void);
 extern const char *mig_execute_direction_name(MigDirection direction);
 
 #endif							/* MIG_EXECUTE_H */

@@ -50,7 +50,7 @@ typedef enum FileFormat
 } FileFormat;
 
 static List *load_files(List *files, const char *function);
-static List *find_changes(List *files, int notice);
+static List *find_changes(List *files, bool locked, Graph **after);
 static void check_distinct(List *files);
 static int	compare_files(const ListCell *a, const ListCell *b);
 static Graph *combine(const Graph *stored, List *files);
@@ -80,16 +80,17 @@ load_files(List *files, const char *function)
 	const char *role = mig_position_caller();
 	List	   *changes;
 	List	   *ids = NIL;
+	Graph	   *graph;
 	ListCell   *lc;
 	Scope		scope;
 
 	check_distinct(files);
-	if (find_changes(files, DEBUG1) == NIL)
+	if (find_changes(files, false, &graph) == NIL)
 		return NIL;
 
 	mig_lock_acquire(function);
 	mig_position_check_snapshot();
-	changes = find_changes(files, NOTICE);
+	changes = find_changes(files, true, &graph);
 	mig_scope_enter(&scope);
 	foreach(lc, changes)
 	{
@@ -100,6 +101,7 @@ load_files(List *files, const char *function)
 		else
 			mig_catalog_update_revision(change->rev, role);
 	}
+	mig_catalog_remember_heads(graph);
 	mig_scope_leave(&scope);
 
 	foreach(lc, changes)
@@ -108,14 +110,15 @@ load_files(List *files, const char *function)
 }
 
 /*
- * What storing files would change (Change *), parents before children.  Works
+ * What storing files would change (Change *), parents before children, and the
+ * graph after it.  Works
  * on copies of files, because it replaces the names in them by ids, and what a
- * name means may be another revision the next time.  notice is the level of
- * messages.  Errors: MG001, MG002, MG003, MG007, MG010, with the file's name in
+ * name means may be another revision the next time.  Without the lock the
+ * answer is preliminary: no messages, no MG007.  Errors: MG001, MG002, MG003, MG007, MG010, with the file's name in
  * the context where they are about one.
  */
 static List *
-find_changes(List *files, int notice)
+find_changes(List *files, bool locked, Graph **after)
 {
 	Position	position = mig_position_read(true);
 	Bitmapset  *applied = mig_graph_ancestors(position.graph, position.rows, GRAPH_REAL);
@@ -127,11 +130,12 @@ find_changes(List *files, int notice)
 
 	files = copy_files(files);
 	context_begin(&context, files);
-	give_parents(position.graph, files, &context, notice);
+	give_parents(position.graph, files, &context, locked ? NOTICE : DEBUG1);
 	graph = combine(position.graph, files);
 	mig_graph_index(graph);
 	resolve_parents(graph, files, &context);
 	mig_graph_link(graph);
+	*after = graph;
 
 	changes = palloc0((graph->n + 1) * sizeof(Change *));
 	foreach(lc, files)
@@ -140,7 +144,7 @@ find_changes(List *files, int notice)
 
 		context.file = file;
 		changes[mig_graph_find_id(graph, file->rev.revision)] =
-			compare(position.graph, applied, file);
+			compare(position.graph, locked ? applied : NULL, file);
 	}
 	error_context_stack = context.callback.previous;
 

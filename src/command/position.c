@@ -10,6 +10,8 @@
 #include "miscadmin.h"
 #include "store/scope.h"
 
+static char *join(List *ids);
+
 /*
  * Graph and version rows, in the current memory context.  Errors: MG010; with
  * purge, version rows that name no revision are passed over.
@@ -56,18 +58,33 @@ mig_position_check_snapshot(void)
 char *
 mig_position_describe(const Graph *graph, const Bitmapset *rows)
 {
-	StringInfoData buf;
-	int			i = -1;
-	int			n = 0;
+	List	   *ids = mig_graph_ids(graph, rows);
 
-	if (bms_is_empty(rows))
+	if (ids == NIL)
 		return pstrdup("base");
-	initStringInfo(&buf);
 	if (bms_equal(rows, mig_graph_heads(graph, GRAPH_REAL)))
-		appendStringInfoString(&buf, bms_membership(rows) == BMS_SINGLETON ?
-							   "head " : "heads ");
-	while ((i = bms_next_member(rows, i)) >= 0)
-		appendStringInfo(&buf, "%s%s", n++ ? ", " : "", graph->nodes[i].revision);
+		return mig_position_describe_heads(ids);
+	return join(ids);
+}
+
+/*
+ * The same, when the rows (char *) are known to be all heads.
+ */
+char *
+mig_position_describe_heads(List *ids)
+{
+	return psprintf("%s %s", list_length(ids) == 1 ? "head" : "heads", join(ids));
+}
+
+static char *
+join(List *ids)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, ids)
+		appendStringInfo(&buf, "%s%s", buf.len ? ", " : "", (char *) lfirst(lc));
 	return buf.data;
 }
 

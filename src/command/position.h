@@ -12,6 +12,7 @@
 extern Position mig_position_read(bool purge);
 extern void mig_position_check_snapshot(void);
 extern char *mig_position_describe(const Graph *graph, const Bitmapset *rows);
+extern char *mig_position_describe_heads(List *ids);
 extern const char *mig_position_caller(void);
 
 #endif							/* MIG_POSITION_H */

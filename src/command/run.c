@@ -18,6 +18,7 @@
  */
 #include "migrate.h"
 
+#include "access/xact.h"
 #include "command/execute.h"
 #include "command/position.h"
 #include "command/result.h"
@@ -61,6 +62,7 @@ typedef struct Move
 PG_FUNCTION_INFO_V1(migrate_upgrade);
 PG_FUNCTION_INFO_V1(migrate_downgrade);
 
+static bool is_at_heads(const Move *move);
 static void make_plan(Move *move);
 static void check_plan(const Move *move);
 static void check_applied(const Move *move, List *applied);
@@ -71,7 +73,6 @@ static void run_step(Move *move, int number, CatalogScript *stored);
 static void record_plan(const Move *move);
 static List *record_steps(const Move *move, List *before, const char *role);
 static void check_rows_unchanged(const Move *move);
-static bool same_ids(List *a, List *b);
 static void tell_step(const Move *move, const GraphNode *node, const char *message);
 static void tell(const char *text);
 static char *first_line(const char *message);
@@ -90,6 +91,8 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
 	ListCell   *lc;
 
 	mig_scope_refuse_in_script(function);
+	if (is_at_heads(&move))
+		return NIL;
 	make_plan(&move);
 	if (move.plan != NIL)
 	{
@@ -104,7 +107,15 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
 	}
 
 	check_plan(&move);
-	run_plan(&move);
+	PG_TRY();
+	{
+		run_plan(&move);
+	}
+	PG_FINALLY();
+	{
+		mig_execute_end_activity();
+	}
+	PG_END_TRY();
 	record_plan(&move);
 
 	foreach(lc, move.plan)
@@ -114,6 +125,31 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
 				  list_length(moved), list_length(moved) == 1 ? "" : "s",
 				  TimestampDifferenceMilliseconds(start, GetCurrentTimestamp())));
 	return moved;
+}
+
+/*
+ * Whether an upgrade to head or heads has nothing to do, when that is known
+ * without reading the graph; tells it then.  This is what every application
+ * asks when it starts.
+ */
+static bool
+is_at_heads(const Move *move)
+{
+	bool		real = strcmp(move->target, "heads") == 0;
+	MemoryContext context = CurrentMemoryContext;
+	List	   *heads;
+	Scope		scope;
+
+	if (move->direction != MIG_UPGRADE || IsolationUsesXactSnapshot() ||
+		(!real && strcmp(move->target, "head") != 0))
+		return false;
+	mig_scope_enter(&scope);
+	heads = mig_catalog_read_heads_if_current(real, context);
+	mig_scope_leave(&scope);
+	if (heads == NIL)
+		return false;
+	tell(psprintf("nothing to do: at %s", mig_position_describe_heads(heads)));
+	return true;
 }
 
 /*
@@ -186,7 +222,7 @@ check_applied(const Move *move, List *applied)
 	List	   *implied = mig_graph_ids(move->graph,
 										mig_graph_ancestors(move->graph, move->rows, GRAPH_REAL));
 
-	if (!same_ids(applied, implied))
+	if (!mig_catalog_same_ids(applied, implied))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
 				 errmsg("migrate.applied does not agree with migrate.versions"),
@@ -324,6 +360,7 @@ record_plan(const Move *move)
 	foreach(lc, move->plan)
 		ids = lappend(ids, unconstify(char *, move->graph->nodes[lfirst_int(lc)].revision));
 	after = record_steps(move, mig_graph_ids(move->graph, move->rows), role);
+	mig_catalog_remember_heads(move->graph);
 	mig_catalog_set_versions(after);
 	if (move->direction == MIG_UPGRADE)
 		mig_catalog_add_applied(ids, "upgrade", GetCurrentTimestamp());
@@ -385,29 +422,14 @@ check_rows_unchanged(const Move *move)
 	MemoryContext context = CurrentMemoryContext;
 	Bitmapset  *applied = mig_graph_ancestors(move->graph, move->rows, GRAPH_REAL);
 
-	if (!same_ids(mig_catalog_read_versions(context),
+	if (!mig_catalog_same_ids(mig_catalog_read_versions(context),
 				  mig_graph_ids(move->graph, move->rows)) ||
-		!same_ids(mig_catalog_read_applied(context),
+		!mig_catalog_same_ids(mig_catalog_read_applied(context),
 				  mig_graph_ids(move->graph, applied)))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
 				 errmsg("a migration script changed the version rows of migrate"),
 				 errhint("Scripts must leave the tables of migrate alone.")));
-}
-
-/* whether two lists of ids, both in byte order, are the same */
-static bool
-same_ids(List *a, List *b)
-{
-	ListCell   *la;
-	ListCell   *lb;
-
-	if (list_length(a) != list_length(b))
-		return false;
-	forboth(la, a, lb, b)
-		if (strcmp(lfirst(la), lfirst(lb)) != 0)
-			return false;
-	return true;
 }
 
 /*
@@ -417,15 +439,13 @@ static void
 tell_step(const Move *move, const GraphNode *node, const char *message)
 {
 	StringInfoData parents;
-	const GraphLinks *links[2] = {&node->down, &node->depends};
 
 	if (mig_step_messages == MIG_STEP_MESSAGES_OFF)
 		return;
 	initStringInfo(&parents);
-	for (int kind = 0; kind < 2; kind++)
-		for (int k = 0; k < links[kind]->n; k++)
-			appendStringInfo(&parents, "%s%s", parents.len ? ", " : "",
-							 move->graph->nodes[links[kind]->to[k]].revision);
+	for (int k = 0; k < node->down.n; k++)
+		appendStringInfo(&parents, "%s%s", k > 0 ? ", " : "",
+						 move->graph->nodes[node->down.to[k]].revision);
 	if (move->direction == MIG_UPGRADE)
 		tell(psprintf("running upgrade %s -> %s, %s", parents.data,
 					  node->revision, first_line(message)));

@@ -98,6 +98,7 @@ record_steps(const Position *position, List *steps, bool purge)
 		mig_catalog_add_log(list_make1(&step), role);
 		before = step.versions_after;
 	}
+	mig_catalog_remember_heads(position->graph);
 	mig_catalog_set_versions(mig_graph_ids(position->graph, rows));
 	record_applied(position, rows, purge);
 	mig_scope_leave(&scope);

@@ -168,6 +168,19 @@ mig_graph_name_fault(const char *name)
 }
 
 /*
+ * A name that somebody gave, for a message: cut where no name can go on.
+ */
+const char *
+mig_graph_clip(const char *name)
+{
+	int			len = strlen(name);
+
+	if (len <= 2 * MIG_MAX_IDENTIFIER)
+		return name;
+	return psprintf("%.*s...", pg_mbcliplen(name, len, MIG_MAX_IDENTIFIER), name);
+}
+
+/*
  * Node whose id or label is exactly name; -1 when there is none.
  */
 int

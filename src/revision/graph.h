@@ -61,6 +61,7 @@ extern void mig_graph_index(Graph *graph);
 extern void mig_graph_link(Graph *graph);
 
 extern const char *mig_graph_name_fault(const char *name);
+extern const char *mig_graph_clip(const char *name);
 extern int	mig_graph_find(const Graph *graph, const char *name);
 extern int	mig_graph_find_id(const Graph *graph, const char *revision);
 extern List *mig_graph_find_prefix(const Graph *graph, const char *prefix,

@@ -80,6 +80,29 @@ mig_statement_needs_top_level(const RawStmt *raw)
 	}
 }
 
+/*
+ * What a statement is, when it must never run inside of a migration: it would
+ * end the transaction, speak to the client, or drop the session's locks.  NULL
+ * for all others.  The result is a constant.
+ */
+const char *
+mig_statement_cannot_run(const RawStmt *raw)
+{
+	switch (nodeTag(raw->stmt))
+	{
+		case T_TransactionStmt:
+			return "transaction control";
+		case T_DiscardStmt:
+			return "DISCARD";
+		case T_CopyStmt:
+			if (castNode(CopyStmt, raw->stmt)->filename == NULL)
+				return "COPY from or to the client";
+			return NULL;
+		default:
+			return NULL;
+	}
+}
+
 /* Is it a BEGIN without options? */
 bool
 mig_statement_is_begin(const RawStmt *raw)

@@ -72,7 +72,8 @@ mig_target_upgrade(const Graph *graph, const Bitmapset *rows,
 	if (strchr(target, ':') != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
-				 errmsg("a range of revisions is not allowed here: \"%s\"", target)));
+				 errmsg("a range of revisions is not allowed here: \"%s\"",
+						mig_graph_clip(target))));
 	parsed = parse_target(target);
 	if (!parsed.relative)
 		return resolve_symbol(graph, rows, &parsed);
@@ -245,7 +246,7 @@ mig_target_range(const Graph *graph, const Bitmapset *rows, const char *range)
 	if (colon == NULL || strchr(colon + 1, ':') != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
-				 errmsg("\"%s\" is not a range of revisions", range),
+				 errmsg("\"%s\" is not a range of revisions", mig_graph_clip(range)),
 				 errhint("A range is start:end, start: or :end.")));
 	lower_text = pnstrdup(range, colon - range);
 	if (*lower_text == '\0')
@@ -335,7 +336,7 @@ not_found(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
-			 errmsg("can't locate revision identified by \"%s\"", name),
+			 errmsg("can't locate revision identified by \"%s\"", mig_graph_clip(name)),
 			 name[0] == '{' ?
 			 errhint("To name several revisions, write ARRAY['a', 'b'].") :
 			 errhint("SELECT * FROM migrate.history() shows the revisions.")));
@@ -432,7 +433,7 @@ resolve_symbol(const Graph *graph, const Bitmapset *rows,
 	if (lineage != NULL && !bms_is_member(node, lineage))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
-				 errmsg("can't locate revision identified by \"%s\"", parsed->text),
+				 errmsg("can't locate revision identified by \"%s\"", mig_graph_clip(parsed->text)),
 				 errdetail("Revision \"%s\" is not a member of branch \"%s\".",
 						   graph->nodes[node].revision, parsed->branch)));
 	return bms_make_singleton(node);

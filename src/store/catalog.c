@@ -9,6 +9,8 @@
 #include "migrate.h"
 
 #include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
 #include "store/catalog.h"
 #include "store/scope.h"
 #include "utils/array.h"
@@ -20,6 +22,9 @@
 /* Longest script that is read together with others, in bytes. */
 #define LONG_SCRIPT 8192
 
+PG_FUNCTION_INFO_V1(migrate_forget_heads);
+
+static int	compare_ids(const ListCell *a, const ListCell *b);
 static char *array_text(List *strings);
 static Datum text_array(List *strings);
 static List *array_strings(Datum array);
@@ -316,8 +321,8 @@ mig_catalog_read_applied(MemoryContext context)
 }
 
 /*
- * Whether the transaction's snapshot shows other revisions, or another
- * position, than the latest one.  Rows are compared with their xmin: what a
+ * Whether the transaction's snapshot shows other revisions or settings, or
+ * another position, than the latest one.  Rows are compared with their xmin: what a
  * committed transaction wrote again counts as changed.
  */
 bool
@@ -329,7 +334,9 @@ mig_catalog_snapshot_is_stale(void)
 		" FROM migrate.versions v), '/',"
 		" (SELECT pg_catalog.max(l.id) FROM migrate.log l), '/',"
 		" (SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat(r.revision, '@', r.xmin), ','"
-		" ORDER BY r.revision COLLATE pg_catalog.\"C\")) FROM migrate.revisions r))",
+		" ORDER BY r.revision COLLATE pg_catalog.\"C\")) FROM migrate.revisions r), '/',"
+		" (SELECT pg_catalog.string_agg(pg_catalog.concat(s.name, '@', s.xmin), ','"
+		" ORDER BY s.name COLLATE pg_catalog.\"C\") FROM migrate.settings s))",
 		0, {0}, NULL
 	};
 	char	   *old;
@@ -338,6 +345,68 @@ mig_catalog_snapshot_is_stale(void)
 	old = text_value(0, 1);
 	(void) mig_scope_read(&query, NULL, NULL);
 	return strcmp(old, text_value(0, 1)) != 0;
+}
+
+/*
+ * The version rows (char *, in byte order), when they are the heads and the
+ * heads are known; otherwise NIL, which says nothing.  real: all real heads;
+ * otherwise the one head by down revision.
+ *
+ * Reads two small tables, however many revisions there are.  The query is as
+ * plain as can be, because planning it is most of its cost in a new session.
+ */
+List *
+mig_catalog_read_heads_if_current(bool real, MemoryContext context)
+{
+	static ScopeQuery query = {
+		"SELECT revision, is_real, true FROM migrate.head_cache"
+		" UNION ALL SELECT revision, true, false FROM migrate.versions",
+		0, {0}, NULL
+	};
+	uint64		n = mig_scope_read(&query, NULL, NULL);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *heads = NIL;
+	List	   *versions = NIL;
+
+	for (uint64 row = 0; row < n; row++)
+	{
+		bool		isnull;
+		bool		wanted = DatumGetBool(mig_scope_value(row, 2, &isnull)) || !real;
+
+		if (!DatumGetBool(mig_scope_value(row, 3, &isnull)))
+			versions = lappend(versions, text_value(row, 1));
+		else if (wanted)
+			heads = lappend(heads, text_value(row, 1));
+	}
+	MemoryContextSwitchTo(old);
+	list_sort(heads, compare_ids);
+	list_sort(versions, compare_ids);
+	if ((!real && list_length(heads) != 1) || !mig_catalog_same_ids(heads, versions))
+		return NIL;
+	return versions;
+}
+
+static int
+compare_ids(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/*
+ * Whether two lists of ids (char *), both in byte order, are the same.
+ */
+bool
+mig_catalog_same_ids(List *a, List *b)
+{
+	ListCell   *la;
+	ListCell   *lb;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(la, a, lb, b)
+		if (strcmp(lfirst(la), lfirst(lb)) != 0)
+			return false;
+	return true;
 }
 
 /*
@@ -410,6 +479,29 @@ mig_catalog_delete_revision(const char *revision)
 
 	if (mig_scope_write(&query, values, NULL) != 1)
 		elog(ERROR, "revision \"%s\" is gone", revision);
+}
+
+/*
+ * Write down the heads of the graph, which must be all that is stored, unless
+ * they are known.
+ */
+void
+mig_catalog_remember_heads(const Graph *graph)
+{
+	static ScopeQuery known = {"SELECT 1 FROM migrate.head_cache LIMIT 1", 0, {0}, NULL};
+	static ScopeQuery insert = {
+		"INSERT INTO migrate.head_cache (revision, is_real)"
+		" SELECT u.revision, u.revision OPERATOR(pg_catalog.=) ANY ($2)"
+		" FROM pg_catalog.unnest($1) AS u (revision)",
+		2, {TEXTARRAYOID, TEXTARRAYOID}, NULL
+	};
+	Datum		values[2];
+
+	if (mig_scope_read(&known, NULL, NULL) > 0)
+		return;
+	values[0] = text_array(mig_graph_ids(graph, mig_graph_heads(graph, GRAPH_DOWN)));
+	values[1] = text_array(mig_graph_ids(graph, mig_graph_heads(graph, GRAPH_REAL)));
+	(void) mig_scope_write(&insert, values, NULL);
 }
 
 /*
@@ -728,4 +820,25 @@ write_ids(ScopeQuery *query, List *ids)
 
 	values[0] = text_array(ids);
 	(void) mig_scope_write(query, values, NULL);
+}
+
+/*
+ * Trigger of migrate.revisions: the heads are not known any more.  Runs with
+ * the owner's rights, because whoever may write the table need not be allowed
+ * to write this one.
+ */
+Datum
+migrate_forget_heads(PG_FUNCTION_ARGS)
+{
+	static ScopeQuery query = {"DELETE FROM migrate.head_cache", 0, {0}, NULL};
+	Scope		scope;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("migrate.forget_heads() can only be called as a trigger")));
+	mig_scope_enter(&scope);
+	(void) mig_scope_write(&query, NULL, NULL);
+	mig_scope_leave(&scope);
+	return PointerGetDatum(NULL);
 }

@@ -73,12 +73,15 @@ extern char *mig_catalog_first_not_transactional(List *revisions,
 												 MemoryContext context);
 extern List *mig_catalog_read_applied(MemoryContext context);
 extern bool mig_catalog_snapshot_is_stale(void);
+extern List *mig_catalog_read_heads_if_current(bool real, MemoryContext context);
+extern bool mig_catalog_same_ids(List *a, List *b);
 extern char *mig_catalog_read_setting(const char *name, MemoryContext context);
 
 /* writing */
 extern void mig_catalog_insert_revision(const Revision *rev, const char *role);
 extern void mig_catalog_update_revision(const Revision *rev, const char *role);
 extern void mig_catalog_delete_revision(const char *revision);
+extern void mig_catalog_remember_heads(const Graph *graph);
 extern void mig_catalog_write_setting(const char *name, const char *value);
 extern void mig_catalog_set_versions(List *versions);
 extern void mig_catalog_add_applied(List *revisions, const char *how,

@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "store/client.h"
 #include "store/lock.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
@@ -26,17 +27,27 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #define FIRST_PAUSE		5		/* ms */
 #define MAX_PAUSE		200		/* ms */
 
+/* Who holds the run lock. */
+typedef struct Holder
+{
+	bool		found;
+	int			pid;			/* 0: a prepared transaction */
+	bool		stepwise;		/* and the second key */
+} Holder;
+
 static void set_tag(LOCKTAG *tag, int key);
 static bool try_lock(int key);
-static int	find_holder(int key);
+static void poll(TimestampTz start);
+static Holder find_holder(void);
 static bool we_block(int pid);
 static void pause_ms(int ms);
-pg_noreturn static void give_up(int holder, TimestampTz since);
+pg_noreturn static void give_up(Holder holder, TimestampTz since);
 
 /*
  * Take the run lock until the end of the transaction.  function names the
@@ -48,6 +59,8 @@ void
 mig_lock_acquire(const char *function)
 {
 	TimestampTz start = GetCurrentTimestamp();
+	MemoryContext old = CurrentMemoryContext;
+	MemoryContext context = NULL;
 	int			pause = FIRST_PAUSE;
 
 	PreventCommandDuringRecovery(function);
@@ -55,25 +68,43 @@ mig_lock_acquire(const char *function)
 
 	while (!try_lock(MIG_LOCK_RUN))
 	{
-		int			holder;
-
-		CHECK_FOR_INTERRUPTS();
-		holder = find_holder(MIG_LOCK_RUN);
-		if (holder != 0 && we_block(holder))
-			ereport(ERROR,
-					(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
-					 errmsg("deadlock detected"),
-					 errdetail("Process %d, which runs migrations, waits for a lock that this transaction holds.",
-							   holder),
-					 errhint("Call migrate before anything else in the transaction.")));
-		if (find_holder(MIG_LOCK_STEPWISE) != 0 ||
-			(mig_run_lock_timeout > 0 &&
-			 TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
-										mig_run_lock_timeout)))
-			give_up(holder, start);
+		if (context == NULL)
+			context = AllocSetContextCreate(old, "migrate lock poll",
+											ALLOCSET_DEFAULT_SIZES);
+		MemoryContextSwitchTo(context);
+		poll(start);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(context);
+		mig_client_check();
 		pause_ms(pause);
 		pause = Min(pause * 2, MAX_PAUSE);
 	}
+	if (context != NULL)
+		MemoryContextDelete(context);
+}
+
+/*
+ * Look whether waiting on makes sense; an error when it does not.
+ */
+static void
+poll(TimestampTz start)
+{
+	Holder		holder;
+
+	CHECK_FOR_INTERRUPTS();
+	holder = find_holder();
+	if (holder.pid != 0 && we_block(holder.pid))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
+				 errmsg("deadlock detected"),
+				 errdetail("Process %d, which runs migrations, waits for a lock that this transaction holds.",
+						   holder.pid),
+				 errhint("Call migrate before anything else in the transaction.")));
+	if (holder.stepwise ||
+		(mig_run_lock_timeout > 0 &&
+		 TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+									mig_run_lock_timeout)))
+		give_up(holder, start);
 }
 
 static void
@@ -92,39 +123,61 @@ try_lock(int key)
 }
 
 /*
- * Process id of the backend that holds a key; 0 when none does.
+ * Who holds the run lock, and whether as a stepwise run.
  */
-static int
-find_holder(int key)
+static Holder
+find_holder(void)
 {
 	LockData   *locks = GetLockStatusData();
-	LOCKTAG		tag;
-	int			pid = 0;
+	Holder		holder = {false, 0, false};
+	LOCKTAG		run;
+	LOCKTAG		stepwise;
 
-	set_tag(&tag, key);
-	for (int i = 0; i < locks->nelements && pid == 0; i++)
-		if (memcmp(&locks->locks[i].locktag, &tag, sizeof(LOCKTAG)) == 0 &&
-			locks->locks[i].holdMask != 0 &&
-			locks->locks[i].pid != MyProcPid)
-			pid = locks->locks[i].pid;
-	return pid;
+	set_tag(&run, MIG_LOCK_RUN);
+	set_tag(&stepwise, MIG_LOCK_STEPWISE);
+	for (int i = 0; i < locks->nelements; i++)
+	{
+		LockInstanceData *lock = &locks->locks[i];
+
+		if (lock->holdMask == 0 || lock->pid == MyProcPid)
+			continue;
+		if (memcmp(&lock->locktag, &run, sizeof(LOCKTAG)) == 0)
+		{
+			holder.found = true;
+			holder.pid = lock->pid;
+		}
+		else if (memcmp(&lock->locktag, &stepwise, sizeof(LOCKTAG)) == 0)
+			holder.stepwise = true;
+	}
+	return holder;
 }
 
 /*
- * Whether a process waits for a lock that we hold (or have queued for before
- * it).
+ * Whether a process waits for us, directly or for one that does.  The server's
+ * own detector cannot see it, because polling is not waiting.
  */
 static bool
 we_block(int pid)
 {
-	ArrayType  *blockers = DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids,
-																  Int32GetDatum(pid)));
-	int		   *pids = (int *) ARR_DATA_PTR(blockers);
-	int			n = ArrayGetNItems(ARR_NDIM(blockers), ARR_DIMS(blockers));
+	List	   *todo = list_make1_int(pid);
 
-	for (int i = 0; i < n; i++)
-		if (pids[i] == MyProcPid)
-			return true;
+	/* the list grows while we go along it */
+	for (int at = 0; at < list_length(todo); at++)
+	{
+		Datum		blockers = DirectFunctionCall1(pg_blocking_pids,
+												   Int32GetDatum(list_nth_int(todo, at)));
+		ArrayType  *array = DatumGetArrayTypeP(blockers);
+		int		   *pids = (int *) ARR_DATA_PTR(array);
+		int			n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+
+		for (int i = 0; i < n; i++)
+		{
+			if (pids[i] == MyProcPid)
+				return true;
+			if (pids[i] != 0)
+				todo = list_append_unique_int(todo, pids[i]);
+		}
+	}
 	return false;
 }
 
@@ -144,12 +197,18 @@ pause_ms(int ms)
  * MG012, saying who holds the lock, as whom and since when.
  */
 static void
-give_up(int holder, TimestampTz since)
+give_up(Holder holder, TimestampTz since)
 {
 	long		waited = TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
 	MigBackend	backend;
 
-	if (!mig_backend_status(holder, &backend))
+	if (holder.found && holder.pid == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_LOCK_NOT_HAD),
+				 errmsg("could not obtain the run lock of migrate"),
+				 errdetail("A prepared transaction holds it. Waited %ld ms.", waited),
+				 errhint("pg_prepared_xacts shows it; end it with COMMIT PREPARED or ROLLBACK PREPARED.")));
+	if (!holder.found || !mig_backend_status(holder.pid, &backend))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_LOCK_NOT_HAD),
 				 errmsg("could not obtain the run lock of migrate"),
@@ -159,7 +218,7 @@ give_up(int holder, TimestampTz since)
 			(errcode(ERRCODE_MIG_LOCK_NOT_HAD),
 			 errmsg("could not obtain the run lock of migrate"),
 			 errdetail("Process %d (role \"%s\", application \"%s\", in its transaction since %s) holds it. Waited %ld ms.",
-					   holder, GetUserNameFromId(backend.role, true),
+					   holder.pid, GetUserNameFromId(backend.role, true),
 					   backend.application,
 					   timestamptz_to_str(backend.since), waited),
 			 errhint("Call again when it has ended, or raise migrate.run_lock_timeout.")));

@@ -12,18 +12,27 @@
  * When an error leaves a scope, (sub)transaction abort puts role, settings
  * and SPI back; there is nothing to catch.
  *
- * Reads see the latest committed state whatever the isolation level, because
- * they follow the run lock.  Writes use the transaction's snapshot, so that
- * the server's own check of concurrent updates stays in force.
+ * Reads see what was committed when the scope began, whatever the isolation
+ * level, because they follow the run lock; and all reads of one scope see the
+ * same, so that what is read without the lock fits together.  After a write
+ * they see that too.  Writes use the transaction's snapshot, so that the
+ * server's own check of concurrent updates stays in force.
  */
 #include "migrate.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
+#include "catalog/pg_extension.h"
+#include "compat.h"
 #include "miscadmin.h"
 #include "store/scope.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -34,9 +43,11 @@ static bool in_script = false;
 
 static Oid	tables_owner(void);
 static void check_version(void);
+static char *installed_version(void);
+pg_noreturn static void not_installed(void);
 static void prepare(ScopeQuery *query);
 static uint64 execute(ScopeQuery *query, Datum *values, const char *nulls,
-					  Snapshot snapshot, bool read_only);
+					  bool read_only);
 
 /*
  * 55000 when a migration script calls a function of ours that writes.
@@ -83,6 +94,7 @@ mig_scope_enter(Scope *scope)
 						   SECURITY_RESTRICTED_OPERATION);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
+	PushActiveSnapshot(GetLatestSnapshot());
 	check_version();
 }
 
@@ -92,6 +104,7 @@ mig_scope_enter(Scope *scope)
 void
 mig_scope_leave(const Scope *scope)
 {
+	PopActiveSnapshot();
 	if (SPI_finish() != SPI_OK_FINISH)
 		elog(ERROR, "SPI_finish failed");
 	SetUserIdAndSecContext(scope->caller, scope->security_context);
@@ -99,13 +112,13 @@ mig_scope_leave(const Scope *scope)
 }
 
 /*
- * Run a query that reads, on the latest snapshot.  Returns the number of
- * rows; mig_scope_value gets at them until the next query.
+ * Run a query that reads.  Returns the number of rows; mig_scope_value gets at
+ * them until the next query.
  */
 uint64
 mig_scope_read(ScopeQuery *query, Datum *values, const char *nulls)
 {
-	return execute(query, values, nulls, GetLatestSnapshot(), true);
+	return execute(query, values, nulls, true);
 }
 
 /*
@@ -115,7 +128,12 @@ mig_scope_read(ScopeQuery *query, Datum *values, const char *nulls)
 uint64
 mig_scope_read_transaction(ScopeQuery *query)
 {
-	return execute(query, NULL, NULL, GetTransactionSnapshot(), true);
+	uint64		n;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	n = execute(query, NULL, NULL, true);
+	PopActiveSnapshot();
+	return n;
 }
 
 /*
@@ -124,7 +142,12 @@ mig_scope_read_transaction(ScopeQuery *query)
 uint64
 mig_scope_write(ScopeQuery *query, Datum *values, const char *nulls)
 {
-	return execute(query, values, nulls, InvalidSnapshot, false);
+	uint64		n = execute(query, values, nulls, false);
+
+	CommandCounterIncrement();
+	PopActiveSnapshot();
+	PushActiveSnapshot(GetLatestSnapshot());
+	return n;
 }
 
 /*
@@ -153,10 +176,7 @@ tables_owner(void)
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
 	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("extension \"migrate\" is not installed in this database"),
-				 errhint("CREATE EXTENSION migrate;")));
+		not_installed();
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
@@ -164,27 +184,20 @@ tables_owner(void)
 
 /*
  * At the first call of a session, compare the library's version with that of
- * the installed SQL.
+ * the installed SQL.  Reads pg_extension directly: a query of its own would
+ * be most of what a call with nothing to do costs in a new session.
  */
 static void
 check_version(void)
 {
 	static bool checked = false;
-	static ScopeQuery installed = {
-		"SELECT extversion FROM pg_catalog.pg_extension"
-		" WHERE extname OPERATOR(pg_catalog.=) 'migrate'", 0, {0}, NULL
-	};
-	bool		isnull;
 	char	   *version;
 
 	if (checked)
 		return;
-	if (mig_scope_read(&installed, NULL, NULL) != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("extension \"migrate\" is not installed in this database"),
-				 errhint("CREATE EXTENSION migrate;")));
-	version = TextDatumGetCString(mig_scope_value(0, 1, &isnull));
+	version = installed_version();
+	if (version == NULL)
+		not_installed();
 	if (strcmp(version, MIG_VERSION) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -192,6 +205,44 @@ check_version(void)
 						MIG_VERSION, version),
 				 errhint("ALTER EXTENSION migrate UPDATE; then start a new session.")));
 	checked = true;
+}
+
+/*
+ * Version in pg_extension; NULL when there is none.
+ */
+static char *
+installed_version(void)
+{
+	Relation	extensions = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	char	   *version = NULL;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum("migrate"));
+	scan = systable_beginscan(extensions, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, Anum_pg_extension_extversion,
+										 RelationGetDescr(extensions), &isnull);
+
+		version = TextDatumGetCString(value);
+	}
+	systable_endscan(scan);
+	table_close(extensions, AccessShareLock);
+	return version;
+}
+
+static void
+not_installed(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("extension \"migrate\" is not installed in this database"),
+			 errhint("CREATE EXTENSION migrate;")));
 }
 
 /*
@@ -214,18 +265,13 @@ prepare(ScopeQuery *query)
  * Run a query and check SPI's result code.
  */
 static uint64
-execute(ScopeQuery *query, Datum *values, const char *nulls,
-		Snapshot snapshot, bool read_only)
+execute(ScopeQuery *query, Datum *values, const char *nulls, bool read_only)
 {
 	int			result;
 
 	if (query->plan == NULL)
 		prepare(query);
-	if (snapshot != InvalidSnapshot)
-		PushActiveSnapshot(snapshot);
 	result = SPI_execute_plan(query->plan, values, nulls, read_only, 0);
-	if (snapshot != InvalidSnapshot)
-		PopActiveSnapshot();
 	if (result < 0)
 		elog(ERROR, "query \"%s\" failed: %s", query->sql,
 			 SPI_result_code_string(result));

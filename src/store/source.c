@@ -42,6 +42,7 @@ typedef struct EncodingPlace
 	int			len;
 } EncodingPlace;
 
+static int	file_error_code(void);
 static void check_role(void);
 static char *checked_path(const char *path);
 static char *read_file(const char *path);
@@ -86,6 +87,10 @@ mig_source_read_directory(const char *path)
 	check_role();
 	path = checked_path(path);
 	dir = AllocateDir(path);
+	if (dir == NULL)
+		ereport(ERROR,
+				(file_error_code(),
+				 errmsg("could not open directory \"%s\": %m", path)));
 	while ((entry = ReadDir(dir, path)) != NULL)
 	{
 		SourceFile *file;
@@ -98,7 +103,7 @@ mig_source_read_directory(const char *path)
 		full = psprintf("%s/%s", path, entry->d_name);
 		if (stat(full, &st) < 0)
 			ereport(ERROR,
-					(errcode_for_file_access(),
+					(file_error_code(),
 					 errmsg("could not stat file \"%s\": %m", full)));
 		pfree(full);
 		if (!S_ISREG(st.st_mode))
@@ -120,6 +125,18 @@ mig_source_read_directory(const char *path)
 		pfree(full);
 	}
 	return result;
+}
+
+/*
+ * errcode_for_file_access, which does not know all that a path can be refused
+ * for.
+ */
+static int
+file_error_code(void)
+{
+	if (errno == ENAMETOOLONG || errno == ELOOP)
+		return errcode(ERRCODE_INVALID_PARAMETER_VALUE);
+	return errcode_for_file_access();
 }
 
 /* May the current role read files of the server? */
@@ -189,7 +206,7 @@ read_bytes(const char *path, StringInfo out)
 	/* before it is opened: opening a FIFO would wait */
 	if (stat(path, &st) < 0)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(file_error_code(),
 				 errmsg("could not stat file \"%s\": %m", path)));
 	if (!S_ISREG(st.st_mode))
 		ereport(ERROR,
@@ -198,7 +215,7 @@ read_bytes(const char *path, StringInfo out)
 	file = AllocateFile(path, "rb");
 	if (file == NULL)
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(file_error_code(),
 				 errmsg("could not open file \"%s\" for reading: %m", path)));
 	do
 	{
@@ -214,7 +231,7 @@ read_bytes(const char *path, StringInfo out)
 	} while (n == READ_SIZE);
 	if (ferror(file))
 		ereport(ERROR,
-				(errcode_for_file_access(),
+				(file_error_code(),
 				 errmsg("could not read file \"%s\": %m", path)));
 	FreeFile(file);
 	out->data[out->len] = '\0';

@@ -36,8 +36,8 @@ sub bad_state
 # An error on one line that is not too long.
 sub brief
 {
-	my $text = substr shift, 0, 100_000;
-	$text =~ s/(.)\1{20,}/$1$1.../g;
+	my $text = substr shift, 0, 10_000;
+	$text =~ s/(.)\1{20,10000}/$1$1.../g;
 	$text =~ s/\s*\n\s*/ | /g;
 	return substr $text, 0, 600;
 }
@@ -297,7 +297,7 @@ for my $case (
 	[ header('e1', down => 'd1') . "\n-- migrate:up\nSELECT 1;\n", 'MG011', 'two upgrades' ],
 	[ header('e1', down => 'd1', up => '/* ' x 100_000), '42601|MG011', 'comments without end' ],
 	[ header('e1', down => 'd1', up => 'SELECT ' . '(' x 200_000), '42601|54001|MG011', 'parentheses without end' ],
-	[ header('e1', down => 'd1', up => 'SELECT ' . '(' x 20_000 . '1' . ')' x 20_000 . ";\n"), '00000|54001', '20,000 parentheses' ],
+	[ header('e1', down => 'd1', up => 'SELECT ' . '(' x 20_000 . '1' . ')' x 20_000 . ";\n"), '00000|42601|54001', '20,000 parentheses' ],
 	[ header('e1', down => 'd1', up => ';' x 1_000_000), '00000|42601|MG011', 'a million semicolons' ],
 	[ header('e1', down => 'd1', up => "\$a\$" x 100_001), '42601|MG011', 'many dollar quotes' ],
 	[ header('e1', down => 'd1', up => "\\copy x from stdin\n"), 'MG011', 'a psql command' ],
@@ -449,7 +449,7 @@ sub truncate_file
 
 # ------------------------------------------------------ 3. tampered tables ----
 
-my $tampered = connect_to(create_database('mig_tampered'), options => '-c statement_timeout=10s');
+my $tampered = connect_to(create_database('mig_tampered'), options => '-c statement_timeout=4s');
 my @calls = (
 	q{current()}, q{heads()}, q{bases()}, q{branches()}, q{pending()}, q{pending('+1')}, q{history()}, q{history(':current')}, q{history('-3:')},
 	q{resolve('head')}, q{resolve('a')}, q{resolve('a@heads')}, q{resolve('current')}, q{resolve('-1')}, q{export('a')}, q{file_name('a')},
@@ -539,8 +539,10 @@ for my $case (
 		last;
 	}
 	next unless $prepared;
+	my $hopeless;
 	for my $call (@calls)
 	{
+		last if $hopeless;
 		my $start = time;
 		$tampered->run('BEGIN');
 		my $result = $tampered->query("SELECT migrate.$call");
@@ -548,9 +550,10 @@ for my $case (
 		if (bad_state($result->{state}))
 		{
 			fail("$what: $call");
+			$hopeless = 1;
 			diag brief($result->{err});
 		}
-		cmp_ok(time - $start, '<', 5, "$what: $call: time") if time - $start > 5;
+		cmp_ok(time - $start, '<', 3, "$what: $call: time") if time - $start > 3;
 		if ($call eq q{upgrade('heads')} && defined $expected)
 		{
 			like($result->{state}, qr/^(?:$expected)$/, "$what: upgrade: $result->{state}") or diag brief($result->{err});
@@ -562,9 +565,12 @@ for my $case (
 		if (!$tampered->alive)
 		{
 			fail("$what: $call: the server process is gone");
-			$tampered = connect_to('mig_tampered', options => '-c statement_timeout=10s');
+			$tampered = connect_to('mig_tampered', options => '-c statement_timeout=4s');
+			$hopeless = 1;
 		}
 	}
+	# A script that got away with it must not hold up the rest.
+	$tampered->query("ROLLBACK PREPARED 'x'") if $what =~ /prepares/;
 	is(grep({ !$_ } Test::More->builder->summary) - $failed, 0, "$what: " . @calls . ' calls');
 }
 is($tampered->value('SELECT count(*) FROM pg_prepared_xacts'), 0, 'nothing is left prepared');
@@ -609,6 +615,7 @@ $tampered->finish;
 		$many->(100);
 		my ($bytes, $kb) = ($used->(), $rss->());
 		$many->(1000);
+		$call =~ s/\n.*\n/ ... /s;
 		my ($growth, $rss_growth) = ($used->() - $bytes, $rss->() - $kb);
 		cmp_ok($growth, '<', 64 * 1024, "$call: memory after 1,000 calls grew by $growth bytes");
 		cmp_ok($rss_growth, '<', 4096, "$call: resident memory grew by $rss_growth kB");

@@ -276,13 +276,27 @@ for my $isolation ('read committed', 'repeatable read', 'serializable')
 	drop_databases();
 }
 
+# A plan that fails: everybody tries, everybody is told, nothing stays.
+{
+	my $session = make_history('race');
+	$session->run(q{SELECT migrate.edit('0020', 'SELECT 1/0')});
+	my @results = race($session, [ ('head') x 20 ]);
+	is_deeply([ grep { $_->{state} ne '22012' || $_->{out} ne '' } @results ], [], 'a plan that fails: each of 20 sessions is told');
+	is($session->value('SELECT count(*) FROM runs'), 0, '    no script has run');
+	is($session->value('SELECT count(*) FROM migrate.log'), 0, '    nothing is in the log');
+	is($session->value(q{SELECT count(*) FROM pg_class WHERE relname LIKE 't\_00%'}), 0, '    no table is left');
+	consistent($session, 'a plan that fails');
+	$session->finish;
+	drop_databases();
+}
+
 # ------------------------------------------------------ mixed, at random ----
 
 # Each of eight sessions has a psql script: moving, stamping, authoring, in
 # all isolation levels, some in transactions of several calls.
 {
 	my $seed = $ENV{MIGRATE_TEST_SEED} // 20251104;
-	my $rounds = 700;
+	my $rounds = 600;
 	note "mixed: seed $seed, $rounds rounds";
 	srand $seed;
 
@@ -376,12 +390,11 @@ for my $isolation ('read committed', 'repeatable read', 'serializable')
 	  or diag join "\n", @unexpected[ 0 .. ($#unexpected < 9 ? $#unexpected : 9) ];
 	cmp_ok($session->value('SELECT count(*) FROM migrate.log'), '>', 200, 'mixed: it moved about');
 	consistent($session, 'mixed');
-	my $done = $session->query("SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true)");
-	is($done->{state}, '00000', 'mixed: stamping works at the end') or diag $done->{err};
-	$done = $session->query("SELECT migrate.upgrade('heads')");
-	is($done->{state}, '00000', 'mixed: and moving to the heads') or diag $done->{err};
-	$done = $session->query("SELECT migrate.downgrade('base')");
-	is($done->{state}, '00000', 'mixed: and back to base') or diag $done->{err};
+	for my $call ("upgrade('heads')", "stamp('heads', purge => true)", "downgrade('base')")
+	{
+		my $result = $session->query("SELECT count(*) FROM migrate.$call");
+		is($result->{state}, '00000', "mixed: at the end $call works") or diag $result->{err};
+	}
 	consistent($session, 'mixed, back at base');
 	$session->finish;
 	drop_databases();
@@ -406,8 +419,28 @@ SQL
 	my $written = finish($writing);
 	is($written->{state}, '00000', 'looking: the writer meets no error') or diag substr $written->{err}, 0, 500;
 	my @errors = map { $_->{err} =~ /ERROR:  (.*)/g } @results;
-	is(scalar @errors, 0, 'looking: neither do those who look') or diag scalar(@errors) . " errors, the first: $errors[0]";
+	is(scalar @errors, 0, 'looking: neither do those who look, or have nothing to do') or diag scalar(@errors) . " errors, the first: $errors[0]";
 	note sprintf 'looking: %.1f s', time - $start;
+
+	# Loading the file of a revision that is applied as it is in the file, or
+	# else not applied: there is never a reason for MG007.
+	$session->run(q{SELECT migrate.downgrade('-1')}, q{SELECT migrate.edit('r1500', 'SELECT 1')}, 'SELECT migrate.upgrade()');
+	spew($writer, join '', "SET migrate.step_messages = off;\n",
+		(<<'SQL') x 60);
+BEGIN; SELECT migrate.downgrade('-1'); SELECT migrate.edit('r1500', 'SELECT 2'); COMMIT;
+BEGIN; SELECT migrate.edit('r1500', 'SELECT 1'); SELECT migrate.upgrade(); COMMIT;
+SQL
+	my $file = lit($session->value("SELECT replace(migrate.export('r1500'), chr(10), '~')"));
+	spew($reader, join '', "SET migrate.step_messages = off;\n",
+		("SELECT migrate.load(replace($file, '~', chr(10)));\n") x 200);
+	$start = time;
+	$writing = background('looking', [ '-f', $writer ]);
+	@results = map { finish($_) } map { background('looking', [ '-f', $reader ]) } 1 .. 3;
+	$written = finish($writing);
+	is($written->{state}, '00000', 'loading: the writer meets no error') or diag substr $written->{err}, 0, 500;
+	@errors = map { $_->{err} =~ /ERROR:  (.*)/g } @results;
+	is(scalar @errors, 0, 'loading what is applied: no error') or diag scalar(@errors) . " errors, the first: $errors[0]";
+	note sprintf 'loading: %.1f s', time - $start;
 	$session->finish;
 	drop_databases();
 }

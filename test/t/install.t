@@ -47,6 +47,8 @@ sub files_below
 	mkdir $source;
 	my ($status) = run_program('sh', '-c', 'cd "$0" && tar -cf - --exclude=./.git --exclude="*.o" --exclude="*.bc" --exclude="*.so" . | tar -C "$1" -xf -', $top, $source);
 	is($status, 0, 'a copy of the sources');
+	# what regression tests left in the copy is none of the sources
+	make($source, '-s', 'clean');
 	my @source = files_below($source);
 
 	my $build = "$dir/build";
@@ -127,7 +129,7 @@ run_psql('postgres', "CREATE ROLE $_ LOGIN") for qw(mig_owner mig_other);
 		'CREATE DOMAIN hostile.text AS pg_catalog.int4',
 		'CREATE DOMAIN hostile.bool AS pg_catalog.int4',
 		'CREATE FUNCTION hostile.now() RETURNS timestamptz LANGUAGE plpgsql AS $$BEGIN RAISE \'hostile function\'; END$$');
-	for my $function (qw(upgrade(text) downgrade(text) unnest(text[]) count(text) lower(text) sha256(bytea) convert_to(text,name) encode(bytea,text)))
+	for my $function ('upgrade(text)', 'downgrade(text)', 'unnest(text[])', 'lower(text)', 'sha256(bytea)', 'convert_to(text, name)', 'encode(bytea, text)')
 	{
 		push @hostile, "CREATE FUNCTION hostile.$function RETURNS pg_catalog.text LANGUAGE plpgsql AS \$\$BEGIN RAISE 'hostile function'; END\$\$";
 	}
@@ -141,13 +143,13 @@ run_psql('postgres', "CREATE ROLE $_ LOGIN") for qw(mig_owner mig_other);
 	is( $catalog->value(q{SELECT rolname FROM pg_namespace n JOIN pg_roles r ON r.oid = nspowner WHERE nspname = 'migrate'}),
 		'mig_owner', 'and the schema');
 	is( $catalog->value(q{SELECT string_agg(c.oid::regclass::text, ',') FROM pg_class c WHERE relnamespace = 'migrate'::regnamespace AND relkind = 'r' AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND indisprimary)}),
-		'', 'every table has a primary key');
+		undef, 'every table has a primary key');
 	is( $catalog->value(q{SELECT string_agg(c.oid::regclass::text, ',') FROM pg_class c WHERE relnamespace = 'migrate'::regnamespace AND relkind IN ('r', 'S') AND NOT c.oid = ANY (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'migrate')}),
-		'', 'every table and sequence is dumped');
+		undef, 'every table and sequence is dumped');
 	is( $catalog->value(q{SELECT string_agg(p.oid::regprocedure::text, ',') FROM pg_proc p WHERE pronamespace = 'migrate'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL}),
-		'', 'every function has a comment');
+		undef, 'every function has a comment');
 	is( $catalog->value(q{SELECT string_agg(p.oid::regprocedure::text, ',') FROM pg_proc p WHERE pronamespace = 'migrate'::regnamespace AND prosecdef}),
-		'', 'no function is SECURITY DEFINER');
+		undef, 'no function is SECURITY DEFINER');
 	is( $catalog->value(q{SELECT count(*) FROM pg_class c, aclexplode(relacl) WHERE relnamespace = 'migrate'::regnamespace AND grantee = 0 AND privilege_type <> 'SELECT'}),
 		0, 'nobody else may write');
 
@@ -183,6 +185,7 @@ run_psql('postgres', "CREATE ROLE $_ LOGIN") for qw(mig_owner mig_other);
 		my ($call, $expected) = @$case;
 		my $answer = $owner->query("SELECT $call");
 		chomp(my $out = $answer->{out});
+		$call =~ s/\n.*\n/ ... /s;
 		is($answer->{state}, '00000', "hostile search_path: $call") or diag $answer->{err};
 		is($out, $expected, "hostile search_path: $call: the answer") if defined $expected;
 	}
@@ -240,7 +243,7 @@ drop_databases();
 		$last = "r$i";
 	}
 	$session->run(q{SELECT migrate.upgrade('heads')}, q{SELECT migrate.downgrade('r10')}, q{SELECT migrate.configure('revision_ids', 'serial')},
-		q{INSERT INTO migrate.partial VALUES ('r11', 'upgrade', 2, 'digest', true, now())}, q{INSERT INTO migrate.models VALUES ('default', 1, E'CREATE TABLE x ();\n\\')});
+		q{INSERT INTO migrate.partial VALUES ('r11', 'upgrade', 2, 'digest', true, now())}, q{INSERT INTO migrate.models VALUES ('default', 1, E'CREATE TABLE x ();\n\\\\')});
 	my @tables = qw(revisions versions applied partial log models settings);
 	my $content = sub {
 		my $of = shift;
@@ -262,7 +265,7 @@ drop_databases();
 		my $restored = connect_to($to);
 		is_deeply([ $content->($restored) ], \@before, "$format: every table has the same rows");
 		ok(schema_dump($to) eq $dump_schema, "$format: the same schema");
-		is_deeply([ $restored->rows('SELECT migrate.upgrade()') ], [qw(r11 r12)], "$format: upgrade goes on") or diag $err;
+		is_deeply([ $restored->rows(q{SELECT migrate.upgrade('heads')}) ], [qw(r11 r12)], "$format: upgrade goes on") or diag $err;
 		is($restored->value('SELECT count(*) = count(DISTINCT id) AND max(id) = (SELECT last_value FROM migrate.log_id_seq) FROM migrate.log'), 't', "$format: the log goes on");
 		is_deeply([ sort $restored->rows(q{SELECT migrate.downgrade('five')}) ], [ sort qw(r12 r11 r10 r9 r6) ], "$format: and so does downgrade");
 		# Dumped again it is the same, so nothing is lost on the second way.

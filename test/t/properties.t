@@ -82,6 +82,15 @@ sub descendants
 	return \%set;
 }
 
+# What goes when a downgrade comes down to a revision: its children by down
+# revision and all that needs those.  What merely depends on the revision
+# itself can stay, because the revision does.
+sub above
+{
+	my $id = shift;
+	return descendants(grep { grep { $_ eq $id } @{ $graph{$_}{down} } } keys %graph);
+}
+
 sub read_graph
 {
 	%graph = ();
@@ -381,10 +390,9 @@ sub move
 	}
 	elsif ($graph{$target})
 	{
-		my %want = %{ descendants($target) };
-		delete $want{$target};
+		my %want = %{ above($target) };
 		my @want = sort grep { $was{$_} } keys %want;
-		"@want" eq "@{[ sort @moved ]}" or report("$call: all applied descendants", "model: @want");
+		"@want" eq "@{[ sort @moved ]}" or report("$call: all that is above", "model: @want");
 	}
 	return;
 }
@@ -428,14 +436,14 @@ sub round_trip
 	both('BEGIN');
 	my $before = tables();
 	my $up = both('SELECT migrate.upgrade(' . lit($target) . ')');
-	my $below = @rows ? descendants(@rows) : undef;
+	my $below = @rows ? above(@rows) : undef;
 	if ($up->{state} eq '00000' && !grep { $graph{$_}{irreversible} || ($below && !$below->{$_}) } @{ $up->{rows} })
 	{
 		my $down = both('SELECT migrate.downgrade(' . lit($back) . ')');
-		my $now = tables();
 		my $call = "upgrade('$target'), downgrade('$back')";
 		if ($down->{state} eq '00000')
 		{
+			my $now = tables();
 			"@{[ sort @{$down->{rows}} ]}" eq "@{[ sort @{$up->{rows}} ]}" or report("$call: reverts what was applied");
 			"@{$now->{versions}} @{$now->{applied}}" eq "@{$before->{versions}} @{$before->{applied}}"
 			  or report("$call: returns to the same rows");

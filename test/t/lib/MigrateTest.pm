@@ -31,8 +31,9 @@ sub scratch_dir
 
 sub slurp
 {
-	my $name = shift;
+	my ($name, $from) = @_;
 	open my $in, '<:raw', $name or die "$name: $!\n";
+	seek $in, $from, 0 if $from;
 	local $/;
 	my $content = <$in>;
 	return $content // '';
@@ -167,7 +168,7 @@ sub query
 		}
 		$out .= $line;
 	}
-	my $err = substr MigrateTest::slurp($self->{errors}->filename), $from;
+	my $err = MigrateTest::slurp($self->{errors}->filename, $from);
 	$self->{dead} = 1 unless defined $state;
 	my ($message) = $err =~ /(?:ERROR|FATAL|PANIC):  \w{5}: (.*)/;
 	# psql itself, not a server, may fail
