@@ -76,7 +76,7 @@ SELECT pg_temp.regress_error(format('SELECT migrate.revision(''m'', rev_id => %L
 FROM unnest(ARRAY['', 'head', 'heads', 'base', 'bases', 'current', 'a@b', 'a-b', 'a+b', 'a:b', 'a,b', 'a b', E'a\tb', E'a\n', E'a\x7f', ' ']) i;
 SELECT replace(pg_temp.regress_error(format('SELECT migrate.revision(''m'', rev_id => %L)', repeat('x', 256))), repeat('x', 255), '<255 x>');
 SELECT pg_temp.regress_error(format('SELECT migrate.revision(''m'', rev_id => %L)', repeat('é', 500000))) =
-	'22023: revision identifier "' || repeat('é', 127) || '" is longer than 255 bytes';
+	'22023: revision identifier "' || repeat('é', 127) || '..." is longer than 255 bytes';
 SELECT migrate.revision('odd', rev_id => i, branch_label => 'L' || i)
 FROM unnest(ARRAY['Größe', '日本語🦆', '$$', '''', '"', 'we"ird', '\', '%s', 'HEAD', 'none', '0', '../..', '_', 'ſ', '{a}', '(', '*']) i;
 SELECT revision, branch_labels FROM migrate.revisions WHERE octet_length(revision) < 255 ORDER BY created_at, revision COLLATE "C";

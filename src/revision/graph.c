@@ -175,7 +175,7 @@ mig_graph_clip(const char *name)
 {
 	int			len = strlen(name);
 
-	if (len <= 2 * MIG_MAX_IDENTIFIER)
+	if (len <= MIG_MAX_IDENTIFIER)
 		return name;
 	return psprintf("%.*s...", pg_mbcliplen(name, len, MIG_MAX_IDENTIFIER), name);
 }
