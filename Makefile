@@ -33,6 +33,7 @@ OBJS = \
 	src/command/run.o \
 	src/command/stamp.o \
 	src/command/author.o \
+	src/command/leaf.o \
 	src/command/load.o
 
 DATA = migrate--1.0.sql
@@ -101,7 +102,7 @@ TOOLS_ENV = PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' MAKEFLAGS= MAKELEVEL=
 print-%:
 	@echo $($*)
 
-.PHONY: quickstart quickstart-stop test test-versions check-includes dist
+.PHONY: quickstart quickstart-stop test bench test-versions check-includes dist
 
 quickstart:
 	@$(TOOLS_ENV) $(TOOLS)/quickstart
@@ -111,6 +112,9 @@ quickstart-stop:
 
 test:
 	@$(TOOLS_ENV) $(TOOLS)/run_tests
+
+bench:
+	@$(TOOLS_ENV) $(TOOLS)/bench $(PARTS)
 
 test-versions:
 	@$(TOOLS)/versions $(ROOTS) $(VERSIONS)

@@ -37,6 +37,7 @@ CREATE TABLE migrate.revisions (
 	modified_by pg_catalog.text NOT NULL DEFAULT CURRENT_USER,
 	CONSTRAINT revisions_pkey PRIMARY KEY (revision)
 );
+CREATE INDEX revisions_labelled_idx ON migrate.revisions (revision) WHERE branch_labels OPERATOR(pg_catalog.<>) '{}'::pg_catalog.text[];
 COMMENT ON TABLE migrate.revisions IS 'Revisions: one row is a revision. Written by the functions of this schema only.';
 COMMENT ON COLUMN migrate.revisions.revision IS 'identifier, 1 to 255 bytes';
 COMMENT ON COLUMN migrate.revisions.down_revisions IS 'parents: empty for a base, several for a merge point';

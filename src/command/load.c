@@ -2,7 +2,8 @@
  * load.c
  *		Loading revision files: load, load_directory.
  *
- * Both work on a list of files, the whole of it or nothing.  First without a
+ * One file that is there already, or can just be added, is done by leaf.c.
+ * Otherwise both work on a list of files, the whole of it or nothing.  First without a
  * lock: files that change nothing end there.  Otherwise the lock is taken and
  * all is read and compared again.
  *
@@ -13,6 +14,7 @@
  */
 #include "migrate.h"
 
+#include "command/leaf.h"
 #include "command/position.h"
 #include "command/result.h"
 #include "revision/file.h"
@@ -64,7 +66,6 @@ static List *resolve_names(const Graph *graph, List *names);
 static Change *compare(const Graph *stored, const Bitmapset *applied,
 					   RevisionFile *file);
 static void check_applied(const Revision *old, const Revision *now);
-static bool same_list(List *a, List *b);
 static bool same_set(List *a, List *b);
 static void file_callback(void *arg);
 static FileFormat format_arg(FunctionCallInfo fcinfo);
@@ -389,15 +390,7 @@ compare(const Graph *stored, const Bitmapset *applied, RevisionFile *file)
 	mig_scope_leave(&scope);
 	if (old != NULL && bms_is_member(node, applied))
 		check_applied(old, now);
-	if (old != NULL &&
-		strcmp(old->message, now->message) == 0 &&
-		same_list(old->down_revisions, now->down_revisions) &&
-		same_list(old->depends_on, now->depends_on) &&
-		same_list(old->branch_labels, now->branch_labels) &&
-		mig_script_same(old->upgrade_sql, now->upgrade_sql) &&
-		mig_script_same(old->downgrade_sql, now->downgrade_sql) &&
-		old->upgrade_transactional == now->upgrade_transactional &&
-		old->downgrade_transactional == now->downgrade_transactional)
+	if (old != NULL && mig_file_same(old, now))
 		return NULL;
 	return change;
 }
@@ -423,21 +416,6 @@ check_applied(const Revision *old, const Revision *now)
 				 errmsg("cannot change the %s of revision \"%s\" because it is applied",
 						what, old->revision),
 				 errhint("Put the file back as it was and the change into a new revision.")));
-}
-
-/* whether two lists of strings are the same */
-static bool
-same_list(List *a, List *b)
-{
-	ListCell   *la;
-	ListCell   *lb;
-
-	if (list_length(a) != list_length(b))
-		return false;
-	forboth(la, a, lb, b)
-		if (strcmp(lfirst(la), lfirst(lb)) != 0)
-			return false;
-	return true;
 }
 
 /* whether two lists of distinct strings have the same members */
@@ -523,7 +501,8 @@ migrate_load(PG_FUNCTION_ARGS)
 
 	mig_scope_refuse_in_script("migrate.load()");
 	file = mig_file_read(content, name);
-	(void) load_files(list_make1(file), "migrate.load()");
+	if (!mig_leaf_is_stored(file) && !mig_leaf_add(file, "migrate.load()"))
+		(void) load_files(list_make1(file), "migrate.load()");
 	PG_RETURN_TEXT_P(cstring_to_text(file->rev.revision));
 }
 

@@ -53,6 +53,7 @@ typedef enum HeaderKey
 
 #define HEADER_KEYS		(KEY_CREATE_DATE + 1)
 
+static bool same_list(List *a, List *b);
 static const char *const header_keys[HEADER_KEYS] = {
 	"Revision ID", "Revises", "Depends On", "Branch Labels", "Create Date"
 };
@@ -158,6 +159,37 @@ mig_file_check_message(const char *message)
 						problem),
 				 errdetail("In a revision file such a line has a meaning of its own.")));
 	return result;
+}
+
+/*
+ * Whether two revisions of the same id are the same, up to what does not count
+ * in scripts (mig_script_same) and the date.
+ */
+bool
+mig_file_same(const Revision *a, const Revision *b)
+{
+	return strcmp(a->message, b->message) == 0 &&
+		same_list(a->down_revisions, b->down_revisions) &&
+		same_list(a->depends_on, b->depends_on) &&
+		same_list(a->branch_labels, b->branch_labels) &&
+		mig_script_same(a->upgrade_sql, b->upgrade_sql) &&
+		mig_script_same(a->downgrade_sql, b->downgrade_sql) &&
+		a->upgrade_transactional == b->upgrade_transactional &&
+		a->downgrade_transactional == b->downgrade_transactional;
+}
+
+static bool
+same_list(List *a, List *b)
+{
+	ListCell   *la;
+	ListCell   *lb;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(la, a, lb, b)
+		if (strcmp(lfirst(la), lfirst(lb)) != 0)
+			return false;
+	return true;
 }
 
 /*

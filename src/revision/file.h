@@ -43,6 +43,7 @@ typedef struct RevisionFile
 } RevisionFile;
 
 extern RevisionFile *mig_file_read(const char *content, const char *name);
+extern bool mig_file_same(const Revision *a, const Revision *b);
 extern char *mig_file_write(const Revision *rev);
 extern char *mig_file_name(const char *revision, const char *message);
 extern char *mig_file_check_message(const char *message);

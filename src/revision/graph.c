@@ -38,6 +38,8 @@ static int	name_match(const void *a, const void *b, Size keysize);
 static int	compare_nodes(const void *a, const void *b);
 static void add_name(Graph *graph, const char *name, int node, bool is_label);
 static bool is_abbreviated(const char *name, const char *prefix, size_t len);
+static int	compare_names(const ListCell *a, const ListCell *b);
+static bool leads_down_to(const Graph *graph, int from, int node);
 static void link_parents(Graph *graph, int node);
 static int *resolve_links(Graph *graph, int node, List *names, int *n);
 static void link_children(Graph *graph);
@@ -349,6 +351,54 @@ mig_graph_ids(const Graph *graph, const Bitmapset *set)
 	while ((i = bms_next_member(set, i)) >= 0)
 		ids = lappend(ids, unconstify(char *, graph->nodes[i].revision));
 	return ids;
+}
+
+/*
+ * The branch labels (char *, the graph's own strings) that a node bears, in
+ * byte order.  A label spreads to all descendants by down revision of the
+ * revision that declares it, and down from it to, and not including, the first
+ * branch or merge point.
+ */
+List *
+mig_graph_labels(const Graph *graph, int node)
+{
+	Bitmapset  *self = bms_make_singleton(node);
+	Bitmapset  *below = closure(graph, self, GRAPH_DOWN, false);
+	List	   *labels = NIL;
+
+	for (int i = 0; i < graph->n; i++)
+		if (graph->nodes[i].branch_labels != NIL &&
+			(bms_is_member(i, below) || leads_down_to(graph, i, node)))
+			labels = list_concat(labels, graph->nodes[i].branch_labels);
+	list_sort(labels, compare_names);
+	return labels;
+}
+
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/*
+ * Whether the way down from a node comes to another before it comes to a
+ * branch point (a dependent counts too) or a merge point.
+ */
+static bool
+leads_down_to(const Graph *graph, int from, int node)
+{
+	for (;;)
+	{
+		const GraphNode *self = &graph->nodes[from];
+
+		if (self->child.n + self->dependent.n > 1 || self->down.n > 1)
+			return false;
+		if (from == node)
+			return true;
+		if (self->down.n == 0)
+			return false;
+		from = self->down.to[0];
+	}
 }
 
 /*

@@ -78,6 +78,7 @@ extern Bitmapset *mig_graph_bases(const Graph *graph);
 extern Bitmapset *mig_graph_maximal(const Graph *graph, const Bitmapset *set);
 extern List *mig_graph_sort(const Graph *graph, const Bitmapset *set);
 extern List *mig_graph_ids(const Graph *graph, const Bitmapset *set);
+extern List *mig_graph_labels(const Graph *graph, int node);
 extern char *mig_graph_quote_names(List *names);
 extern char *mig_graph_quote_list(const Graph *graph, const Bitmapset *set);
 

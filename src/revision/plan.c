@@ -14,6 +14,12 @@
 
 static Bitmapset *overlap(const Graph *graph, const Bitmapset *set);
 static void check_targets(const Graph *graph, const Bitmapset *targets);
+static List *upgrade_to(const Graph *graph, const Bitmapset *rows,
+						const Bitmapset *targets);
+static List *downgrade_to(const Graph *graph, const Bitmapset *rows,
+						  const DowngradeTarget *to, const char *text);
+static void check_not_reversed(const Graph *graph, const Bitmapset *start,
+							   const Bitmapset *targets, const char *range);
 static Bitmapset *downgrade_roots(const Graph *graph,
 								  const DowngradeTarget *target,
 								  const char *text);
@@ -47,15 +53,7 @@ mig_plan_check_rows(const Graph *graph, const Bitmapset *rows)
 List *
 mig_plan_upgrade(const Graph *graph, const Bitmapset *rows, const char *target)
 {
-	Bitmapset  *targets = mig_target_upgrade(graph, rows, target);
-	Bitmapset  *needed;
-
-	check_targets(graph, targets);
-	mig_plan_check_rows(graph, rows);
-	needed = mig_graph_ancestors(graph, targets, GRAPH_REAL);
-	needed = bms_del_members(needed,
-							 mig_graph_ancestors(graph, rows, GRAPH_REAL));
-	return mig_graph_sort(graph, needed);
+	return upgrade_to(graph, rows, mig_target_upgrade(graph, rows, target));
 }
 
 /*
@@ -67,25 +65,36 @@ mig_plan_downgrade(const Graph *graph, const Bitmapset *rows,
 				   const char *target)
 {
 	DowngradeTarget to = mig_target_downgrade(graph, rows, target);
-	Bitmapset  *reverted;
-	List	   *plan = NIL;
-	ListCell   *lc;
 
-	reverted = mig_graph_descendants(graph, downgrade_roots(graph, &to, target),
-									 GRAPH_REAL);
-	reverted = bms_int_members(reverted,
-							   mig_graph_ancestors(graph, rows, GRAPH_REAL));
-	if (to.node != TARGET_BASE && bms_is_empty(reverted) &&
-		!bms_is_member(to.node, rows))
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
-				 errmsg("destination \"%s\" is not a valid downgrade target from the current revisions",
-						target),
-				 errdetail("The current revisions are: %s.",
-						   bms_is_empty(rows) ? "none" : mig_graph_quote_list(graph, rows))));
-	foreach(lc, mig_graph_sort(graph, reverted))
-		plan = lcons_int(lfirst_int(lc), plan);
-	return plan;
+	return downgrade_to(graph, rows, &to, target);
+}
+
+/*
+ * The plan of a range "start:target", and in *start the rows that it begins
+ * with, whatever the database's rows are.  MG005 when an upgrade's target is
+ * below its start, or a downgrade's not.
+ */
+List *
+mig_plan_range(const Graph *graph, const Bitmapset *rows, const char *range,
+			   MigDirection direction, Bitmapset **start)
+{
+	MoveRange	move = mig_target_move_range(graph, rows, range, direction);
+	const Bitmapset *from = move.from_rows ? rows : move.start;
+
+	*start = move.start;
+	if (direction == MIG_UPGRADE)
+	{
+		Bitmapset  *targets = mig_target_upgrade(graph, from, move.target);
+
+		check_not_reversed(graph, move.start, targets, range);
+		return upgrade_to(graph, move.start, targets);
+	}
+	else
+	{
+		DowngradeTarget to = mig_target_downgrade(graph, from, move.target);
+
+		return downgrade_to(graph, move.start, &to, move.target);
+	}
 }
 
 /*
@@ -184,6 +193,71 @@ mig_plan_rows_step(PlanRows *state, int node, MigDirection direction)
 			else if (!has_applied_successor(state, parent))
 				state->rows = bms_add_member(state->rows, parent);
 		}
+}
+
+/*
+ * Revisions that are missing for targets, in order.
+ */
+static List *
+upgrade_to(const Graph *graph, const Bitmapset *rows, const Bitmapset *targets)
+{
+	Bitmapset  *needed;
+
+	check_targets(graph, targets);
+	mig_plan_check_rows(graph, rows);
+	needed = mig_graph_ancestors(graph, targets, GRAPH_REAL);
+	needed = bms_del_members(needed,
+							 mig_graph_ancestors(graph, rows, GRAPH_REAL));
+	return mig_graph_sort(graph, needed);
+}
+
+/*
+ * Revisions that are applied above a target, which text names, in the order
+ * in which they go.
+ */
+static List *
+downgrade_to(const Graph *graph, const Bitmapset *rows,
+			 const DowngradeTarget *to, const char *text)
+{
+	Bitmapset  *reverted;
+	List	   *plan = NIL;
+	ListCell   *lc;
+
+	reverted = mig_graph_descendants(graph, downgrade_roots(graph, to, text),
+									 GRAPH_REAL);
+	reverted = bms_int_members(reverted,
+							   mig_graph_ancestors(graph, rows, GRAPH_REAL));
+	if (to->node != TARGET_BASE && bms_is_empty(reverted) &&
+		!bms_is_member(to->node, rows))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 errmsg("destination \"%s\" is not a valid downgrade target from the current revisions",
+						text),
+				 errdetail("The current revisions are: %s.",
+						   bms_is_empty(rows) ? "none" : mig_graph_quote_list(graph, rows))));
+	foreach(lc, mig_graph_sort(graph, reverted))
+		plan = lcons_int(lfirst_int(lc), plan);
+	return plan;
+}
+
+/*
+ * MG005 when all targets lie below the start of a range: an upgrade cannot
+ * get there.
+ */
+static void
+check_not_reversed(const Graph *graph, const Bitmapset *start,
+				   const Bitmapset *targets, const char *range)
+{
+	if (!bms_equal(start, targets) &&
+		bms_is_subset(targets, mig_graph_ancestors(graph, start, GRAPH_REAL)))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 errmsg("range \"%s\" is reversed", range),
+				 errdetail("%s is below %s.",
+						   bms_is_empty(targets) ? "base" :
+						   mig_graph_quote_list(graph, targets),
+						   mig_graph_quote_list(graph, start)),
+				 errhint("The older end of an upgrade's range comes first; migrate.downgrade_sql() goes down.")));
 }
 
 /*

@@ -27,6 +27,9 @@ extern List *mig_plan_upgrade(const Graph *graph, const Bitmapset *rows,
 							  const char *target);
 extern List *mig_plan_downgrade(const Graph *graph, const Bitmapset *rows,
 								const char *target);
+extern List *mig_plan_range(const Graph *graph, const Bitmapset *rows,
+							const char *range, MigDirection direction,
+							Bitmapset **start);
 extern List *mig_plan_stamp(const Graph *graph, const Bitmapset *rows,
 							List *targets, bool purge);
 

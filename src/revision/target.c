@@ -51,6 +51,7 @@ static int	walk_relative(const Graph *graph, const Bitmapset *rows,
 static int	downgrade_start(const Graph *graph, const Bitmapset *rows,
 							const ParsedTarget *parsed);
 static bool is_current(const ParsedTarget *parsed);
+static const char *find_colon(const char *range);
 static Bitmapset *range_upper(const Graph *graph, const Bitmapset *rows,
 							  const char *lower, const char *upper);
 static Bitmapset *range_lower(const Graph *graph, const Bitmapset *rows,
@@ -235,7 +236,7 @@ mig_target_name(const Graph *graph, const char *name)
 Bitmapset *
 mig_target_range(const Graph *graph, const Bitmapset *rows, const char *range)
 {
-	const char *colon = strchr(range, ':');
+	const char *colon = find_colon(range);
 	char	   *lower_text;
 	ParsedTarget lower_parsed;
 	Bitmapset  *upper;
@@ -243,11 +244,6 @@ mig_target_range(const Graph *graph, const Bitmapset *rows, const char *range)
 	Bitmapset  *required;
 	Bitmapset  *between;
 
-	if (colon == NULL || strchr(colon + 1, ':') != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
-				 errmsg("\"%s\" is not a range of revisions", mig_graph_clip(range)),
-				 errhint("A range is start:end, start: or :end.")));
 	lower_text = pnstrdup(range, colon - range);
 	if (*lower_text == '\0')
 		lower_text = "base";
@@ -278,6 +274,59 @@ mig_target_range(const Graph *graph, const Bitmapset *rows, const char *range)
 	between = bms_int_members(between,
 							  mig_graph_descendants(graph, lower, GRAPH_DOWN));
 	return bms_add_members(between, lower);
+}
+
+/*
+ * A range as a move takes it, "start:target": an upgrade has the older end
+ * first, a downgrade the newer.  A missing older end is base, a missing newer
+ * one heads.  In an upgrade's "-N:" the start counts back from the target, as
+ * in mig_target_range; otherwise the start is relative to the rows, and the
+ * target to the start.  Errors: MG005 when there is no colon, or several.
+ */
+MoveRange
+mig_target_move_range(const Graph *graph, const Bitmapset *rows,
+					  const char *range, MigDirection direction)
+{
+	const char *colon = find_colon(range);
+	const char *first = pnstrdup(range, colon - range);
+	const char *missing[2] = {"base", "heads"};
+	bool		down = (direction == MIG_DOWNGRADE);
+	MoveRange	result = {NULL, colon + 1, false};
+	ParsedTarget target;
+	ParsedTarget start;
+
+	if (*first == '\0')
+		first = missing[down];
+	if (*result.target == '\0')
+		result.target = missing[!down];
+	target = parse_target(result.target);
+	start = parse_target(first);
+	result.from_rows = is_current(&target);
+
+	if (!down && start.relative && start.symbol == NULL && start.down)
+		result.start = range_lower(graph, rows, &start,
+								   range_upper(graph, rows, first, result.target),
+								   result.from_rows);
+	else
+		result.start = mig_target_resolve(graph, rows, first);
+	result.start = mig_graph_maximal(graph, result.start);
+	return result;
+}
+
+/*
+ * The colon of a range.  MG005 when there is none, or several.
+ */
+static const char *
+find_colon(const char *range)
+{
+	const char *colon = strchr(range, ':');
+
+	if (colon == NULL || strchr(colon + 1, ':') != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 errmsg("\"%s\" is not a range of revisions", mig_graph_clip(range)),
+				 errhint("A range is start:end, start: or :end.")));
+	return colon;
 }
 
 /*

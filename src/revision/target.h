@@ -34,6 +34,15 @@ typedef struct StampTarget
 								 * they are members of */
 } StampTarget;
 
+/* Where a move of a range begins, and where it goes. */
+typedef struct MoveRange
+{
+	Bitmapset  *start;			/* version rows, none of which implies another */
+	const char *target;
+	bool		from_rows;		/* the target is relative to the database's rows,
+								 * not to start: it names "current" */
+} MoveRange;
+
 extern Bitmapset *mig_target_upgrade(const Graph *graph, const Bitmapset *rows,
 									 const char *target);
 extern DowngradeTarget mig_target_downgrade(const Graph *graph,
@@ -48,5 +57,8 @@ extern int	mig_target_one(const Graph *graph, const Bitmapset *rows,
 extern int	mig_target_name(const Graph *graph, const char *name);
 extern Bitmapset *mig_target_range(const Graph *graph, const Bitmapset *rows,
 								   const char *range);
+extern MoveRange mig_target_move_range(const Graph *graph,
+									   const Bitmapset *rows, const char *range,
+									   MigDirection direction);
 
 #endif							/* MIG_TARGET_H */

@@ -31,6 +31,7 @@ static List *array_strings(Datum array);
 static char *text_value(uint64 row, int column);
 static List *array_value(uint64 row, int column);
 static TimestampTz time_value(uint64 row, int column);
+static List *collect_ids(uint64 n, MemoryContext context);
 static List *read_ids(ScopeQuery *query, MemoryContext context);
 static char *read_first(ScopeQuery *query, List *revisions, MemoryContext context);
 static void write_revision(ScopeQuery *query, const Revision *rev, const char *role);
@@ -244,6 +245,46 @@ mig_catalog_read_scripts(List *revisions, MigDirection direction,
 }
 
 /*
+ * What the scripts of one direction of some revisions (char *) are recognized
+ * by (CatalogDigest *), in their order, one for each.
+ */
+List *
+mig_catalog_read_digests(List *revisions, MigDirection direction,
+						 MemoryContext context)
+{
+#define DIGESTS_QUERY(digest, transactional) \
+	"SELECT u.revision, " digest ", COALESCE(" transactional ", true)" \
+	" FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (revision, n)" \
+	" LEFT JOIN migrate.revisions r ON r.revision OPERATOR(pg_catalog.=) u.revision" \
+	" ORDER BY u.n"
+	static ScopeQuery queries[2] = {
+		{DIGESTS_QUERY("r.checksum", "r.upgrade_transactional"),
+		1, {TEXTARRAYOID}, NULL},
+		{DIGESTS_QUERY("migrate.script_checksum(r.downgrade_sql, r.downgrade_transactional)",
+					   "r.downgrade_transactional"),
+		1, {TEXTARRAYOID}, NULL}
+	};
+	Datum		values[1] = {text_array(revisions)};
+	uint64		n = mig_scope_read(&queries[direction], values, NULL);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *digests = NIL;
+
+	for (uint64 row = 0; row < n; row++)
+	{
+		CatalogDigest *digest = palloc(sizeof(CatalogDigest));
+		bool		isnull;
+
+		digest->revision = text_value(row, 1);
+		digest->digest = text_value(row, 2);
+		digest->transactional = DatumGetBool(mig_scope_value(row, 3, &isnull));
+		digests = lappend(digests, digest);
+	}
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
+	return digests;
+}
+
+/*
  * The text of one script; NULL when it, or the revision, is not there.
  */
 char *
@@ -384,6 +425,38 @@ mig_catalog_read_heads_if_current(bool real, MemoryContext context)
 	if ((!real && list_length(heads) != 1) || !mig_catalog_same_ids(heads, versions))
 		return NIL;
 	return versions;
+}
+
+/*
+ * Those of names (char *) that are ids.
+ */
+List *
+mig_catalog_find_ids(List *names, MemoryContext context)
+{
+	static ScopeQuery query = {
+		"SELECT revision FROM migrate.revisions"
+		" WHERE revision OPERATOR(pg_catalog.=) ANY ($1)",
+		1, {TEXTARRAYOID}, NULL
+	};
+	Datum		values[1];
+
+	values[0] = text_array(names);
+	return collect_ids(mig_scope_read(&query, values, NULL), context);
+}
+
+/*
+ * All branch labels (char *).  An index has the revisions that have some.
+ */
+List *
+mig_catalog_read_labels(MemoryContext context)
+{
+	static ScopeQuery query = {
+		"SELECT l.label FROM migrate.revisions r,"
+		" pg_catalog.unnest(r.branch_labels) AS l (label)"
+		" WHERE r.branch_labels OPERATOR(pg_catalog.<>) '{}'", 0, {0}, NULL
+	};
+
+	return read_ids(&query, context);
 }
 
 static int
@@ -756,7 +829,15 @@ time_value(uint64 row, int column)
 static List *
 read_ids(ScopeQuery *query, MemoryContext context)
 {
-	uint64		n = mig_scope_read(query, NULL, NULL);
+	return collect_ids(mig_scope_read(query, NULL, NULL), context);
+}
+
+/*
+ * The one column of the last result's n rows, as a list of strings.
+ */
+static List *
+collect_ids(uint64 n, MemoryContext context)
+{
 	MemoryContext old = MemoryContextSwitchTo(context);
 	List	   *ids = NIL;
 

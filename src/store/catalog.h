@@ -32,6 +32,14 @@ typedef struct CatalogScript
 	bool		is_long;		/* read it by itself */
 } CatalogScript;
 
+/* What a script of a revision is recognized by. */
+typedef struct CatalogDigest
+{
+	char	   *revision;
+	char	   *digest;			/* NULL: no such revision, or no such script */
+	bool		transactional;
+} CatalogDigest;
+
 /* What the history shows besides the graph. */
 typedef struct CatalogLine
 {
@@ -64,6 +72,8 @@ extern Revision *mig_catalog_read_revision(const char *revision,
 										   MemoryContext context);
 extern List *mig_catalog_read_scripts(List *revisions, MigDirection direction,
 									  MemoryContext context);
+extern List *mig_catalog_read_digests(List *revisions, MigDirection direction,
+									  MemoryContext context);
 extern char *mig_catalog_read_sql(const char *revision, MigDirection direction,
 								  MemoryContext context);
 extern char *mig_catalog_first_without_downgrade(List *revisions,
@@ -74,6 +84,8 @@ extern char *mig_catalog_first_not_transactional(List *revisions,
 extern List *mig_catalog_read_applied(MemoryContext context);
 extern bool mig_catalog_snapshot_is_stale(void);
 extern List *mig_catalog_read_heads_if_current(bool real, MemoryContext context);
+extern List *mig_catalog_find_ids(List *names, MemoryContext context);
+extern List *mig_catalog_read_labels(MemoryContext context);
 extern bool mig_catalog_same_ids(List *a, List *b);
 extern char *mig_catalog_read_setting(const char *name, MemoryContext context);
 

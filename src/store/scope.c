@@ -100,6 +100,18 @@ mig_scope_enter(Scope *scope)
 }
 
 /*
+ * For the rest of the scope, plan queries so that they look up keys.  A table
+ * that grows while a session loads revisions has no statistics yet, and a plan
+ * made when it was small would read all of it again and again.
+ */
+void
+mig_scope_by_key(void)
+{
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
  * End bookkeeping.  What was allocated in SPI's context is gone.
  */
 void
