@@ -1,7 +1,7 @@
 /*
  * history.c
  *		What is looked at: current, heads, bases, branches, pending, history,
- *		resolve.
+ *		show, graph, resolve.
  *
  * Nothing here writes or takes a lock; all of it works in a read-only
  * transaction and on a hot standby.
@@ -11,6 +11,8 @@
 #include "catalog/pg_type.h"
 #include "command/position.h"
 #include "command/result.h"
+#include "lib/stringinfo.h"
+#include "revision/draw.h"
 #include "revision/plan.h"
 #include "revision/target.h"
 #include "store/scope.h"
@@ -23,11 +25,37 @@ PG_FUNCTION_INFO_V1(migrate_bases);
 PG_FUNCTION_INFO_V1(migrate_branches);
 PG_FUNCTION_INFO_V1(migrate_pending);
 PG_FUNCTION_INFO_V1(migrate_history);
+PG_FUNCTION_INFO_V1(migrate_show);
+PG_FUNCTION_INFO_V1(migrate_graph);
 PG_FUNCTION_INFO_V1(migrate_resolve);
 
 #define HISTORY_COLUMNS 13
 
-static CatalogLine **read_lines(const Graph *graph);
+/* A way to draw the graph. */
+typedef struct Format
+{
+	const char *name;
+	List	   *(*draw) (const DrawInput *input);
+} Format;
+
+static const Format formats[] = {
+	{"text", mig_draw_text},
+	{"dot", mig_draw_dot},
+	{"mermaid", mig_draw_mermaid}
+};
+
+static Position read_with_lines(bool purge, CatalogLine ***lines);
+static CatalogLine **lines_by_node(const Graph *graph, List *all);
+static const Format *find_format(const char *name);
+static char **messages(const Graph *graph, CatalogLine **lines);
+static void show_revision(StringInfo buf, const Position *position, int node);
+static void show_edges(StringInfo buf, const Graph *graph, const GraphNode *self);
+static void show_ids(StringInfo buf, const char *title, const Graph *graph,
+					 const GraphLinks *links);
+static void show_names(StringInfo buf, const char *title, List *names);
+static void show_message(StringInfo buf, const char *message);
+static void show_script(StringInfo buf, const char *direction,
+						const char *sql, bool transactional);
 static void put_line(Tuplestorestate *store, TupleDesc tupdesc,
 					 const Position *position, int node,
 					 const CatalogLine *line, bool is_applied);
@@ -109,54 +137,98 @@ migrate_resolve(PG_FUNCTION_ARGS)
 Datum
 migrate_history(PG_FUNCTION_ARGS)
 {
-	Position	position = mig_position_read(PG_ARGISNULL(0));
+	CatalogLine **lines;
+	Position	position = read_with_lines(PG_ARGISNULL(0), &lines);
 	const Graph *graph = position.graph;
 	Bitmapset  *applied = mig_graph_ancestors(graph, position.rows, GRAPH_REAL);
 	Bitmapset  *range = NULL;
-	CatalogLine **lines;
 	TupleDesc	tupdesc;
 	Tuplestorestate *store;
 
 	if (!PG_ARGISNULL(0))
 		range = mig_target_range(graph, position.rows,
 								 mig_result_text_arg(fcinfo, 0, "range"));
-	lines = read_lines(graph);
 	store = mig_result_begin(fcinfo, &tupdesc);
 	for (int i = graph->n - 1; i >= 0; i--)
 	{
 		int			node = graph->order[i];
 
-		if (lines[node] != NULL &&
-			(PG_ARGISNULL(0) || bms_is_member(node, range)))
+		if (PG_ARGISNULL(0) || bms_is_member(node, range))
 			put_line(store, tupdesc, &position, node, lines[node],
 					 bms_is_member(node, applied));
 	}
 	return (Datum) 0;
 }
 
-/*
- * Line of each node, by node number; NULL for one that was dropped since the
- * graph was read.
- */
-static CatalogLine **
-read_lines(const Graph *graph)
+/* SELECT migrate.show(revision) */
+Datum
+migrate_show(PG_FUNCTION_ARGS)
 {
-	CatalogLine **lines = palloc0((graph->n + 1) * sizeof(CatalogLine *));
+	char	   *target = mig_result_text_arg(fcinfo, 0, "revision");
+	Position	position = mig_position_read(false);
+	Bitmapset  *found = mig_target_resolve(position.graph, position.rows, target);
+	StringInfoData buf;
+	int			node = -1;
+
+	initStringInfo(&buf);
+	while ((node = bms_next_member(found, node)) >= 0)
+	{
+		if (buf.len > 0)
+			appendStringInfoChar(&buf, '\n');
+		show_revision(&buf, &position, node);
+	}
+	/* whoever prints it ends the last line */
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(buf.data, Max(buf.len - 1, 0)));
+}
+
+/* SELECT migrate.graph(format) */
+Datum
+migrate_graph(PG_FUNCTION_ARGS)
+{
+	const Format *format = find_format(mig_result_text_arg(fcinfo, 0, "format"));
+	CatalogLine **lines;
+	Position	position = read_with_lines(true, &lines);
+	DrawInput	input;
+
+	input.graph = position.graph;
+	input.current = position.rows;
+	input.applied = mig_graph_ancestors(position.graph, position.rows, GRAPH_REAL);
+	input.messages = messages(position.graph, lines);
+	return mig_result_ids(fcinfo, format->draw(&input));
+}
+
+/*
+ * Graph, version rows, and the line of each node by its number, read together
+ * so that they fit together, in the current memory context.  Errors: MG010;
+ * with purge, version rows that name no revision are passed over.
+ */
+static Position
+read_with_lines(bool purge, CatalogLine ***lines)
+{
 	MemoryContext context = CurrentMemoryContext;
+	Position	position;
 	List	   *all;
-	ListCell   *lc;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
+	position = mig_catalog_read_position(context, purge);
 	all = mig_catalog_read_lines(context);
 	mig_scope_leave(&scope);
+	*lines = lines_by_node(position.graph, all);
+	return position;
+}
+
+static CatalogLine **
+lines_by_node(const Graph *graph, List *all)
+{
+	CatalogLine **lines = palloc0((graph->n + 1) * sizeof(CatalogLine *));
+	ListCell   *lc;
+
 	foreach(lc, all)
 	{
 		CatalogLine *line = lfirst(lc);
-		int			node = mig_graph_find_id(graph, line->revision);
 
-		if (node >= 0)
-			lines[node] = line;
+		lines[mig_graph_find_id(graph, line->revision)] = line;
 	}
 	return lines;
 }
@@ -189,6 +261,137 @@ put_line(Tuplestorestate *store, TupleDesc tupdesc, const Position *position,
 	values[12] = TimestampTzGetDatum(line->created_at);
 	tuplestore_putvalues(store, tupdesc, values, nulls);
 }
+
+/*
+ * The format of that name; 22023 when there is none.
+ */
+static const Format *
+find_format(const char *name)
+{
+	for (size_t i = 0; i < lengthof(formats); i++)
+		if (strcmp(formats[i].name, name) == 0)
+			return &formats[i];
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized graph format \"%s\"", mig_graph_clip(name)),
+			 errhint("Use \"text\", \"dot\" or \"mermaid\".")));
+}
+
+/* messages of the revisions, by node number */
+static char **
+messages(const Graph *graph, CatalogLine **lines)
+{
+	char	  **messages = palloc((graph->n + 1) * sizeof(char *));
+
+	for (int i = 0; i < graph->n; i++)
+		messages[i] = lines[i]->message;
+	return messages;
+}
+
+/* ----------------------------------------------------------------- show ---- */
+
+/*
+ * Alembic's verbose entry of a revision, and behind it the scripts as a
+ * revision file has them.
+ */
+static void
+show_revision(StringInfo buf, const Position *position, int node)
+{
+	const GraphNode *self = &position->graph->nodes[node];
+	MemoryContext context = CurrentMemoryContext;
+	Revision   *rev;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	rev = mig_catalog_read_revision(self->revision, context);
+	mig_scope_leave(&scope);
+	if (rev == NULL)			/* dropped since the graph was read */
+		return;
+
+	appendStringInfo(buf, "Rev: %s%s%s%s%s\n", self->revision,
+					 self->child.n == 0 ? " (head)" : "",
+					 self->child.n > 1 ? " (branchpoint)" : "",
+					 self->down.n > 1 ? " (mergepoint)" : "",
+					 bms_is_member(node, position->rows) ? " (current)" : "");
+	show_edges(buf, position->graph, self);
+	show_names(buf, "Branch names", mig_graph_labels(position->graph, node));
+	show_message(buf, rev->message);
+	show_script(buf, "up", rev->upgrade_sql, rev->upgrade_transactional);
+	show_script(buf, "down", rev->downgrade_sql, rev->downgrade_transactional);
+}
+
+static void
+show_edges(StringInfo buf, const Graph *graph, const GraphNode *self)
+{
+	if (self->down.n == 0)
+		appendStringInfoString(buf, "Parent: <base>\n");
+	else
+		show_ids(buf, self->down.n > 1 ? "Merges" : "Parent", graph, &self->down);
+	show_names(buf, "Also depends on", self->depends_on);
+	if (self->child.n > 1)
+		show_ids(buf, "Branches into", graph, &self->child);
+}
+
+/* "Title: a, b" */
+static void
+show_ids(StringInfo buf, const char *title, const Graph *graph,
+		 const GraphLinks *links)
+{
+	List	   *ids = NIL;
+
+	for (int k = 0; k < links->n; k++)
+		ids = lappend(ids, unconstify(char *, graph->nodes[links->to[k]].revision));
+	show_names(buf, title, ids);
+}
+
+/* the same; nothing when there are none */
+static void
+show_names(StringInfo buf, const char *title, List *names)
+{
+	const char *separator = ": ";
+	ListCell   *lc;
+
+	if (names == NIL)
+		return;
+	appendStringInfoString(buf, title);
+	foreach(lc, names)
+	{
+		appendStringInfo(buf, "%s%s", separator, (char *) lfirst(lc));
+		separator = ", ";
+	}
+	appendStringInfoChar(buf, '\n');
+}
+
+/* a blank line, and every line of the message indented */
+static void
+show_message(StringInfo buf, const char *message)
+{
+	appendStringInfoChar(buf, '\n');
+	for (const char *line = message; *line;)
+	{
+		int			len = strcspn(line, "\n");
+
+		appendStringInfo(buf, "    %.*s\n", len, line);
+		line += len + (line[len] == '\n');
+	}
+}
+
+static void
+show_script(StringInfo buf, const char *direction, const char *sql,
+			bool transactional)
+{
+	if (sql == NULL)
+	{
+		appendStringInfo(buf, "\n-- no migrate:%s: cannot be downgraded\n", direction);
+		return;
+	}
+	appendStringInfo(buf, "\n-- migrate:%s%s\n", direction,
+					 transactional ? "" : " transaction:false");
+	if (*sql)
+		appendStringInfo(buf, "%s\n", sql);
+}
+
+/* -------------------------------------------------------------- columns ---- */
 
 /* text[] of the ids that links lead to */
 static Datum

@@ -38,6 +38,8 @@
 #include "parser/scanner.h"
 #include "revision/plan.h"
 #include "revision/script.h"
+#include "revision/text.h"
+#include "revision/text.h"
 #include "store/lock.h"
 #include "store/scope.h"
 #include "utils/builtins.h"
@@ -94,36 +96,41 @@ PG_FUNCTION_INFO_V1(migrate_begin_script);
 PG_FUNCTION_INFO_V1(migrate_record);
 
 static char *write_script(MigDirection direction, const char *target);
-static void make_plan(Offline *offline, const char *target, bool *own);
-static void check_plan(Offline *offline, bool own);
-static void check_position(const Graph *graph, const Bitmapset *rows,
-						   List *applied, List *edited);
+static void make_plan(Offline *offline, const char *target);
+static void check_plan(Offline *offline);
 static void write_steps(Offline *offline);
 static void write_step(Offline *offline, int number);
 static int	next_commit(const Offline *offline, int number);
-static char *read_script(const Offline *offline, int number);
+static CatalogScript *read_script(const char *revision, MigDirection direction);
+static char *step_title(const Offline *offline, int number, const char *message);
 static char *write_head(const Offline *offline);
 static void write_begin(StringInfo out, const Offline *offline, int from, int to,
 						bool goes_on);
 static void append_comment(StringInfo out, const char *text);
 static void append_ids(StringInfo out, List *ids);
-static void append_for_psql(StringInfo out, const char *sql);
+static void append_for_psql(StringInfo out, const CatalogScript *script,
+							bool transactional, MigDirection direction);
 static bool is_for_psql(char c);
 static bool may_change_role(const char *sql);
 static char *join(List *ids, const char *none);
 
 static MigDirection direction_arg(FunctionCallInfo fcinfo, int n);
+static List *steps_arg(FunctionCallInfo fcinfo, int n);
+static Position read_position(bool check);
 static void check_start(const Position *position, List *versions, List *steps,
 						MigDirection direction);
-static void check_digests(List *steps, MigDirection direction);
+static int	compare_ids(const ListCell *a, const ListCell *b);
+static void check_digests(const Graph *graph, List *steps, MigDirection direction);
+static int	find_revision(const Graph *graph, const char *revision);
+static void check_step(const Position *position, int node, MigDirection direction);
+static void record_step(const Position *position, int node,
+						MigDirection direction, PlanRows *rows);
+
 static void remember_settings(bool goes_on);
 static void end_of_transaction(void *arg);
 static void put_back_settings(void);
 static List *read_settings(void);
 static void set_setting(const char *name, const char *value);
-static void check_step(const Position *position, int node, MigDirection direction);
-static void record_step(const Position *position, int node,
-						MigDirection direction, PlanRows *rows);
 
 /* ----------
  * Writing the script
@@ -138,37 +145,31 @@ static char *
 write_script(MigDirection direction, const char *target)
 {
 	Offline		offline = {.direction = direction};
-	StringInfoData body;
-	bool		own;
 
-	make_plan(&offline, target, &own);
-	check_plan(&offline, own);
+	make_plan(&offline, target);
+	check_plan(&offline);
 	offline.now = mig_plan_rows_begin(offline.graph, offline.start);
 	initStringInfo(&offline.out);
 	write_steps(&offline);
 
 	/* the head depends on what the scripts hold */
-	body = offline.out;
-	initStringInfo(&offline.out);
-	appendStringInfoString(&offline.out, write_head(&offline));
-	appendBinaryStringInfo(&offline.out, body.data, body.len);
-	return offline.out.data;
+	return psprintf("%s%s", write_head(&offline), offline.out.data);
 }
 
 /*
- * Read the position and make the plan.  *own: the script starts from the
- * database's own rows.
+ * Read the position and make the plan.  For the database's own position it is
+ * checked as a mover does: MG007, MG010.
  */
 static void
-make_plan(Offline *offline, const char *target, bool *own)
+make_plan(Offline *offline, const char *target)
 {
-	Position	position = mig_position_read(false);
+	bool		is_range = strchr(target, ':') != NULL;
+	Position	position = read_position(!is_range);
 	ListCell   *lc;
 
 	offline->graph = position.graph;
-	*own = strchr(target, ':') == NULL;
 	offline->start = position.rows;
-	if (!*own)
+	if (is_range)
 		offline->plan = mig_plan_range(position.graph, position.rows, target,
 									   offline->direction, &offline->start);
 	else if (offline->direction == MIG_UPGRADE)
@@ -181,27 +182,19 @@ make_plan(Offline *offline, const char *target, bool *own)
 }
 
 /*
- * What a mover would refuse before it runs anything: MG006, and for the
- * database's own position MG007 and MG010.
+ * Read what the steps' scripts are.  MG006 when there is none.
  */
 static void
-check_plan(Offline *offline, bool own)
+check_plan(Offline *offline)
 {
 	MemoryContext context = CurrentMemoryContext;
-	List	   *applied;
-	List	   *edited;
 	Scope		scope;
 	ListCell   *lc;
 
 	mig_scope_enter(&scope);
-	applied = mig_catalog_read_applied(context);
-	edited = mig_catalog_read_edited(context);
 	offline->digests = mig_catalog_read_digests(offline->ids, offline->direction,
 												context);
 	mig_scope_leave(&scope);
-
-	if (own)
-		check_position(offline->graph, offline->start, applied, edited);
 	foreach(lc, offline->digests)
 	{
 		CatalogDigest *step = lfirst(lc);
@@ -214,33 +207,6 @@ check_plan(Offline *offline, bool own)
 							 step->revision)));
 		offline->stepwise |= !step->transactional;
 	}
-}
-
-/*
- * MG010 unless migrate.applied is what the rows imply, MG007 when an applied
- * revision was edited.
- */
-static void
-check_position(const Graph *graph, const Bitmapset *rows, List *applied,
-			   List *edited)
-{
-	List	   *implied = mig_graph_ids(graph, mig_graph_ancestors(graph, rows, GRAPH_REAL));
-
-	if (!mig_catalog_same_ids(applied, implied))
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
-				 errmsg("migrate.applied does not agree with migrate.versions"),
-				 errdetail("%d revisions are recorded as applied, %d are implied by the version rows.",
-						   list_length(applied), list_length(implied)),
-				 errhint("Somebody changed the tables by hand. SELECT migrate.stamp(..., purge => true) sets both anew.")));
-	if (edited != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_CHANGED),
-				 errmsg("revision \"%s\" was changed after it was applied",
-						(char *) linitial(edited)),
-				 errdetail("The checksums of these applied revisions differ: %s.",
-						   mig_graph_quote_names(edited)),
-				 errhint("Put the upgrade script back as it was and the change into a new revision; or, to accept it, SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true).")));
 }
 
 /*
@@ -279,17 +245,15 @@ static void
 write_step(Offline *offline, int number)
 {
 	const CatalogDigest *step = list_nth(offline->digests, number);
+	CatalogScript *script = read_script(step->revision, offline->direction);
 	StringInfo	out = &offline->out;
-	char	   *sql = read_script(offline, number);
 
 	if (!step->transactional)
 		appendStringInfoString(out, "\nCOMMIT;\n");
 	appendStringInfoChar(out, '\n');
-	append_comment(out, mig_execute_step_title(offline->graph,
-											   list_nth_int(offline->plan, number),
-											   offline->direction, ""));
-	append_for_psql(out, sql);
-	if (may_change_role(sql))
+	append_comment(out, step_title(offline, number, script->message));
+	append_for_psql(out, script, step->transactional, offline->direction);
+	if (may_change_role(script->sql))
 	{
 		offline->roles = true;
 		appendStringInfoString(out,
@@ -298,10 +262,685 @@ write_step(Offline *offline, int number)
 	}
 	if (!step->transactional)
 	{
-		appendStringInfoString(out, "BEGIN;\n");
+		appendStringInfoString(out, "\nBEGIN;\n");
 		write_begin(out, offline, number, next_commit(offline, number), true);
 	}
 	appendStringInfo(out, "SELECT migrate.record('%s', %s);\n",
 					 mig_execute_direction_name(offline->direction),
 					 quote_literal_cstr(step->revision));
+}
+
+/*
+ * The step behind those that one commit, after step number, makes last: up to
+ * the next one that is not transactional, that included.
+ */
+static int
+next_commit(const Offline *offline, int number)
+{
+	int			n = list_length(offline->digests);
+
+	for (number++; number < n; number++)
+		if (!((CatalogDigest *) list_nth(offline->digests, number))->transactional)
+			return number + 1;
+	return n;
+}
+
+/*
+ * A revision's script with its text.
+ */
+static CatalogScript *
+read_script(const char *revision, MigDirection direction)
+{
+	MemoryContext context = CurrentMemoryContext;
+	CatalogScript *script = NULL;
+	List	   *found;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	found = mig_catalog_read_scripts(list_make1(unconstify(char *, revision)),
+									 direction, context);
+	if (found != NIL)
+	{
+		script = linitial(found);
+		if (script->is_long)
+			script->sql = mig_catalog_read_sql(revision, direction, context);
+	}
+	mig_scope_leave(&scope);
+	if (script == NULL || script->sql == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("revision \"%s\" was changed while the script was made",
+						revision)));
+	return script;
+}
+
+/*
+ * "Running upgrade a, b -> c, message".
+ */
+static char *
+step_title(const Offline *offline, int number, const char *message)
+{
+	const GraphNode *node = &offline->graph->nodes[list_nth_int(offline->plan, number)];
+	const char *summary = pnstrdup(message, strcspn(message, "\r\n"));
+	List	   *parents = NIL;
+	char	   *from;
+
+	for (int k = 0; k < node->down.n; k++)
+		parents = lappend(parents,
+						  unconstify(char *, offline->graph->nodes[node->down.to[k]].revision));
+	from = join(parents, "");
+	if (offline->direction == MIG_UPGRADE)
+		return psprintf("Running upgrade %s -> %s, %s", from, node->revision, summary);
+	return psprintf("Running downgrade %s -> %s, %s", node->revision, from, summary);
+}
+
+/*
+ * What stands before the first step, for a script whose steps are written.
+ */
+static char *
+write_head(const Offline *offline)
+{
+	const char *session = offline->stepwise ? "" : "LOCAL ";
+	int			n = list_length(offline->plan);
+	bool		ascii = true;
+	StringInfoData head;
+
+	for (int i = 0; i < offline->out.len && ascii; i++)
+		ascii = !IS_HIGHBIT_SET(offline->out.data[i]);
+	initStringInfo(&head);
+	append_comment(&head,
+				   psprintf("migrate " MIG_VERSION ": %s from %s to %s, %d revision%s",
+							mig_execute_direction_name(offline->direction),
+							join(mig_graph_ids(offline->graph, offline->start), "base"),
+							join(mig_graph_ids(offline->graph, offline->now->rows), "base"),
+							n, n == 1 ? "" : "s"));
+	appendStringInfoString(&head, "-- psql -X -v ON_ERROR_STOP=1 -f FILE\n");
+	if (offline->stepwise)
+		appendStringInfoString(&head,
+							   "-- Not in one transaction: a revision that is not transactional commits what is before it.\n"
+							   "\\set ON_ERROR_STOP on\n"
+							   "\\set AUTOCOMMIT on\n");
+	appendStringInfo(&head, "\n%sSET %sstandard_conforming_strings = on;\n",
+					 offline->stepwise ? "" : "BEGIN;\n", session);
+	if (!ascii && pg_get_client_encoding() != PG_SQL_ASCII)
+		appendStringInfo(&head, "SET %sclient_encoding = %s;\n", session,
+						 quote_literal_cstr(pg_get_client_encoding_name()));
+	if (offline->roles)
+		appendStringInfoString(&head,
+							   "SELECT pg_catalog.set_config('" SESSION_SETTING "', pg_catalog.current_setting('session_authorization'), false),\n"
+							   "\tpg_catalog.set_config('" ROLE_SETTING "', pg_catalog.current_setting('role'), false);\n");
+	if (offline->stepwise)
+		appendStringInfoString(&head, "BEGIN;\n");
+	write_begin(&head, offline, 0, n, false);
+	if (offline->stepwise)
+		appendStringInfo(&head, "SELECT pg_catalog.pg_advisory_lock(%d, %d), pg_catalog.pg_advisory_lock(%d, %d);\n",
+						 MIG_LOCK_CLASS, MIG_LOCK_RUN, MIG_LOCK_CLASS, MIG_LOCK_STEPWISE);
+	return head.data;
+}
+
+/*
+ * The call of migrate.begin_script() for steps from (from 0) up to, not
+ * including, to.  The rows are those before step from.
+ */
+static void
+write_begin(StringInfo out, const Offline *offline, int from, int to, bool goes_on)
+{
+	const Bitmapset *rows = goes_on ? offline->now->rows : offline->start;
+
+	appendStringInfo(out, "SELECT migrate.begin_script('%s', ",
+					 mig_execute_direction_name(offline->direction));
+	append_ids(out, mig_graph_ids(offline->graph, rows));
+	appendStringInfoString(out, from == to ? ", '{}'" : ", ARRAY[");
+	for (int i = from; i < to; i++)
+	{
+		const CatalogDigest *step = list_nth(offline->digests, i);
+
+		appendStringInfo(out, "%s\n\t[%s, '%s']", i > from ? "," : "",
+						 quote_literal_cstr(step->revision), step->digest);
+	}
+	appendStringInfo(out, "%s%s);\n", from == to ? "" : "]",
+					 goes_on ? ", goes_on => true" : "");
+}
+
+/*
+ * Append one line of comment, whatever text holds.
+ */
+static void
+append_comment(StringInfo out, const char *text)
+{
+	appendStringInfoString(out, "-- ");
+	for (; *text; text++)
+		appendStringInfoChar(out, (unsigned char) *text < ' ' ? ' ' : *text);
+	appendStringInfoChar(out, '\n');
+}
+
+/*
+ * Append ids (char *) as an array of SQL.
+ */
+static void
+append_ids(StringInfo out, List *ids)
+{
+	ListCell   *lc;
+
+	if (ids == NIL)
+	{
+		appendStringInfoString(out, "'{}'");
+		return;
+	}
+	foreach(lc, ids)
+		appendStringInfo(out, "%s%s", lc == list_head(ids) ? "ARRAY[" : ", ",
+						 quote_literal_cstr(lfirst(lc)));
+	appendStringInfoChar(out, ']');
+}
+
+/*
+ * Append a script so that psql sends it as it is: with a space between a colon
+ * and what could be the name of a variable, and a semicolon at its end.
+ *
+ * The script is checked as when it entered, because somebody may have put it
+ * into the table by hand: psql would run its own commands, and COMMIT.
+ */
+static void
+append_for_psql(StringInfo out, const CatalogScript *script, bool transactional,
+				MigDirection direction)
+{
+	ScriptOrigin origin = {NULL, script->revision, direction, 0};
+	const char *sql = mig_script_check(script->sql, transactional, &origin);
+	core_yy_extra_type extra;
+	core_yyscan_t scanner = scanner_init(sql, &extra, &ScanKeywords, ScanKeywordTokens);
+	core_YYSTYPE value;
+	YYLTYPE		location;
+	int			written = 0;
+	int			end = 0;
+	int			token;
+	bool		closed = true;
+
+	extra.standard_conforming_strings = true;
+	extra.escape_string_warning = false;
+	while ((token = core_yylex(&value, &location, scanner)) != 0)
+	{
+		/* the lexer puts a NUL behind the token in its own copy of the text */
+		end = location + strlen(extra.scanbuf + location);
+		closed = (token == ';');
+		if (token == ':' && is_for_psql(sql[end]))
+		{
+			appendBinaryStringInfo(out, sql + written, end - written);
+			appendStringInfoChar(out, ' ');
+			written = end;
+		}
+	}
+	scanner_finish(scanner);
+	appendBinaryStringInfo(out, sql + written, end - written);
+	if (!closed)
+		appendStringInfoChar(out, ';');
+	appendStringInfo(out, "%s%s", sql + end, *sql ? "\n" : "");
+}
+
+/*
+ * Whether psql takes a colon before c for the beginning of a variable.
+ */
+static bool
+is_for_psql(char c)
+{
+	return IS_HIGHBIT_SET(c) || isalnum((unsigned char) c) ||
+		(c != '\0' && strchr("_'\"{", c) != NULL);
+}
+
+/*
+ * Whether the text of a script speaks of roles; false alarms do no harm.
+ */
+static bool
+may_change_role(const char *sql)
+{
+	for (; *sql; sql++)
+		if (pg_strncasecmp(sql, "role", 4) == 0 ||
+			pg_strncasecmp(sql, "authorization", 13) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Ids (char *) with commas between them; none when there are none.
+ */
+static char *
+join(List *ids, const char *none)
+{
+	StringInfoData list;
+	ListCell   *lc;
+
+	initStringInfo(&list);
+	foreach(lc, ids)
+		appendStringInfo(&list, "%s%s", list.len ? ", " : "", (char *) lfirst(lc));
+	return list.len ? list.data : pstrdup(none);
+}
+
+/* SELECT migrate.upgrade_sql(target) */
+Datum
+migrate_upgrade_sql(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(write_script(MIG_UPGRADE,
+												  mig_result_text_arg(fcinfo, 0, "target"))));
+}
+
+/* SELECT migrate.downgrade_sql(target) */
+Datum
+migrate_downgrade_sql(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(write_script(MIG_DOWNGRADE,
+												  mig_result_text_arg(fcinfo, 0, "target"))));
+}
+
+/* ----------
+ * Running the script
+ * ----------
+ */
+
+/* Argument n: 22023 unless "upgrade" or "downgrade". */
+static MigDirection
+direction_arg(FunctionCallInfo fcinfo, int n)
+{
+	const char *operation = mig_result_text_arg(fcinfo, n, "operation");
+
+	if (strcmp(operation, mig_execute_direction_name(MIG_UPGRADE)) == 0)
+		return MIG_UPGRADE;
+	if (strcmp(operation, mig_execute_direction_name(MIG_DOWNGRADE)) == 0)
+		return MIG_DOWNGRADE;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid operation: \"%s\"", operation),
+			 errhint("Operations are \"upgrade\" and \"downgrade\".")));
+}
+
+/*
+ * The position; with check, MG010 unless migrate.applied is what the rows
+ * imply, and MG007 when an applied revision was edited.  All is read at one
+ * moment, because whoever only looks has no lock.
+ */
+static Position
+read_position(bool check)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Position	position;
+	List	   *applied;
+	List	   *edited;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	position = mig_catalog_read_position(context, false);
+	applied = mig_catalog_read_applied(context);
+	edited = mig_catalog_read_edited(context);
+	mig_scope_leave(&scope);
+	if (check)
+	{
+		mig_position_check_applied(position.graph, position.rows, applied);
+		mig_position_check_edited(edited);
+	}
+	return position;
+}
+
+/*
+ * MG005 unless the version rows are versions (char *).  steps (CatalogDigest
+ * *) are told from those that are done, for the hint.
+ */
+static void
+check_start(const Position *position, List *versions, List *steps,
+			MigDirection direction)
+{
+	const Graph *graph = position->graph;
+	Bitmapset  *applied = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
+	List	   *rows = mig_graph_ids(graph, position->rows);
+	bool		done = (steps != NIL);
+	ListCell   *lc;
+
+	list_sort(versions, compare_ids);
+	if (mig_text_same_list(versions, rows))
+		return;
+	foreach(lc, steps)
+	{
+		int			node = mig_graph_find_id(graph, ((CatalogDigest *) lfirst(lc))->revision);
+
+		if ((node >= 0 && bms_is_member(node, applied)) != (direction == MIG_UPGRADE))
+			done = false;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+			 errmsg("this script does not start from the current revisions"),
+			 errdetail("It starts from %s; the current revisions are: %s.",
+					   versions == NIL ? "base" : mig_graph_quote_names(versions),
+					   rows == NIL ? "none" : mig_graph_quote_names(rows)),
+			 done ? errhint("What the script does is done already.") :
+			 errhint("Make the script again, with migrate.upgrade_sql() or migrate.downgrade_sql().")));
+}
+
+static int
+compare_ids(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/*
+ * MG007 unless the scripts of steps (CatalogDigest *) are what they were;
+ * MG001 when a revision is not there.
+ */
+static void
+check_digests(const Graph *graph, List *steps, MigDirection direction)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *ids = NIL;
+	List	   *stored;
+	Scope		scope;
+	ListCell   *lc;
+	ListCell   *now;
+
+	foreach(lc, steps)
+	{
+		ids = lappend(ids, ((CatalogDigest *) lfirst(lc))->revision);
+		(void) find_revision(graph, llast(ids));
+	}
+	mig_scope_enter(&scope);
+	stored = mig_catalog_read_digests(ids, direction, context);
+	mig_scope_leave(&scope);
+	forboth(lc, steps, now, stored)
+	{
+		const CatalogDigest *step = lfirst(lc);
+		const char *digest = ((CatalogDigest *) lfirst(now))->digest;
+
+		if (digest == NULL || strcmp(step->digest, digest) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_CHANGED),
+					 errmsg("revision \"%s\" was changed after this script was made",
+							step->revision),
+					 errhint("Make the script again, with migrate.upgrade_sql() or migrate.downgrade_sql().")));
+	}
+}
+
+/*
+ * Node of an id, no prefix and no label.  MG001 when there is none.
+ */
+static int
+find_revision(const Graph *graph, const char *revision)
+{
+	int			node = mig_graph_find_id(graph, revision);
+
+	if (node < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
+				 errmsg("can't locate revision identified by \"%s\"",
+						mig_graph_clip(revision)),
+				 errhint("Load its revision file first; the id must be given in full.")));
+	return node;
+}
+
+/*
+ * Remember what the session has set, and note the time.  With goes_on what was
+ * remembered stays, so that a revision that was run outside of a transaction
+ * is not remembered as the session's own.
+ */
+static void
+remember_settings(bool goes_on)
+{
+	MemoryContextCallback *callback;
+
+	callback = MemoryContextAlloc(TopTransactionContext, sizeof(MemoryContextCallback));
+	callback->func = end_of_transaction;
+	callback->arg = NULL;
+	MemoryContextRegisterResetCallback(TopTransactionContext, callback);
+	run.in_transaction = true;
+	if (!goes_on || run.context == NULL)
+	{
+		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+													  "migrate script run",
+													  ALLOCSET_SMALL_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(context);
+
+		run.settings = read_settings();
+		run.role = GetConfigOptionByName("role", NULL, false);
+		run.session_authorization = GetConfigOptionByName("session_authorization", NULL, false);
+		MemoryContextSwitchTo(old);
+		if (run.context != NULL)
+			MemoryContextDelete(run.context);
+		MemoryContextSetParent(context, TopMemoryContext);
+		run.context = context;
+		run.mark = GetCurrentTimestamp();
+	}
+}
+
+/* callback of TopTransactionContext */
+static void
+end_of_transaction(void *arg)
+{
+	run.in_transaction = false;
+}
+
+/*
+ * Put back what the session has set since it was remembered, as SET and RESET
+ * would: that which was not set then is reset.  Errors: those of SET, when a
+ * script did what the caller may not undo.
+ */
+static void
+put_back_settings(void)
+{
+	List	   *now;
+	ListCell   *before = list_head(run.settings);
+	ListCell   *lc;
+
+	if (strcmp(run.session_authorization,
+			   GetConfigOptionByName("session_authorization", NULL, false)) != 0)
+		set_setting("session_authorization", run.session_authorization);
+	if (strcmp(run.role, GetConfigOptionByName("role", NULL, false)) != 0)
+		set_setting("role", run.role);
+
+	now = read_settings();
+	lc = list_head(now);
+	while (before != NULL || lc != NULL)
+	{
+		const Setting *was = before ? lfirst(before) : NULL;
+		const Setting *is = lc ? lfirst(lc) : NULL;
+		int			order = was == NULL ? 1 : is == NULL ? -1 : strcmp(was->name, is->name);
+
+		if (order > 0)
+			set_setting(is->name, NULL);
+		else if (order < 0 || strcmp(was->value, is->value) != 0)
+			set_setting(was->name, was->value);
+		if (order <= 0)
+			before = lnext(run.settings, before);
+		if (order >= 0)
+			lc = lnext(now, lc);
+	}
+}
+
+/*
+ * The settings that the session has set (Setting *), by name in byte order.
+ * Read as the caller; the query names nothing that a search_path could change.
+ */
+static List *
+read_settings(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *settings = NIL;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute("SELECT name, setting FROM pg_catalog.pg_settings"
+					" WHERE source OPERATOR(pg_catalog.=) 'session'"
+					" AND context OPERATOR(pg_catalog.=) ANY ('{user,superuser}'::pg_catalog.text[])"
+					" AND name OPERATOR(pg_catalog.<>) ALL"
+					" ('{transaction_isolation,transaction_read_only,transaction_deferrable}'::pg_catalog.text[])"
+					" ORDER BY name COLLATE pg_catalog.\"C\"", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the settings");
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		HeapTuple	tuple = SPI_tuptable->vals[row];
+		MemoryContext old = MemoryContextSwitchTo(context);
+		Setting    *setting = palloc(sizeof(Setting));
+
+		setting->name = SPI_getvalue(tuple, SPI_tuptable->tupdesc, 1);
+		setting->value = SPI_getvalue(tuple, SPI_tuptable->tupdesc, 2);
+		if (setting->value == NULL)
+			setting->value = pstrdup("");
+		settings = lappend(settings, setting);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	return settings;
+}
+
+/*
+ * SET as the caller, for the session; value NULL: RESET.
+ */
+static void
+set_setting(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+}
+
+/*
+ * MG005 unless the step is one that a mover could take from here.
+ */
+static void
+check_step(const Position *position, int node, MigDirection direction)
+{
+	const Graph *graph = position->graph;
+	const GraphNode *self = &graph->nodes[node];
+	Bitmapset  *applied = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
+	Bitmapset  *between;
+
+	if (bms_is_member(node, applied) != (direction == MIG_DOWNGRADE))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 direction == MIG_UPGRADE ?
+				 errmsg("revision \"%s\" is applied already", self->revision) :
+				 errmsg("revision \"%s\" is not applied", self->revision),
+				 errhint("SELECT migrate.current() shows the current revisions.")));
+	if (direction == MIG_UPGRADE)
+		between = mig_graph_ancestors(graph, bms_make_singleton(node), GRAPH_REAL);
+	else
+		between = mig_graph_descendants(graph, bms_make_singleton(node), GRAPH_REAL);
+	between = bms_del_member(between, node);
+	between = direction == MIG_UPGRADE ? bms_difference(between, applied) :
+		bms_intersect(between, applied);
+	if (!bms_is_empty(between))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 errmsg("%s of revision \"%s\" is not the next step",
+						mig_execute_direction_name(direction), self->revision),
+				 direction == MIG_UPGRADE ?
+				 errdetail("It needs %s, not applied yet.",
+						   mig_graph_quote_list(graph, between)) :
+				 errdetail("Above it %s is applied.",
+						   mig_graph_quote_list(graph, between)),
+				 errhint("Record the steps one by one, in the order in which they were done.")));
+}
+
+/*
+ * Write one step that is done: version rows, applied, log.  rows are those
+ * before it, and afterwards those behind it.
+ */
+static void
+record_step(const Position *position, int node, MigDirection direction,
+			PlanRows *rows)
+{
+	const Graph *graph = position->graph;
+	char	   *revision = unconstify(char *, graph->nodes[node].revision);
+	const char *role = mig_position_caller();
+	MemoryContext context = CurrentMemoryContext;
+	TimestampTz now = GetCurrentTimestamp();
+	CatalogDigest *digest;
+	CatalogStep step;
+	Scope		scope;
+
+	step.operation = mig_execute_direction_name(direction);
+	step.revision = revision;
+	step.versions_before = mig_graph_ids(graph, rows->rows);
+	mig_plan_rows_step(rows, node, direction);
+	step.versions_after = mig_graph_ids(graph, rows->rows);
+	step.started_at = run.in_transaction ? run.mark : GetCurrentTransactionStartTimestamp();
+	step.duration = now - step.started_at;
+
+	mig_scope_enter(&scope);
+	digest = linitial(mig_catalog_read_digests(list_make1(revision), MIG_UPGRADE, context));
+	step.checksum = digest->digest;
+	mig_catalog_add_log(list_make1(&step), role);
+	mig_catalog_remember_heads(graph);
+	mig_catalog_set_versions(step.versions_after);
+	if (direction == MIG_UPGRADE)
+		mig_catalog_add_applied(list_make1(revision), "upgrade", now);
+	else
+		mig_catalog_remove_applied(list_make1(revision));
+	mig_scope_leave(&scope);
+	run.mark = now;
+}
+
+/*
+ * SELECT migrate.begin_script(operation, versions, steps, goes_on)
+ */
+Datum
+migrate_begin_script(PG_FUNCTION_ARGS)
+{
+	MigDirection direction = direction_arg(fcinfo, 0);
+	List	   *versions = mig_result_array_arg(fcinfo, 1, "versions");
+	List	   *steps = steps_arg(fcinfo, 2);
+	bool		goes_on = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+	Position	position;
+
+	mig_scope_refuse_in_script("migrate.begin_script()");
+	mig_lock_acquire("migrate.begin_script()");
+	position = read_position(true);
+	mig_position_check_snapshot();
+	check_start(&position, versions, steps, direction);
+	check_digests(position.graph, steps, direction);
+	remember_settings(goes_on);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Argument n, an array of pairs, as a list of CatalogDigest *.
+ */
+static List *
+steps_arg(FunctionCallInfo fcinfo, int n)
+{
+	List	   *strings = mig_result_array_arg(fcinfo, n, "steps");
+	List	   *steps = NIL;
+
+	if (list_length(strings) % 2 != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("steps must be pairs of revision and checksum")));
+	for (int i = 0; i < list_length(strings); i += 2)
+	{
+		CatalogDigest *step = palloc0(sizeof(CatalogDigest));
+
+		step->revision = list_nth(strings, i);
+		step->digest = list_nth(strings, i + 1);
+		steps = lappend(steps, step);
+	}
+	return steps;
+}
+
+/*
+ * SELECT migrate.record(operation, revision)
+ *
+ * Settings are put back first, so that the log names the caller.
+ */
+Datum
+migrate_record(PG_FUNCTION_ARGS)
+{
+	MigDirection direction = direction_arg(fcinfo, 0);
+	char	   *revision = mig_result_text_arg(fcinfo, 1, "revision");
+	Position	position;
+	PlanRows   *rows;
+	int			node;
+
+	mig_scope_refuse_in_script("migrate.record()");
+	mig_lock_acquire("migrate.record()");
+	if (run.in_transaction)
+		put_back_settings();
+	position = read_position(true);
+	mig_position_check_snapshot();
+	node = find_revision(position.graph, revision);
+	check_step(&position, node, direction);
+	rows = mig_plan_rows_begin(position.graph, position.rows);
+	record_step(&position, node, direction, rows);
+	return mig_result_ids(fcinfo, mig_graph_ids(position.graph, rows->rows));
 }

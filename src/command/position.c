@@ -8,6 +8,7 @@
 #include "command/position.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "revision/text.h"
 #include "store/scope.h"
 
 static char *join(List *ids);
@@ -50,6 +51,48 @@ mig_position_check_snapshot(void)
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("could not serialize access due to concurrent migrations"),
 				 errhint("Retry the transaction, or use READ COMMITTED.")));
+}
+
+/*
+ * MG010 unless applied, the ids in migrate.applied, is what the version rows
+ * imply; our functions never leave it otherwise.
+ */
+void
+mig_position_check_applied(const Graph *graph, const Bitmapset *rows,
+						   List *applied)
+{
+	List	   *implied = mig_graph_ids(graph,
+										mig_graph_ancestors(graph, rows, GRAPH_REAL));
+
+	if (!mig_text_same_list(applied, implied))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+				 errmsg("migrate.applied does not agree with migrate.versions"),
+				 errdetail("%d revisions are recorded as applied, %d are implied by the version rows.",
+						   list_length(applied), list_length(implied)),
+				 errhint("Somebody changed the tables by hand. SELECT migrate.stamp(..., purge => true) sets both anew.")));
+}
+
+/*
+ * MG007 when applied revisions were edited; edited are their ids.
+ */
+void
+mig_position_check_edited(List *edited)
+{
+	StringInfoData list;
+	ListCell   *lc;
+
+	if (edited == NIL)
+		return;
+	initStringInfo(&list);
+	foreach(lc, edited)
+		appendStringInfo(&list, "%s\"%s\"", list.len ? ", " : "", (char *) lfirst(lc));
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_CHANGED),
+			 errmsg("revision \"%s\" was changed after it was applied",
+					(char *) linitial(edited)),
+			 errdetail("The checksums of these applied revisions differ: %s.", list.data),
+			 errhint("Put the upgrade script back as it was and the change into a new revision; or, to accept it, SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true).")));
 }
 
 /*

@@ -11,6 +11,9 @@
 
 extern Position mig_position_read(bool purge);
 extern void mig_position_check_snapshot(void);
+extern void mig_position_check_applied(const Graph *graph, const Bitmapset *rows,
+									   List *applied);
+extern void mig_position_check_edited(List *edited);
 extern char *mig_position_describe(const Graph *graph, const Bitmapset *rows);
 extern char *mig_position_describe_heads(List *ids);
 extern const char *mig_position_caller(void);

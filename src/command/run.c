@@ -26,6 +26,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "revision/plan.h"
+#include "revision/text.h"
 #include "store/lock.h"
 #include "store/scope.h"
 #include "utils/memutils.h"
@@ -65,8 +66,6 @@ PG_FUNCTION_INFO_V1(migrate_downgrade);
 static bool is_at_heads(const Move *move);
 static void make_plan(Move *move);
 static void check_plan(const Move *move);
-static void check_applied(const Move *move, List *applied);
-static void check_edited(List *edited);
 static void run_plan(Move *move);
 static List *read_ahead(const Move *move, int number, MemoryContext context);
 static void run_step(Move *move, int number, CatalogScript *stored);
@@ -194,8 +193,8 @@ check_plan(const Move *move)
 	stepwise = mig_catalog_first_not_transactional(ids, move->direction, context);
 	mig_scope_leave(&scope);
 
-	check_applied(move, applied);
-	check_edited(edited);
+	mig_position_check_applied(move->graph, move->rows, applied);
+	mig_position_check_edited(edited);
 	if (missing != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_NO_DOWNGRADE),
@@ -210,47 +209,6 @@ check_plan(const Move *move)
 				 errdetail("It cannot run together with others in one transaction."),
 				 errhint("CALL migrate.%s_stepwise('%s');",
 						 mig_execute_direction_name(move->direction), move->target)));
-}
-
-/*
- * MG010 unless migrate.applied is what the version rows imply; our functions
- * never leave it otherwise.
- */
-static void
-check_applied(const Move *move, List *applied)
-{
-	List	   *implied = mig_graph_ids(move->graph,
-										mig_graph_ancestors(move->graph, move->rows, GRAPH_REAL));
-
-	if (!mig_catalog_same_ids(applied, implied))
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
-				 errmsg("migrate.applied does not agree with migrate.versions"),
-				 errdetail("%d revisions are recorded as applied, %d are implied by the version rows.",
-						   list_length(applied), list_length(implied)),
-				 errhint("Somebody changed the tables by hand. SELECT migrate.stamp(..., purge => true) sets both anew.")));
-}
-
-/*
- * MG007 when applied revisions were edited.
- */
-static void
-check_edited(List *edited)
-{
-	StringInfoData list;
-	ListCell   *lc;
-
-	if (edited == NIL)
-		return;
-	initStringInfo(&list);
-	foreach(lc, edited)
-		appendStringInfo(&list, "%s\"%s\"", list.len ? ", " : "", (char *) lfirst(lc));
-	ereport(ERROR,
-			(errcode(ERRCODE_MIG_CHANGED),
-			 errmsg("revision \"%s\" was changed after it was applied",
-					(char *) linitial(edited)),
-			 errdetail("The checksums of these applied revisions differ: %s.", list.data),
-			 errhint("Put the upgrade script back as it was and the change into a new revision; or, to accept it, SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true).")));
 }
 
 /*
@@ -422,9 +380,9 @@ check_rows_unchanged(const Move *move)
 	MemoryContext context = CurrentMemoryContext;
 	Bitmapset  *applied = mig_graph_ancestors(move->graph, move->rows, GRAPH_REAL);
 
-	if (!mig_catalog_same_ids(mig_catalog_read_versions(context),
+	if (!mig_text_same_list(mig_catalog_read_versions(context),
 				  mig_graph_ids(move->graph, move->rows)) ||
-		!mig_catalog_same_ids(mig_catalog_read_applied(context),
+		!mig_text_same_list(mig_catalog_read_applied(context),
 				  mig_graph_ids(move->graph, applied)))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),

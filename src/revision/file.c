@@ -53,7 +53,6 @@ typedef enum HeaderKey
 
 #define HEADER_KEYS		(KEY_CREATE_DATE + 1)
 
-static bool same_list(List *a, List *b);
 static const char *const header_keys[HEADER_KEYS] = {
 	"Revision ID", "Revises", "Depends On", "Branch Labels", "Create Date"
 };
@@ -169,27 +168,13 @@ bool
 mig_file_same(const Revision *a, const Revision *b)
 {
 	return strcmp(a->message, b->message) == 0 &&
-		same_list(a->down_revisions, b->down_revisions) &&
-		same_list(a->depends_on, b->depends_on) &&
-		same_list(a->branch_labels, b->branch_labels) &&
+		mig_text_same_list(a->down_revisions, b->down_revisions) &&
+		mig_text_same_list(a->depends_on, b->depends_on) &&
+		mig_text_same_list(a->branch_labels, b->branch_labels) &&
 		mig_script_same(a->upgrade_sql, b->upgrade_sql) &&
 		mig_script_same(a->downgrade_sql, b->downgrade_sql) &&
 		a->upgrade_transactional == b->upgrade_transactional &&
 		a->downgrade_transactional == b->downgrade_transactional;
-}
-
-static bool
-same_list(List *a, List *b)
-{
-	ListCell   *la;
-	ListCell   *lb;
-
-	if (list_length(a) != list_length(b))
-		return false;
-	forboth(la, a, lb, b)
-		if (strcmp(lfirst(la), lfirst(lb)) != 0)
-			return false;
-	return true;
 }
 
 /*

@@ -39,7 +39,8 @@ static int	compare_nodes(const void *a, const void *b);
 static void add_name(Graph *graph, const char *name, int node, bool is_label);
 static bool is_abbreviated(const char *name, const char *prefix, size_t len);
 static int	compare_names(const ListCell *a, const ListCell *b);
-static bool leads_down_to(const Graph *graph, int from, int node);
+static bool spreads_down_to(const Graph *graph, int from, int node);
+static bool is_junction(const GraphNode *node);
 static void link_parents(Graph *graph, int node);
 static int *resolve_links(Graph *graph, int node, List *names, int *n);
 static void link_children(Graph *graph);
@@ -355,9 +356,10 @@ mig_graph_ids(const Graph *graph, const Bitmapset *set)
 
 /*
  * The branch labels (char *, the graph's own strings) that a node bears, in
- * byte order.  A label spreads to all descendants by down revision of the
- * revision that declares it, and down from it to, and not including, the first
- * branch or merge point.
+ * byte order.  As in Alembic, a label spreads up to all descendants by down
+ * revision of the revision that declares it; and where neither that one nor a
+ * descendant is a branch or merge point, down to, and not including, the
+ * first that is.
  */
 List *
 mig_graph_labels(const Graph *graph, int node)
@@ -368,7 +370,7 @@ mig_graph_labels(const Graph *graph, int node)
 
 	for (int i = 0; i < graph->n; i++)
 		if (graph->nodes[i].branch_labels != NIL &&
-			(bms_is_member(i, below) || leads_down_to(graph, i, node)))
+			(bms_is_member(i, below) || spreads_down_to(graph, i, node)))
 			labels = list_concat(labels, graph->nodes[i].branch_labels);
 	list_sort(labels, compare_names);
 	return labels;
@@ -381,24 +383,31 @@ compare_names(const ListCell *a, const ListCell *b)
 }
 
 /*
- * Whether the way down from a node comes to another before it comes to a
- * branch point (a dependent counts too) or a merge point.
+ * Whether a label of from spreads to node, which is below it.
  */
 static bool
-leads_down_to(const Graph *graph, int from, int node)
+spreads_down_to(const Graph *graph, int from, int node)
 {
-	for (;;)
-	{
-		const GraphNode *self = &graph->nodes[from];
+	int			at = from;
 
-		if (self->child.n + self->dependent.n > 1 || self->down.n > 1)
-			return false;
-		if (from == node)
-			return true;
-		if (self->down.n == 0)
-			return false;
-		from = self->down.to[0];
-	}
+	/* up: without a branch there is one child at most */
+	while (!is_junction(&graph->nodes[at]) && graph->nodes[at].child.n > 0)
+		at = graph->nodes[at].child.to[0];
+	if (is_junction(&graph->nodes[at]))
+		return false;
+	at = from;
+	while (!is_junction(&graph->nodes[at]) && at != node && graph->nodes[at].down.n > 0)
+		at = graph->nodes[at].down.to[0];
+	return at == node && !is_junction(&graph->nodes[at]);
+}
+
+/*
+ * A branch point, where a dependent counts too, or a merge point.
+ */
+static bool
+is_junction(const GraphNode *node)
+{
+	return node->child.n + node->dependent.n > 1 || node->down.n > 1;
 }
 
 /*

@@ -44,6 +44,10 @@ static int	resolve_one(const Graph *graph, const Bitmapset *rows,
 static int	walk_up(const Graph *graph, int start, int steps,
 					const Bitmapset *lineage, bool clamp);
 static int	walk_down(const Graph *graph, int start, int steps, bool clamp);
+static Bitmapset *current_starts(const Graph *graph, const Bitmapset *rows,
+								 const ParsedTarget *parsed);
+static int	single_start(const Graph *graph, const Bitmapset *start,
+						 const ParsedTarget *parsed);
 static int	upgrade_start(const Graph *graph, const Bitmapset *rows,
 						  const ParsedTarget *parsed);
 static int	walk_relative(const Graph *graph, const Bitmapset *rows,
@@ -608,28 +612,36 @@ walk_down(const Graph *graph, int start, int steps, bool clamp)
 }
 
 /*
- * Where +N or branch@+N starts: the one row (on the branch), else the tip of
- * what is applied of the branch, else base.
+ * Where a walk relative to the database can start: the rows (on the branch),
+ * else the tips of what is applied of the branch.
+ */
+static Bitmapset *
+current_starts(const Graph *graph, const Bitmapset *rows,
+			   const ParsedTarget *parsed)
+{
+	Bitmapset  *lineage;
+	Bitmapset  *start;
+
+	if (parsed->branch == NULL)
+		return bms_copy(rows);
+	lineage = branch_lineage(graph, parsed->branch);
+	start = bms_intersect(rows, lineage);
+	if (bms_is_empty(start))
+		start = mig_graph_maximal(graph,
+								  bms_intersect(mig_graph_ancestors(graph, rows, GRAPH_REAL),
+												lineage));
+	return start;
+}
+
+/*
+ * The one of the starts; MG002 for several.
  */
 static int
-upgrade_start(const Graph *graph, const Bitmapset *rows,
-			  const ParsedTarget *parsed)
+single_start(const Graph *graph, const Bitmapset *start,
+			 const ParsedTarget *parsed)
 {
-	Bitmapset  *start = bms_copy(rows);
 	int			node;
 
-	if (parsed->branch != NULL)
-	{
-		Bitmapset  *lineage = branch_lineage(graph, parsed->branch);
-
-		start = bms_int_members(start, lineage);
-		if (bms_is_empty(start))
-			start = mig_graph_maximal(graph,
-									  bms_intersect(mig_graph_ancestors(graph, rows, GRAPH_REAL),
-													lineage));
-	}
-	if (bms_is_empty(start))
-		return TARGET_BASE;
 	if (!bms_get_singleton_member(start, &node))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_AMBIGUOUS),
@@ -637,8 +649,21 @@ upgrade_start(const Graph *graph, const Bitmapset *rows,
 						parsed->text),
 				 errdetail("The current revisions are %s.",
 						   mig_graph_quote_list(graph, start)),
+				 parsed->down ? errhint("Use \"label@-N\" or \"revision-N\".") :
 				 errhint("Use \"label@+N\", or name the revision.")));
 	return node;
+}
+
+/*
+ * Where +N or branch@+N starts; base when nothing (of the branch) is applied.
+ */
+static int
+upgrade_start(const Graph *graph, const Bitmapset *rows,
+			  const ParsedTarget *parsed)
+{
+	Bitmapset  *start = current_starts(graph, rows, parsed);
+
+	return bms_is_empty(start) ? TARGET_BASE : single_start(graph, start, parsed);
 }
 
 /*
@@ -658,28 +683,15 @@ walk_relative(const Graph *graph, const Bitmapset *rows,
 }
 
 /*
- * Where -N or branch@-N starts: the one row, or the one row or applied tip on
- * the branch.
+ * Where -N or branch@-N starts.  MG005 when nothing is applied, MG002 when
+ * nothing of the branch is.
  */
 static int
 downgrade_start(const Graph *graph, const Bitmapset *rows,
 				const ParsedTarget *parsed)
 {
-	Bitmapset  *start = bms_copy(rows);
-	int			node;
+	Bitmapset  *start = current_starts(graph, rows, parsed);
 
-	if (parsed->branch != NULL)
-	{
-		Bitmapset  *lineage = branch_lineage(graph, parsed->branch);
-
-		start = bms_int_members(start, lineage);
-		if (bms_is_empty(start))
-			start = mig_graph_maximal(graph,
-									  bms_intersect(mig_graph_ancestors(graph, rows, GRAPH_REAL),
-													lineage));
-	}
-	if (bms_get_singleton_member(start, &node))
-		return node;
 	if (bms_is_empty(start) && parsed->branch == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
@@ -692,13 +704,7 @@ downgrade_start(const Graph *graph, const Bitmapset *rows,
 						parsed->text),
 				 errdetail("No revision of branch \"%s\" is applied.",
 						   parsed->branch)));
-	ereport(ERROR,
-			(errcode(ERRCODE_MIG_AMBIGUOUS),
-			 errmsg("relative revision \"%s\" is ambiguous, because there are several current revisions",
-					parsed->text),
-			 errdetail("The current revisions are %s.",
-					   mig_graph_quote_list(graph, start)),
-			 errhint("Use \"label@-N\" or \"revision-N\".")));
+	return single_start(graph, start, parsed);
 }
 
 static bool

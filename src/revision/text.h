@@ -10,6 +10,8 @@
 
 #include "migrate.h"
 
+#include "nodes/pg_list.h"
+
 /* The white space of the server's lexer. */
 static inline bool
 mig_text_is_space(char c)
@@ -35,6 +37,7 @@ extern int	mig_text_line_end(const char *text, int offset);
 extern int	mig_text_skip_line_end(const char *text, int offset);
 extern int	mig_text_skip_comment(const char *text, int offset);
 extern int	mig_text_skip_gap(const char *text, int offset);
+extern bool mig_text_same_list(List *a, List *b);
 extern char *mig_text_comparable(const char *text);
 extern char *mig_text_trim(const char *text, int len);
 

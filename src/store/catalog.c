@@ -10,7 +10,9 @@
 
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "compat.h"
 #include "fmgr.h"
+#include "revision/text.h"
 #include "store/catalog.h"
 #include "store/scope.h"
 #include "utils/array.h"
@@ -28,6 +30,7 @@ static int	compare_ids(const ListCell *a, const ListCell *b);
 static char *array_text(List *strings);
 static Datum text_array(List *strings);
 static List *array_strings(Datum array);
+pg_noreturn static void null_element(void);
 static char *text_value(uint64 row, int column);
 static List *array_value(uint64 row, int column);
 static TimestampTz time_value(uint64 row, int column);
@@ -362,6 +365,17 @@ mig_catalog_read_applied(MemoryContext context)
 }
 
 /*
+ * Whether models are declared.
+ */
+bool
+mig_catalog_has_models(void)
+{
+	static ScopeQuery query = {"SELECT FROM migrate.models LIMIT 1", 0, {0}, NULL};
+
+	return mig_scope_read(&query, NULL, NULL) > 0;
+}
+
+/*
  * Whether the transaction's snapshot shows other revisions or settings, or
  * another position, than the latest one.  Rows are compared with their xmin: what a
  * committed transaction wrote again counts as changed.
@@ -422,7 +436,7 @@ mig_catalog_read_heads_if_current(bool real, MemoryContext context)
 	MemoryContextSwitchTo(old);
 	list_sort(heads, compare_ids);
 	list_sort(versions, compare_ids);
-	if ((!real && list_length(heads) != 1) || !mig_catalog_same_ids(heads, versions))
+	if ((!real && list_length(heads) != 1) || !mig_text_same_list(heads, versions))
 		return NIL;
 	return versions;
 }
@@ -463,23 +477,6 @@ static int
 compare_ids(const ListCell *a, const ListCell *b)
 {
 	return strcmp(lfirst(a), lfirst(b));
-}
-
-/*
- * Whether two lists of ids (char *), both in byte order, are the same.
- */
-bool
-mig_catalog_same_ids(List *a, List *b)
-{
-	ListCell   *la;
-	ListCell   *lb;
-
-	if (list_length(a) != list_length(b))
-		return false;
-	forboth(la, a, lb, b)
-		if (strcmp(lfirst(la), lfirst(lb)) != 0)
-			return false;
-	return true;
 }
 
 /*
@@ -786,12 +783,18 @@ array_strings(Datum array)
 	for (int i = 0; i < n; i++)
 	{
 		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_MIG_BROKEN_GRAPH),
-					 errmsg("a list of revisions or labels in migrate.revisions contains a null value")));
+			null_element();
 		strings = lappend(strings, TextDatumGetCString(elements[i]));
 	}
 	return strings;
+}
+
+static void
+null_element(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+			 errmsg("a list of revisions or labels in migrate.revisions contains a null value")));
 }
 
 /*
@@ -833,7 +836,8 @@ read_ids(ScopeQuery *query, MemoryContext context)
 }
 
 /*
- * The one column of the last result's n rows, as a list of strings.
+ * The one column of the last result's n rows, as a list of strings.  MG010 for
+ * a NULL.
  */
 static List *
 collect_ids(uint64 n, MemoryContext context)
@@ -842,7 +846,13 @@ collect_ids(uint64 n, MemoryContext context)
 	List	   *ids = NIL;
 
 	for (uint64 row = 0; row < n; row++)
-		ids = lappend(ids, text_value(row, 1));
+	{
+		char	   *id = text_value(row, 1);
+
+		if (id == NULL)
+			null_element();
+		ids = lappend(ids, id);
+	}
 	MemoryContextSwitchTo(old);
 	return ids;
 }

@@ -82,11 +82,11 @@ extern char *mig_catalog_first_not_transactional(List *revisions,
 												 MigDirection direction,
 												 MemoryContext context);
 extern List *mig_catalog_read_applied(MemoryContext context);
+extern bool mig_catalog_has_models(void);
 extern bool mig_catalog_snapshot_is_stale(void);
 extern List *mig_catalog_read_heads_if_current(bool real, MemoryContext context);
 extern List *mig_catalog_find_ids(List *names, MemoryContext context);
 extern List *mig_catalog_read_labels(MemoryContext context);
-extern bool mig_catalog_same_ids(List *a, List *b);
 extern char *mig_catalog_read_setting(const char *name, MemoryContext context);
 
 /* writing */

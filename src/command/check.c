@@ -1,0 +1,99 @@
+/*
+ * check.c
+ *		Whether the database is what the revisions say: check.
+ *
+ * Writes nothing and takes no lock; works in a read-only transaction, on a hot
+ * standby and for everybody who may use the schema.  All is read in one scope,
+ * so that a migration that commits meanwhile is seen whole or not at all.
+ */
+#include "migrate.h"
+
+#include "command/position.h"
+#include "command/result.h"
+#include "revision/plan.h"
+#include "store/scope.h"
+
+PG_FUNCTION_INFO_V1(migrate_check);
+
+/* What check has read. */
+typedef struct State
+{
+	Position	position;
+	List	   *applied;		/* ids */
+	List	   *edited;			/* ids */
+	bool		has_models;
+} State;
+
+static State read_state(void);
+static void check_nothing_pending(const Position *position);
+static void check_models(bool has_models);
+
+/* SELECT migrate.check(models) */
+Datum
+migrate_check(PG_FUNCTION_ARGS)
+{
+	State		state;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", "models")));
+	state = read_state();
+	mig_position_check_applied(state.position.graph, state.position.rows, state.applied);
+	mig_position_check_edited(state.edited);
+	check_nothing_pending(&state.position);
+	if (PG_GETARG_BOOL(0))
+		check_models(state.has_models);
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * In the current memory context.  Errors: MG010.
+ */
+static State
+read_state(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	State		state;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	state.position = mig_catalog_read_position(context, false);
+	state.applied = mig_catalog_read_applied(context);
+	state.edited = mig_catalog_read_edited(context);
+	state.has_models = mig_catalog_has_models();
+	mig_scope_leave(&scope);
+	return state;
+}
+
+/*
+ * MG004 unless every revision is applied.
+ */
+static void
+check_nothing_pending(const Position *position)
+{
+	List	   *ids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, mig_plan_upgrade(position->graph, position->rows, "heads"))
+		ids = lappend(ids, unconstify(char *, position->graph->nodes[lfirst_int(lc)].revision));
+	if (ids != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NOT_UP_TO_DATE),
+				 errmsg("target database is not up to date"),
+				 errdetail("Pending revisions: %s.", mig_graph_quote_names(ids)),
+				 errhint("SELECT migrate.upgrade('heads');")));
+}
+
+/*
+ * 0A000 when models are declared.
+ */
+static void
+check_models(bool has_models)
+{
+	if (has_models)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("comparing the database with models is not available in this version of migrate"),
+				 errhint("SELECT migrate.check(models => false) checks the revisions alone.")));
+}

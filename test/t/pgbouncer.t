@@ -1,0 +1,174 @@
+#!/usr/bin/perl
+#
+# Behind PgBouncer in transaction mode: fifty clients through two server
+# connections.  Each transaction may get another connection, so nothing of
+# ours may stay in one.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use File::Temp ();
+use MigrateCluster;
+use MigrateTest;
+use POSIX ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my ($pgbouncer) = grep { -x } map { "$_/pgbouncer" } '/usr/sbin', split /:/, $ENV{PATH};
+plan skip_all => 'PgBouncer is not installed' unless $pgbouncer;
+
+$SIG{ALRM} = sub { die "this test takes too long\n" };
+alarm 180;
+
+my $dir = scratch_dir();
+my $server = MigrateCluster->create("$dir/server")->use;
+my $port = 6432;
+
+# ----------------------------------------------------------------- set-up ----
+
+my $direct = do
+{
+	create_database('app', plain => 1);
+	run_psql('app', 'CREATE EXTENSION migrate');
+	my $session = connect_to('app');
+	$session->run('CREATE TABLE ran (revision text, pid int DEFAULT pg_backend_pid())');
+	for my $i (1 .. 5)
+	{
+		# long enough that the others meet it
+		$session->run("SELECT migrate.revision('number $i', 'CREATE TABLE t$i (); INSERT INTO ran VALUES (''r$i''); SELECT pg_sleep(0.1)', 'DROP TABLE t$i; INSERT INTO ran VALUES (''-r$i'')', 'r$i')");
+	}
+	$session;
+};
+
+my %bouncer = (
+	listen_addr          => '',
+	listen_port          => $port,
+	unix_socket_dir      => $server->socket_dir,
+	auth_type            => 'any',
+	pool_mode            => 'transaction',
+	max_client_conn      => 200,
+	default_pool_size    => 2,
+	reserve_pool_size    => 0,
+	server_reset_query   => '',
+	query_wait_timeout   => 60,
+	ignore_startup_parameters => 'extra_float_digits,options',
+	logfile              => "$dir/pgbouncer.log",
+	pidfile              => "$dir/pgbouncer.pid");
+spew("$dir/pgbouncer.ini", "[databases]\napp = host=" . $server->socket_dir . " port=5432 user=postgres dbname=app\n\n[pgbouncer]\n" . join '', map { "$_ = $bouncer{$_}\n" } sort keys %bouncer);
+
+my $pid = fork // die "fork: $!";
+unless ($pid)
+{
+	open STDIN, '<', '/dev/null' or POSIX::_exit(126);
+	open STDOUT, '>', "$dir/pgbouncer.out" or POSIX::_exit(126);
+	open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
+	exec { $pgbouncer } $pgbouncer, "$dir/pgbouncer.ini" or POSIX::_exit(127);
+}
+
+END
+{
+	local $?;
+	if ($pid) { kill 'KILL', $pid; waitpid $pid, 0 }
+}
+
+my $up = 0;
+for (1 .. 200)
+{
+	$up = !(run_psql('app', 'SELECT 1', '-p', $port))[0];
+	last if $up;
+	sleep 0.05;
+}
+ok($up, 'PgBouncer answers') or do { diag slurp("$dir/pgbouncer.out"); BAIL_OUT('no PgBouncer') };
+
+# ------------------------------------------------------------------ fifty ----
+
+# Starts as many psql and waits for all: [status, output, errors] of each.
+sub at_once
+{
+	my ($n, @sql) = @_;
+	my @clients;
+	for (1 .. $n)
+	{
+		my $client = { out => File::Temp->new, err => File::Temp->new };
+		my $child = fork // die "fork: $!";
+		unless ($child)
+		{
+			open STDIN, '<', '/dev/null' or POSIX::_exit(126);
+			open STDOUT, '>&', $client->{out} or POSIX::_exit(126);
+			open STDERR, '>&', $client->{err} or POSIX::_exit(126);
+			exec { tool('psql') } tool('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-p', $port, '-d', 'app', map { ('-c', $_) } @sql or POSIX::_exit(127);
+		}
+		push @clients, { %$client, pid => $child };
+	}
+	return map { waitpid $_->{pid}, 0; [ $?, slurp($_->{out}->filename), slurp($_->{err}->filename) ] } @clients;
+}
+
+sub check_left
+{
+	my $what = shift;
+	is($direct->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), 0, "$what: no lock is left");
+	is($direct->value(q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'app' AND state LIKE 'idle in%'}), 0, "$what: no transaction is left");
+	cmp_ok($direct->value(q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'app' AND pid <> pg_backend_pid()}), '<=', 2, "$what: through two connections");
+	return;
+}
+
+for my $case ([ 'upgrade', q{SELECT migrate.upgrade('head')}, [ map { "r$_" } 1 .. 5 ] ],
+	[ 'downgrade', q{SELECT migrate.downgrade('base')}, [ map { "r$_" } reverse 1 .. 5 ] ])
+{
+	my ($what, $sql, $expected) = @$case;
+	$direct->run('TRUNCATE ran');
+	my @clients = at_once(50, $sql);
+	is(scalar(grep { $_->[0] } @clients), 0, "$what: all fifty succeed") or diag +(grep { $_->[0] } @clients)[0][2];
+	my @worked = grep { length $_->[1] } @clients;
+	is(scalar @worked, 1, "$what: one did the work");
+	is($worked[0][1], join('', map { "$_\n" } @$expected), "$what: all of it");
+	is($direct->value('SELECT count(*) FROM ran'), 5, "$what: each script ran once");
+	is($direct->value('SELECT count(DISTINCT pid) FROM ran'), 1, "$what: in one connection");
+	check_left($what);
+}
+
+# Clients that do other things too, and one whose script fails.
+{
+	my @clients = at_once(50, 'BEGIN', 'SELECT 1', q{SELECT migrate.upgrade('r3')}, 'COMMIT', q{SELECT migrate.upgrade('head')}, 'SELECT migrate.current()');
+	is(scalar(grep { $_->[0] } @clients), 0, 'in transactions of several statements: all fifty succeed') or diag +(grep { $_->[0] } @clients)[0][2];
+	is(scalar(grep { $_->[1] !~ /^r5\n\z/m } @clients), 0, 'and all see the head');
+	is($direct->value(q{SELECT count(*) FROM migrate.applied}), 5, 'all is applied');
+	is($direct->value(q{SELECT count(*) = count(DISTINCT revision) FROM migrate.log WHERE operation = 'upgrade' AND id > 10}), 't', 'each once');
+	check_left('several statements');
+
+	$direct->run(q{SELECT migrate.revision('bad', 'CREATE TABLE bad (); SELECT 1 / 0', '', 'r6')});
+	@clients = at_once(20, q{SELECT migrate.upgrade('head')});
+	is(scalar(grep { $_->[2] =~ /22012/ } @clients), 20, 'a script that fails: all are told');
+	is_deeply([ $direct->rows('SELECT migrate.current()') ], ['r5'], 'and nothing of it stays');
+	check_left('a script that fails');
+}
+
+# A client that dies takes nothing with it.
+{
+	$direct->run(q{SELECT migrate.edit('r6', 'SELECT pg_sleep(2); CREATE TABLE good ()')});
+	my $child = fork // die "fork: $!";
+	unless ($child)
+	{
+		open $_, '+<', '/dev/null' or POSIX::_exit(126) for \*STDIN;
+		open STDOUT, '>', '/dev/null' or POSIX::_exit(126);
+		open STDERR, '>', '/dev/null' or POSIX::_exit(126);
+		exec { tool('psql') } tool('psql'), '-Xq', '-p', $port, '-d', 'app', '-c', q{SELECT migrate.upgrade('head')} or POSIX::_exit(127);
+	}
+	my $end = time + 20;
+	sleep 0.02 until $direct->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted}) || time > $end;
+	kill 'KILL', $child;
+	waitpid $child, 0;
+	my @clients = at_once(20, q{SELECT migrate.upgrade('head')});
+	is(scalar(grep { $_->[0] } @clients), 0, 'after a client that died: all succeed') or diag +(grep { $_->[0] } @clients)[0][2];
+	is_deeply([ $direct->rows('SELECT migrate.current()') ], ['r6'], 'and the head is reached');
+	is($direct->value(q{SELECT count(*) FROM migrate.log WHERE revision = 'r6'}), 1, 'once');
+	check_left('after a client that died');
+}
+
+kill 'INT', $pid;
+waitpid $pid, 0;
+$pid = 0;
+$direct->finish;
+$server->stop;
+done_testing();
