@@ -19,6 +19,7 @@ OBJS = \
 	src/revision/script.o \
 	src/revision/file.o \
 	src/revision/target.o \
+	src/revision/draw.o \
 	src/revision/plan.o \
 	src/store/client.o \
 	src/store/scope.o \
@@ -31,10 +32,12 @@ OBJS = \
 	src/command/execute.o \
 	src/command/history.o \
 	src/command/run.o \
+	src/command/offline.o \
 	src/command/stamp.o \
 	src/command/author.o \
 	src/command/leaf.o \
-	src/command/load.o
+	src/command/load.o \
+	src/command/check.o
 
 DATA = migrate--1.0.sql
 
@@ -102,7 +105,7 @@ TOOLS_ENV = PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' MAKEFLAGS= MAKELEVEL=
 print-%:
 	@echo $($*)
 
-.PHONY: quickstart quickstart-stop test bench test-versions check-includes dist
+.PHONY: quickstart quickstart-stop test fuzz bench test-versions check-includes dist
 
 quickstart:
 	@$(TOOLS_ENV) $(TOOLS)/quickstart
@@ -112,6 +115,10 @@ quickstart-stop:
 
 test:
 	@$(TOOLS_ENV) $(TOOLS)/run_tests
+
+# FUZZ_SECONDS=600 for longer
+fuzz:
+	@$(TOOLS_ENV) $(srcdir)/test/fuzz/run $(FUZZ_TARGETS)
 
 bench:
 	@$(TOOLS_ENV) $(TOOLS)/bench $(PARTS)

@@ -374,6 +374,90 @@ Arguments: target (identifier).
 Result: ids in byte order; no row for base.
 Errors: MG001 no such revision, MG002 ambiguous, MG003 several heads, MG005 walked too far, MG010 the graph is broken; 22004 a null target.';
 
+CREATE FUNCTION migrate.show(revision pg_catalog.text)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_show'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION migrate.show(pg_catalog.text) IS
+'A revision for reading: Alembic''s verbose entry, and both scripts.
+Arguments: revision (identifier; of several revisions, as for heads, all are shown).
+Result: the text, without a line end behind the last line; empty for base.
+Errors: MG001 no such revision, MG002 ambiguous, MG003 several heads, MG005 walked too far, MG010 the graph is broken; 22004 a null revision.';
+
+CREATE FUNCTION migrate.graph(format pg_catalog.text DEFAULT 'text')
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_graph'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION migrate.graph(pg_catalog.text) IS
+'The revision graph as a picture.
+Arguments: format: text (for a terminal, newest first; * is applied, o is not), dot (Graphviz), mermaid.
+Result: its lines.
+Errors: 22023 no such format; MG010 the graph is broken; 22004 a null format.';
+
+CREATE VIEW migrate.status AS
+WITH stamps AS (
+	-- all that one stamp recorded has one time
+	SELECT t.applied_at, (SELECT l.session_role FROM migrate.log l
+		WHERE l.operation OPERATOR(pg_catalog.=) 'stamp' AND l.started_at OPERATOR(pg_catalog.<=) t.applied_at
+		ORDER BY l.id DESC LIMIT 1) AS session_role
+	FROM (SELECT DISTINCT a.applied_at FROM migrate.applied a
+		WHERE a.how OPERATOR(pg_catalog.=) 'stamp') t
+), upgrades AS (
+	SELECT DISTINCT ON (l.revision) l.revision, l.session_role, l.duration
+	FROM migrate.log l
+	WHERE l.operation OPERATOR(pg_catalog.=) 'upgrade'
+	ORDER BY l.revision, l.id DESC
+)
+SELECT h.revision,
+	CASE WHEN p.revision IS NOT NULL THEN 'partial'
+		WHEN h.is_current THEN 'current'
+		WHEN h.is_applied THEN 'applied'
+		ELSE 'pending' END AS state,
+	h.is_head,
+	h.branch_labels AS labels,
+	pg_catalog.split_part(h.message, E'\n', 1) AS message,
+	h.applied_at,
+	a.how,
+	CASE a.how WHEN 'upgrade' THEN u.session_role ELSE s.session_role END AS applied_by,
+	CASE a.how WHEN 'upgrade' THEN u.duration END AS duration,
+	a.revision IS NOT NULL AND a.checksum OPERATOR(pg_catalog.<>) r.checksum AS edited
+FROM migrate.history() WITH ORDINALITY AS h (revision, down_revisions, depends_on, branch_labels, message,
+		is_head, is_base, is_branch_point, is_merge_point, is_current, is_applied, applied_at, created_at, n)
+	JOIN migrate.revisions r ON r.revision OPERATOR(pg_catalog.=) h.revision
+	LEFT JOIN migrate.applied a ON a.revision OPERATOR(pg_catalog.=) h.revision
+	LEFT JOIN migrate.partial p ON p.revision OPERATOR(pg_catalog.=) h.revision
+	LEFT JOIN upgrades u ON u.revision OPERATOR(pg_catalog.=) h.revision
+	LEFT JOIN stamps s ON a.how OPERATOR(pg_catalog.=) 'stamp' AND s.applied_at OPERATOR(pg_catalog.=) a.applied_at
+ORDER BY h.n;
+
+COMMENT ON VIEW migrate.status IS 'Where this database is: one row a revision, newest first.';
+COMMENT ON COLUMN migrate.status.state IS 'pending; applied; current: a version row; partial: a non-transactional script of it has begun and not ended';
+COMMENT ON COLUMN migrate.status.labels IS 'branch labels that the revision declares';
+COMMENT ON COLUMN migrate.status.message IS 'first line of the message';
+COMMENT ON COLUMN migrate.status.how IS 'upgrade or stamp; NULL: not applied';
+COMMENT ON COLUMN migrate.status.applied_by IS 'the role that logged in and applied it, from migrate.log';
+COMMENT ON COLUMN migrate.status.duration IS 'how long its upgrade took; NULL when it was stamped';
+COMMENT ON COLUMN migrate.status.edited IS 'the upgrade script is not what it was when it was applied';
+
+ALTER VIEW migrate.status OWNER TO @extowner@;
+
+-- ---------------------------------------------------------------------------
+-- Checking
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.check(models pg_catalog.bool DEFAULT true)
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'migrate_check'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION migrate.check(pg_catalog.bool) IS
+'Whether the database is what the revisions say.
+Arguments: models: compare it with the declared models too, if there are any.
+Result: true, or an error.
+Errors: MG004 revisions are pending, MG007 an applied revision was edited, MG010 the graph or our tables are broken; 0A000 models are declared (not available in this version); 22004 a null argument.';
+
 -- ---------------------------------------------------------------------------
 -- Moving
 -- ---------------------------------------------------------------------------
@@ -399,6 +483,50 @@ COMMENT ON FUNCTION migrate.downgrade(pg_catalog.text) IS
 Arguments: target (identifier; -N goes down N revisions, base reverts all).
 Result: ids reverted, in order; no row when there was nothing to do.
 Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade().';
+
+CREATE FUNCTION migrate.upgrade_sql(target pg_catalog.text DEFAULT 'head')
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_upgrade_sql'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION migrate.upgrade_sql(pg_catalog.text) IS
+'The SQL script that migrate.upgrade(target) would run, for psql or for review. Changes nothing.
+Arguments: target (identifier), or start:target to begin at start whatever is applied here.
+Result: the script. It refuses a database that is not where it starts.
+Errors: MG001, MG002, MG003, MG005 for the target; MG007 an applied revision was edited; MG010 the graph is broken; MG011, 42601 a script that somebody changed by hand; 22004 a null target.';
+
+CREATE FUNCTION migrate.downgrade_sql(target pg_catalog.text)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_downgrade_sql'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION migrate.downgrade_sql(pg_catalog.text) IS
+'The SQL script that migrate.downgrade(target) would run, for psql or for review. Changes nothing.
+Arguments: target (identifier), or start:target, start being above, to begin at start whatever is applied here.
+Result: the script. It refuses a database that is not where it starts.
+Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade_sql().';
+
+CREATE FUNCTION migrate.begin_script(operation pg_catalog.text, versions pg_catalog.text[], steps pg_catalog.text[], goes_on pg_catalog.bool DEFAULT false)
+RETURNS pg_catalog.void
+AS 'MODULE_PATHNAME', 'migrate_begin_script'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.begin_script(pg_catalog.text, pg_catalog.text[], pg_catalog.text[], pg_catalog.bool) IS
+'What a script of migrate.upgrade_sql() or migrate.downgrade_sql() calls first: takes the run lock, refuses a database in another state, and remembers the session''s settings for migrate.record() to put back. Writes nothing.
+Arguments: operation (upgrade or downgrade); versions, the rows that the script starts from; steps, pairs of a revision and the checksum of its script; goes_on: keep what was remembered, after a revision that is not transactional.
+Result: none.
+Errors: MG005 the version rows are others; MG007 a revision was changed, after the script was made or after it was applied; MG001 a revision is not here; MG010 the graph is broken; MG012 the lock could not be had; 22023, 22004 a bad argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script.';
+
+CREATE FUNCTION migrate.record(operation pg_catalog.text, revision pg_catalog.text)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_record'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.record(pg_catalog.text, pg_catalog.text) IS
+'Records one step that somebody else did, a script of migrate.upgrade_sql() for one: version rows, applied, a log row. Runs nothing.
+Arguments: operation: upgrade, of a revision that is not applied and whose parents and dependencies are; or downgrade, of a current revision; revision, its id in full.
+Result: the new version rows.
+Errors: MG005 not the next step; MG001 no such revision; MG007 an applied revision was edited; MG010 the graph is broken; MG012 the lock could not be had; 22023 no such operation; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script.';
 
 CREATE FUNCTION migrate.stamp(target pg_catalog.text DEFAULT 'head', purge pg_catalog.bool DEFAULT false)
 RETURNS SETOF pg_catalog.text
@@ -448,6 +576,7 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.configure(pg_catalog.text, pg_catalog.text),
 	migrate.upgrade(pg_catalog.text),
 	migrate.downgrade(pg_catalog.text),
+	migrate.record(pg_catalog.text, pg_catalog.text),
 	migrate.stamp(pg_catalog.text, pg_catalog.bool),
 	migrate.stamp(pg_catalog.text[], pg_catalog.bool),
 	migrate.adopt_alembic(pg_catalog.text)

@@ -48,6 +48,13 @@
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* 16 returns the settings (utils/guc_tables.h) together with their number. */
+#if PG_VERSION_NUM < 160000
+#define mig_get_guc_variables(n) (*(n) = GetNumConfigOptions(), get_guc_variables())
+#else
+#define mig_get_guc_variables(n) get_guc_variables(n)
+#endif
+
 /*
  * 14 gave REINDEX a list of options and DETACH PARTITION its CONCURRENTLY; the
  * commands that refresh a subscription cannot run in a transaction block since

@@ -27,11 +27,10 @@
 #include "migrate.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "command/execute.h"
 #include "command/position.h"
 #include "command/result.h"
-#include "executor/spi.h"
+#include "compat.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
@@ -44,6 +43,7 @@
 #include "store/scope.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -82,10 +82,13 @@ typedef struct ScriptRun
 {
 	MemoryContext context;		/* NULL: none yet */
 	bool		in_transaction; /* begun, or gone on with, in this one */
+	PlanRows   *rows;			/* where the last step of this transaction led;
+								 * NULL when it must be read */
+	uint64		graph_changes;	/* as long as this number is the same */
 	TimestampTz mark;			/* when the last step was recorded */
 	char	   *session_authorization;
 	char	   *role;
-	List	   *settings;		/* of Setting *, by name in byte order */
+	List	   *settings;		/* of Setting * */
 } ScriptRun;
 
 static ScriptRun run;
@@ -122,14 +125,17 @@ static void check_start(const Position *position, List *versions, List *steps,
 static int	compare_ids(const ListCell *a, const ListCell *b);
 static void check_digests(const Graph *graph, List *steps, MigDirection direction);
 static int	find_revision(const Graph *graph, const char *revision);
-static void check_step(const Position *position, int node, MigDirection direction);
-static void record_step(const Position *position, int node,
-						MigDirection direction, PlanRows *rows);
+static PlanRows *find_rows(void);
+static bool are_current(const PlanRows *rows);
+static void check_step(const PlanRows *rows, int node, MigDirection direction);
+static List *record_step(PlanRows *rows, int node, MigDirection direction);
 
 static void remember_settings(bool goes_on);
 static void end_of_transaction(void *arg);
 static void put_back_settings(void);
 static List *read_settings(void);
+static bool is_set_otherwise(const char *name);
+static const Setting *find_setting(List *settings, const char *name);
 static void set_setting(const char *name, const char *value);
 
 /* ----------
@@ -349,11 +355,12 @@ write_head(const Offline *offline)
 		ascii = !IS_HIGHBIT_SET(offline->out.data[i]);
 	initStringInfo(&head);
 	append_comment(&head,
-				   psprintf("migrate " MIG_VERSION ": %s from %s to %s, %d revision%s",
+				   psprintf("migrate " MIG_VERSION ": %s from %s to %s, %s",
 							mig_execute_direction_name(offline->direction),
 							join(mig_graph_ids(offline->graph, offline->start), "base"),
 							join(mig_graph_ids(offline->graph, offline->now->rows), "base"),
-							n, n == 1 ? "" : "s"));
+							n == 0 ? "nothing to do" :
+							psprintf("%d revision%s", n, n == 1 ? "" : "s")));
 	appendStringInfoString(&head, "-- psql -X -v ON_ERROR_STOP=1 -f FILE\n");
 	if (offline->stepwise)
 		appendStringInfoString(&head,
@@ -681,35 +688,42 @@ remember_settings(bool goes_on)
 {
 	MemoryContextCallback *callback;
 
-	callback = MemoryContextAlloc(TopTransactionContext, sizeof(MemoryContextCallback));
-	callback->func = end_of_transaction;
-	callback->arg = NULL;
-	MemoryContextRegisterResetCallback(TopTransactionContext, callback);
-	run.in_transaction = true;
 	if (!goes_on || run.context == NULL)
 	{
 		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 													  "migrate script run",
 													  ALLOCSET_SMALL_SIZES);
 		MemoryContext old = MemoryContextSwitchTo(context);
+		List	   *settings = read_settings();
+		char	   *role = GetConfigOptionByName("role", NULL, false);
+		char	   *session = GetConfigOptionByName("session_authorization", NULL, false);
 
-		run.settings = read_settings();
-		run.role = GetConfigOptionByName("role", NULL, false);
-		run.session_authorization = GetConfigOptionByName("session_authorization", NULL, false);
 		MemoryContextSwitchTo(old);
+		MemoryContextSetParent(context, TopMemoryContext);
 		if (run.context != NULL)
 			MemoryContextDelete(run.context);
-		MemoryContextSetParent(context, TopMemoryContext);
 		run.context = context;
+		run.settings = settings;
+		run.role = role;
+		run.session_authorization = session;
 		run.mark = GetCurrentTimestamp();
 	}
+
+	callback = MemoryContextAlloc(TopTransactionContext, sizeof(MemoryContextCallback));
+	callback->func = end_of_transaction;
+	callback->arg = &run;
+	MemoryContextRegisterResetCallback(TopTransactionContext, callback);
+	run.in_transaction = true;
 }
 
 /* callback of TopTransactionContext */
 static void
 end_of_transaction(void *arg)
 {
-	run.in_transaction = false;
+	ScriptRun  *ended = arg;
+
+	ended->in_transaction = false;
+	ended->rows = NULL;
 }
 
 /*
@@ -721,7 +735,6 @@ static void
 put_back_settings(void)
 {
 	List	   *now;
-	ListCell   *before = list_head(run.settings);
 	ListCell   *lc;
 
 	if (strcmp(run.session_authorization,
@@ -731,58 +744,76 @@ put_back_settings(void)
 		set_setting("role", run.role);
 
 	now = read_settings();
-	lc = list_head(now);
-	while (before != NULL || lc != NULL)
+	foreach(lc, now)
+		if (find_setting(run.settings, ((Setting *) lfirst(lc))->name) == NULL)
+			set_setting(((Setting *) lfirst(lc))->name, NULL);
+	foreach(lc, run.settings)
 	{
-		const Setting *was = before ? lfirst(before) : NULL;
-		const Setting *is = lc ? lfirst(lc) : NULL;
-		int			order = was == NULL ? 1 : is == NULL ? -1 : strcmp(was->name, is->name);
+		const Setting *was = lfirst(lc);
+		const Setting *is = find_setting(now, was->name);
 
-		if (order > 0)
-			set_setting(is->name, NULL);
-		else if (order < 0 || strcmp(was->value, is->value) != 0)
+		if (is == NULL || strcmp(is->value, was->value) != 0)
 			set_setting(was->name, was->value);
-		if (order <= 0)
-			before = lnext(run.settings, before);
-		if (order >= 0)
-			lc = lnext(now, lc);
 	}
 }
 
 /*
- * The settings that the session has set (Setting *), by name in byte order.
- * Read as the caller; the query names nothing that a search_path could change.
+ * The settings that the session has set (Setting *), those of no known name
+ * too.  pg_settings does not show these.
  */
 static List *
 read_settings(void)
 {
-	MemoryContext context = CurrentMemoryContext;
 	List	   *settings = NIL;
+	int			n;
+	struct config_generic **variables = mig_get_guc_variables(&n);
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute("SELECT name, setting FROM pg_catalog.pg_settings"
-					" WHERE source OPERATOR(pg_catalog.=) 'session'"
-					" AND context OPERATOR(pg_catalog.=) ANY ('{user,superuser}'::pg_catalog.text[])"
-					" AND name OPERATOR(pg_catalog.<>) ALL"
-					" ('{transaction_isolation,transaction_read_only,transaction_deferrable}'::pg_catalog.text[])"
-					" ORDER BY name COLLATE pg_catalog.\"C\"", true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the settings");
-	for (uint64 row = 0; row < SPI_processed; row++)
+	for (int i = 0; i < n; i++)
 	{
-		HeapTuple	tuple = SPI_tuptable->vals[row];
-		MemoryContext old = MemoryContextSwitchTo(context);
-		Setting    *setting = palloc(sizeof(Setting));
+		const struct config_generic *variable = variables[i];
+		const char *value;
+		Setting    *setting;
 
-		setting->name = SPI_getvalue(tuple, SPI_tuptable->tupdesc, 1);
-		setting->value = SPI_getvalue(tuple, SPI_tuptable->tupdesc, 2);
-		if (setting->value == NULL)
-			setting->value = pstrdup("");
+		if (variable->source != PGC_S_SESSION ||
+			(variable->context != PGC_USERSET && variable->context != PGC_SUSET) ||
+			is_set_otherwise(variable->name))
+			continue;
+		value = GetConfigOption(variable->name, true, false);
+		setting = palloc(sizeof(Setting));
+		setting->name = pstrdup(variable->name);
+		setting->value = pstrdup(value ? value : "");
 		settings = lappend(settings, setting);
-		MemoryContextSwitchTo(old);
 	}
-	SPI_finish();
 	return settings;
+}
+
+/*
+ * Whether a setting belongs to the transaction, cannot be read, or is put back
+ * in another way.
+ */
+static bool
+is_set_otherwise(const char *name)
+{
+	static const char *const names[] = {
+		"transaction_isolation", "transaction_read_only",
+		"transaction_deferrable", "seed", "role", "session_authorization"
+	};
+
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+static const Setting *
+find_setting(List *settings, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, settings)
+		if (strcmp(((Setting *) lfirst(lc))->name, name) == 0)
+			return lfirst(lc);
+	return NULL;
 }
 
 /*
@@ -796,53 +827,104 @@ set_setting(const char *name, const char *value)
 }
 
 /*
- * MG005 unless the step is one that a mover could take from here.
+ * The version rows as a plan's steps change them, which brings the graph.
+ *
+ * The first record of a transaction reads and checks all.  The next ones of a
+ * script take what it left, if the rows are the same and the graph is: nobody
+ * else can change them while we hold the lock.  In a subtransaction all is
+ * read again, because it can be rolled back.
+ */
+static PlanRows *
+find_rows(void)
+{
+	bool		keep = run.in_transaction && GetCurrentTransactionNestLevel() == 1;
+	MemoryContext old = CurrentMemoryContext;
+	Position	position;
+	PlanRows   *rows;
+
+	if (keep && run.rows != NULL && are_current(run.rows))
+		return run.rows;
+	if (keep)
+		MemoryContextSwitchTo(AllocSetContextCreate(TopTransactionContext,
+													"migrate recorded rows",
+													ALLOCSET_DEFAULT_SIZES));
+	run.rows = NULL;
+	position = read_position(true);
+	rows = mig_plan_rows_begin(position.graph, position.rows);
+	if (keep)
+	{
+		run.rows = rows;
+		run.graph_changes = mig_catalog_graph_changes();
+	}
+	MemoryContextSwitchTo(old);
+	return rows;
+}
+
+/*
+ * Whether rows and graph are what the tables hold.
+ */
+static bool
+are_current(const PlanRows *rows)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *versions;
+	Scope		scope;
+
+	if (run.graph_changes != mig_catalog_graph_changes())
+		return false;
+	mig_scope_enter(&scope);
+	versions = mig_catalog_read_versions(context);
+	mig_scope_leave(&scope);
+	return mig_text_same_list(versions, mig_graph_ids(rows->graph, rows->rows));
+}
+
+/*
+ * MG005 unless the step is one that a mover could take from rows.
  */
 static void
-check_step(const Position *position, int node, MigDirection direction)
+check_step(const PlanRows *rows, int node, MigDirection direction)
 {
-	const Graph *graph = position->graph;
-	const GraphNode *self = &graph->nodes[node];
-	Bitmapset  *applied = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
+	const Graph *graph = rows->graph;
+	const char *revision = graph->nodes[node].revision;
+	Bitmapset  *self = bms_make_singleton(node);
+	Bitmapset  *applied;
 	Bitmapset  *between;
 
-	if (bms_is_member(node, applied) != (direction == MIG_DOWNGRADE))
+	if (rows->applied[node] != (direction == MIG_DOWNGRADE))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 				 direction == MIG_UPGRADE ?
-				 errmsg("revision \"%s\" is applied already", self->revision) :
-				 errmsg("revision \"%s\" is not applied", self->revision),
+				 errmsg("revision \"%s\" is applied already", revision) :
+				 errmsg("revision \"%s\" is not applied", revision),
 				 errhint("SELECT migrate.current() shows the current revisions.")));
-	if (direction == MIG_UPGRADE)
-		between = mig_graph_ancestors(graph, bms_make_singleton(node), GRAPH_REAL);
-	else
-		between = mig_graph_descendants(graph, bms_make_singleton(node), GRAPH_REAL);
+	if (direction == MIG_DOWNGRADE && bms_is_member(node, rows->rows))
+		return;
+	applied = mig_graph_ancestors(graph, rows->rows, GRAPH_REAL);
+	between = direction == MIG_UPGRADE ?
+		bms_difference(mig_graph_ancestors(graph, self, GRAPH_REAL), applied) :
+		bms_intersect(mig_graph_descendants(graph, self, GRAPH_REAL), applied);
 	between = bms_del_member(between, node);
-	between = direction == MIG_UPGRADE ? bms_difference(between, applied) :
-		bms_intersect(between, applied);
 	if (!bms_is_empty(between))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 				 errmsg("%s of revision \"%s\" is not the next step",
-						mig_execute_direction_name(direction), self->revision),
+						mig_execute_direction_name(direction), revision),
 				 direction == MIG_UPGRADE ?
-				 errdetail("It needs %s, not applied yet.",
+				 errdetail("Not applied yet below it: %s.",
 						   mig_graph_quote_list(graph, between)) :
-				 errdetail("Above it %s is applied.",
+				 errdetail("Applied above it: %s.",
 						   mig_graph_quote_list(graph, between)),
 				 errhint("Record the steps one by one, in the order in which they were done.")));
 }
 
 /*
- * Write one step that is done: version rows, applied, log.  rows are those
- * before it, and afterwards those behind it.
+ * Write one step that is done: version rows, applied, log.  rows become those
+ * behind it; returns their ids.
  */
-static void
-record_step(const Position *position, int node, MigDirection direction,
-			PlanRows *rows)
+static List *
+record_step(PlanRows *rows, int node, MigDirection direction)
 {
-	const Graph *graph = position->graph;
-	char	   *revision = unconstify(char *, graph->nodes[node].revision);
+	char	   *revision = unconstify(char *, rows->graph->nodes[node].revision);
 	const char *role = mig_position_caller();
 	MemoryContext context = CurrentMemoryContext;
 	TimestampTz now = GetCurrentTimestamp();
@@ -852,9 +934,11 @@ record_step(const Position *position, int node, MigDirection direction,
 
 	step.operation = mig_execute_direction_name(direction);
 	step.revision = revision;
-	step.versions_before = mig_graph_ids(graph, rows->rows);
+	step.versions_before = mig_graph_ids(rows->graph, rows->rows);
+	MemoryContextSwitchTo(GetMemoryChunkContext(rows));
 	mig_plan_rows_step(rows, node, direction);
-	step.versions_after = mig_graph_ids(graph, rows->rows);
+	MemoryContextSwitchTo(context);
+	step.versions_after = mig_graph_ids(rows->graph, rows->rows);
 	step.started_at = run.in_transaction ? run.mark : GetCurrentTransactionStartTimestamp();
 	step.duration = now - step.started_at;
 
@@ -862,7 +946,7 @@ record_step(const Position *position, int node, MigDirection direction,
 	digest = linitial(mig_catalog_read_digests(list_make1(revision), MIG_UPGRADE, context));
 	step.checksum = digest->digest;
 	mig_catalog_add_log(list_make1(&step), role);
-	mig_catalog_remember_heads(graph);
+	mig_catalog_remember_heads(rows->graph);
 	mig_catalog_set_versions(step.versions_after);
 	if (direction == MIG_UPGRADE)
 		mig_catalog_add_applied(list_make1(revision), "upgrade", now);
@@ -870,6 +954,7 @@ record_step(const Position *position, int node, MigDirection direction,
 		mig_catalog_remove_applied(list_make1(revision));
 	mig_scope_leave(&scope);
 	run.mark = now;
+	return step.versions_after;
 }
 
 /*
@@ -928,19 +1013,16 @@ migrate_record(PG_FUNCTION_ARGS)
 {
 	MigDirection direction = direction_arg(fcinfo, 0);
 	char	   *revision = mig_result_text_arg(fcinfo, 1, "revision");
-	Position	position;
 	PlanRows   *rows;
 	int			node;
 
 	mig_scope_refuse_in_script("migrate.record()");
 	mig_lock_acquire("migrate.record()");
+	mig_position_check_snapshot();
 	if (run.in_transaction)
 		put_back_settings();
-	position = read_position(true);
-	mig_position_check_snapshot();
-	node = find_revision(position.graph, revision);
-	check_step(&position, node, direction);
-	rows = mig_plan_rows_begin(position.graph, position.rows);
-	record_step(&position, node, direction, rows);
-	return mig_result_ids(fcinfo, mig_graph_ids(position.graph, rows->rows));
+	rows = find_rows();
+	node = find_revision(rows->graph, revision);
+	check_step(rows, node, direction);
+	return mig_result_ids(fcinfo, record_step(rows, node, direction));
 }

@@ -23,7 +23,6 @@
 #include "migrate.h"
 
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "revision/draw.h"
 
@@ -43,7 +42,8 @@ typedef struct TextPicture
 	int			nlanes;
 	int		   *targets;		/* by node number; -1 when close_up is not at
 								 * work */
-	int			base_column;	/* where the last line shows a base, else -1 */
+	int			base_column;	/* where the last line shows a base, when no
+								 * line of connectors is under it; else -1 */
 	List	   *lines;
 } TextPicture;
 
@@ -51,7 +51,8 @@ static int *drawing_order(const Graph *graph);
 static int	release(const GraphLinks *links, int *waiting, int *stack, int depth);
 static void draw_revision(TextPicture *picture, int node);
 static int	find_lane(const TextPicture *picture, int node);
-static int	open_lane(TextPicture *picture, int node);
+static void open_lane(TextPicture *picture, int node);
+static void put_gap(TextPicture *picture);
 static void spread(TextPicture *picture, int column, int by);
 static void put_revision(TextPicture *picture, int column, int node);
 static void branch_out(TextPicture *picture, int column, const GraphLinks *parents);
@@ -62,6 +63,7 @@ static bool move_left(TextPicture *picture);
 static void merge_lanes(TextPicture *picture);
 static char *blank_line(const TextPicture *picture, int more);
 static void put_line(TextPicture *picture, char *line);
+static void put_text(TextPicture *picture, char *line, const char *text);
 static char *describe(const DrawInput *input, int node);
 static void append_marks(StringInfo buf, const DrawInput *input, int node);
 static void append_names(StringInfo buf, const char *before, List *names);
@@ -214,49 +216,57 @@ draw_revision(TextPicture *picture, int node)
 {
 	const GraphLinks *parents = &picture->input->graph->nodes[node].down;
 	int			column = find_lane(picture, node);
+	int			last = column + Max(parents->n - 2, 0);
 
-	if (column < 0)
-		column = open_lane(picture, node);
+	/* directly under a base it would look like that one's parent */
+	if (picture->base_column >= column && picture->base_column <= last)
+		put_gap(picture);
+	if (column == picture->nlanes)
+		open_lane(picture, node);
 	spread(picture, column, parents->n - 2);
 	put_revision(picture, column, node);
 	branch_out(picture, column, parents);
 	close_up(picture);
-	picture->base_column = parents->n == 0 ? column : -1;
+	/* with lanes to its right there are connectors now */
+	picture->base_column = parents->n == 0 && column == picture->nlanes ? column : -1;
 }
 
 /*
- * Column of the lane that leads to node; -1 when there is none.
+ * Column of the lane that leads to node; when there is none, that of a new
+ * lane on the right.
  */
 static int
 find_lane(const TextPicture *picture, int node)
 {
-	for (int i = 0; i < picture->nlanes; i++)
-		if (picture->lanes[i].node == node)
-			return i;
-	return -1;
+	int			column = 0;
+
+	while (column < picture->nlanes && picture->lanes[column].node != node)
+		column++;
+	return column;
 }
 
 /*
- * A new lane on the right; its column.  Directly under a base it would look
- * like that one's parent, so a line goes between.
+ * A new lane on the right.
  */
-static int
+static void
 open_lane(TextPicture *picture, int node)
 {
-	int			column = picture->nlanes;
-
-	if (column == picture->base_column)
-	{
-		char	   *line = blank_line(picture, 0);
-
-		for (int i = 0; i < picture->nlanes; i++)
-			line[2 * i] = '|';
-		put_line(picture, line);
-	}
-	picture->lanes[column].node = node;
-	picture->lanes[column].column = column;
+	picture->lanes[picture->nlanes].node = node;
+	picture->lanes[picture->nlanes].column = picture->nlanes;
 	picture->nlanes++;
-	return column;
+}
+
+/*
+ * A line that shows nothing but the lanes.
+ */
+static void
+put_gap(TextPicture *picture)
+{
+	char	   *line = blank_line(picture, 0);
+
+	for (int i = 0; i < picture->nlanes; i++)
+		line[2 * i] = '|';
+	put_line(picture, line);
 }
 
 /*
@@ -288,8 +298,6 @@ put_revision(TextPicture *picture, int column, int node)
 {
 	const DrawInput *input = picture->input;
 	int			parents = input->graph->nodes[node].down.n;
-	int			last = Max(picture->lanes[picture->nlanes - 1].column,
-						   column + Max(parents - 2, 0));
 	char	   *line = blank_line(picture, parents);
 
 	for (int i = 0; i < picture->nlanes; i++)
@@ -299,9 +307,7 @@ put_revision(TextPicture *picture, int column, int node)
 		line[at] = '-';
 	if (parents > 2)
 		line[2 * (column + parents - 2)] = '.';
-	line[2 * last + 1] = '\0';
-	put_line(picture, psprintf("%s %s", line, describe(input, node)));
-	pfree(line);
+	put_text(picture, line, describe(input, node));
 }
 
 /*
@@ -433,14 +439,16 @@ merge_lanes(TextPicture *picture)
 static char *
 blank_line(const TextPicture *picture, int more)
 {
-	int			columns = more + 1;
+	int			columns = 0;
 	char	   *line;
 
-	if (picture->nlanes > 0)
-		columns += picture->lanes[picture->nlanes - 1].column;
-	line = palloc(2 * columns + 2);
-	memset(line, ' ', 2 * columns + 1);
-	line[2 * columns + 1] = '\0';
+	/* on its way to the left the last lane may be before others */
+	for (int i = 0; i < picture->nlanes; i++)
+		columns = Max(columns, picture->lanes[i].column + 1);
+	columns += more;
+	line = palloc(2 * columns + 1);
+	memset(line, ' ', 2 * columns);
+	line[2 * columns] = '\0';
 	return line;
 }
 
@@ -455,6 +463,17 @@ put_line(TextPicture *picture, char *line)
 	while (len > 0 && line[len - 1] == ' ')
 		line[--len] = '\0';
 	picture->lines = lappend(picture->lines, line);
+}
+
+/*
+ * The same with text behind the line, which is freed.
+ */
+static void
+put_text(TextPicture *picture, char *line, const char *text)
+{
+	put_line(picture, line);
+	llast(picture->lines) = psprintf("%s %s", line, text);
+	pfree(line);
 }
 
 /* ---------------------------------------------------------- annotations ---- */
@@ -513,12 +532,20 @@ append_names(StringInfo buf, const char *before, List *names)
 		appendStringInfoChar(buf, ')');
 }
 
+/*
+ * The first line of a message, without control characters: it goes to
+ * terminals.
+ */
 static char *
 first_line(const DrawInput *input, int node)
 {
 	const char *message = input->messages[node];
+	char	   *line = pnstrdup(message, strcspn(message, "\r\n"));
 
-	return pnstrdup(message, strcspn(message, "\r\n"));
+	for (char *p = line; *p; p++)
+		if ((unsigned char) *p < ' ' || *p == 0x7f)
+			*p = ' ';
+	return line;
 }
 
 /* ------------------------------------------------------------------ dot ---- */
@@ -577,8 +604,6 @@ dot_label(StringInfo buf, const char *text)
 			appendStringInfo(buf, "\\%c", *p);
 		else if (*p == '&')
 			appendStringInfoString(buf, "&amp;");
-		else if ((unsigned char) *p < ' ')
-			appendStringInfoChar(buf, ' ');
 		else
 			appendStringInfoChar(buf, *p);
 	}
@@ -607,9 +632,7 @@ mermaid_label(StringInfo buf, const char *text)
 	{
 		unsigned char c = (unsigned char) *p;
 
-		if (c < ' ')
-			appendStringInfoChar(buf, ' ');
-		else if (IS_HIGHBIT_SET(c) || isalnum(c) || strchr(" _,.()/-", c) != NULL)
+		if (IS_HIGHBIT_SET(c) || isalnum(c) || strchr(" _,.()/-", c) != NULL)
 			appendStringInfoChar(buf, *p);
 		else
 			appendStringInfo(buf, "#%d;", c);

@@ -117,7 +117,8 @@ mig_file_read(const char *content, const char *name)
 	const char *body;
 
 	file->name = name;
-	if (GetDatabaseEncoding() == PG_UTF8 &&
+	if ((GetDatabaseEncoding() == PG_UTF8 ||
+		 GetDatabaseEncoding() == PG_SQL_ASCII) &&
 		strncmp(content, UTF8_BOM, strlen(UTF8_BOM)) == 0)
 		content += strlen(UTF8_BOM);
 

@@ -736,11 +736,13 @@ cut_statement(StringInfo out, const char *text, int from,
 	{
 		int			gap_end = mig_text_skip_gap(text, i);
 
+		/* a comment in it or behind it must not become a marker line */
+		if (gap_end > i && text[i] == '-')
+			appendStringInfoChar(out, ' ');
 		if (gap_end > i)
 			appendBinaryStringInfo(out, text + i, gap_end - i);
 		i = Max(gap_end, i + 1);
 	}
-	/* a comment behind it must not become a marker line */
 	if (text[after] == '-')
 		appendStringInfoChar(out, ' ');
 	return after;

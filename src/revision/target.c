@@ -246,6 +246,7 @@ mig_target_range(const Graph *graph, const Bitmapset *rows, const char *range)
 	Bitmapset  *upper;
 	Bitmapset  *lower;
 	Bitmapset  *required;
+	Bitmapset  *below;
 	Bitmapset  *between;
 
 	lower_text = pnstrdup(range, colon - range);
@@ -261,13 +262,16 @@ mig_target_range(const Graph *graph, const Bitmapset *rows, const char *range)
 	if (lower_parsed.branch != NULL)
 		upper = bms_intersect(upper, branch_lineage(graph, lower_parsed.branch));
 
+	/* of two revisions, one must follow the other on its own branch */
 	required = mig_graph_ancestors(graph, upper, GRAPH_REAL);
-	if (!bms_is_subset(lower, required))
+	below = bms_membership(upper) == BMS_SINGLETON ?
+		mig_graph_ancestors(graph, upper, GRAPH_DOWN) : required;
+	if (!bms_is_subset(lower, below))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 				 errmsg("range \"%s\" is not on one branch", range),
 				 errdetail("%s is not an ancestor of %s.",
-						   mig_graph_quote_list(graph, bms_difference(lower, required)),
+						   mig_graph_quote_list(graph, bms_difference(lower, below)),
 						   bms_is_empty(upper) ? "base" :
 						   mig_graph_quote_list(graph, upper)),
 				 errhint("The older end of a range comes first.")));

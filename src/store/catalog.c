@@ -26,6 +26,9 @@
 
 PG_FUNCTION_INFO_V1(migrate_forget_heads);
 
+/* How often this session changed revisions, parents or dependencies. */
+static uint64 graph_changes = 0;
+
 static int	compare_ids(const ListCell *a, const ListCell *b);
 static char *array_text(List *strings);
 static Datum text_array(List *strings);
@@ -61,6 +64,16 @@ mig_catalog_read_revisions(MemoryContext context)
 	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);
 	return graph;
+}
+
+/*
+ * A number that grows whenever this session changes the graph; others cannot
+ * while it holds the run lock.
+ */
+uint64
+mig_catalog_graph_changes(void)
+{
+	return graph_changes;
 }
 
 /*
@@ -928,6 +941,7 @@ migrate_forget_heads(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("migrate.forget_heads() can only be called as a trigger")));
+	graph_changes++;
 	mig_scope_enter(&scope);
 	(void) mig_scope_write(&query, NULL, NULL);
 	mig_scope_leave(&scope);

@@ -84,8 +84,8 @@ sub connect_lanes
 	return \%next;
 }
 
-# Reads a picture: ([child, parent]..., and in scalar order the revisions as
-# [id, sign, text]).
+# Reads a picture: its edges as [child, parent], and its revisions as [id,
+# sign, text].
 sub read_picture
 {
 	my @lines = @_;
@@ -100,17 +100,18 @@ sub read_picture
 			push @revisions, [ $id, $sign, $text ];
 			my $places = 1 + length($dashes) / 2;
 			my $n = $column + $places + length($after) / 2;
-			for ($column .. $column + $places - 1)
+			my %next;
+			for my $at (0 .. $n - 1)
 			{
-				die "a lane ends under a dash\n" if $_ > $column && $points->{$_};
-				$points->{$_} = [ { children => [$id], kind => 'node' } ];
+				my $in_node = $at >= $column && $at < $column + $places;
+				my $lanes = delete $points->{$at};
+				die "no lane leads to column $at\n" unless $lanes || $in_node;
+				die "a lane ends under a dash\n" if $lanes && $in_node && $at > $column;
+				my @children = $in_node ? $id : map { @{ $_->{children} } } @$lanes;
+				$next{$at} = [ { children => \@children, kind => $in_node ? 'node' : '|' } ];
 			}
-			for (0 .. $n - 1)
-			{
-				die "no lane leads to column $_\n" unless $points->{$_};
-				die "lanes join without need\n" if @{ $points->{$_} } > 1 && $_ != $column && grep { $_->{kind} ne '|' && $_->{kind} ne '/' } @{ $points->{$_} };
-			}
-			die "a lane to the right of all\n" if grep { $_ >= $n } keys %$points;
+			die "a lane ends on the right\n" if grep { $_->{kind} ne 'node' } map { @$_ } values %$points;
+			$points = \%next;
 		}
 		else
 		{
@@ -161,7 +162,7 @@ sub complaint
 {
 	my ($graph, %applied) = @_;
 	my @lines = $session->rows("SELECT coalesce(nullif(g, ''), ' ') FROM migrate.graph() g");
-	my ($edges, $revisions) = eval { read_picture(map { s/ +\z//r } @lines) } or return "$@" . join "\n", @lines;
+	my ($edges, $revisions) = eval { read_picture(map { s/ +\z//r } @lines) } or return clip($@, @lines);
 	my $drawn = join ' ', sort map { "$_->[0]>$_->[1]" } @$edges;
 	my $real = join ' ', sort map { my $id = $_; map { "$id>$_" } @{ $graph->{$id}{down} } } keys %$graph;
 	my %seen;
@@ -179,8 +180,11 @@ sub complaint
 		push @wrong, "dependencies of $id" if @{ $graph->{$id}{depends} } && $text !~ /\(depends on \Q$graph->{$id}{depends}[0]\E\)/;
 	}
 	push @wrong, 'revisions are missing' if keys %seen != keys %$graph;
-	return @wrong ? join("\n", @wrong, @lines) : '';
+	return @wrong ? clip(@wrong, @lines) : '';
 }
+
+# What fits on a page.
+sub clip { return join "\n", map { substr $_, 0, 120 } @_ < 80 ? @_ : @_[ 0 .. 79 ] }
 
 # ---------------------------------------------------------------- tests ----
 

@@ -1,0 +1,364 @@
+#!/usr/bin/perl
+#
+# What "make bench" measures: run.pl [PART...], on the server that the
+# environment names (test/tools/bench starts it).
+#
+#	tables	upgrade and downgrade of 1,000 revisions that create a table each
+#	rows	the same of 10,000 that insert a row each
+#	noop	upgrade('head') with nothing to do, in a new connection
+#	pending	pending('heads') over 100,000 revisions
+#	load	10,000 files
+#	memory	of the backend that upgrades
+#
+# The floors run the same statements without us: "psql" is "psql -1 -f" of a
+# file that holds them, "DO" is a loop of EXECUTE over migrate.revisions in the
+# server.  All of a comparison is measured in one round after the other, each
+# time in a new copy of the same database, and in another order; what is
+# printed are medians.  A time is that of the whole psql process unless it says
+# otherwise.  Ours writes the version rows, migrate.applied and a row of
+# migrate.log a revision besides; the floors keep no record.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../t/lib";
+use MigrateTest;
+use IO::Handle;
+use Time::HiRes qw(sleep time);
+
+STDOUT->autoflush(1);
+my $rounds = $ENV{MIGRATE_BENCH_ROUNDS} // 5;
+my $dir = scratch_dir();
+my @parts = qw(tables rows noop pending load memory);
+my %wanted = map { ($_ => 1) } @ARGV ? @ARGV : @parts;
+my @unknown = grep { my $name = $_; !grep { $_ eq $name } @parts } keys %wanted;
+die "usage: run.pl [PART...], parts: @parts\n" if @unknown;
+my $begin = time;
+
+# Our settings where a session is not about them.
+my $quiet = '-c client_min_messages=warning -c migrate.step_messages=off';
+
+# --------------------------------------------------------------- helpers ----
+
+sub median
+{
+	my @sorted = sort { $a <=> $b } @_;
+	my $middle = int(@sorted / 2);
+	return @sorted % 2 ? $sorted[$middle] : ($sorted[ $middle - 1 ] + $sorted[$middle]) / 2;
+}
+
+sub number { my $n = reverse shift; $n =~ s/(\d{3})(?=\d)/$1,/g; return scalar reverse $n }
+
+sub seconds { my $s = shift; return $s < 0.1 ? sprintf '%.1f ms', $s * 1000 : sprintf '%.2f s', $s }
+
+# psql with arguments, its output thrown away; the seconds that it took.
+sub timed
+{
+	my ($database, $options, @arguments) = @_;
+	local $ENV{PGOPTIONS} = $options;
+	my $start = time;
+	my ($status, undef, $err) =
+	  run_program(tool('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $database, @arguments);
+	my $took = time - $start;
+	die "psql @arguments: $err" if $status;
+	return $took;
+}
+
+# The first statement of a new connection: the milliseconds that psql's
+# \timing says.
+sub timing
+{
+	my ($database, $sql, $options) = @_;
+	local $ENV{PGOPTIONS} = $options // $quiet;
+	my ($status, $out, $err) =
+	  run_program(tool('psql'), '-XAt', '-v', 'ON_ERROR_STOP=1', '-d', $database, '-c', '\timing on', '-c', $sql);
+	die "$sql: $err" if $status;
+	my ($ms) = $out =~ /^Time: ([\d.]+) ms/m or die "$sql: no time in $out";
+	return $ms;
+}
+
+sub sql
+{
+	my ($database, @statements) = @_;
+	local $ENV{PGOPTIONS} = $quiet;
+	my ($status, $out, $err) = run_program(tool('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $database, map { ('-c', $_) } @statements);
+	die "@statements: $err" if $status;
+	chomp $out;
+	return $out;
+}
+
+# A new copy of a database, read once and all written.
+sub copy
+{
+	my ($to, $from) = @_;
+	sql('postgres', "DROP DATABASE IF EXISTS $to", "CREATE DATABASE $to TEMPLATE $from");
+	sql($to, 'SELECT count(*) FROM pg_class', 'CHECKPOINT');
+	return;
+}
+
+# Fills migrate.revisions with a chain: a query of i, upgrade, downgrade.
+# By SQL, because this is set-up: loading is measured by itself.
+sub template
+{
+	my ($name, $query, @before) = @_;
+	create_database($name);
+	sql($name, @before, <<"END", 'VACUUM (FREEZE, ANALYZE)');
+INSERT INTO migrate.revisions (revision, down_revisions, message, upgrade_sql, downgrade_sql)
+SELECT to_char(i, 'FM000000'), CASE WHEN i = 1 THEN '{}' ELSE ARRAY[to_char(i - 1, 'FM000000')] END,
+	'revision number ' || i, up, down
+FROM ($query) AS q (i, up, down)
+END
+	return $name;
+}
+
+my $insert_row = q{SELECT i, format('INSERT INTO r VALUES (%s, ''row number %s'');', i, i),
+	format('DELETE FROM r WHERE id = %s;', i) FROM generate_series(1, %d) AS i};
+
+sub rows_template
+{
+	my ($name, $n) = @_;
+	(my $query = $insert_row) =~ s/%d/$n/;
+	return template($name, $query, 'CREATE TABLE r (id int PRIMARY KEY, name text)');
+}
+
+# The scripts of a database as a file for psql.
+sub script_file
+{
+	my ($database, $column, $order) = @_;
+	return spew("$dir/$database.$column.sql", sql($database, "SELECT $column FROM migrate.revisions ORDER BY revision $order") . "\n");
+}
+
+sub do_loop
+{
+	my ($column, $order) = @_;
+	return "DO \$do\$ DECLARE s text; BEGIN FOR s IN SELECT $column FROM migrate.revisions ORDER BY revision $order LOOP EXECUTE s; END LOOP; END \$do\$";
+}
+
+# ------------------------------------------------- upgrade and downgrade ----
+
+my @methods = ('ours', 'ours, notices', 'psql', 'DO');
+
+sub compare
+{
+	my ($title, $template, %target) = @_;
+	my %file = (
+		upgrade   => script_file($template, 'upgrade_sql',   ''),
+		downgrade => script_file($template, 'downgrade_sql', 'DESC'));
+	my %call = (upgrade => q{SELECT migrate.upgrade('head')}, downgrade => q{SELECT migrate.downgrade('base')});
+	my %loop = (upgrade => do_loop('upgrade_sql', ''), downgrade => do_loop('downgrade_sql', 'DESC'));
+	my %arguments = map {
+		my $direction = $_;
+		($direction => {
+				'ours'          => [ $quiet, '-c', $call{$direction} ],
+				'ours, notices' => [ '-c migrate.step_messages=notice', '-c', $call{$direction} ],
+				'psql'          => [ $quiet, '-1', '-f', $file{$direction} ],
+				'DO'            => [ $quiet, '-c', $loop{$direction} ],
+			})
+	} qw(upgrade downgrade);
+	my %took;
+
+	for my $round (1 .. $rounds)
+	{
+		my @order = map { $methods[ ($_ + $round) % @methods ] } 0 .. $#methods;
+		for my $method (@order)
+		{
+			copy('bench', $template);
+			for my $direction (qw(upgrade downgrade))
+			{
+				push @{ $took{$direction}{$method} }, timed('bench', @{ $arguments{$direction}{$method} });
+				sql('bench', 'CHECKPOINT');
+			}
+		}
+	}
+	for my $direction (qw(upgrade downgrade))
+	{
+		my %median = map { ($_ => median(@{ $took{$direction}{$_} })) } @methods;
+		printf "%-30s %9s %9s %9s %9s %9.2f %9.2f   %s\n", "$title, $direction", map({ seconds($median{$_}) } @methods),
+		  $median{ours} / $median{psql}, $median{ours} / $median{DO}, $target{$direction} // '';
+	}
+	sql('postgres', 'DROP DATABASE bench');
+	return;
+}
+
+sub compare_head
+{
+	printf "\n%-30s %9s %9s %9s %9s %9s %9s   %s\n", "medians of $rounds", 'ours', 'notices', 'psql -1', 'DO loop', 'to psql', 'to DO', 'target (to psql)';
+	return;
+}
+
+compare_head() if $wanted{tables} || $wanted{rows};
+if ($wanted{tables})
+{
+	# Each refers to the one before.
+	template('bench_tables', q{SELECT i,
+		CASE WHEN i = 1 THEN 'CREATE TABLE t1 (id int PRIMARY KEY, parent int, name text);'
+		ELSE format('CREATE TABLE t%s (id int PRIMARY KEY, parent int REFERENCES t%s, name text);', i, i - 1) END
+		|| format(E'\nCREATE INDEX t%s_name ON t%s (name);', i, i), format('DROP TABLE t%s;', i)
+		FROM generate_series(1, 1000) AS i});
+	compare('1,000 tables', 'bench_tables', upgrade => 'at most 1.0', downgrade => 'at most 1.0');
+	sql('postgres', 'DROP DATABASE bench_tables');
+}
+if ($wanted{rows})
+{
+	rows_template('bench_rows', 10000);
+	compare('10,000 rows', 'bench_rows', upgrade => 'at most 0.8', downgrade => 'at most 0.8');
+	sql('postgres', 'DROP DATABASE bench_rows');
+}
+
+# ---------------------------------------------- memory, nothing to do ----
+
+# Upgrades in a session and looks at its process meanwhile; the first and the
+# last script look too.  VmHWM has the pages of shared_buffers that it touched,
+# RssAnon has not.
+sub memory
+{
+	my $database = shift;
+	sql($database, 'CREATE TABLE memory (id int GENERATED ALWAYS AS IDENTITY, kb text)', q{UPDATE migrate.revisions
+		SET upgrade_sql = upgrade_sql || ' INSERT INTO memory (kb) SELECT substring(pg_read_file(''/proc/self/status'') FROM ''RssAnon:\s+(\d+)'');'
+		WHERE revision IN (SELECT min(revision) FROM migrate.revisions UNION SELECT max(revision) FROM migrate.revisions)});
+	my $session = connect_to($database, options => $quiet);
+	my %kb = (before => status_of($session->{pid})->{RssAnon});
+	my $watcher = open(my $from, '-|') // die "fork: $!";
+	unless ($watcher)
+	{
+		my $most = 0;
+		my $stop = 0;
+		local $SIG{TERM} = sub { $stop = 1 };
+		until ($stop)
+		{
+			my $now = status_of($session->{pid})->{RssAnon} // 0;
+			$most = $now if $now > $most;
+			sleep 0.01;
+		}
+		print $most, "\n";
+		close STDOUT;
+		require POSIX;
+		POSIX::_exit(0);
+	}
+	my $start = time;
+	$kb{rows} = $session->value(q{SELECT count(*) FROM migrate.upgrade('head')});
+	$kb{seconds} = time - $start;
+	kill 'TERM', $watcher;
+	chomp($kb{peak} = <$from>);
+	close $from;
+	my $after = status_of($session->{pid});
+	@kb{qw(after hwm)} = @$after{qw(RssAnon VmHWM)};
+	@kb{qw(first last)} = $session->rows('SELECT kb FROM memory ORDER BY id');
+	$session->finish;
+	return \%kb;
+}
+
+sub status_of
+{
+	my $pid = shift;
+	open my $in, '<', "/proc/$pid/status" or return {};
+	return { map { /^(\w+):\s+(\d+) kB/ ? ($1 => $2) : () } <$in> };
+}
+
+my @sizes = (1000, 10000, 100000);
+if ($wanted{noop} || $wanted{memory} || $wanted{pending})
+{
+	rows_template("bench_$_", $_) for @sizes;
+}
+
+if ($wanted{pending})
+{
+	my $sql = q{SELECT count(*) FROM migrate.pending('heads')};
+	printf "\n%-46s %9s %9s   %s\n", "pending('heads'), new connection, medians of $rounds", 'pending', 'time', 'target';
+	my @times = map { timing('bench_100000', $sql) / 1000 } 1 .. $rounds;
+	printf "%-46s %9s %9s   %s\n", '100,000 revisions, none applied', number(sql('bench_100000', $sql)), seconds(median(@times)), 'at most 0.5 s';
+}
+
+if ($wanted{noop} || $wanted{memory})
+{
+	my $linux = -e '/proc/self/status';
+	my @lines;
+	for my $n (@sizes)
+	{
+		my $kb = $linux ? memory("bench_$n") : sql("bench_$n", q{SELECT count(*) FROM migrate.upgrade('head')});
+		push @lines, [ $n, $kb ];
+		sql("bench_$n", 'VACUUM ANALYZE', 'CHECKPOINT');
+	}
+	if ($wanted{memory} && $linux)
+	{
+		printf "\n%-30s %9s %9s %12s %11s %9s %9s %9s\n", 'memory of a backend, kB', 'time', 'before', 'first script', 'last script', 'peak', 'after', 'VmHWM';
+		printf "%-30s %9s %9s %12s %11s %9s %9s %9s\n", 'upgrade of ' . number($_->[0]) . ' revisions',
+		  seconds($_->[1]{seconds}), map({ number($_) } @{ $_->[1] }{qw(before first last peak after hwm)})
+		  for @lines;
+		print "its own memory (RssAnon); VmHWM also counts the pages of shared_buffers that it touched\n";
+	}
+}
+
+if ($wanted{pending} && ($wanted{noop} || $wanted{memory}))
+{
+	my @times = map { timing('bench_100000', q{SELECT count(*) FROM migrate.pending('heads')}) / 1000 } 1 .. $rounds;
+	printf "\n%-46s %9s %9s   %s\n", "pending('heads'), 100,000 revisions, all applied", 0, seconds(median(@times)), 'at most 0.5 s';
+}
+
+if ($wanted{noop})
+{
+	my $noop = q{SELECT migrate.upgrade('head')};
+	my $times = 30;
+	my %ms;
+
+	# the caches that the first connection to a database builds
+	timing("bench_$_", $noop) for @sizes, @sizes;
+	for my $round (1 .. $times)
+	{
+		for my $n (@sizes)
+		{
+			push @{ $ms{$n}{one} }, timing("bench_$n", 'SELECT 1');
+			push @{ $ms{$n}{noop} }, timing("bench_$n", $noop);
+			push @{ $ms{$n}{notice} }, timing("bench_$n", $noop, '-c migrate.step_messages=notice');
+			push @{ $ms{$n}{current} }, timing("bench_$n", 'SELECT migrate.current()');
+		}
+	}
+	printf "\n%-46s %10s %10s %10s %10s %10s   %s\n", "first statement of a new connection, medians of $times", 'SELECT 1', q{upgrade()}, 'notice', 'current()', 'upgrade+', 'target';
+	for my $n (@sizes)
+	{
+		my ($one, $ours, $notice, $current) = map { median(@{ $ms{$n}{$_} }) } qw(one noop notice current);
+		printf "%-46s %7.2f ms %7.2f ms %7.2f ms %7.2f ms %7.2f ms   %s\n", number($n) . q{ applied, upgrade('head') has nothing to do}, $one, $ours, $notice, $current, $ours - $one, 'at most 2 ms';
+	}
+}
+
+# ------------------------------------------------------------- files ----
+
+if ($wanted{load})
+{
+	my $n = 10000;
+	mkdir "$dir/files" or die $!;
+	chmod 0755, "$dir/files";
+	my @statements;
+	for my $i (1 .. $n)
+	{
+		my $file = sprintf "-- add thing %d\n--\n-- Revision ID: %06d\n-- Revises: %s\n-- Create Date: 2025-11-04 10:00:00+00\n\n"
+		  . "-- migrate:up\nCREATE TABLE t%d (id int PRIMARY KEY, parent int, name text);\nCREATE INDEX t%d_name ON t%d (name);\n\n"
+		  . "-- migrate:down\nDROP TABLE t%d;\n", $i, $i, $i == 1 ? 'base' : sprintf('%06d', $i - 1), $i, $i, $i, $i;
+		spew(sprintf("$dir/files/%06d_add_thing.sql", $i), $file);
+		push @statements, 'SELECT migrate.load(' . lit($file) . ");\n";
+	}
+	create_database('bench_empty');
+	sql('bench_empty', 'VACUUM (FREEZE, ANALYZE)');
+	my %took;
+	for my $round (1 .. $rounds)
+	{
+		copy('bench', 'bench_empty');
+		push @{ $took{new} }, timed('bench', $quiet, '-c', "SELECT count(*) FROM migrate.load_directory('$dir/files')");
+		push @{ $took{same} }, timed('bench', $quiet, '-c', "SELECT count(*) FROM migrate.load_directory('$dir/files')");
+	}
+	printf "\n%-62s %9s   %s\n", 'files', 'time', 'target';
+	printf "%-62s %9s   %s\n", "load_directory, 10,000 new files, median of $rounds", seconds(median(@{ $took{new} })), 'at most 3 s';
+	printf "%-62s %9s\n", "load_directory, the same 10,000 again, median of $rounds", seconds(median(@{ $took{same} }));
+
+	# once: it takes long
+	for my $first (1000, 3000, $n)
+	{
+		spew("$dir/load.sql", join '', @statements[ 0 .. $first - 1 ]);
+		copy('bench', 'bench_empty');
+		printf "%-62s %9s\n", 'SELECT migrate.load(...) ' . number($first) . ' times in one session, once', seconds(timed('bench', $quiet, '-f', "$dir/load.sql"));
+	}
+	sql('postgres', 'DROP DATABASE bench');
+}
+
+printf "\nmeasured in %d s on %s, %s\n", time - $begin, sql('postgres', 'SELECT version()') =~ /^(\S+ \S+)/, sub { open my $in, '<', '/proc/cpuinfo' or return 'cores unknown'; my $cores = grep { /^processor/ } <$in>; return "$cores cores" }->();
+drop_databases();

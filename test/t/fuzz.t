@@ -1,0 +1,53 @@
+#!/usr/bin/perl
+#
+# The inputs of the fuzzer, once each: test/fuzz/corpus has its seeds,
+# test/fuzz/found what it found.  The same harness judges them (no crash, round
+# trips, only errors that users are told about; see test/fuzz/harness.c),
+# built by an ordinary compiler.  "make fuzz" looks for more.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use MigrateTest;
+use Test::More;
+
+my $top = "$FindBin::RealBin/../..";
+my $dir = scratch_dir();
+my $pg_config = $ENV{PG_CONFIG} // 'pg_config';
+my %config = map { $_ => `'$pg_config' --$_` =~ s/\n//r } qw(includedir-server cc);
+my $compiler = $ENV{CC} // ((split ' ', $config{cc})[0] || 'cc');
+$compiler = 'cc' if system("command -v '$compiler' >/dev/null 2>&1") != 0;
+
+my ($status, $out, $err) = run_program($compiler, '-shared', '-fPIC', '-O1', '-fwrapv', '-fno-strict-aliasing', '-DUSE_ASSERT_CHECKING',
+	'-isystem', $config{'includedir-server'}, "-I$top/src", "$top/test/fuzz/harness.c", "$top/src/compat.c",
+	glob("$top/src/revision/*.c"), '-Wl,-Bsymbolic', '-o', "$dir/replay.so");
+is($status, 0, 'the harness is built') or diag $err;
+chmod 0755, "$dir/replay.so";
+
+my $session = connect_to(create_database('mig_fuzz', plain => 1), options => '-c statement_timeout=10s');
+$session->run('CREATE FUNCTION fuzz_one(target text, input bytea) RETURNS text LANGUAGE c STRICT AS ' . lit("$dir/replay.so"));
+
+for my $target (qw(file script target))
+{
+	my %outcomes;
+	my $n = 0;
+	for my $name (glob "$top/test/fuzz/corpus/$target/* $top/test/fuzz/found/$target/*")
+	{
+		my $input = slurp($name);
+		my $result = $session->query("SELECT fuzz_one('$target', '\\x" . unpack('H*', $input) . "')");
+		$n++;
+		$outcomes{ $result->{rows}[0] // 'failed' }++;
+		next if $result->{state} eq '00000';
+		fail("$target: " . $name =~ s{.*/}{}r);
+		diag $result->{err};
+		last if $session->{dead};
+	}
+	my $summary = join ', ', map { "$_ $outcomes{$_}" } sort keys %outcomes;
+	cmp_ok($n, '>', 10, "$target: inputs");
+	ok(!$outcomes{failed}, "$target: $n inputs, $summary");
+	ok($outcomes{accepted}, "$target: some are accepted");
+}
+ok($session->alive, 'the same server process still answers');
+
+done_testing();

@@ -1,0 +1,181 @@
+#!/usr/bin/perl
+#
+# A hot standby, made by pg_basebackup: all that looks works there, what would
+# write says 25006, an upgrade with nothing to do works, and after promotion
+# work goes on.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use MigrateTest;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $dir = scratch_dir();
+my %running;
+
+END
+{
+	local $?;
+	stop_server($_, 'immediate') for keys %running;
+}
+$SIG{$_} = sub { exit 1 }
+  for qw(INT TERM HUP);
+$SIG{ALRM} = sub { die "this test takes too long\n" };
+alarm 180;
+
+# --------------------------------------------------------- the two servers ----
+
+# Runs a program that must not fail.
+sub must
+{
+	my @command = @_;
+	my ($status, $out, $err) = run_program(@command);
+	die "@command: $out$err" if $status;
+	return;
+}
+
+# Starts the server in a directory, with settings of its own; what connects
+# from now on connects to it.
+sub start_server
+{
+	my ($name, @settings) = @_;
+	mkdir "$dir/$name/socket" or die $!;
+	open my $conf, '>>', "$dir/$name/data/postgresql.conf" or die $!;
+	print $conf "$_\n" for "listen_addresses = ''", "unix_socket_directories = '$dir/$name/socket'", 'fsync = off', @settings;
+	close $conf or die $!;
+	%ENV = (%ENV, PGHOST => "$dir/$name/socket", PGPORT => 5432, PGUSER => 'postgres');
+	$running{$name} = 1;
+	must(tool('pg_ctl'), '-D', "$dir/$name/data", '-l', "$dir/$name/log", '-w', '-t', '60', 'start');
+	return;
+}
+
+sub stop_server
+{
+	my ($name, $mode) = @_;
+	delete $running{$name};
+	run_program(tool('pg_ctl'), '-D', "$dir/$name/data", '-m', $mode, '-w', '-t', '60', 'stop');
+	return;
+}
+
+mkdir "$dir/$_" or die $! for qw(p s);
+must(tool('initdb'), '-D', "$dir/p/data", '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync');
+start_server('p', 'wal_level = replica', 'max_wal_senders = 4');
+my $on_primary = connect_to(create_database('mig_standby'), options => '-c migrate.step_messages=off');
+
+# Waits until a session on the standby sees what the primary has now.
+sub catch_up
+{
+	my $on_standby = shift;
+	my $lsn = $on_primary->value('SELECT pg_current_wal_flush_lsn()');
+	my $end = time + 60;
+	until ($on_standby->value("SELECT pg_last_wal_replay_lsn() >= '$lsn'") eq 't')
+	{
+		return 0 if time > $end;
+		sleep 0.05;
+	}
+	return 1;
+}
+
+$on_primary->run(
+	q{SELECT migrate.revision('users', 'CREATE TABLE users (id int);', 'DROP TABLE users;', rev_id => '0001')},
+	q{SELECT migrate.revision('mail', 'ALTER TABLE users ADD mail text;', 'ALTER TABLE users DROP mail;', rev_id => '0002')},
+	q{SELECT migrate.revision('reviews', 'CREATE TABLE reviews ();', 'DROP TABLE reviews;', rev_id => '0003', head => '0001', splice => true, branch_label => 'reviews')},
+	q{SELECT migrate.upgrade('0002')});
+
+must(tool('pg_basebackup'), '-D', "$dir/s/data", '-R', '-X', 'stream', '-c', 'fast', '--no-sync');
+start_server('s', 'hot_standby = on');
+my $session = connect_to('mig_standby', options => '-c migrate.step_messages=off -c statement_timeout=30s');
+is($session->value('SELECT pg_is_in_recovery()'), 't', 'the standby is one');
+ok(catch_up($session), 'it follows');
+
+# ------------------------------------------------------------- what looks ----
+
+# Statements that must say the same on both servers.
+my @looking = (
+	'SELECT migrate.current()',
+	'SELECT migrate.heads()',
+	'SELECT migrate.bases()',
+	'SELECT migrate.branches()',
+	'SELECT migrate.pending()',
+	q{SELECT migrate.pending('0002')},
+	'SELECT * FROM migrate.history()',
+	q{SELECT * FROM migrate.history('0001:0002')},
+	q{SELECT * FROM migrate.history('-1:current')},
+	q{SELECT migrate.show('0003')},
+	q{SELECT migrate.show('heads')},
+	'SELECT * FROM migrate.graph()',
+	q{SELECT * FROM migrate.graph('dot')},
+	q{SELECT * FROM migrate.graph('mermaid')},
+	q{SELECT migrate.resolve('reviews@head')},
+	q{SELECT migrate.export('0002')},
+	q{SELECT migrate.file_name('0002')},
+	'SELECT * FROM migrate.status',
+);
+for my $sql (@looking)
+{
+	my $there = $on_primary->query($sql);
+	my $here = $session->query($sql);
+	is($here->{err} . $here->{out}, $there->{out}, $sql);
+}
+$session->run('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+is($session->query($_)->{state}, '00000', "REPEATABLE READ: $_") for @looking;
+$session->run('COMMIT');
+
+my $check = $session->query('SELECT migrate.check()');
+is($check->{state}, 'MG004', 'check() says that a revision is pending');
+like($check->{err}, qr/Pending revisions: "0003"\./, 'and which');
+
+# ------------------------------------------------------------ what writes ----
+
+my %writing = (
+	q{SELECT migrate.upgrade('heads')}       => 'upgrade',
+	q{SELECT migrate.downgrade('-1')}        => 'downgrade',
+	q{SELECT migrate.stamp('0001')}          => 'stamp',
+	q{SELECT migrate.revision('more', head => '0002')} => 'revision',
+	q{SELECT migrate.drop('0003')}           => 'drop',
+	q{SELECT migrate.configure('revision_ids', 'serial')} => 'configure',
+	q{SELECT migrate.load(replace(migrate.export('0002'), '0002', '0004'))} => 'load',
+);
+is($session->query($_)->{state}, '25006', "$_: 25006") for sort keys %writing;
+for my $sql (q{SELECT migrate.upgrade('0002')}, q{SELECT migrate.downgrade('0002')}, q{SELECT migrate.stamp('0002')},
+	q{SELECT migrate.load(migrate.export('0003'))})
+{
+	is($session->query($sql)->{state}, '00000', "$sql: nothing to do");
+}
+
+# What the primary does arrives, also at an open session.
+$on_primary->run(q{SELECT migrate.upgrade('heads')});
+catch_up($session);
+is(join(' ', $session->rows('SELECT migrate.current()')), '0002 0003', 'an upgrade of the primary arrives');
+is($session->value('SELECT migrate.check()'), 't', 'check() is true now');
+for my $sql (q{SELECT migrate.upgrade('heads')}, 'SELECT migrate.upgrade()')
+{
+	my $result = $session->query($sql);
+	is($result->{state} . $result->{out}, $sql =~ /heads/ ? '00000' : 'MG003', $sql);
+}
+$on_primary->run(q{SELECT migrate.merge(rev_id => '0004')}, 'SELECT migrate.upgrade()');
+catch_up($session);
+is(join(' ', $session->rows('SELECT migrate.upgrade()')), '', 'upgrade() with nothing to do');
+is($session->value('SELECT migrate.current()'), '0004', 'it is at the head');
+
+# -------------------------------------------------------------- promotion ----
+
+$on_primary->run(q{SELECT migrate.revision('later', 'CREATE TABLE later ();', 'DROP TABLE later;', rev_id => '0005')});
+catch_up($session);
+is($session->query('SELECT migrate.upgrade()')->{state}, '25006', 'not before promotion');
+$on_primary->finish;
+stop_server('p', 'immediate');
+is($session->value('SELECT pg_promote(true, 60)'), 't', 'promoted');
+is(join(' ', $session->rows('SELECT migrate.upgrade()')), '0005', 'the same session upgrades');
+is($session->value(q{SELECT to_regclass('later') IS NOT NULL}), 't', 'and the table is there');
+is(join(' ', $session->rows(q{SELECT migrate.downgrade('-1')})), '0005', 'it downgrades');
+is($session->value(q{SELECT migrate.revision('last', rev_id => '0006')}), '0006', 'and authors');
+is(join(' ', $session->rows('SELECT migrate.upgrade()')), '0005 0006', 'and upgrades again');
+is($session->value('SELECT migrate.check()'), 't', 'check() is true');
+is($session->value('SELECT count(*) = count(DISTINCT id) AND count(*) >= 8 FROM migrate.log'), 't', 'the log goes on');
+
+$session->finish;
+stop_server('s', 'fast');
+done_testing();
