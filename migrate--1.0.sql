@@ -115,13 +115,14 @@ COMMENT ON TABLE migrate.settings IS 'Project settings, written by migrate.confi
 
 -- The heads, so that "nothing to do" is known without reading the graph.  Empty
 -- means not known; whatever a restore does first, the rows are right or none.
-CREATE TABLE migrate.head_cache (
+-- (By its name it comes behind migrate.revisions in a dump, and so is kept.)
+CREATE TABLE migrate.revisions_heads (
 	revision pg_catalog.text NOT NULL,
 	is_real pg_catalog.bool NOT NULL,
-	CONSTRAINT head_cache_pkey PRIMARY KEY (revision)
+	CONSTRAINT revisions_heads_pkey PRIMARY KEY (revision)
 );
-COMMENT ON TABLE migrate.head_cache IS 'Head revisions, or no row when they are not known. Kept by the functions of this schema.';
-COMMENT ON COLUMN migrate.head_cache.is_real IS 'no other revision depends on it either';
+COMMENT ON TABLE migrate.revisions_heads IS 'Head revisions, or no row when they are not known. Kept by the functions of this schema.';
+COMMENT ON COLUMN migrate.revisions_heads.is_real IS 'no other revision depends on it either';
 
 CREATE FUNCTION migrate.forget_heads()
 RETURNS pg_catalog.trigger
@@ -129,7 +130,7 @@ AS 'MODULE_PATHNAME', 'migrate_forget_heads'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.forget_heads() IS
-'Trigger function of migrate.revisions: empties migrate.head_cache, whoever writes.';
+'Trigger function of migrate.revisions: empties migrate.revisions_heads, whoever writes.';
 
 CREATE TRIGGER forget_heads AFTER INSERT OR DELETE OR UPDATE OF revision, down_revisions, depends_on ON migrate.revisions
 FOR EACH ROW EXECUTE FUNCTION migrate.forget_heads();
@@ -145,7 +146,7 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.applied', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.partial', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.log', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.log_id_seq', '');
-SELECT pg_catalog.pg_extension_config_dump('migrate.head_cache', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.revisions_heads', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.models', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.settings', '');
 
@@ -157,7 +158,7 @@ ALTER TABLE migrate.versions OWNER TO @extowner@;
 ALTER TABLE migrate.applied OWNER TO @extowner@;
 ALTER TABLE migrate.partial OWNER TO @extowner@;
 ALTER TABLE migrate.log OWNER TO @extowner@;
-ALTER TABLE migrate.head_cache OWNER TO @extowner@;
+ALTER TABLE migrate.revisions_heads OWNER TO @extowner@;
 ALTER TABLE migrate.models OWNER TO @extowner@;
 ALTER TABLE migrate.settings OWNER TO @extowner@;
 
@@ -562,6 +563,11 @@ Result: the new version rows.
 Errors: 42P01 no such table, 42703 it has no column version_num, 42501 no right to read it, MG001 it names a revision that is not here, MG005 its rows overlap or are behind the version rows here; and those of migrate.stamp().';
 
 ALTER SCHEMA migrate OWNER TO @extowner@;
+
+-- Default privileges of whoever runs this script must not open the tables.
+REVOKE ALL ON SCHEMA migrate FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA migrate FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA migrate FROM PUBLIC;
 
 -- Who may call what writes is said by GRANTs of the owner; what only looks is
 -- open to every role that has USAGE on the schema.

@@ -12,8 +12,22 @@ CREATE DATABASE regress_rights OWNER regress_rights_owner;
 SELECT current_database() AS main, current_user AS superuser \gset
 \connect regress_rights
 SET client_min_messages = warning;
+-- default privileges do not open the tables, whose ever they are
+ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE regress_rights_owner GRANT ALL ON TABLES TO PUBLIC;
 SET SESSION AUTHORIZATION regress_rights_owner;
 CREATE EXTENSION migrate;
+SELECT c.relname
+FROM pg_class c, pg_roles r
+WHERE c.relnamespace = 'migrate'::regnamespace AND r.rolname = 'regress_rights_stranger'
+	AND ((c.relkind IN ('r', 'v') AND has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))
+		OR (c.relkind = 'S' AND has_sequence_privilege(r.oid, c.oid, 'USAGE, SELECT, UPDATE')));
+RESET SESSION AUTHORIZATION;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE regress_rights_owner REVOKE ALL ON TABLES FROM PUBLIC;
+SET SESSION AUTHORIZATION regress_rights_owner;
 CREATE SCHEMA app;
 CREATE SCHEMA private;
 
@@ -161,6 +175,28 @@ SELECT mode, granted, objsubid FROM pg_locks WHERE locktype = 'advisory' AND cla
 ROLLBACK;
 SELECT migrate.current();
 SELECT revision FROM migrate.applied ORDER BY 1;
+
+-- event triggers see what a script does, as the caller, and nothing of ours
+\connect - :superuser
+CREATE TABLE private.events (who text, tag text);
+GRANT USAGE ON SCHEMA private TO regress_rights_deployer;
+GRANT INSERT ON private.events TO regress_rights_deployer;
+CREATE FUNCTION private.on_event() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO private.events VALUES (current_user, tg_tag);
+END
+$$;
+CREATE EVENT TRIGGER regress_rights_event ON ddl_command_start EXECUTE FUNCTION private.on_event();
+SET SESSION AUTHORIZATION regress_rights_author;
+SET migrate.step_messages = off;
+SELECT migrate.edit('0003', upgrade => 'CREATE TABLE app.three (n int); INSERT INTO app.three VALUES (1);');
+SET SESSION AUTHORIZATION regress_rights_deployer;
+SELECT migrate.upgrade();
+RESET SESSION AUTHORIZATION;
+SELECT * FROM private.events;
+DROP EVENT TRIGGER regress_rights_event;
+REVOKE USAGE ON SCHEMA private FROM regress_rights_deployer;
+SET SESSION AUTHORIZATION regress_rights_owner;
 
 -- adopt_alembic reads as the caller
 CREATE FUNCTION private.version() RETURNS text LANGUAGE sql AS $$ SELECT '0001'::text $$;

@@ -43,6 +43,7 @@ mig_leaf_is_stored(const RevisionFile *file)
 	if (!file->has_header)
 		return false;
 	mig_scope_enter(&scope);
+	mig_scope_by_key();
 	stored = mig_catalog_read_revision(file->rev.revision, context);
 	mig_scope_leave(&scope);
 	return stored != NULL && mig_file_same(stored, &file->rev);

@@ -4,12 +4,19 @@
  */
 #include "migrate.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_subscription.h"
+#include "catalog/pg_subscription_rel.h"
 #include "command/position.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "revision/text.h"
 #include "store/scope.h"
+#include "utils/catcache.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 static char *join(List *ids);
 
@@ -93,6 +100,31 @@ mig_position_check_edited(List *edited)
 					(char *) linitial(edited)),
 			 errdetail("The checksums of these applied revisions differ: %s.", list.data),
 			 errhint("Put the upgrade script back as it was and the change into a new revision; or, to accept it, SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true).")));
+}
+
+/*
+ * Warn when a subscription writes the version rows of this database: what they
+ * say was run at the publisher, not here.
+ */
+void
+mig_position_warn_subscriber(void)
+{
+	Oid			table = get_relname_relid("versions",
+										  get_namespace_oid(MIG_SCHEMA, true));
+	CatCList   *list;
+	Oid			subscription = InvalidOid;
+
+	list = SearchSysCacheList1(SUBSCRIPTIONRELMAP, ObjectIdGetDatum(table));
+	if (list->n_members > 0)
+		subscription = ((Form_pg_subscription_rel)
+						GETSTRUCT(&list->members[0]->tuple))->srsubid;
+	ReleaseSysCacheList(list);
+	if (OidIsValid(subscription))
+		ereport(WARNING,
+				(errmsg("version rows of this database are written by subscription \"%s\"",
+						get_subscription_name(subscription, true)),
+				 errdetail("What they say was run at the publisher, not here."),
+				 errhint("Leave schema migrate out of the publication.")));
 }
 
 /*

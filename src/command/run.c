@@ -90,6 +90,7 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
 	ListCell   *lc;
 
 	mig_scope_refuse_in_script(function);
+	mig_position_warn_subscriber();
 	if (is_at_heads(&move))
 		return NIL;
 	make_plan(&move);

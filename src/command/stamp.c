@@ -44,6 +44,7 @@ stamp(List *targets, bool purge, const char *function)
 	List	   *steps;
 
 	mig_scope_refuse_in_script(function);
+	mig_position_warn_subscriber();
 	position = mig_position_read(purge);
 	mig_position_check_snapshot();
 	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);

@@ -427,7 +427,7 @@ List *
 mig_catalog_read_heads_if_current(bool real, MemoryContext context)
 {
 	static ScopeQuery query = {
-		"SELECT revision, is_real, true FROM migrate.head_cache"
+		"SELECT revision, is_real, true FROM migrate.revisions_heads"
 		" UNION ALL SELECT revision, true, false FROM migrate.versions",
 		0, {0}, NULL
 	};
@@ -571,9 +571,9 @@ mig_catalog_delete_revision(const char *revision)
 void
 mig_catalog_remember_heads(const Graph *graph)
 {
-	static ScopeQuery known = {"SELECT 1 FROM migrate.head_cache LIMIT 1", 0, {0}, NULL};
+	static ScopeQuery known = {"SELECT 1 FROM migrate.revisions_heads LIMIT 1", 0, {0}, NULL};
 	static ScopeQuery insert = {
-		"INSERT INTO migrate.head_cache (revision, is_real)"
+		"INSERT INTO migrate.revisions_heads (revision, is_real)"
 		" SELECT u.revision, u.revision OPERATOR(pg_catalog.=) ANY ($2)"
 		" FROM pg_catalog.unnest($1) AS u (revision)",
 		2, {TEXTARRAYOID, TEXTARRAYOID}, NULL
@@ -934,7 +934,7 @@ write_ids(ScopeQuery *query, List *ids)
 Datum
 migrate_forget_heads(PG_FUNCTION_ARGS)
 {
-	static ScopeQuery query = {"DELETE FROM migrate.head_cache", 0, {0}, NULL};
+	static ScopeQuery query = {"DELETE FROM migrate.revisions_heads", 0, {0}, NULL};
 	Scope		scope;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))

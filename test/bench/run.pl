@@ -338,7 +338,6 @@ if ($wanted{load})
 		push @statements, 'SELECT migrate.load(' . lit($file) . ");\n";
 	}
 	create_database('bench_empty');
-	sql('bench_empty', 'VACUUM (FREEZE, ANALYZE)');
 	my %took;
 	for my $round (1 .. $rounds)
 	{

@@ -151,7 +151,7 @@ sub store
 		sprintf q{('%s', '{%s}', '{%s}', 'message of %s', '', '')},
 		  $_, join(',', @{ $graph->{$_}{down} }), join(',', @{ $graph->{$_}{depends} }), $_
 	} sort keys %$graph;
-	$session->run("TRUNCATE migrate.revisions, migrate.versions, migrate.applied, migrate.head_cache",
+	$session->run("TRUNCATE migrate.revisions, migrate.versions, migrate.applied, migrate.revisions_heads",
 		'INSERT INTO migrate.revisions (revision, down_revisions, depends_on, message, upgrade_sql, downgrade_sql) VALUES '
 		  . join(', ', @values));
 	return;

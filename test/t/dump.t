@@ -86,8 +86,8 @@ sub content
 	my $session = connect_to($database);
 	my %content = map { ($_ => [ $session->rows("SELECT CASE WHEN length(t::text) < 2000 THEN t::text ELSE md5(t::text) END FROM migrate.$_ t ORDER BY t::text COLLATE \"C\"") ]) } @tables;
 	$content{sequence} = [ $session->rows('SELECT last_value, is_called FROM migrate.log_id_seq') ];
-	$content{wrong_heads} = [ $session->rows(q{SELECT count(*) FROM migrate.head_cache h FULL JOIN migrate.heads() i ON i = h.revision
-		WHERE (h.revision IS NULL OR i IS NULL) AND EXISTS (SELECT FROM migrate.head_cache)}) ];
+	$content{wrong_heads} = [ $session->rows(q{SELECT count(*) FROM migrate.revisions_heads h FULL JOIN migrate.heads() i ON i = h.revision
+		WHERE (h.revision IS NULL OR i IS NULL) AND EXISTS (SELECT FROM migrate.revisions_heads)}) ];
 	return \%content;
 }
 
@@ -164,7 +164,7 @@ sub works
 	$check->(q{SELECT count(*) FROM migrate.upgrade('0001')}, 6);
 	$check->(q{SELECT count(*) = count(DISTINCT id) FROM migrate.log}, 't');
 	$check->(q{SELECT migrate.load(migrate.export('r_crlf'))}, 'r_crlf');
-	$check->(q{SELECT count(*) FROM migrate.head_cache h FULL JOIN migrate.heads() i ON i = h.revision WHERE h.revision IS NULL OR i IS NULL}, 0);
+	$check->(q{SELECT count(*) FROM migrate.revisions_heads h FULL JOIN migrate.heads() i ON i = h.revision WHERE h.revision IS NULL OR i IS NULL}, 0);
 	return;
 }
 # the name of the last hostile revision, for works()
@@ -301,7 +301,7 @@ is($rows_failed, 0, q{pg_dump --data-only -t 'migrate.*'}) or diag $rows_err;
 	my ($file, $failed, $err) = dump_as('migd_owner', '--data-only');
 	is($failed, 0, '--data-only') or diag $err;
 	my $text = slurp($file);
-	is_deeply([ $text =~ /^COPY migrate\.(\w+)/mg ], [qw(applied head_cache log models partial revisions settings versions)], '--data-only: all tables of ours are in it');
+	is_deeply([ $text =~ /^COPY migrate\.(\w+)/mg ], [qw(applied log models partial revisions revisions_heads settings versions)], '--data-only: all tables of ours are in it');
 	like($text, qr/setval\('migrate.log_id_seq', 1000/, '--data-only: and the sequence');
 }
 
@@ -341,8 +341,8 @@ SKIP:
 	my ($custom) = dump_as('migd_owner', '-Fc', '--data-only', '-t', 'migrate.*');
 	my (undef, $list) = run_program(tool('pg_restore'), '-l', $custom);
 	my @entries = grep { /^\d+;/ } split /\n/, $list;
-	my @cache = grep { /head_cache/ } @entries;
-	for my $order ([ 'the cache first', @cache, grep { !/head_cache/ } @entries ], [ 'the cache last', (grep { !/head_cache/ } @entries), @cache ])
+	my @cache = grep { /revisions_heads/ } @entries;
+	for my $order ([ 'the cache first', @cache, grep { !/revisions_heads/ } @entries ], [ 'the cache last', (grep { !/revisions_heads/ } @entries), @cache ])
 	{
 		my ($name, @lines) = @$order;
 		my $target = create_database('migd_order', plain => 1, owner => 'migd_owner');
@@ -351,7 +351,7 @@ SKIP:
 		my ($bad, undef, $message) = run_program(tool('pg_restore'), '-d', $target, '-U', 'migd_owner', '-L', "$dir/list", $custom);
 		is($bad, 0, $name) or diag $message;
 		my $session = connect_to($target, user => 'migd_owner');
-		is($session->value(q{SELECT count(*) FROM migrate.head_cache WHERE revision NOT IN (SELECT migrate.heads())}), 0, "$name: no wrong head");
+		is($session->value(q{SELECT count(*) FROM migrate.revisions_heads WHERE revision NOT IN (SELECT migrate.heads())}), 0, "$name: no wrong head");
 		is_deeply([ $session->rows(q{SELECT migrate.upgrade('zz1')}) ], ['zz1'], "$name: upgrade finds what is pending");
 		$session->finish;
 	}

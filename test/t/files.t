@@ -76,8 +76,7 @@ for my $case ([ LATIN1 => "gr\xc3\xb6\xc3\x9fer" ], [ LATIN9 => "5 \xe2\x82\xac"
 	is($other->value($fingerprint), $before, "$encoding: load() of what the directory gave changes nothing");
 	# One checksum for one file, whatever the database's encoding.
 	is($other->value(q{SELECT checksum FROM migrate.revisions WHERE revision = 'a1'}),
-		$encoding eq 'SQL_ASCII' ? $session->value('SELECT migrate.script_checksum(' . lit("SELECT '$word' AS \"$word\";") . ', true)') :
-		$session->value("SELECT migrate.script_checksum(" . lit("SELECT '$word' AS \"$word\";") . ', true)'),
+		$session->value('SELECT migrate.script_checksum(' . lit("SELECT '$word' AS \"$word\";") . ', true)'),
 		"$encoding: the checksum of UTF-8");
 	$other->rows(q{SELECT migrate.upgrade()});
 	# load() with a BOM: where the encoding has that character.
@@ -254,7 +253,7 @@ SKIP:
 	spew("$to/0e59_child.sql", slurp("$to/0e59_child.sql") =~ s/\n\\\\x//r);
 	my $expected;
 	{
-		$session->run('BEGIN', load_sql($to));
+		$session->run('BEGIN', 'DROP EXTENSION migrate', 'CREATE EXTENSION migrate', load_sql($to));
 		$expected = $session->value(q{SELECT md5(string_agg(concat_ws('|', revision, down_revisions, depends_on, message, replace(upgrade_sql, E'\r', ''), replace(downgrade_sql, E'\r', ''), checksum), ';' ORDER BY revision)) FROM migrate.revisions});
 		$session->run('ROLLBACK');
 	}
@@ -271,8 +270,7 @@ SKIP:
 	my ($status, $out, $err) = run_program('sh', '-c', "cd '$to' && sh '$dir/loadall.sh' | '$psql' -XAtq -1 -v ON_ERROR_STOP=1");
 	is($status, 0, 'a shell loop, parents first') or diag $err;
 	like($out, qr/\A(?:3135\n77\n)0e59\n9\n\z/, 'in this order');
-	is((run_psql('mig_client', $same))[1], "$expected\n", 'the same revisions as by load_directory')
-	  or diag((run_psql('mig_client', 'SELECT r FROM migrate.revisions r ORDER BY revision'))[1]);
+	is((run_psql('mig_client', $same))[1], "$expected\n", 'the same revisions as by load_directory');
 	($status, $out, $err) = run_program('sh', '-c', "cd '$to' && sh '$dir/loadall.sh' | '$psql' -XAtq -1 -v ON_ERROR_STOP=1");
 	is($status, 0, 'again');
 	spew("$to/9_last.sql", file('9', parents => '0e59', up => 'SELEC 1;'));

@@ -46,7 +46,7 @@ run_psql('postgres', 'CREATE DATABASE app OWNER mig_app');
 	$owner->finish;
 }
 
-my @tables = qw(revisions versions applied partial log models settings head_cache);
+my @tables = qw(revisions versions applied partial log models settings revisions_heads);
 sub content
 {
 	my $session = connect_to('app');

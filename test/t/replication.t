@@ -71,8 +71,8 @@ sub content
 sub heads_ok
 {
 	my ($session, $what) = @_;
-	return is($session->value(q{SELECT count(*) FROM migrate.head_cache h FULL JOIN migrate.heads() i ON i = h.revision
-		WHERE (h.revision IS NULL OR i IS NULL) AND EXISTS (SELECT FROM migrate.head_cache)}), 0, "$what: the heads that are known are right");
+	return is($session->value(q{SELECT count(*) FROM migrate.revisions_heads h FULL JOIN migrate.heads() i ON i = h.revision
+		WHERE (h.revision IS NULL OR i IS NULL) AND EXISTS (SELECT FROM migrate.revisions_heads)}), 0, "$what: the heads that are known are right");
 }
 
 # Tables of ours belong to another role than the one that subscribes.
@@ -155,7 +155,7 @@ for my $round (1, 2)
 {
 	my $result = connect_to('sub', user => 'mig_app', messages => 'notice')->query(q{SELECT migrate.upgrade('head')});
 	is($result->{state} . $result->{out}, '00000', 'subscriber: upgrade has nothing to do, though it never ran here');
-	# The warning about this is to come; see doc/replication.md.
+	like($result->{err}, qr/WARNING: .*version rows of this database are written by subscription "/, 'with a warning');
 	like($result->{err}, qr/nothing to do: at head loaded/, 'and says so');
 }
 
@@ -194,14 +194,14 @@ heads_ok($subscriber, 'after revisions that went');
 	my $from = length $server->log_text;
 	$publisher->run(q{SELECT migrate.upgrade('heads')});
 	# 18 words it its own way
-	my $conflict = qr/ERROR:  (?:duplicate key value violates unique constraint "|conflict detected on relation "migrate\.)(?:versions|applied|log|head_cache)/;
+	my $conflict = qr/ERROR:  (?:duplicate key value violates unique constraint "|conflict detected on relation "migrate\.)(?:versions|applied|log|revisions_heads)/;
 	my $end = time + 20;
 	sleep 0.1 until substr($server->log_text, $from) =~ $conflict || time > $end;
 	like(substr($server->log_text, $from), $conflict, 'subscriber: and the publisher\'s own step cannot be applied any more');
 
 	# The way out of doc/replication.md: take back what was done there.
 	$subscriber->run(q{DELETE FROM migrate.versions WHERE revision = 'next'}, q{DELETE FROM migrate.applied WHERE revision = 'next'},
-		q{DELETE FROM migrate.log WHERE revision = 'next'}, q{DELETE FROM migrate.head_cache});
+		q{DELETE FROM migrate.log WHERE revision = 'next'}, q{DELETE FROM migrate.revisions_heads});
 	catch_up($publisher, 'sub_all', 'subscriber: with that taken back it catches up');
 	is_deeply(content($subscriber), content($publisher), 'subscriber: the same as the publisher');
 	heads_ok($subscriber, 'after a conflict');
@@ -236,7 +236,7 @@ heads_ok($subscriber, 'after revisions that went');
 	is_deeply(content($copy, 'revisions'), content($origin, 'revisions'), 'revisions alone: they arrive');
 	is_deeply([ $copy->rows('SELECT migrate.upgrade()') ], [qw(r1 r2 r3)], 'revisions alone: the subscriber moves itself');
 	isnt($copy->value(q{SELECT to_regclass('t3')}), undef, 'revisions alone: the scripts ran there');
-	is($copy->value('SELECT count(*) FROM migrate.head_cache'), 1, 'revisions alone: the head is known');
+	is($copy->value('SELECT count(*) FROM migrate.revisions_heads'), 1, 'revisions alone: the head is known');
 
 	# What arrives by replication must make it forget.
 	for my $change (
@@ -249,23 +249,23 @@ heads_ok($subscriber, 'after revisions that went');
 		my ($what, $sql, $expected) = @$change;
 		# known before it arrives
 		$copy->run(q{SELECT migrate.configure('exclude', 'x')});
-		cmp_ok($copy->value('SELECT count(*) FROM migrate.head_cache'), '>', 0, "$what: the heads were known");
+		cmp_ok($copy->value('SELECT count(*) FROM migrate.revisions_heads'), '>', 0, "$what: the heads were known");
 		$origin->run($sql);
 		catch_up($origin, 'sub_revisions', "$what: arrives");
-		is($copy->value('SELECT count(*) FROM migrate.head_cache'), 0, "$what: makes the heads unknown");
+		is($copy->value('SELECT count(*) FROM migrate.revisions_heads'), 0, "$what: makes the heads unknown");
 		is(join(',', $copy->rows(q{SELECT migrate.upgrade('heads')})), $expected, "$what: and upgrade finds it");
 		heads_ok($copy, $what);
 	}
 	# What is applied at the subscriber but goes at the publisher is noticed.
 	$origin->run(q{SELECT migrate.drop('l3')});
 	catch_up($origin, 'sub_revisions', 'a revision that goes: arrives');
-	is($copy->value('SELECT count(*) FROM migrate.head_cache'), 0, 'a revision that goes: makes the heads unknown');
+	is($copy->value('SELECT count(*) FROM migrate.revisions_heads'), 0, 'a revision that goes: makes the heads unknown');
 	is($copy->query(q{SELECT migrate.upgrade('heads')})->{state}, 'MG010', 'a revision that goes although it is applied here: MG010, not "nothing to do"');
 	# TRUNCATE too
 	$copy->run('SELECT 1');
 	$origin->run('TRUNCATE migrate.revisions');
 	catch_up($origin, 'sub_revisions', 'TRUNCATE: arrives');
-	is($copy->value('SELECT (SELECT count(*) FROM migrate.revisions) + (SELECT count(*) FROM migrate.head_cache)'), 0, 'TRUNCATE: leaves no head');
+	is($copy->value('SELECT (SELECT count(*) FROM migrate.revisions) + (SELECT count(*) FROM migrate.revisions_heads)'), 0, 'TRUNCATE: leaves no head');
 	$copy->run('ALTER SUBSCRIPTION sub_revisions DISABLE', 'ALTER SUBSCRIPTION sub_revisions SET (slot_name = NONE)', 'DROP SUBSCRIPTION sub_revisions');
 	$_->finish for $origin, $copy;
 }

@@ -149,6 +149,10 @@ setup_packages()
 	fi
 	command -v gcc >/dev/null || command -v cc >/dev/null || missing+=(gcc libc6-dev)
 	command -v make >/dev/null || missing+=(make)
+	# Its package enables a service, so only where nobody else is.
+	if [ "$want" = pgtap ] && [ "${CI:-}" = true ] && [ ! -x /usr/sbin/pgbouncer ]; then
+		missing+=(pgbouncer)
+	fi
 	if [ "$want" = pgtap ]; then
 		if [ -z "$pg_config" ] || [ ! -e "$("$pg_config" --sharedir)/extension/pgtap.control" ]; then
 			missing+=("postgresql-$version-pgtap")
