@@ -33,6 +33,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "revision/draw.h"
 #include "revision/file.h"
 #include "revision/graph.h"
 #include "revision/plan.h"
@@ -816,6 +817,31 @@ do_plan_stamp(void *arg)
 								 work->purge);
 }
 
+static void
+do_plan_range(void *arg)
+{
+	TargetWork *work = arg;
+
+	work->steps = mig_plan_range(work->graph, work->rows, work->target,
+								 work->direction, &work->found);
+}
+
+static void
+do_draw(void *arg)
+{
+	TargetWork *work = arg;
+	DrawInput	input = {0};
+
+	input.graph = work->graph;
+	input.current = work->rows;
+	input.applied = mig_graph_ancestors(work->graph, work->rows, GRAPH_REAL);
+	input.messages = palloc((work->graph->n + 1) * sizeof(char *));
+	for (int i = 0; i < work->graph->n; i++)
+		input.messages[i] = "message";
+	work->steps = work->direction == MIG_UPGRADE ? mig_draw_text(&input) :
+		work->purge ? mig_draw_dot(&input) : mig_draw_mermaid(&input);
+}
+
 /* Call one function; true when it gave a result. */
 static bool
 target_works(Work call, TargetWork *work, const char *what)
@@ -867,6 +893,35 @@ rules_of_graph(const Graph *graph)
 		violated("the order is no permutation");
 	if (graph->n > 0 && bms_is_empty(mig_graph_heads(graph, GRAPH_REAL)))
 		violated("no heads");
+}
+
+/* A drawing has every revision, in lines that are lines. */
+static void
+rules_of_drawing(const Graph *graph, List *lines)
+{
+	StringInfoData whole;
+	ListCell   *lc;
+
+	initStringInfo(&whole);
+	foreach(lc, lines)
+	{
+		const char *line = lfirst(lc);
+
+		if (strpbrk(line, "\r\n") != NULL || !pg_verifymbstr(line, strlen(line), true))
+			violated("a drawing with a bad line: %s", line);
+		if (line[0] != '\0' && line[strlen(line) - 1] == ' ')
+			violated("a drawing with a blank at the end of a line: %s", line);
+		appendStringInfo(&whole, "%s\n", line);
+	}
+	for (int i = 0; i < graph->n; i++)
+	{
+		const char *id = graph->nodes[i].revision;
+
+		/* what else is in an id may be escaped */
+		if (strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789") == strlen(id) &&
+			strstr(whole.data, id) == NULL)
+			violated("revision \"%s\" is not in the drawing", id);
+	}
 }
 
 /* After a plan, what is applied must be closed, and the rows its tops. */
@@ -973,6 +1028,26 @@ target_target(const char *input, int len)
 	}
 	if (target_works(do_plan_downgrade, &work, "plan of a downgrade"))
 		(void) rules_of_plan(&work, MIG_DOWNGRADE);
+	for (int down = 0; down < 2; down++)
+	{
+		Bitmapset  *rows = work.rows;
+
+		work.direction = down ? MIG_DOWNGRADE : MIG_UPGRADE;
+		if (target_works(do_plan_range, &work, "plan of a range"))
+		{
+			work.rows = work.found;
+			(void) rules_of_plan(&work, work.direction);
+		}
+		work.rows = rows;
+	}
+	for (int kind = 0; kind < 3; kind++)
+	{
+		work.direction = kind == 0 ? MIG_UPGRADE : MIG_DOWNGRADE;
+		work.purge = kind == 1;
+		if (!target_works(do_draw, &work, "a drawing"))
+			violated("a graph that cannot be drawn");
+		rules_of_drawing(work.graph, work.steps);
+	}
 	for (int purge = 0; purge < 2; purge++)
 	{
 		work.purge = purge;
