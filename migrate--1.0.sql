@@ -564,11 +564,6 @@ Errors: 42P01 no such table, 42703 it has no column version_num, 42501 no right 
 
 ALTER SCHEMA migrate OWNER TO @extowner@;
 
--- Default privileges of whoever runs this script must not open the tables.
-REVOKE ALL ON SCHEMA migrate FROM PUBLIC;
-REVOKE ALL ON ALL TABLES IN SCHEMA migrate FROM PUBLIC;
-REVOKE ALL ON ALL SEQUENCES IN SCHEMA migrate FROM PUBLIC;
-
 -- Who may call what writes is said by GRANTs of the owner; what only looks is
 -- open to every role that has USAGE on the schema.
 REVOKE EXECUTE ON FUNCTION

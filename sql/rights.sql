@@ -12,9 +12,9 @@ CREATE DATABASE regress_rights OWNER regress_rights_owner;
 SELECT current_database() AS main, current_user AS superuser \gset
 \connect regress_rights
 SET client_min_messages = warning;
--- default privileges do not open the tables, whose ever they are
-ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO PUBLIC;
-ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC;
+-- nobody's default privileges open the tables (but those of the superuser as
+-- whom the script runs, if it says so)
+ALTER DEFAULT PRIVILEGES FOR ROLE regress_rights_deployer GRANT ALL ON TABLES TO PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE regress_rights_owner GRANT ALL ON TABLES TO PUBLIC;
 SET SESSION AUTHORIZATION regress_rights_owner;
 CREATE EXTENSION migrate;
@@ -24,8 +24,7 @@ WHERE c.relnamespace = 'migrate'::regnamespace AND r.rolname = 'regress_rights_s
 	AND ((c.relkind IN ('r', 'v') AND has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))
 		OR (c.relkind = 'S' AND has_sequence_privilege(r.oid, c.oid, 'USAGE, SELECT, UPDATE')));
 RESET SESSION AUTHORIZATION;
-ALTER DEFAULT PRIVILEGES REVOKE ALL ON TABLES FROM PUBLIC;
-ALTER DEFAULT PRIVILEGES REVOKE ALL ON SEQUENCES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE regress_rights_deployer REVOKE ALL ON TABLES FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE regress_rights_owner REVOKE ALL ON TABLES FROM PUBLIC;
 SET SESSION AUTHORIZATION regress_rights_owner;
 CREATE SCHEMA app;
