@@ -25,6 +25,10 @@ my @histories = (
 	[ 'navigator_data_in', 9,   'base' ],
 	[ 'stellar_horizon',   72,  'missing' ]);
 
+# crates.io has CREATE OR REPLACE TRIGGER, which 13 cannot parse.
+chomp(my $version = `@{[ tool('psql') ]} -XAtqc 'SHOW server_version_num' postgres`);
+@histories = grep { $_->[0] ne 'crates_io' } @histories if $version < 140000;
+
 # Every row of a table with its xmin: proves that nothing was written.
 my $fingerprint = 'SELECT md5(string_agg(r.xmin::text || r::text, $$;$$ ORDER BY revision)) FROM migrate.revisions r';
 
@@ -276,6 +280,12 @@ for my $history (@histories)
 }
 
 # ------------------------------------------------- errors in real scripts ----
+
+if ($version < 140000)
+{
+	done_testing();
+	exit;
+}
 
 # Changes a file of the crates.io history, and returns the upgrade's error.
 sub break_script
