@@ -218,7 +218,7 @@ sub example
 	my ($script, $function) = map {
 		my $database = with_revisions($_, @revisions);
 		value($database, "GRANT CREATE ON DATABASE $database TO offline_owner; GRANT USAGE ON SCHEMA migrate TO offline_owner; "
-			  . 'GRANT EXECUTE ON FUNCTION migrate.upgrade, migrate.downgrade, migrate.record TO offline_owner');
+			  . 'GRANT EXECUTE ON FUNCTION migrate.upgrade, migrate.downgrade, migrate.begin_script, migrate.record TO offline_owner');
 		$database;
 	} qw(offline_a offline_b);
 	my @as = ('-U', 'offline_deployer', '-c', 'SET ROLE offline_owner');
