@@ -19,7 +19,8 @@ use MigrateTest;
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
-# Processes of ours that nobody has waited for yet: pid => how to end it.
+# Processes of ours that nobody has waited for yet: pid => the signal that
+# ends it, and with TERM what it has started too.
 my %processes;
 my $owner = $$;
 # They keep their directories until the test ends, also where it keeps none.
@@ -32,7 +33,12 @@ END
 	{
 		local ($?, $!);
 		alarm 0;
-		kill $processes{$_}, $_ for keys %processes;
+		for my $pid (keys %processes)
+		{
+			my $signal = $processes{$pid};
+			# it has no group until it has come to setsid
+			kill $signal, $signal eq 'TERM' ? -$pid : $pid or kill $signal, $pid;
+		}
 		_await($_, 10) for keys %processes;
 	}
 }
@@ -210,12 +216,12 @@ BEGIN { @EXPORT = qw(background start finish spawn wait_until) }
 
 *wait_until = \&MigrateServer::wait_until;
 
-# Starts a program that is killed when the test ends: spawn(file for what it
-# says, program, arguments); finish waits for it.
+# Starts a program that is ended with the test: spawn(file for what it says,
+# program, arguments); finish waits for it.
 sub spawn
 {
 	my ($out, @command) = @_;
-	return { pid => MigrateServer::_spawn('KILL', $out, $out, {}, @command) };
+	return { pid => MigrateServer::_spawn('TERM', $out, $out, {}, @command) };
 }
 
 # Starts a psql and does not wait for it: background(database, [arguments],
@@ -229,7 +235,7 @@ sub background
 	$settings{client_min_messages} //= 'warning';
 	$environment{PGOPTIONS} = join ' ', map { (my $value = $settings{$_}) =~ s/ /\\ /g; "-c $_=$value" } sort keys %settings;
 	my $self = { out => File::Temp->new, err => File::Temp->new };
-	$self->{pid} = MigrateServer::_spawn('KILL', (map { $_->filename } @$self{qw(out err)}), \%environment, tool('psql'), '-XAtq',
+	$self->{pid} = MigrateServer::_spawn('TERM', (map { $_->filename } @$self{qw(out err)}), \%environment, tool('psql'), '-XAtq',
 		'-v', 'VERBOSITY=verbose', '-v', 'SHOW_CONTEXT=always', '-d', $database, @$arguments);
 	return $self;
 }
