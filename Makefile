@@ -29,10 +29,13 @@ OBJS = \
 	src/command/checksum.o \
 	src/command/result.o \
 	src/command/position.o \
+	src/command/settings.o \
 	src/command/execute.o \
+	src/command/record.o \
 	src/command/history.o \
 	src/command/run.o \
 	src/command/offline.o \
+	src/command/script_run.o \
 	src/command/stamp.o \
 	src/command/author.o \
 	src/command/leaf.o \

@@ -38,6 +38,30 @@ mig_position_read(bool purge)
 }
 
 /*
+ * The same, checked as a mover does: MG010 unless migrate.applied is what the
+ * version rows imply, MG007 when an applied revision was edited.  All is read
+ * at one moment, because whoever only looks has no lock.
+ */
+Position
+mig_position_read_checked(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Position	position;
+	List	   *applied;
+	List	   *edited;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	position = mig_catalog_read_position(context, false);
+	applied = mig_catalog_read_applied(context);
+	edited = mig_catalog_read_edited(context);
+	mig_scope_leave(&scope);
+	mig_position_check_applied(position.graph, position.rows, applied);
+	mig_position_check_edited(edited);
+	return position;
+}
+
+/*
  * In REPEATABLE READ and SERIALIZABLE: 40001 when the transaction's snapshot
  * shows another position, or other revisions, than the latest one.  Whoever
  * decides by the snapshot would decide on what is no longer so.

@@ -10,6 +10,7 @@
 #include "store/catalog.h"
 
 extern Position mig_position_read(bool purge);
+extern Position mig_position_read_checked(void);
 extern void mig_position_check_snapshot(void);
 extern void mig_position_check_applied(const Graph *graph, const Bitmapset *rows,
 									   List *applied);

@@ -21,12 +21,12 @@
 #include "access/xact.h"
 #include "command/execute.h"
 #include "command/position.h"
+#include "command/record.h"
 #include "command/result.h"
 #include "command/run.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "revision/plan.h"
-#include "revision/text.h"
 #include "store/lock.h"
 #include "store/scope.h"
 #include "utils/memutils.h"
@@ -34,20 +34,6 @@
 
 /* Scripts are read this many at a time. */
 #define READ_AHEAD 64
-
-/* Log rows are written this many at a time. */
-#define LOG_ROWS 1000
-
-/* Length of a checksum. */
-#define CHECKSUM_LENGTH 64
-
-/* What is recorded of a step that is done. */
-typedef struct StepDone
-{
-	TimestampTz started_at;
-	int64		duration;		/* microseconds */
-	char		checksum[CHECKSUM_LENGTH + 1];
-} StepDone;
 
 /* A move under way. */
 typedef struct Move
@@ -57,7 +43,7 @@ typedef struct Move
 	Graph	   *graph;
 	Bitmapset  *rows;			/* before the first step */
 	List	   *plan;			/* of node numbers */
-	StepDone   *done;			/* one a step */
+	RecordDone *done;			/* one a step */
 } Move;
 
 PG_FUNCTION_INFO_V1(migrate_upgrade);
@@ -70,8 +56,6 @@ static void run_plan(Move *move);
 static List *read_ahead(const Move *move, int number, MemoryContext context);
 static void run_step(Move *move, int number, CatalogScript *stored);
 static void record_plan(const Move *move);
-static List *record_steps(const Move *move, List *before, const char *role);
-static void check_rows_unchanged(const Move *move);
 static void tell_step(const Move *move, const GraphNode *node, const char *message);
 static void tell(const char *text);
 static char *first_line(const char *message);
@@ -227,7 +211,7 @@ run_plan(Move *move)
 	List	   *scripts = NIL;
 	int			n = list_length(move->plan);
 
-	move->done = palloc_extended(n * sizeof(StepDone), MCXT_ALLOC_HUGE);
+	move->done = palloc_extended(n * sizeof(RecordDone), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < n; i++)
 	{
 		if (i % READ_AHEAD == 0)
@@ -275,7 +259,7 @@ run_step(Move *move, int number, CatalogScript *stored)
 {
 	const GraphNode *self = &move->graph->nodes[list_nth_int(move->plan, number)];
 	ExecuteScript script = {self->revision, move->direction, stored->sql, false, NULL};
-	StepDone   *done = &move->done[number];
+	RecordDone *done = &move->done[number];
 	MemoryContext context = CurrentMemoryContext;
 	Scope		scope;
 
@@ -309,86 +293,13 @@ static void
 record_plan(const Move *move)
 {
 	const char *role = mig_position_caller();
-	List	   *ids = NIL;
-	List	   *after;
 	Scope		scope;
-	ListCell   *lc;
 
 	mig_scope_enter(&scope);
-	check_rows_unchanged(move);
-	foreach(lc, move->plan)
-		ids = lappend(ids, unconstify(char *, move->graph->nodes[lfirst_int(lc)].revision));
-	after = record_steps(move, mig_graph_ids(move->graph, move->rows), role);
-	mig_catalog_remember_heads(move->graph);
-	mig_catalog_set_versions(after);
-	if (move->direction == MIG_UPGRADE)
-		mig_catalog_add_applied(ids, "upgrade", GetCurrentTimestamp());
-	else
-		mig_catalog_remove_applied(ids);
+	mig_record_check_unchanged(move->graph, move->rows);
+	mig_record_plan(mig_plan_rows_begin(move->graph, move->rows), move->plan,
+					move->direction, move->done, role);
 	mig_scope_leave(&scope);
-}
-
-/*
- * Write the log rows; before are the version rows that the first step found.
- * Returns the rows after the last.  The rows' memory is freed every LOG_ROWS
- * steps.
- */
-static List *
-record_steps(const Move *move, List *before, const char *role)
-{
-	PlanRows   *rows = mig_plan_rows_begin(move->graph, move->rows);
-	MemoryContext outer = CurrentMemoryContext;
-	MemoryContext chunk = AllocSetContextCreate(outer, "migrate log rows",
-												ALLOCSET_DEFAULT_SIZES);
-	List	   *steps = NIL;
-	int			n = list_length(move->plan);
-
-	for (int i = 0; i < n; i++)
-	{
-		CatalogStep *step = MemoryContextAlloc(chunk, sizeof(CatalogStep));
-		int			node = list_nth_int(move->plan, i);
-
-		mig_plan_rows_step(rows, node, move->direction);
-		MemoryContextSwitchTo(chunk);
-		step->operation = mig_execute_direction_name(move->direction);
-		step->revision = move->graph->nodes[node].revision;
-		step->checksum = move->done[i].checksum;
-		step->versions_before = before;
-		step->versions_after = before = mig_graph_ids(move->graph, rows->rows);
-		step->started_at = move->done[i].started_at;
-		step->duration = move->done[i].duration;
-		steps = lappend(steps, step);
-		if (list_length(steps) == LOG_ROWS || i == n - 1)
-		{
-			mig_catalog_add_log(steps, role);
-			steps = NIL;
-			MemoryContextSwitchTo(outer);
-			before = mig_graph_ids(move->graph, rows->rows);
-			MemoryContextReset(chunk);
-		}
-		MemoryContextSwitchTo(outer);
-	}
-	MemoryContextDelete(chunk);
-	return before;
-}
-
-/*
- * MG007 when a script that runs as the owner of our tables wrote to them.
- */
-static void
-check_rows_unchanged(const Move *move)
-{
-	MemoryContext context = CurrentMemoryContext;
-	Bitmapset  *applied = mig_graph_ancestors(move->graph, move->rows, GRAPH_REAL);
-
-	if (!mig_text_same_list(mig_catalog_read_versions(context),
-				  mig_graph_ids(move->graph, move->rows)) ||
-		!mig_text_same_list(mig_catalog_read_applied(context),
-				  mig_graph_ids(move->graph, applied)))
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_CHANGED),
-				 errmsg("a migration script changed the version rows of migrate"),
-				 errhint("Scripts must leave the tables of migrate alone.")));
 }
 
 /*
