@@ -79,6 +79,9 @@ ISOLATION := $(sort $(notdir $(basename $(wildcard $(srcdir)/test/specs/*.spec))
 ISOLATION_OPTS = --inputdir=$(srcdir)/test
 endif
 
+# The regression tests include files, and cannot know where they are.
+installcheck: export MIGRATE_SRCDIR = $(abspath $(srcdir))
+
 # pg_regress leaves these where it is run.
 EXTRA_CLEAN = results output_iso regression.diffs regression.out tmp_check tmp_check_iso
 
