@@ -30,6 +30,7 @@ PG_FUNCTION_INFO_V1(migrate_forget_heads);
 static uint64 graph_changes = 0;
 
 static int	compare_ids(const ListCell *a, const ListCell *b);
+static void append_rows(List **ones, List **lists, List *rows);
 static char *array_text(List *strings);
 static Datum text_array(List *strings);
 static List *array_strings(Datum array);
@@ -688,10 +689,11 @@ mig_catalog_clear_applied(void)
 }
 
 /*
- * Add rows to the log, for steps (CatalogStep *) that role took.
+ * Add rows to the log, for steps (CatalogStep *) of one operation that role
+ * took.
  *
- * The rows before and after travel as the text of an array, because unnest
- * would take an array of arrays apart.
+ * unnest would take an array of arrays apart.  So lists of one revision, which
+ * is most of them, travel as that revision, and others as the text of an array.
  */
 void
 mig_catalog_add_log(List *steps, const char *role)
@@ -700,49 +702,68 @@ mig_catalog_add_log(List *steps, const char *role)
 		"INSERT INTO migrate.log (operation, revision, checksum,"
 		" versions_before, versions_after, started_at, duration, session_role,"
 		" effective_role, application_name, client_addr, server_version)"
-		" SELECT u.operation, u.revision, u.checksum, u.before::pg_catalog.text[],"
-		" u.after::pg_catalog.text[], u.started_at,"
-		" pg_catalog.make_interval(secs => u.duration), SESSION_USER, $8,"
-		" pg_catalog.current_setting('application_name'),"
-		" pg_catalog.inet_client_addr(), pg_catalog.current_setting('server_version')"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
-		" pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5),"
-		" pg_catalog.unnest($6), pg_catalog.unnest($7)) WITH ORDINALITY"
-		" AS u (operation, revision, checksum, before, after, started_at, duration, n)"
-		" ORDER BY u.n",
-		8, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-			TIMESTAMPTZARRAYOID, FLOAT8ARRAYOID, TEXTOID}, NULL
+		" SELECT $1, u.revision, u.checksum,"
+		" CASE WHEN u.before IS NULL THEN u.all_before::pg_catalog.text[] ELSE ARRAY[u.before] END,"
+		" CASE WHEN u.after IS NULL THEN u.all_after::pg_catalog.text[] ELSE ARRAY[u.after] END,"
+		" u.started_at, u.duration, (SELECT SESSION_USER), $2,"
+		" (SELECT pg_catalog.current_setting('application_name')),"
+		" (SELECT pg_catalog.inet_client_addr()),"
+		" (SELECT pg_catalog.current_setting('server_version'))"
+		" FROM (SELECT pg_catalog.unnest($3) AS revision, pg_catalog.unnest($4) AS checksum,"
+		" pg_catalog.unnest($5) AS before, pg_catalog.unnest($6) AS all_before,"
+		" pg_catalog.unnest($7) AS after, pg_catalog.unnest($8) AS all_after,"
+		" pg_catalog.unnest($9) AS started_at, pg_catalog.unnest($10) AS duration) AS u",
+		10, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+			TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INTERVALARRAYOID}, NULL
 	};
 	int			n = list_length(steps);
-	List	   *texts[5] = {NIL, NIL, NIL, NIL, NIL};
+	List	   *texts[6] = {NIL, NIL, NIL, NIL, NIL, NIL};
 	Datum	   *started = palloc(Max(n, 1) * sizeof(Datum));
 	Datum	   *duration = palloc(Max(n, 1) * sizeof(Datum));
-	Datum		values[8];
+	Interval   *intervals = palloc0(Max(n, 1) * sizeof(Interval));
+	Datum		values[10];
 	ListCell   *lc;
 
-	n = 0;
+	if (steps == NIL)
+		return;
 	foreach(lc, steps)
 	{
 		const CatalogStep *step = lfirst(lc);
+		int			i = foreach_current_index(lc);
 
-		texts[0] = lappend(texts[0], unconstify(char *, step->operation));
-		texts[1] = lappend(texts[1], unconstify(char *, step->revision));
-		texts[2] = lappend(texts[2], unconstify(char *, step->checksum));
-		texts[3] = lappend(texts[3], array_text(step->versions_before));
-		texts[4] = lappend(texts[4], array_text(step->versions_after));
-		started[n] = TimestampTzGetDatum(step->started_at);
-		duration[n++] = Float8GetDatum(step->duration / (double) USECS_PER_SEC);
+		texts[0] = lappend(texts[0], unconstify(char *, step->revision));
+		texts[1] = lappend(texts[1], unconstify(char *, step->checksum));
+		append_rows(&texts[2], &texts[3], step->versions_before);
+		append_rows(&texts[4], &texts[5], step->versions_after);
+		started[i] = TimestampTzGetDatum(step->started_at);
+		intervals[i].time = step->duration;
+		duration[i] = IntervalPGetDatum(&intervals[i]);
 	}
-	for (int i = 0; i < 5; i++)
-		values[i] = text_array(texts[i]);
-	values[5] = PointerGetDatum(construct_array(started, n, TIMESTAMPTZOID,
+	values[0] = CStringGetTextDatum(((CatalogStep *) linitial(steps))->operation);
+	values[1] = CStringGetTextDatum(role);
+	for (int i = 0; i < 6; i++)
+		values[i + 2] = text_array(texts[i]);
+	values[8] = PointerGetDatum(construct_array(started, n, TIMESTAMPTZOID,
 												sizeof(TimestampTz),
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[6] = PointerGetDatum(construct_array(duration, n, FLOAT8OID,
-												sizeof(float8),
-												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[7] = CStringGetTextDatum(role);
+	values[9] = PointerGetDatum(construct_array(duration, n, INTERVALOID,
+												sizeof(Interval), false,
+												TYPALIGN_DOUBLE));
 	(void) mig_scope_write(&query, values, NULL);
+}
+
+/*
+ * Append the version rows before or after a step to two lists of strings: the
+ * one row there is to ones, otherwise the text of an array to lists, and NULL
+ * to the other.
+ */
+static void
+append_rows(List **ones, List **lists, List *rows)
+{
+	bool		is_one = list_length(rows) == 1;
+
+	*ones = lappend(*ones, is_one ? linitial(rows) : NULL);
+	*lists = lappend(*lists, is_one ? NULL : array_text(rows));
 }
 
 /*
