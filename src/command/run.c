@@ -42,6 +42,7 @@ typedef struct Move
 	const char *target;
 	Graph	   *graph;
 	Bitmapset  *rows;			/* before the first step */
+	bool		no_rows;		/* that is, none */
 	List	   *plan;			/* of node numbers */
 	RecordDone *done;			/* one a step */
 } Move;
@@ -69,7 +70,7 @@ List *
 mig_run_move(MigDirection direction, const char *target, const char *function)
 {
 	TimestampTz start = GetCurrentTimestamp();
-	Move		move = {direction, target, NULL, NULL, NIL, NULL};
+	Move		move = {.direction = direction, .target = target};
 	List	   *moved = NIL;
 	ListCell   *lc;
 
@@ -147,6 +148,7 @@ make_plan(Move *move)
 	mig_position_check_snapshot();
 	move->graph = position.graph;
 	move->rows = position.rows;
+	move->no_rows = bms_is_empty(position.rows);
 	move->plan = move->direction == MIG_UPGRADE ?
 		mig_plan_upgrade(move->graph, move->rows, move->target) :
 		mig_plan_downgrade(move->graph, move->rows, move->target);
@@ -278,7 +280,7 @@ run_step(Move *move, int number, CatalogScript *stored)
 						self->revision)));
 
 	tell_step(move, self, stored->message);
-	script.no_rows = bms_is_empty(move->rows);
+	script.no_rows = move->no_rows;
 	script.progress = psprintf("%s %d/%d %s",
 							   mig_execute_direction_name(move->direction),
 							   number + 1, list_length(move->plan), self->revision);
