@@ -35,6 +35,8 @@ static char *array_text(List *strings);
 static Datum text_array(List *strings);
 static List *array_strings(Datum array);
 pg_noreturn static void null_element(void);
+static int64 count_revisions(void);
+pg_noreturn static void was_dropped(void);
 static char *text_value(uint64 row, int column);
 static List *array_value(uint64 row, int column);
 static TimestampTz time_value(uint64 row, int column);
@@ -59,6 +61,7 @@ mig_catalog_read_revisions(MemoryContext context)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Graph	   *graph = mig_graph_create();
 
+	graph->changes = graph_changes;
 	for (uint64 row = 0; row < n; row++)
 		mig_graph_add(graph, text_value(row, 1), array_value(row, 2),
 					  array_value(row, 3), array_value(row, 4));
@@ -68,13 +71,13 @@ mig_catalog_read_revisions(MemoryContext context)
 }
 
 /*
- * A number that grows whenever this session changes the graph; others cannot
- * while it holds the run lock.
+ * Whether this session has changed revisions, parents or dependencies since
+ * the graph was read; others cannot while it holds the run lock.
  */
-uint64
-mig_catalog_graph_changes(void)
+bool
+mig_catalog_graph_changed(const Graph *graph)
 {
-	return graph_changes;
+	return graph->changes != graph_changes;
 }
 
 /*
@@ -566,8 +569,8 @@ mig_catalog_delete_revision(const char *revision)
 }
 
 /*
- * Write down the heads of the graph, which must be all that is stored, unless
- * they are known.
+ * Write down the heads of the graph, unless they are known or the graph is not
+ * all that is stored, because somebody added a revision by hand.
  */
 void
 mig_catalog_remember_heads(const Graph *graph)
@@ -581,7 +584,7 @@ mig_catalog_remember_heads(const Graph *graph)
 	};
 	Datum		values[2];
 
-	if (mig_scope_read(&known, NULL, NULL) > 0)
+	if (mig_scope_read(&known, NULL, NULL) > 0 || count_revisions() != graph->n)
 		return;
 	values[0] = text_array(mig_graph_ids(graph, mig_graph_heads(graph, GRAPH_DOWN)));
 	values[1] = text_array(mig_graph_ids(graph, mig_graph_heads(graph, GRAPH_REAL)));
@@ -656,9 +659,81 @@ mig_catalog_add_applied(List *revisions, const char *how, TimestampTz applied_at
 	values[2] = CStringGetTextDatum(how);
 	if (mig_scope_write(&query, values, NULL) !=
 		(uint64) list_length(revisions))
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_CHANGED),
-				 errmsg("a revision was dropped while it was being applied")));
+		was_dropped();
+}
+
+/*
+ * Record revisions (char *) as applied by an upgrade, each with the checksum
+ * (char *) that it had when its script was read.  That they are still there is
+ * for mig_catalog_check_there to see.
+ */
+void
+mig_catalog_add_upgraded(List *revisions, List *checksums, TimestampTz applied_at)
+{
+	static ScopeQuery query = {
+		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
+		" SELECT u.revision, u.checksum, $3, 'upgrade'"
+		" FROM (SELECT pg_catalog.unnest($1) AS revision,"
+		" pg_catalog.unnest($2) AS checksum) AS u",
+		3, {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID}, NULL
+	};
+	Datum		values[3];
+
+	if (revisions == NIL)
+		return;
+	values[0] = text_array(revisions);
+	values[1] = text_array(checksums);
+	values[2] = TimestampTzGetDatum(applied_at);
+	(void) mig_scope_write(&query, values, NULL);
+}
+
+/*
+ * MG007 unless revisions (char *) of a graph are still there, for whoever
+ * holds the run lock and has the graph from mig_catalog_read_revisions.
+ * Others could only have dropped one by hand, which their number tells; this
+ * session could have added one too.
+ */
+void
+mig_catalog_check_there(const Graph *graph, List *revisions)
+{
+	static ScopeQuery these = {
+		"SELECT pg_catalog.count(*) FROM migrate.revisions"
+		" WHERE revision OPERATOR(pg_catalog.=) ANY ($1)",
+		1, {TEXTARRAYOID}, NULL
+	};
+	Datum		values[1];
+	bool		isnull;
+
+	if (!mig_catalog_graph_changed(graph))
+	{
+		if (count_revisions() < graph->n)
+			was_dropped();
+		return;
+	}
+	values[0] = text_array(revisions);
+	(void) mig_scope_read(&these, values, NULL);
+	if (DatumGetInt64(mig_scope_value(0, 1, &isnull)) < list_length(revisions))
+		was_dropped();
+}
+
+static int64
+count_revisions(void)
+{
+	static ScopeQuery query = {
+		"SELECT pg_catalog.count(*) FROM migrate.revisions", 0, {0}, NULL
+	};
+	bool		isnull;
+
+	(void) mig_scope_read(&query, NULL, NULL);
+	return DatumGetInt64(mig_scope_value(0, 1, &isnull));
+}
+
+static void
+was_dropped(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_CHANGED),
+			 errmsg("a revision was dropped while it was being applied")));
 }
 
 /*
