@@ -4,8 +4,8 @@
  *
  * 1. Read graph and version rows without a lock; when nothing is missing,
  *    that is all.
- * 2. Take the run lock, read again, plan again: whoever had the lock before
- *    may have done the work.
+ * 2. Take the run lock.  Unless nothing was committed since then, read again,
+ *    plan again: whoever had the lock before may have done the work.
  * 3. Check what can be checked before anything runs: no applied revision was
  *    edited (MG007), every script of the plan is there (MG006) and
  *    transactional (MG008).
@@ -40,6 +40,8 @@ typedef struct Move
 {
 	MigDirection direction;
 	const char *target;
+	MemoryContext context;		/* of what make_plan makes; NULL: not yet */
+	PositionSeen seen;			/* of what the plan was made */
 	Graph	   *graph;
 	Bitmapset  *rows;			/* before the first step */
 	bool		no_rows;		/* that is, none */
@@ -82,7 +84,10 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
 	if (move.plan != NIL)
 	{
 		mig_lock_acquire(function);
-		make_plan(&move);
+		if (mig_position_is_unchanged(&move.seen))
+			mig_position_check_snapshot();
+		else
+			make_plan(&move);
 	}
 	if (move.plan == NIL)
 	{
@@ -138,13 +143,21 @@ is_at_heads(const Move *move)
 }
 
 /*
- * Read the position and make the plan for it.
+ * Read the position and make the plan for it.  A plan from before is freed.
  */
 static void
 make_plan(Move *move)
 {
-	Position	position = mig_position_read(false);
+	MemoryContext outer = CurrentMemoryContext;
+	Position	position;
 
+	if (move->context != NULL)
+		MemoryContextReset(move->context);
+	else
+		move->context = AllocSetContextCreate(outer, "migrate plan",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(move->context);
+	position = mig_position_read_seen(&move->seen);
 	mig_position_check_snapshot();
 	move->graph = position.graph;
 	move->rows = position.rows;
@@ -152,6 +165,7 @@ make_plan(Move *move)
 	move->plan = move->direction == MIG_UPGRADE ?
 		mig_plan_upgrade(move->graph, move->rows, move->target) :
 		mig_plan_downgrade(move->graph, move->rows, move->target);
+	MemoryContextSwitchTo(outer);
 }
 
 /*
