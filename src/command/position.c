@@ -16,6 +16,7 @@
 #include "store/scope.h"
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 static char *join(List *ids);
@@ -35,6 +36,57 @@ mig_position_read(bool purge)
 	position = mig_catalog_read_position(context, purge);
 	mig_scope_leave(&scope);
 	return position;
+}
+
+/*
+ * The same, never with purge; seen becomes what could be seen, in the current
+ * memory context.
+ */
+Position
+mig_position_read_seen(PositionSeen *seen)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Position	position;
+	Snapshot	snapshot;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	snapshot = GetActiveSnapshot();
+	seen->next = snapshot->xmax;
+	seen->command = snapshot->curcid;
+	seen->running_count = snapshot->xcnt;
+	seen->running = MemoryContextAlloc(context, (snapshot->xcnt + 1) * sizeof(TransactionId));
+	if (snapshot->xcnt > 0)
+		memcpy(seen->running, snapshot->xip, snapshot->xcnt * sizeof(TransactionId));
+	position = mig_catalog_read_position(context, false);
+	mig_scope_leave(&scope);
+	return position;
+}
+
+/*
+ * Whether now the same can be seen, so that reading again would find the same
+ * position.  No means that any transaction has ended since, or that we wrote
+ * something ourselves.
+ *
+ * Two snapshots see the same when they have the same first transaction that
+ * they do not see, and the same ones before it that were running: every other
+ * one before it has ended for both.
+ */
+bool
+mig_position_is_unchanged(const PositionSeen *seen)
+{
+	Snapshot	now;
+	bool		same;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	now = GetActiveSnapshot();
+	same = !now->takenDuringRecovery && seen->next == now->xmax &&
+		seen->command == now->curcid && seen->running_count == now->xcnt &&
+		(now->xcnt == 0 ||
+		 memcmp(seen->running, now->xip, now->xcnt * sizeof(TransactionId)) == 0);
+	mig_scope_leave(&scope);
+	return same;
 }
 
 /*

@@ -9,7 +9,18 @@
 
 #include "store/catalog.h"
 
+/* What could be seen when a position was read. */
+typedef struct PositionSeen
+{
+	TransactionId next;			/* the first transaction that could not */
+	uint32		running_count;
+	TransactionId *running;		/* nor could these */
+	CommandId	command;		/* nor this command of ours */
+} PositionSeen;
+
 extern Position mig_position_read(bool purge);
+extern Position mig_position_read_seen(PositionSeen *seen);
+extern bool mig_position_is_unchanged(const PositionSeen *seen);
 extern Position mig_position_read_checked(void);
 extern void mig_position_check_snapshot(void);
 extern void mig_position_check_applied(const Graph *graph, const Bitmapset *rows,

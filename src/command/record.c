@@ -13,14 +13,16 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-/* Log rows are written this many at a time. */
-#define LOG_ROWS 1000
+/* Rows are written this many at a time, so that they take little memory. */
+#define WRITE_AHEAD 1000
 
-static List *write_log(PlanRows *rows, List *plan, MigDirection direction,
-					   const RecordDone *done, const char *role);
+static void write_log(PlanRows *rows, List *plan, int from, int to,
+					  MigDirection direction, const RecordDone *done,
+					  const char *role);
+static List *ids_of(const Graph *graph, List *plan, int from, int to);
+static List *checksums_of(const RecordDone *done, int from, int to);
+static void write_rows(const PlanRows *rows);
 static void take_step(PlanRows *rows, int node, MigDirection direction);
-static void write_position(const Graph *graph, List *versions, List *moved,
-						   MigDirection direction);
 
 /*
  * MG007 when a script that runs as the owner of our tables wrote to them:
@@ -76,51 +78,67 @@ mig_record_step(PlanRows *rows, int node, MigDirection direction,
 	step.duration = duration;
 
 	mig_catalog_add_log(list_make1(&step), role);
-	write_position(rows->graph, step.versions_after, list_make1(revision), direction);
+	write_rows(rows);
+	if (direction == MIG_UPGRADE)
+		mig_catalog_add_applied(list_make1(revision), step.operation,
+								GetCurrentTimestamp());
+	else
+		mig_catalog_remove_applied(list_make1(revision));
 	return step.versions_after;
 }
 
 /*
  * Write all steps of a plan (node numbers) as done, each with what done holds
  * for it.  rows are those before the first one, and become those after the
- * last one.
+ * last one.  MG007 when a revision that was applied is gone.
  */
 void
 mig_record_plan(PlanRows *rows, List *plan, MigDirection direction,
 				const RecordDone *done, const char *role)
 {
-	List	   *moved = NIL;
-	List	   *after;
-	ListCell   *lc;
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext chunk = AllocSetContextCreate(outer, "migrate records",
+												ALLOCSET_DEFAULT_SIZES);
+	TimestampTz now = GetCurrentTimestamp();
+	int			n = list_length(plan);
 
-	foreach(lc, plan)
-		moved = lappend(moved, unconstify(char *, rows->graph->nodes[lfirst_int(lc)].revision));
-	after = write_log(rows, plan, direction, done, role);
-	write_position(rows->graph, after, moved, direction);
+	if (direction == MIG_UPGRADE)
+		mig_catalog_check_there(rows->graph, ids_of(rows->graph, plan, 0, n));
+	else
+		mig_catalog_remove_applied(ids_of(rows->graph, plan, 0, n));
+	for (int from = 0; from < n; from += WRITE_AHEAD)
+	{
+		int			to = Min(from + WRITE_AHEAD, n);
+
+		MemoryContextSwitchTo(chunk);
+		write_log(rows, plan, from, to, direction, done, role);
+		if (direction == MIG_UPGRADE)
+			mig_catalog_add_upgraded(ids_of(rows->graph, plan, from, to),
+									 checksums_of(done, from, to), now);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(chunk);
+	}
+	MemoryContextDelete(chunk);
+	write_rows(rows);
 }
 
 /*
- * Write the log rows of a plan, and take its steps in rows.  Returns the ids
- * after the last.  The memory is freed every LOG_ROWS steps.
+ * Write the log rows of steps from (from 0) up to, not including, to, and take
+ * them in rows.
  */
-static List *
-write_log(PlanRows *rows, List *plan, MigDirection direction,
+static void
+write_log(PlanRows *rows, List *plan, int from, int to, MigDirection direction,
 		  const RecordDone *done, const char *role)
 {
-	MemoryContext outer = CurrentMemoryContext;
-	MemoryContext chunk = AllocSetContextCreate(outer, "migrate log rows",
-												ALLOCSET_DEFAULT_SIZES);
 	List	   *before = mig_graph_ids(rows->graph, rows->rows);
 	List	   *steps = NIL;
-	int			n = list_length(plan);
 
-	for (int i = 0; i < n; i++)
+	for (int i = from; i < to; i++)
 	{
-		CatalogStep *step = MemoryContextAlloc(chunk, sizeof(CatalogStep));
+		CatalogStep *step = palloc(sizeof(CatalogStep));
 		int			node = list_nth_int(plan, i);
 
 		take_step(rows, node, direction);
-		MemoryContextSwitchTo(chunk);
 		step->operation = mig_execute_direction_name(direction);
 		step->revision = rows->graph->nodes[node].revision;
 		step->checksum = done[i].checksum;
@@ -129,18 +147,50 @@ write_log(PlanRows *rows, List *plan, MigDirection direction,
 		step->started_at = done[i].started_at;
 		step->duration = done[i].duration;
 		steps = lappend(steps, step);
-		if (list_length(steps) == LOG_ROWS || i == n - 1)
-		{
-			mig_catalog_add_log(steps, role);
-			steps = NIL;
-			MemoryContextSwitchTo(outer);
-			before = mig_graph_ids(rows->graph, rows->rows);
-			MemoryContextReset(chunk);
-		}
-		MemoryContextSwitchTo(outer);
 	}
-	MemoryContextDelete(chunk);
-	return before;
+	mig_catalog_add_log(steps, role);
+}
+
+/*
+ * Ids (char *) of the steps from up to, not including, to of a plan.
+ */
+static List *
+ids_of(const Graph *graph, List *plan, int from, int to)
+{
+	List	   *ids = NIL;
+
+	for (int i = from; i < to; i++)
+		ids = lappend(ids, unconstify(char *, graph->nodes[list_nth_int(plan, i)].revision));
+	return ids;
+}
+
+/*
+ * Checksums (char *) of the steps from up to, not including, to.
+ */
+static List *
+checksums_of(const RecordDone *done, int from, int to)
+{
+	List	   *checksums = NIL;
+
+	for (int i = from; i < to; i++)
+	{
+		const char *checksum = done[i].checksum;
+
+		checksums = lappend(checksums, unconstify(char *, checksum));
+	}
+	return checksums;
+}
+
+/*
+ * Write rows as the version rows; and the heads, when they are not known and
+ * the graph is.
+ */
+static void
+write_rows(const PlanRows *rows)
+{
+	if (!mig_catalog_graph_changed(rows->graph))
+		mig_catalog_remember_heads(rows->graph);
+	mig_catalog_set_versions(mig_graph_ids(rows->graph, rows->rows));
 }
 
 /*
@@ -153,21 +203,4 @@ take_step(PlanRows *rows, int node, MigDirection direction)
 
 	mig_plan_rows_step(rows, node, direction);
 	MemoryContextSwitchTo(old);
-}
-
-/*
- * Write the version rows, the heads when they are not known, and that the
- * revisions moved (char *) are applied or no longer.
- */
-static void
-write_position(const Graph *graph, List *versions, List *moved,
-			   MigDirection direction)
-{
-	mig_catalog_remember_heads(graph);
-	mig_catalog_set_versions(versions);
-	if (direction == MIG_UPGRADE)
-		mig_catalog_add_applied(moved, mig_execute_direction_name(MIG_UPGRADE),
-								GetCurrentTimestamp());
-	else
-		mig_catalog_remove_applied(moved);
 }

@@ -4,8 +4,8 @@
  *
  * 1. Read graph and version rows without a lock; when nothing is missing,
  *    that is all.
- * 2. Take the run lock, read again, plan again: whoever had the lock before
- *    may have done the work.
+ * 2. Take the run lock.  Unless nothing was committed since then, read again,
+ *    plan again: whoever had the lock before may have done the work.
  * 3. Check what can be checked before anything runs: no applied revision was
  *    edited (MG007), every script of the plan is there (MG006) and
  *    transactional (MG008).
@@ -43,8 +43,11 @@ typedef struct Move
 {
 	MigDirection direction;
 	const char *target;
+	MemoryContext context;		/* of what make_plan makes; NULL: not yet */
+	PositionSeen seen;			/* of what the plan was made */
 	Graph	   *graph;
 	Bitmapset  *rows;			/* before the first step */
+	bool		no_rows;		/* that is, none */
 	List	   *plan;			/* of node numbers */
 	RecordDone *done;			/* one a step */
 } Move;
@@ -68,7 +71,7 @@ List *
 mig_run_move(MigDirection direction, const char *target, const char *function)
 {
 	TimestampTz start = GetCurrentTimestamp();
-	Move		move = {direction, target, NULL, NULL, NIL, NULL};
+	Move		move = {.direction = direction, .target = target};
 	List	   *moved = NIL;
 	ListCell   *lc;
 
@@ -80,13 +83,16 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
 	if (move.plan != NIL || mig_unfinished_exists())
 	{
 		mig_lock_acquire(function);
-		make_plan(&move);
+		if (mig_position_is_unchanged(&move.seen))
+			mig_position_check_snapshot();
+		else
+			make_plan(&move);
 		mig_ready_check(direction, move.graph, move.rows, move.plan, target, false);
 	}
 	if (move.plan == NIL)
 	{
 		mig_tell_message(psprintf("nothing to do: at %s",
-					  mig_position_describe(move.graph, move.rows)));
+								  mig_position_describe(move.graph, move.rows)));
 		return NIL;
 	}
 
@@ -104,9 +110,9 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
 	foreach(lc, move.plan)
 		moved = lappend(moved, unconstify(char *, move.graph->nodes[lfirst_int(lc)].revision));
 	mig_tell_message(psprintf("%s to %s completed: %d revision%s, %ld ms",
-					  mig_execute_direction_name(direction), target,
-					  list_length(moved), list_length(moved) == 1 ? "" : "s",
-					  TimestampDifferenceMilliseconds(start, GetCurrentTimestamp())));
+							  mig_execute_direction_name(direction), target,
+							  list_length(moved), list_length(moved) == 1 ? "" : "s",
+							  TimestampDifferenceMilliseconds(start, GetCurrentTimestamp())));
 	return moved;
 }
 
@@ -136,19 +142,29 @@ is_at_heads(const Move *move)
 }
 
 /*
- * Read the position and make the plan for it.
+ * Read the position and make the plan for it.  A plan from before is freed.
  */
 static void
 make_plan(Move *move)
 {
-	Position	position = mig_position_read(false);
+	MemoryContext outer = CurrentMemoryContext;
+	Position	position;
 
+	if (move->context != NULL)
+		MemoryContextReset(move->context);
+	else
+		move->context = AllocSetContextCreate(outer, "migrate plan",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(move->context);
+	position = mig_position_read_seen(&move->seen);
 	mig_position_check_snapshot();
 	move->graph = position.graph;
 	move->rows = position.rows;
+	move->no_rows = bms_is_empty(position.rows);
 	move->plan = move->direction == MIG_UPGRADE ?
 		mig_plan_upgrade(move->graph, move->rows, move->target) :
 		mig_plan_downgrade(move->graph, move->rows, move->target);
+	MemoryContextSwitchTo(outer);
 }
 
 /*
@@ -233,7 +249,7 @@ run_step(Move *move, int number, CatalogScript *stored)
 						self->revision)));
 
 	mig_tell_step(move->direction, move->graph, self, stored->message);
-	script.no_rows = bms_is_empty(move->rows);
+	script.no_rows = move->no_rows;
 	script.progress = psprintf("%s %d/%d %s",
 							   mig_execute_direction_name(move->direction),
 							   number + 1, list_length(move->plan), self->revision);

@@ -32,7 +32,6 @@ typedef struct ScriptRun
 	bool		in_transaction; /* begun, or gone on with, in this one */
 	PlanRows   *rows;			/* where the last step of this transaction led;
 								 * NULL when it must be read */
-	uint64		graph_changes;	/* as long as this number is the same */
 	TimestampTz mark;			/* when the last step was recorded */
 	SessionSettings *settings;	/* of the session, before the script */
 } ScriptRun;
@@ -233,10 +232,7 @@ find_rows(void)
 	position = mig_position_read_checked();
 	rows = mig_plan_rows_begin(position.graph, position.rows);
 	if (keep)
-	{
 		run.rows = rows;
-		run.graph_changes = mig_catalog_graph_changes();
-	}
 	MemoryContextSwitchTo(old);
 	return rows;
 }
@@ -251,7 +247,7 @@ are_current(const PlanRows *rows)
 	List	   *versions;
 	Scope		scope;
 
-	if (run.graph_changes != mig_catalog_graph_changes())
+	if (mig_catalog_graph_changed(rows->graph))
 		return false;
 	mig_scope_enter(&scope);
 	versions = mig_catalog_read_versions(context);

@@ -187,7 +187,7 @@ make_plan(Stepwise *run)
 		return true;
 	mig_unfinished_tell();
 	mig_tell_message(psprintf("nothing to do: at %s",
-					  mig_position_describe(position.graph, position.rows)));
+							  mig_position_describe(position.graph, position.rows)));
 	return false;
 }
 
@@ -399,7 +399,7 @@ static void
 tell_end(const Stepwise *run, int n)
 {
 	mig_tell_message(psprintf("%s to %s completed: %d revision%s, %ld ms",
-					  mig_execute_direction_name(run->direction), run->target,
-					  n, n == 1 ? "" : "s",
-					  TimestampDifferenceMilliseconds(run->start, GetCurrentTimestamp())));
+							  mig_execute_direction_name(run->direction), run->target,
+							  n, n == 1 ? "" : "s",
+							  TimestampDifferenceMilliseconds(run->start, GetCurrentTimestamp())));
 }

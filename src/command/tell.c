@@ -41,10 +41,10 @@ mig_tell_step(MigDirection direction, const Graph *graph,
 						 graph->nodes[node->down.to[k]].revision);
 	if (direction == MIG_UPGRADE)
 		mig_tell_message(psprintf("running upgrade %s -> %s, %s", parents.data,
-						  node->revision, first_line(message)));
+								  node->revision, first_line(message)));
 	else
 		mig_tell_message(psprintf("running downgrade %s -> %s, %s", node->revision,
-						  parents.data, first_line(message)));
+								  parents.data, first_line(message)));
 }
 
 static char *

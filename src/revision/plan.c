@@ -220,8 +220,8 @@ downgrade_to(const Graph *graph, const Bitmapset *rows,
 			 const DowngradeTarget *to, const char *text)
 {
 	Bitmapset  *reverted;
+	List	   *upwards;
 	List	   *plan = NIL;
-	ListCell   *lc;
 
 	reverted = mig_graph_descendants(graph, downgrade_roots(graph, to, text),
 									 GRAPH_REAL);
@@ -235,8 +235,9 @@ downgrade_to(const Graph *graph, const Bitmapset *rows,
 						text),
 				 errdetail("The current revisions are: %s.",
 						   bms_is_empty(rows) ? "none" : mig_graph_quote_list(graph, rows))));
-	foreach(lc, mig_graph_sort(graph, reverted))
-		plan = lcons_int(lfirst_int(lc), plan);
+	upwards = mig_graph_sort(graph, reverted);
+	for (int i = list_length(upwards) - 1; i >= 0; i--)
+		plan = lappend_int(plan, list_nth_int(upwards, i));
 	return plan;
 }
 

@@ -30,10 +30,13 @@ PG_FUNCTION_INFO_V1(migrate_forget_heads);
 static uint64 graph_changes = 0;
 
 static int	compare_ids(const ListCell *a, const ListCell *b);
+static void append_rows(List **ones, List **lists, List *rows);
 static char *array_text(List *strings);
 static Datum text_array(List *strings);
 static List *array_strings(Datum array);
 pg_noreturn static void null_element(void);
+static int64 count_revisions(void);
+pg_noreturn static void was_dropped(void);
 static char *text_value(uint64 row, int column);
 static List *array_value(uint64 row, int column);
 static TimestampTz time_value(uint64 row, int column);
@@ -58,6 +61,7 @@ mig_catalog_read_revisions(MemoryContext context)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Graph	   *graph = mig_graph_create();
 
+	graph->changes = graph_changes;
 	for (uint64 row = 0; row < n; row++)
 		mig_graph_add(graph, text_value(row, 1), array_value(row, 2),
 					  array_value(row, 3), array_value(row, 4));
@@ -67,13 +71,13 @@ mig_catalog_read_revisions(MemoryContext context)
 }
 
 /*
- * A number that grows whenever this session changes the graph; others cannot
- * while it holds the run lock.
+ * Whether this session has changed revisions, parents or dependencies since
+ * the graph was read; others cannot while it holds the run lock.
  */
-uint64
-mig_catalog_graph_changes(void)
+bool
+mig_catalog_graph_changed(const Graph *graph)
 {
-	return graph_changes;
+	return graph->changes != graph_changes;
 }
 
 /*
@@ -571,8 +575,8 @@ mig_catalog_delete_revision(const char *revision)
 }
 
 /*
- * Write down the heads of the graph, which must be all that is stored, unless
- * they are known.
+ * Write down the heads of the graph, unless they are known or the graph is not
+ * all that is stored, because somebody added a revision by hand.
  */
 void
 mig_catalog_remember_heads(const Graph *graph)
@@ -586,7 +590,7 @@ mig_catalog_remember_heads(const Graph *graph)
 	};
 	Datum		values[2];
 
-	if (mig_scope_read(&known, NULL, NULL) > 0)
+	if (mig_scope_read(&known, NULL, NULL) > 0 || count_revisions() != graph->n)
 		return;
 	values[0] = text_array(mig_graph_ids(graph, mig_graph_heads(graph, GRAPH_DOWN)));
 	values[1] = text_array(mig_graph_ids(graph, mig_graph_heads(graph, GRAPH_REAL)));
@@ -661,9 +665,81 @@ mig_catalog_add_applied(List *revisions, const char *how, TimestampTz applied_at
 	values[2] = CStringGetTextDatum(how);
 	if (mig_scope_write(&query, values, NULL) !=
 		(uint64) list_length(revisions))
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_CHANGED),
-				 errmsg("a revision was dropped while it was being applied")));
+		was_dropped();
+}
+
+/*
+ * Record revisions (char *) as applied by an upgrade, each with the checksum
+ * (char *) that it had when its script was read.  That they are still there is
+ * for mig_catalog_check_there to see.
+ */
+void
+mig_catalog_add_upgraded(List *revisions, List *checksums, TimestampTz applied_at)
+{
+	static ScopeQuery query = {
+		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
+		" SELECT u.revision, u.checksum, $3, 'upgrade'"
+		" FROM (SELECT pg_catalog.unnest($1) AS revision,"
+		" pg_catalog.unnest($2) AS checksum) AS u",
+		3, {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID}, NULL
+	};
+	Datum		values[3];
+
+	if (revisions == NIL)
+		return;
+	values[0] = text_array(revisions);
+	values[1] = text_array(checksums);
+	values[2] = TimestampTzGetDatum(applied_at);
+	(void) mig_scope_write(&query, values, NULL);
+}
+
+/*
+ * MG007 unless revisions (char *) of a graph are still there, for whoever
+ * holds the run lock and has the graph from mig_catalog_read_revisions.
+ * Others could only have dropped one by hand, which their number tells; this
+ * session could have added one too.
+ */
+void
+mig_catalog_check_there(const Graph *graph, List *revisions)
+{
+	static ScopeQuery these = {
+		"SELECT pg_catalog.count(*) FROM migrate.revisions"
+		" WHERE revision OPERATOR(pg_catalog.=) ANY ($1)",
+		1, {TEXTARRAYOID}, NULL
+	};
+	Datum		values[1];
+	bool		isnull;
+
+	if (!mig_catalog_graph_changed(graph))
+	{
+		if (count_revisions() < graph->n)
+			was_dropped();
+		return;
+	}
+	values[0] = text_array(revisions);
+	(void) mig_scope_read(&these, values, NULL);
+	if (DatumGetInt64(mig_scope_value(0, 1, &isnull)) < list_length(revisions))
+		was_dropped();
+}
+
+static int64
+count_revisions(void)
+{
+	static ScopeQuery query = {
+		"SELECT pg_catalog.count(*) FROM migrate.revisions", 0, {0}, NULL
+	};
+	bool		isnull;
+
+	(void) mig_scope_read(&query, NULL, NULL);
+	return DatumGetInt64(mig_scope_value(0, 1, &isnull));
+}
+
+static void
+was_dropped(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_CHANGED),
+			 errmsg("a revision was dropped while it was being applied")));
 }
 
 /*
@@ -694,10 +770,11 @@ mig_catalog_clear_applied(void)
 }
 
 /*
- * Add rows to the log, for steps (CatalogStep *) that role took.
+ * Add rows to the log, for steps (CatalogStep *) of one operation that role
+ * took.
  *
- * The rows before and after travel as the text of an array, because unnest
- * would take an array of arrays apart.
+ * unnest would take an array of arrays apart.  So lists of one revision, which
+ * is most of them, travel as that revision, and others as the text of an array.
  */
 void
 mig_catalog_add_log(List *steps, const char *role)
@@ -706,49 +783,68 @@ mig_catalog_add_log(List *steps, const char *role)
 		"INSERT INTO migrate.log (operation, revision, checksum,"
 		" versions_before, versions_after, started_at, duration, session_role,"
 		" effective_role, application_name, client_addr, server_version)"
-		" SELECT u.operation, u.revision, u.checksum, u.before::pg_catalog.text[],"
-		" u.after::pg_catalog.text[], u.started_at,"
-		" pg_catalog.make_interval(secs => u.duration), SESSION_USER, $8,"
-		" pg_catalog.current_setting('application_name'),"
-		" pg_catalog.inet_client_addr(), pg_catalog.current_setting('server_version')"
-		" FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2),"
-		" pg_catalog.unnest($3), pg_catalog.unnest($4), pg_catalog.unnest($5),"
-		" pg_catalog.unnest($6), pg_catalog.unnest($7)) WITH ORDINALITY"
-		" AS u (operation, revision, checksum, before, after, started_at, duration, n)"
-		" ORDER BY u.n",
-		8, {TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-			TIMESTAMPTZARRAYOID, FLOAT8ARRAYOID, TEXTOID}, NULL
+		" SELECT $1, u.revision, u.checksum,"
+		" CASE WHEN u.before IS NULL THEN u.all_before::pg_catalog.text[] ELSE ARRAY[u.before] END,"
+		" CASE WHEN u.after IS NULL THEN u.all_after::pg_catalog.text[] ELSE ARRAY[u.after] END,"
+		" u.started_at, u.duration, (SELECT SESSION_USER), $2,"
+		" (SELECT pg_catalog.current_setting('application_name')),"
+		" (SELECT pg_catalog.inet_client_addr()),"
+		" (SELECT pg_catalog.current_setting('server_version'))"
+		" FROM (SELECT pg_catalog.unnest($3) AS revision, pg_catalog.unnest($4) AS checksum,"
+		" pg_catalog.unnest($5) AS before, pg_catalog.unnest($6) AS all_before,"
+		" pg_catalog.unnest($7) AS after, pg_catalog.unnest($8) AS all_after,"
+		" pg_catalog.unnest($9) AS started_at, pg_catalog.unnest($10) AS duration) AS u",
+		10, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+			TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INTERVALARRAYOID}, NULL
 	};
 	int			n = list_length(steps);
-	List	   *texts[5] = {NIL, NIL, NIL, NIL, NIL};
+	List	   *texts[6] = {NIL, NIL, NIL, NIL, NIL, NIL};
 	Datum	   *started = palloc(Max(n, 1) * sizeof(Datum));
 	Datum	   *duration = palloc(Max(n, 1) * sizeof(Datum));
-	Datum		values[8];
+	Interval   *intervals = palloc0(Max(n, 1) * sizeof(Interval));
+	Datum		values[10];
 	ListCell   *lc;
 
-	n = 0;
+	if (steps == NIL)
+		return;
 	foreach(lc, steps)
 	{
 		const CatalogStep *step = lfirst(lc);
+		int			i = foreach_current_index(lc);
 
-		texts[0] = lappend(texts[0], unconstify(char *, step->operation));
-		texts[1] = lappend(texts[1], unconstify(char *, step->revision));
-		texts[2] = lappend(texts[2], unconstify(char *, step->checksum));
-		texts[3] = lappend(texts[3], array_text(step->versions_before));
-		texts[4] = lappend(texts[4], array_text(step->versions_after));
-		started[n] = TimestampTzGetDatum(step->started_at);
-		duration[n++] = Float8GetDatum(step->duration / (double) USECS_PER_SEC);
+		texts[0] = lappend(texts[0], unconstify(char *, step->revision));
+		texts[1] = lappend(texts[1], unconstify(char *, step->checksum));
+		append_rows(&texts[2], &texts[3], step->versions_before);
+		append_rows(&texts[4], &texts[5], step->versions_after);
+		started[i] = TimestampTzGetDatum(step->started_at);
+		intervals[i].time = step->duration;
+		duration[i] = IntervalPGetDatum(&intervals[i]);
 	}
-	for (int i = 0; i < 5; i++)
-		values[i] = text_array(texts[i]);
-	values[5] = PointerGetDatum(construct_array(started, n, TIMESTAMPTZOID,
+	values[0] = CStringGetTextDatum(((CatalogStep *) linitial(steps))->operation);
+	values[1] = CStringGetTextDatum(role);
+	for (int i = 0; i < 6; i++)
+		values[i + 2] = text_array(texts[i]);
+	values[8] = PointerGetDatum(construct_array(started, n, TIMESTAMPTZOID,
 												sizeof(TimestampTz),
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[6] = PointerGetDatum(construct_array(duration, n, FLOAT8OID,
-												sizeof(float8),
-												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[7] = CStringGetTextDatum(role);
+	values[9] = PointerGetDatum(construct_array(duration, n, INTERVALOID,
+												sizeof(Interval), false,
+												TYPALIGN_DOUBLE));
 	(void) mig_scope_write(&query, values, NULL);
+}
+
+/*
+ * Append the version rows before or after a step to two lists of strings: the
+ * one row there is to ones, otherwise the text of an array to lists, and NULL
+ * to the other.
+ */
+static void
+append_rows(List **ones, List **lists, List *rows)
+{
+	bool		is_one = list_length(rows) == 1;
+
+	*ones = lappend(*ones, is_one ? linitial(rows) : NULL);
+	*lists = lappend(*lists, is_one ? NULL : array_text(rows));
 }
 
 /*

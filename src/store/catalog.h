@@ -64,7 +64,7 @@ typedef struct CatalogStep
 
 /* reading */
 extern Graph *mig_catalog_read_revisions(MemoryContext context);
-extern uint64 mig_catalog_graph_changes(void);
+extern bool mig_catalog_graph_changed(const Graph *graph);
 extern Position mig_catalog_read_position(MemoryContext context, bool purge);
 extern List *mig_catalog_read_versions(MemoryContext context);
 extern List *mig_catalog_read_edited(MemoryContext context);
@@ -99,6 +99,9 @@ extern void mig_catalog_write_setting(const char *name, const char *value);
 extern void mig_catalog_set_versions(List *versions);
 extern void mig_catalog_add_applied(List *revisions, const char *how,
 									TimestampTz applied_at);
+extern void mig_catalog_add_upgraded(List *revisions, List *checksums,
+									 TimestampTz applied_at);
+extern void mig_catalog_check_there(const Graph *graph, List *revisions);
 extern void mig_catalog_remove_applied(List *revisions);
 extern void mig_catalog_clear_applied(void);
 extern void mig_catalog_add_log(List *steps, const char *role);
