@@ -75,7 +75,8 @@ static void begin_intent(Pieces *pieces, const ScriptStatement *statement,
 						 const char *digest);
 static void run_statement(Pieces *pieces, ScriptStatement *statement, UnitKind kind);
 static void bound_waiting(const Pieces *pieces);
-static void note_failure(Pieces *pieces, bool unknown, ErrorData *error);
+static void note_failure(Pieces *pieces, UnitKind kind, bool unknown,
+						 ErrorData *error);
 static void run_recorded(Pieces *pieces, const ScriptUnit *unit,
 						 const ExecuteScript *script, List *statements);
 static void run_piece(void *arg);
@@ -374,7 +375,7 @@ run_statement(Pieces *pieces, ScriptStatement *statement, UnitKind kind)
 		bool		unknown = kind == UNIT_PROCEDURE && began != mig_local_xid();
 		ErrorData  *error = mig_attempt_roll_back(context);
 
-		note_failure(pieces, unknown, error);
+		note_failure(pieces, kind, unknown, error);
 		ReThrowError(error);
 	}
 	PG_END_TRY();
@@ -399,11 +400,11 @@ bound_waiting(const Pieces *pieces)
 
 /*
  * The statement raised an error.  Unless it is unknown what it has done before
- * that, it is not in doubt any more; what it left is removed when it is run
- * again.
+ * that, it is not in doubt any more: a procedure has done nothing, and what
+ * another statement left is removed when it is run again.
  */
 static void
-note_failure(Pieces *pieces, bool unknown, ErrorData *error)
+note_failure(Pieces *pieces, UnitKind kind, bool unknown, ErrorData *error)
 {
 	Partial    *partial = &pieces->partial;
 
@@ -417,6 +418,8 @@ note_failure(Pieces *pieces, bool unknown, ErrorData *error)
 	if (!mig_lock_is_held())
 		return;
 	partial->in_doubt = false;
+	if (kind == UNIT_PROCEDURE)
+		partial->intent = NULL;
 	write_partial(partial);
 	mig_execute_commit(&pieces->script);
 }
@@ -469,13 +472,19 @@ run_piece(void *arg)
 	write_partial(&piece->after);
 }
 
+/*
+ * What has not begun at all needs no row.
+ */
 static void
 write_partial(const Partial *partial)
 {
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	mig_partial_write(partial);
+	if (partial->statements_done == 0 && partial->intent == NULL)
+		mig_partial_delete(partial->revision);
+	else
+		mig_partial_write(partial);
 	mig_scope_leave(&scope);
 }
 
