@@ -53,6 +53,8 @@ static void end_of_transaction(void *arg);
 static PlanRows *find_rows(void);
 static bool are_current(const PlanRows *rows);
 static void check_step(const PlanRows *rows, int node, MigDirection direction);
+static bool all_are(const PlanRows *rows, const GraphLinks *links, bool applied);
+static Bitmapset *find_between(const PlanRows *rows, int node, MigDirection direction);
 static List *record_step(PlanRows *rows, int node, MigDirection direction);
 
 /* Argument n: 22023 unless "upgrade" or "downgrade". */
@@ -263,8 +265,7 @@ check_step(const PlanRows *rows, int node, MigDirection direction)
 {
 	const Graph *graph = rows->graph;
 	const char *revision = graph->nodes[node].revision;
-	Bitmapset  *self = bms_make_singleton(node);
-	Bitmapset  *applied;
+	const GraphNode *self = &graph->nodes[node];
 	Bitmapset  *between;
 
 	if (rows->applied[node] != (direction == MIG_DOWNGRADE))
@@ -274,24 +275,51 @@ check_step(const PlanRows *rows, int node, MigDirection direction)
 				 errmsg("revision \"%s\" is applied already", revision) :
 				 errmsg("revision \"%s\" is not applied", revision),
 				 errhint("SELECT migrate.current() shows the current revisions.")));
-	if (direction == MIG_DOWNGRADE && bms_is_member(node, rows->rows))
+
+	/* what is applied has all that is below it applied */
+	if (direction == MIG_UPGRADE ?
+		all_are(rows, &self->down, true) && all_are(rows, &self->depends, true) :
+		all_are(rows, &self->child, false) && all_are(rows, &self->dependent, false))
 		return;
-	applied = mig_graph_ancestors(graph, rows->rows, GRAPH_REAL);
-	between = direction == MIG_UPGRADE ?
-		bms_difference(mig_graph_ancestors(graph, self, GRAPH_REAL), applied) :
-		bms_intersect(mig_graph_descendants(graph, self, GRAPH_REAL), applied);
-	between = bms_del_member(between, node);
-	if (!bms_is_empty(between))
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
-				 errmsg("%s of revision \"%s\" is not the next step",
-						mig_execute_direction_name(direction), revision),
-				 direction == MIG_UPGRADE ?
-				 errdetail("Not applied yet below it: %s.",
-						   mig_graph_quote_list(graph, between)) :
-				 errdetail("Applied above it: %s.",
-						   mig_graph_quote_list(graph, between)),
-				 errhint("Record the steps one by one, in the order in which they were done.")));
+	between = find_between(rows, node, direction);
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+			 errmsg("%s of revision \"%s\" is not the next step",
+					mig_execute_direction_name(direction), revision),
+			 direction == MIG_UPGRADE ?
+			 errdetail("Not applied yet below it: %s.",
+					   mig_graph_quote_list(graph, between)) :
+			 errdetail("Applied above it: %s.",
+					   mig_graph_quote_list(graph, between)),
+			 errhint("Record the steps one by one, in the order in which they were done.")));
+}
+
+/*
+ * Whether all of some nodes are applied, or none.
+ */
+static bool
+all_are(const PlanRows *rows, const GraphLinks *links, bool applied)
+{
+	for (int k = 0; k < links->n; k++)
+		if (rows->applied[links->to[k]] != applied)
+			return false;
+	return true;
+}
+
+/*
+ * What must move before a node does: below it and not applied, or above it and
+ * applied.
+ */
+static Bitmapset *
+find_between(const PlanRows *rows, int node, MigDirection direction)
+{
+	Bitmapset  *self = bms_make_singleton(node);
+	Bitmapset  *applied = mig_graph_ancestors(rows->graph, rows->rows, GRAPH_REAL);
+	Bitmapset  *between = direction == MIG_UPGRADE ?
+		bms_difference(mig_graph_ancestors(rows->graph, self, GRAPH_REAL), applied) :
+		bms_intersect(mig_graph_descendants(rows->graph, self, GRAPH_REAL), applied);
+
+	return bms_del_member(between, node);
 }
 
 /*
