@@ -32,6 +32,7 @@ typedef struct ScriptRun
 	bool		in_transaction; /* begun, or gone on with, in this one */
 	PlanRows   *rows;			/* where the last step of this transaction led;
 								 * NULL when it must be read */
+	int64		writes;			/* as many as there were then */
 	TimestampTz mark;			/* when the last step was recorded */
 	SessionSettings *settings;	/* of the session, before the script */
 } ScriptRun;
@@ -212,8 +213,8 @@ end_of_transaction(void *arg)
  * The version rows as a plan's steps change them, which brings the graph.
  *
  * The first record of a transaction reads and checks all.  The next ones of a
- * script take what it left, if the rows are the same and the graph is: nobody
- * else can change them while we hold the lock.  In a subtransaction all is
+ * script take what it left, if this session did not change the rows meanwhile,
+ * nor the graph: nobody else can while we hold the lock.  In a subtransaction all is
  * read again, because it can be rolled back.
  */
 static PlanRows *
@@ -240,7 +241,8 @@ find_rows(void)
 }
 
 /*
- * Whether rows and graph are what the tables hold.
+ * Whether rows, which the last step left, and the graph are what the tables
+ * hold.
  */
 static bool
 are_current(const PlanRows *rows)
@@ -251,6 +253,8 @@ are_current(const PlanRows *rows)
 
 	if (mig_catalog_graph_changed(rows->graph))
 		return false;
+	if (run.writes >= 0 && run.writes == mig_catalog_count_writes())
+		return true;
 	mig_scope_enter(&scope);
 	versions = mig_catalog_read_versions(context);
 	mig_scope_leave(&scope);
@@ -341,6 +345,7 @@ record_step(PlanRows *rows, int node, MigDirection direction)
 							role, context);
 	mig_scope_leave(&scope);
 	run.mark = now;
+	run.writes = mig_catalog_count_writes();
 	return after;
 }
 

@@ -8,17 +8,22 @@
  */
 #include "migrate.h"
 
+#include "access/relation.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "compat.h"
 #include "fmgr.h"
+#include "pgstat.h"
 #include "revision/text.h"
 #include "store/catalog.h"
 #include "store/scope.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 /* Longest script that is read together with others, in bytes. */
@@ -80,6 +85,45 @@ bool
 mig_catalog_graph_changed(const Graph *graph)
 {
 	return graph->changes != graph_changes;
+}
+
+/*
+ * How many rows this transaction has inserted, updated and deleted in
+ * migrate.versions and migrate.applied, those that were rolled back too; -1
+ * when that is not known.  As long as the number is the same, this session has
+ * written to neither.  Needs no scope.
+ *
+ * It is the server's statistics that count.  A TRUNCATE takes back what they
+ * counted, but gives the table another file.
+ */
+int64
+mig_catalog_count_writes(void)
+{
+	static const char *const tables[] = {"versions", "applied"};
+	Oid			schema = get_namespace_oid(MIG_SCHEMA, true);
+	int64		n = 0;
+
+	for (size_t i = 0; i < lengthof(tables); i++)
+	{
+		Oid			table = OidIsValid(schema) ?
+			get_relname_relid(tables[i], schema) : InvalidOid;
+		Relation	relation = OidIsValid(table) ?
+			try_relation_open(table, AccessShareLock) : NULL;
+		bool		counts;
+
+		if (relation == NULL)
+			return -1;
+		counts = pgstat_track_counts &&
+			relation->rd_createSubid == InvalidSubTransactionId &&
+			relation->rd_firstRelfilelocatorSubid == InvalidSubTransactionId;
+		relation_close(relation, NoLock);
+		if (!counts)
+			return -1;
+		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_inserted, table));
+		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_updated, table));
+		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_deleted, table));
+	}
+	return n;
 }
 
 /*

@@ -65,6 +65,7 @@ typedef struct CatalogStep
 /* reading */
 extern Graph *mig_catalog_read_revisions(MemoryContext context);
 extern bool mig_catalog_graph_changed(const Graph *graph);
+extern int64 mig_catalog_count_writes(void);
 extern Position mig_catalog_read_position(MemoryContext context, bool purge);
 extern List *mig_catalog_read_versions(MemoryContext context);
 extern List *mig_catalog_read_edited(MemoryContext context);
