@@ -51,8 +51,8 @@ static void check_digests(const Graph *graph, List *steps, MigDirection directio
 static int	find_revision(const Graph *graph, const char *revision);
 static void begin_run(bool goes_on);
 static void end_of_transaction(void *arg);
-static PlanRows *find_rows(void);
-static bool are_current(const PlanRows *rows);
+static PlanRows *find_rows(int64 writes);
+static bool are_current(const PlanRows *rows, int64 writes);
 static void check_step(const PlanRows *rows, int node, MigDirection direction);
 static bool all_are(const PlanRows *rows, const GraphLinks *links, bool applied);
 static Bitmapset *find_between(const PlanRows *rows, int node, MigDirection direction);
@@ -214,18 +214,19 @@ end_of_transaction(void *arg)
  *
  * The first record of a transaction reads and checks all.  The next ones of a
  * script take what it left, if this session did not change the rows meanwhile,
- * nor the graph: nobody else can while we hold the lock.  In a subtransaction all is
+ * nor the graph: nobody else can while we hold the lock.  writes are those
+ * when the script's step ended.  In a subtransaction all is
  * read again, because it can be rolled back.
  */
 static PlanRows *
-find_rows(void)
+find_rows(int64 writes)
 {
 	bool		keep = run.in_transaction && GetCurrentTransactionNestLevel() == 1;
 	MemoryContext old = CurrentMemoryContext;
 	Position	position;
 	PlanRows   *rows;
 
-	if (keep && run.rows != NULL && are_current(run.rows))
+	if (keep && run.rows != NULL && are_current(run.rows, writes))
 		return run.rows;
 	if (keep)
 		MemoryContextSwitchTo(AllocSetContextCreate(TopTransactionContext,
@@ -245,7 +246,7 @@ find_rows(void)
  * hold.
  */
 static bool
-are_current(const PlanRows *rows)
+are_current(const PlanRows *rows, int64 writes)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List	   *versions;
@@ -253,7 +254,7 @@ are_current(const PlanRows *rows)
 
 	if (mig_catalog_graph_changed(rows->graph))
 		return false;
-	if (run.writes >= 0 && run.writes == mig_catalog_count_writes())
+	if (writes >= 0 && writes == run.writes)
 		return true;
 	mig_scope_enter(&scope);
 	versions = mig_catalog_read_versions(context);
@@ -406,14 +407,16 @@ migrate_record(PG_FUNCTION_ARGS)
 	MigDirection direction = direction_arg(fcinfo, 0);
 	char	   *revision = mig_result_text_arg(fcinfo, 1, "revision");
 	PlanRows   *rows;
+	int64		writes;
 	int			node;
 
 	mig_scope_refuse_in_script("migrate.record()");
 	mig_lock_acquire("migrate.record()");
 	mig_position_check_snapshot();
+	writes = mig_catalog_count_writes();
 	if (run.in_transaction)
 		mig_settings_put_back(run.settings);
-	rows = find_rows();
+	rows = find_rows(writes);
 	node = find_revision(rows->graph, revision);
 	check_step(rows, node, direction);
 	return mig_result_ids(fcinfo, record_step(rows, node, direction));
