@@ -161,6 +161,15 @@ SELECT migrate.edit('0003', upgrade => 'INSERT INTO migrate.versions VALUES (''0
 SELECT migrate.upgrade();
 SELECT migrate.edit('0003', upgrade => 'DELETE FROM migrate.revisions WHERE revision = ''0003'';');
 SELECT migrate.upgrade();
+SELECT migrate.edit('0003', upgrade => 'UPDATE migrate.revisions SET revision = ''0009'' WHERE revision = ''0003'';');
+SELECT migrate.upgrade();
+-- a revision that one adds: the heads are not written down without it
+SELECT migrate.edit('0003', upgrade => 'INSERT INTO migrate.revisions (revision, down_revisions, message) VALUES (''0009'', ''{0003}'', ''nine'');');
+BEGIN;
+SELECT migrate.upgrade();
+SELECT * FROM migrate.revisions_heads;
+SELECT migrate.upgrade();
+ROLLBACK;
 SELECT migrate.edit('0003', upgrade => 'DROP EXTENSION migrate;');
 SELECT migrate.upgrade();
 SELECT migrate.edit('0003', upgrade => 'INSERT INTO migrate.applied SELECT revision, checksum, now(), ''stamp'' FROM migrate.revisions WHERE revision = ''0003'';');

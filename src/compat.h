@@ -78,6 +78,11 @@
 #define ROLE_PG_READ_SERVER_FILES	DEFAULT_ROLE_READ_SERVER_FILES
 #endif
 
+/* 16 renamed what the relation cache calls a table's file. */
+#if PG_VERSION_NUM < 160000
+#define rd_firstRelfilelocatorSubid rd_firstRelfilenodeSubid
+#endif
+
 /*
  * 14 can see that the client is gone without reading from it.  Declared here,
  * because libpq/libpq.h needs the headers of GSSAPI.

@@ -10,6 +10,7 @@
 #include "command/execute.h"
 #include "command/record.h"
 #include "revision/text.h"
+#include "store/scope.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -21,7 +22,7 @@ static void write_log(PlanRows *rows, List *plan, int from, int to,
 					  const char *role);
 static List *ids_of(const Graph *graph, List *plan, int from, int to);
 static List *checksums_of(const RecordDone *done, int from, int to);
-static void write_rows(const PlanRows *rows);
+static void remember_heads(const Graph *graph);
 static void take_step(PlanRows *rows, int node, MigDirection direction);
 
 /*
@@ -45,30 +46,38 @@ mig_record_check_unchanged(const Graph *graph, const Bitmapset *rows)
 }
 
 /*
+ * The same, for what can have happened in this session only: when writes, from
+ * mig_catalog_count_writes in this transaction, is still the number, nothing
+ * has.  So it does not cost more the more revisions there are.
+ */
+void
+mig_record_check_unchanged_since(int64 writes, const Graph *graph,
+								 const Bitmapset *rows)
+{
+	if (writes < 0 || writes != mig_catalog_count_writes())
+		mig_record_check_unchanged(graph, rows);
+}
+
+/*
  * Take one step in rows, which grow in their own memory context, and write it
- * as done: log, heads when they are not known, version rows, applied.
- * checksum is that of the upgrade script; NULL reads it.  Returns the ids of
- * the rows after it, allocated in context.  MG007 when the revision is gone.
+ * as done: version rows, heads when they are not known, applied, log.  The
+ * version rows must be those of rows.  checksum is that of the upgrade script;
+ * NULL: what applied says.  Returns the ids of the rows after it, allocated in
+ * context.  MG007 when the revision or a version row is gone.
  */
 List *
 mig_record_step(PlanRows *rows, int node, MigDirection direction,
 				const char *checksum, TimestampTz started_at, int64 duration,
 				const char *role, MemoryContext context)
 {
-	char	   *revision = unconstify(char *, rows->graph->nodes[node].revision);
+	const char *revision = rows->graph->nodes[node].revision;
+	char	   *applied_as;
 	CatalogStep step;
 	MemoryContext old;
 
-	if (checksum == NULL)
-	{
-		List	   *digests = mig_catalog_read_digests(list_make1(revision), MIG_UPGRADE,
-													   CurrentMemoryContext);
-
-		checksum = ((CatalogDigest *) linitial(digests))->digest;
-	}
+	mig_scope_by_key();
 	step.operation = mig_execute_direction_name(direction);
 	step.revision = revision;
-	step.checksum = checksum;
 	step.versions_before = mig_graph_ids(rows->graph, rows->rows);
 	take_step(rows, node, direction);
 	old = MemoryContextSwitchTo(context);
@@ -77,13 +86,15 @@ mig_record_step(PlanRows *rows, int node, MigDirection direction,
 	step.started_at = started_at;
 	step.duration = duration;
 
-	mig_catalog_add_log(list_make1(&step), role);
-	write_rows(rows);
+	remember_heads(rows->graph);
+	mig_catalog_change_versions(step.versions_before, step.versions_after);
 	if (direction == MIG_UPGRADE)
-		mig_catalog_add_applied(list_make1(revision), step.operation,
-								GetCurrentTimestamp());
+		applied_as = mig_catalog_add_one_upgraded(revision, GetCurrentTimestamp(),
+												  CurrentMemoryContext);
 	else
-		mig_catalog_remove_applied(list_make1(revision));
+		applied_as = mig_catalog_remove_one_applied(revision, CurrentMemoryContext);
+	step.checksum = checksum != NULL ? checksum : applied_as;
+	mig_catalog_add_one_log(&step, role);
 	return step.versions_after;
 }
 
@@ -119,7 +130,8 @@ mig_record_plan(PlanRows *rows, List *plan, MigDirection direction,
 		MemoryContextReset(chunk);
 	}
 	MemoryContextDelete(chunk);
-	write_rows(rows);
+	remember_heads(rows->graph);
+	mig_catalog_set_versions(mig_graph_ids(rows->graph, rows->rows));
 }
 
 /*
@@ -182,15 +194,13 @@ checksums_of(const RecordDone *done, int from, int to)
 }
 
 /*
- * Write rows as the version rows; and the heads, when they are not known and
- * the graph is.
+ * Write down the heads, unless they are known or a script changed the graph.
  */
 static void
-write_rows(const PlanRows *rows)
+remember_heads(const Graph *graph)
 {
-	if (!mig_catalog_graph_changed(rows->graph))
-		mig_catalog_remember_heads(rows->graph);
-	mig_catalog_set_versions(mig_graph_ids(rows->graph, rows->rows));
+	if (!mig_catalog_graph_changed(graph))
+		mig_catalog_remember_heads(graph);
 }
 
 /*

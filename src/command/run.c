@@ -182,7 +182,8 @@ run_plan(Move *move)
 	List	   *scripts = NIL;
 	int			n = list_length(move->plan);
 
-	move->done = palloc_extended(n * sizeof(RecordDone), MCXT_ALLOC_HUGE);
+	/* zeroed, so that memory does not grow while scripts run */
+	move->done = palloc_extended(n * sizeof(RecordDone), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < n; i++)
 	{
 		if (i % READ_AHEAD == 0)

@@ -32,6 +32,7 @@ typedef struct ScriptRun
 	bool		in_transaction; /* begun, or gone on with, in this one */
 	PlanRows   *rows;			/* where the last step of this transaction led;
 								 * NULL when it must be read */
+	int64		writes;			/* as many as there were then */
 	TimestampTz mark;			/* when the last step was recorded */
 	SessionSettings *settings;	/* of the session, before the script */
 } ScriptRun;
@@ -50,9 +51,11 @@ static void check_digests(const Graph *graph, List *steps, MigDirection directio
 static int	find_revision(const Graph *graph, const char *revision);
 static void begin_run(bool goes_on);
 static void end_of_transaction(void *arg);
-static PlanRows *find_rows(void);
-static bool are_current(const PlanRows *rows);
+static PlanRows *find_rows(int64 writes);
+static bool are_current(const PlanRows *rows, int64 writes);
 static void check_step(const PlanRows *rows, int node, MigDirection direction);
+static bool all_are(const PlanRows *rows, const GraphLinks *links, bool applied);
+static Bitmapset *find_between(const PlanRows *rows, int node, MigDirection direction);
 static List *record_step(PlanRows *rows, int node, MigDirection direction);
 
 /* Argument n: 22023 unless "upgrade" or "downgrade". */
@@ -210,19 +213,20 @@ end_of_transaction(void *arg)
  * The version rows as a plan's steps change them, which brings the graph.
  *
  * The first record of a transaction reads and checks all.  The next ones of a
- * script take what it left, if the rows are the same and the graph is: nobody
- * else can change them while we hold the lock.  In a subtransaction all is
+ * script take what it left, if this session did not change the rows meanwhile,
+ * nor the graph: nobody else can while we hold the lock.  writes are those
+ * when the script's step ended.  In a subtransaction all is
  * read again, because it can be rolled back.
  */
 static PlanRows *
-find_rows(void)
+find_rows(int64 writes)
 {
 	bool		keep = run.in_transaction && GetCurrentTransactionNestLevel() == 1;
 	MemoryContext old = CurrentMemoryContext;
 	Position	position;
 	PlanRows   *rows;
 
-	if (keep && run.rows != NULL && are_current(run.rows))
+	if (keep && run.rows != NULL && are_current(run.rows, writes))
 		return run.rows;
 	if (keep)
 		MemoryContextSwitchTo(AllocSetContextCreate(TopTransactionContext,
@@ -238,10 +242,11 @@ find_rows(void)
 }
 
 /*
- * Whether rows and graph are what the tables hold.
+ * Whether rows, which the last step left, and the graph are what the tables
+ * hold.
  */
 static bool
-are_current(const PlanRows *rows)
+are_current(const PlanRows *rows, int64 writes)
 {
 	MemoryContext context = CurrentMemoryContext;
 	List	   *versions;
@@ -249,6 +254,8 @@ are_current(const PlanRows *rows)
 
 	if (mig_catalog_graph_changed(rows->graph))
 		return false;
+	if (writes >= 0 && writes == run.writes)
+		return true;
 	mig_scope_enter(&scope);
 	versions = mig_catalog_read_versions(context);
 	mig_scope_leave(&scope);
@@ -263,8 +270,7 @@ check_step(const PlanRows *rows, int node, MigDirection direction)
 {
 	const Graph *graph = rows->graph;
 	const char *revision = graph->nodes[node].revision;
-	Bitmapset  *self = bms_make_singleton(node);
-	Bitmapset  *applied;
+	const GraphNode *self = &graph->nodes[node];
 	Bitmapset  *between;
 
 	if (rows->applied[node] != (direction == MIG_DOWNGRADE))
@@ -274,24 +280,51 @@ check_step(const PlanRows *rows, int node, MigDirection direction)
 				 errmsg("revision \"%s\" is applied already", revision) :
 				 errmsg("revision \"%s\" is not applied", revision),
 				 errhint("SELECT migrate.current() shows the current revisions.")));
-	if (direction == MIG_DOWNGRADE && bms_is_member(node, rows->rows))
+
+	/* what is applied has all that is below it applied */
+	if (direction == MIG_UPGRADE ?
+		all_are(rows, &self->down, true) && all_are(rows, &self->depends, true) :
+		all_are(rows, &self->child, false) && all_are(rows, &self->dependent, false))
 		return;
-	applied = mig_graph_ancestors(graph, rows->rows, GRAPH_REAL);
-	between = direction == MIG_UPGRADE ?
-		bms_difference(mig_graph_ancestors(graph, self, GRAPH_REAL), applied) :
-		bms_intersect(mig_graph_descendants(graph, self, GRAPH_REAL), applied);
-	between = bms_del_member(between, node);
-	if (!bms_is_empty(between))
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
-				 errmsg("%s of revision \"%s\" is not the next step",
-						mig_execute_direction_name(direction), revision),
-				 direction == MIG_UPGRADE ?
-				 errdetail("Not applied yet below it: %s.",
-						   mig_graph_quote_list(graph, between)) :
-				 errdetail("Applied above it: %s.",
-						   mig_graph_quote_list(graph, between)),
-				 errhint("Record the steps one by one, in the order in which they were done.")));
+	between = find_between(rows, node, direction);
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+			 errmsg("%s of revision \"%s\" is not the next step",
+					mig_execute_direction_name(direction), revision),
+			 direction == MIG_UPGRADE ?
+			 errdetail("Not applied yet below it: %s.",
+					   mig_graph_quote_list(graph, between)) :
+			 errdetail("Applied above it: %s.",
+					   mig_graph_quote_list(graph, between)),
+			 errhint("Record the steps one by one, in the order in which they were done.")));
+}
+
+/*
+ * Whether all of some nodes are applied, or none.
+ */
+static bool
+all_are(const PlanRows *rows, const GraphLinks *links, bool applied)
+{
+	for (int k = 0; k < links->n; k++)
+		if (rows->applied[links->to[k]] != applied)
+			return false;
+	return true;
+}
+
+/*
+ * What must move before a node does: below it and not applied, or above it and
+ * applied.
+ */
+static Bitmapset *
+find_between(const PlanRows *rows, int node, MigDirection direction)
+{
+	Bitmapset  *self = bms_make_singleton(node);
+	Bitmapset  *applied = mig_graph_ancestors(rows->graph, rows->rows, GRAPH_REAL);
+	Bitmapset  *between = direction == MIG_UPGRADE ?
+		bms_difference(mig_graph_ancestors(rows->graph, self, GRAPH_REAL), applied) :
+		bms_intersect(mig_graph_descendants(rows->graph, self, GRAPH_REAL), applied);
+
+	return bms_del_member(between, node);
 }
 
 /*
@@ -313,6 +346,7 @@ record_step(PlanRows *rows, int node, MigDirection direction)
 							role, context);
 	mig_scope_leave(&scope);
 	run.mark = now;
+	run.writes = mig_catalog_count_writes();
 	return after;
 }
 
@@ -373,14 +407,16 @@ migrate_record(PG_FUNCTION_ARGS)
 	MigDirection direction = direction_arg(fcinfo, 0);
 	char	   *revision = mig_result_text_arg(fcinfo, 1, "revision");
 	PlanRows   *rows;
+	int64		writes;
 	int			node;
 
 	mig_scope_refuse_in_script("migrate.record()");
 	mig_lock_acquire("migrate.record()");
 	mig_position_check_snapshot();
+	writes = mig_catalog_count_writes();
 	if (run.in_transaction)
 		mig_settings_put_back(run.settings);
-	rows = find_rows();
+	rows = find_rows(writes);
 	node = find_revision(rows->graph, revision);
 	check_step(rows, node, direction);
 	return mig_result_ids(fcinfo, record_step(rows, node, direction));

@@ -8,17 +8,22 @@
  */
 #include "migrate.h"
 
+#include "access/relation.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "compat.h"
 #include "fmgr.h"
+#include "pgstat.h"
 #include "revision/text.h"
 #include "store/catalog.h"
 #include "store/scope.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 /* Longest script that is read together with others, in bytes. */
@@ -35,6 +40,7 @@ static char *array_text(List *strings);
 static Datum text_array(List *strings);
 static List *array_strings(Datum array);
 pg_noreturn static void null_element(void);
+static List *missing_ids(List *a, List *b);
 static int64 count_revisions(void);
 pg_noreturn static void was_dropped(void);
 static char *text_value(uint64 row, int column);
@@ -45,6 +51,7 @@ static List *read_ids(ScopeQuery *query, MemoryContext context);
 static char *read_first(ScopeQuery *query, List *revisions, MemoryContext context);
 static void write_revision(ScopeQuery *query, const Revision *rev, const char *role);
 static void write_ids(ScopeQuery *query, List *ids);
+static uint64 write_id(ScopeQuery *query, const char *id);
 
 /*
  * The graph of all revisions, neither indexed nor linked yet: authors add to
@@ -78,6 +85,45 @@ bool
 mig_catalog_graph_changed(const Graph *graph)
 {
 	return graph->changes != graph_changes;
+}
+
+/*
+ * How many rows this transaction has inserted, updated and deleted in
+ * migrate.versions and migrate.applied, those that were rolled back too; -1
+ * when that is not known.  As long as the number is the same, this session has
+ * written to neither.  Needs no scope.
+ *
+ * It is the server's statistics that count.  A TRUNCATE takes back what they
+ * counted, but gives the table another file.
+ */
+int64
+mig_catalog_count_writes(void)
+{
+	static const char *const tables[] = {"versions", "applied"};
+	Oid			schema = get_namespace_oid(MIG_SCHEMA, true);
+	int64		n = 0;
+
+	for (size_t i = 0; i < lengthof(tables); i++)
+	{
+		Oid			table = OidIsValid(schema) ?
+			get_relname_relid(tables[i], schema) : InvalidOid;
+		Relation	relation = OidIsValid(table) ?
+			try_relation_open(table, AccessShareLock) : NULL;
+		bool		counts;
+
+		if (relation == NULL)
+			return -1;
+		counts = pgstat_track_counts &&
+			relation->rd_createSubid == InvalidSubTransactionId &&
+			relation->rd_firstRelfilelocatorSubid == InvalidSubTransactionId;
+		relation_close(relation, NoLock);
+		if (!counts)
+			return -1;
+		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_inserted, table));
+		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_updated, table));
+		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_deleted, table));
+	}
+	return n;
 }
 
 /*
@@ -645,6 +691,57 @@ mig_catalog_set_versions(List *versions)
 }
 
 /*
+ * Change the version rows by keys: take away those of before (char *, in byte
+ * order) that are not in after (likewise), and add the others of after.  In a
+ * transaction with many steps the table is full of rows that are dead but
+ * cannot be removed yet, so nothing may scan it; see mig_scope_by_key.  MG007
+ * when a row of before is not there.
+ */
+void
+mig_catalog_change_versions(List *before, List *after)
+{
+	static ScopeQuery remove = {
+		"DELETE FROM migrate.versions WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL
+	};
+	static ScopeQuery insert = {
+		"INSERT INTO migrate.versions (revision) VALUES ($1)", 1, {TEXTOID}, NULL
+	};
+	ListCell   *lc;
+
+	foreach(lc, missing_ids(before, after))
+		if (write_id(&remove, lfirst(lc)) != 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_CHANGED),
+					 errmsg("current revision \"%s\" is not in migrate.versions any more",
+							(char *) lfirst(lc))));
+	foreach(lc, missing_ids(after, before))
+		(void) write_id(&insert, lfirst(lc));
+}
+
+/*
+ * Ids (char *) that are in a and not in b, both in byte order.
+ */
+static List *
+missing_ids(List *a, List *b)
+{
+	List	   *missing = NIL;
+	ListCell   *lc;
+	int			i = 0;
+
+	foreach(lc, a)
+	{
+		int			order = 1;
+
+		while (i < list_length(b) && (order = strcmp(list_nth(b, i), lfirst(lc))) < 0)
+			i++;
+		if (i == list_length(b) || order != 0)
+			missing = lappend(missing, lfirst(lc));
+	}
+	return missing;
+}
+
+/*
  * Record revisions (char *) as applied, with the checksums they have now.
  */
 void
@@ -691,6 +788,46 @@ mig_catalog_add_upgraded(List *revisions, List *checksums, TimestampTz applied_a
 	values[1] = text_array(checksums);
 	values[2] = TimestampTzGetDatum(applied_at);
 	(void) mig_scope_write(&query, values, NULL);
+}
+
+/*
+ * Record one revision as applied by an upgrade, with the checksum that it has
+ * now, which is returned (in context).
+ */
+char *
+mig_catalog_add_one_upgraded(const char *revision, TimestampTz applied_at,
+							 MemoryContext context)
+{
+	static ScopeQuery query = {
+		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
+		" SELECT r.revision, r.checksum, $2, 'upgrade' FROM migrate.revisions r"
+		" WHERE r.revision OPERATOR(pg_catalog.=) $1 RETURNING checksum",
+		2, {TEXTOID, TIMESTAMPTZOID}, NULL
+	};
+	Datum		values[2];
+
+	values[0] = CStringGetTextDatum(revision);
+	values[1] = TimestampTzGetDatum(applied_at);
+	if (mig_scope_write(&query, values, NULL) != 1)
+		was_dropped();
+	return MemoryContextStrdup(context, text_value(0, 1));
+}
+
+/*
+ * Record one revision as no longer applied.  Returns the checksum that it was
+ * applied with, in context; NULL when it was not applied.
+ */
+char *
+mig_catalog_remove_one_applied(const char *revision, MemoryContext context)
+{
+	static ScopeQuery query = {
+		"DELETE FROM migrate.applied WHERE revision OPERATOR(pg_catalog.=) $1"
+		" RETURNING checksum", 1, {TEXTOID}, NULL
+	};
+
+	if (write_id(&query, revision) == 0)
+		return NULL;
+	return MemoryContextStrdup(context, text_value(0, 1));
 }
 
 /*
@@ -831,6 +968,44 @@ mig_catalog_add_log(List *steps, const char *role)
 												sizeof(Interval), false,
 												TYPALIGN_DOUBLE));
 	(void) mig_scope_write(&query, values, NULL);
+}
+
+/*
+ * Add one row to the log, likewise.
+ */
+void
+mig_catalog_add_one_log(const CatalogStep *step, const char *role)
+{
+	static ScopeQuery query = {
+		"INSERT INTO migrate.log (operation, revision, checksum,"
+		" versions_before, versions_after, started_at, duration, session_role,"
+		" effective_role, application_name, client_addr, server_version)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, SESSION_USER, $8,"
+		" pg_catalog.current_setting('application_name'),"
+		" pg_catalog.inet_client_addr(), pg_catalog.current_setting('server_version'))",
+		8, {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID,
+			INTERVALOID, TEXTOID}, NULL
+	};
+	Interval	duration = {.time = step->duration};
+	Datum		values[8];
+	char		nulls[] = "        ";
+
+	values[0] = CStringGetTextDatum(step->operation);
+	values[1] = values[2] = (Datum) 0;
+	if (step->revision != NULL)
+		values[1] = CStringGetTextDatum(step->revision);
+	else
+		nulls[1] = 'n';
+	if (step->checksum != NULL)
+		values[2] = CStringGetTextDatum(step->checksum);
+	else
+		nulls[2] = 'n';
+	values[3] = text_array(step->versions_before);
+	values[4] = text_array(step->versions_after);
+	values[5] = TimestampTzGetDatum(step->started_at);
+	values[6] = IntervalPGetDatum(&duration);
+	values[7] = CStringGetTextDatum(role);
+	(void) mig_scope_write(&query, values, nulls);
 }
 
 /*
@@ -1026,6 +1201,17 @@ write_ids(ScopeQuery *query, List *ids)
 
 	values[0] = text_array(ids);
 	(void) mig_scope_write(query, values, NULL);
+}
+
+/*
+ * Run a query that writes and takes one id.  Returns the number of rows.
+ */
+static uint64
+write_id(ScopeQuery *query, const char *id)
+{
+	Datum		values[1] = {CStringGetTextDatum(id)};
+
+	return mig_scope_write(query, values, NULL);
 }
 
 /*

@@ -65,6 +65,7 @@ typedef struct CatalogStep
 /* reading */
 extern Graph *mig_catalog_read_revisions(MemoryContext context);
 extern bool mig_catalog_graph_changed(const Graph *graph);
+extern int64 mig_catalog_count_writes(void);
 extern Position mig_catalog_read_position(MemoryContext context, bool purge);
 extern List *mig_catalog_read_versions(MemoryContext context);
 extern List *mig_catalog_read_edited(MemoryContext context);
@@ -97,13 +98,20 @@ extern void mig_catalog_delete_revision(const char *revision);
 extern void mig_catalog_remember_heads(const Graph *graph);
 extern void mig_catalog_write_setting(const char *name, const char *value);
 extern void mig_catalog_set_versions(List *versions);
+extern void mig_catalog_change_versions(List *before, List *after);
 extern void mig_catalog_add_applied(List *revisions, const char *how,
 									TimestampTz applied_at);
 extern void mig_catalog_add_upgraded(List *revisions, List *checksums,
 									 TimestampTz applied_at);
+extern char *mig_catalog_add_one_upgraded(const char *revision,
+										  TimestampTz applied_at,
+										  MemoryContext context);
 extern void mig_catalog_check_there(const Graph *graph, List *revisions);
 extern void mig_catalog_remove_applied(List *revisions);
+extern char *mig_catalog_remove_one_applied(const char *revision,
+											MemoryContext context);
 extern void mig_catalog_clear_applied(void);
 extern void mig_catalog_add_log(List *steps, const char *role);
+extern void mig_catalog_add_one_log(const CatalogStep *step, const char *role);
 
 #endif							/* MIG_CATALOG_H */

@@ -277,6 +277,34 @@ sub example
 	drop_databases();
 }
 
+# --------------------------------------------- by hand, between the steps ----
+
+{
+	my @revisions = map { [ "000$_", $_ > 1 ? '000' . ($_ - 1) : 'base', "CREATE TABLE t$_ (n int);", "DROP TABLE t$_;" ] } 1 .. 4;
+	my $database = with_revisions('offline_a', @revisions);
+	my $script = slurp(write_script($database, 'upgrade_sql()'));
+	my $with = sub {
+		my ($sql) = @_;
+		(my $text = $script) =~ s/(SELECT migrate.record\('upgrade', '0002'\);\n)/$1$sql\n/ or die;
+		return spew("$dir/by_hand.sql", $text);
+	};
+	refused($database, $with->($_), 'MG010', $_)
+	  for 'DELETE FROM migrate.versions;',
+	  q{UPDATE migrate.versions SET revision = '0001';},
+	  'TRUNCATE migrate.versions;',
+	  # as many writes as there were
+	  q{TRUNCATE migrate.versions; INSERT INTO migrate.versions VALUES ('0001'), ('x'), ('y'); DELETE FROM migrate.versions WHERE revision > '0001';},
+	  'SET LOCAL track_counts = off; DELETE FROM migrate.versions;';
+	refused($database, $with->(q{DELETE FROM migrate.revisions WHERE revision = '0004';}), 'MG001', 'a revision that goes');
+	runs($database, $with->('SAVEPOINT s; DELETE FROM migrate.versions; ROLLBACK TO s;'), 'what is rolled back does no harm');
+	is(value($database, 'SELECT string_agg(revision || versions_before::text || versions_after::text, $$,$$ ORDER BY id) FROM migrate.log'),
+		'0001{}{0001},0002{0001}{0002},0003{0002}{0003},0004{0003}{0004}', 'the log');
+	value($database, q{SELECT migrate.downgrade('base')});
+	runs($database, $with->(q{SAVEPOINT s; CREATE TABLE t3 (n int); SELECT migrate.record('upgrade', '0003'); ROLLBACK TO s;}), 'a step that is rolled back, and done again');
+	is(value($database, 'SELECT migrate.current()'), '0004', 'the row');
+	drop_databases();
+}
+
 # ------------------------------------------------------- failing, options ----
 
 {
