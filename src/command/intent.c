@@ -48,12 +48,14 @@ static bool makes_existing(const RawStmt *raw);
 static List *built_tables(const RawStmt *raw, MemoryContext context);
 static List *reindexed_tables(const ReindexStmt *stmt, MemoryContext context);
 static List *with_partitions(Oid relation);
+static List *dropped_index(const RawStmt *raw, MemoryContext context);
 static List *invalid_indexes(List *relations, MemoryContext context);
 static IntentOutcome decide_create_index(const IndexStmt *stmt, const Partial *partial);
 static IntentOutcome decide_unnamed_index(const IndexStmt *stmt, Oid table,
 										  const Partial *partial);
 static bool same_index(const IndexStmt *stmt, Oid index);
 static void plain_index(IndexStmt *stmt);
+static IntentOutcome decide_drop_index(const Partial *partial);
 static IntentOutcome decide_detach(const AlterTableStmt *stmt, char **instead);
 static const PartitionCmd *detached(const AlterTableStmt *stmt);
 static IntentOutcome made(const RawStmt *raw, const Partial *partial);
@@ -91,7 +93,7 @@ mig_intent_prepare(const RawStmt *raw, Partial *partial, MemoryContext context)
 
 	partial->existed = makes_existing(raw);
 	partial->relations = NIL;
-	partial->indexes = NIL;
+	partial->indexes = dropped_index(raw, context);
 	if (relations == NIL)
 		return;
 	mig_scope_enter(&scope);
@@ -118,9 +120,7 @@ mig_intent_decide(const RawStmt *raw, const Partial *partial, char **instead)
 		case T_IndexStmt:
 			return decide_create_index((IndexStmt *) stmt, partial);
 		case T_DropStmt:
-			if (((DropStmt *) stmt)->missing_ok)
-				return INTENT_AGAIN;
-			return gone(OidIsValid(find_relation(makeRangeVarFromNameList(linitial(((DropStmt *) stmt)->objects)))));
+			return decide_drop_index(partial);
 		case T_AlterTableStmt:
 			return decide_detach((AlterTableStmt *) stmt, instead);
 		case T_CreatedbStmt:
@@ -302,6 +302,27 @@ with_partitions(Oid relation)
 }
 
 /*
+ * The index (Oid) that DROP INDEX CONCURRENTLY is about to drop, as a list.
+ */
+static List *
+dropped_index(const RawStmt *raw, MemoryContext context)
+{
+	const DropStmt *stmt = (const DropStmt *) raw->stmt;
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *indexes = NIL;
+
+	if (IsA(stmt, DropStmt))
+	{
+		Oid			index = find_relation(makeRangeVarFromNameList(linitial(stmt->objects)));
+
+		if (OidIsValid(index))
+			indexes = list_make1_oid(index);
+	}
+	MemoryContextSwitchTo(old);
+	return indexes;
+}
+
+/*
  * The indexes (Oid) of some tables (Oid) that are invalid.
  */
 static List *
@@ -412,6 +433,18 @@ plain_index(IndexStmt *stmt)
 		if (element->nulls_ordering == (descending ? SORTBY_NULLS_FIRST : SORTBY_NULLS_LAST))
 			element->nulls_ordering = SORTBY_NULLS_DEFAULT;
 	}
+}
+
+/*
+ * DROP INDEX CONCURRENTLY.  Asked by OID: behind an index that is gone, the
+ * search_path may have another one of its name.
+ */
+static IntentOutcome
+decide_drop_index(const Partial *partial)
+{
+	if (partial->indexes == NIL)
+		return INTENT_AGAIN;
+	return gone(get_rel_relkind(linitial_oid(partial->indexes)) != '\0');
 }
 
 /*

@@ -29,7 +29,8 @@ typedef struct Partial
 	char	   *intent;			/* its digest, with all before it; NULL: none */
 	bool		existed;		/* what it makes was there before */
 	List	   *relations;		/* Oid: tables whose indexes it builds */
-	List	   *indexes;		/* Oid: indexes that these had before; for REINDEX those that were invalid */
+	List	   *indexes;		/* Oid: indexes that these had before; for REINDEX those that were
+								 * invalid; for DROP INDEX the one */
 } Partial;
 
 /* What migrate.progress shows of a run. */
