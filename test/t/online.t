@@ -178,6 +178,7 @@ my %after = (
 
 # Other ways than a plain CALL, by the same words.
 my %way = (
+	index_orders_by_account => \&beside_an_old_snapshot,
 	orders_have_a_currency => \&beside_a_long_transaction,
 	fill_public_ids        => \&interrupted,
 	orders_begin_as_drafts => sub {
@@ -186,6 +187,29 @@ my %way = (
 		wait_for_bench();
 		holds(q{EXISTS (SELECT FROM orders WHERE status = 'draft')}, 'new orders are drafts');
 	});
+
+# The build waits for a snapshot that is older than the index, and others see
+# it.
+sub beside_an_old_snapshot
+{
+	my ($sql) = @_;
+	my $report = connect_to($database);
+	$report->run('BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT count(*) FROM events');
+	my $run = stepwise($sql);
+	ok(wait_until(sub { $session->value(q{SELECT count(*) FROM migrate.progress WHERE phase = 'waiting for old snapshots' AND wait_event_type = 'Lock'}) }, 60), 'the build waits for an old snapshot');
+	is($session->value('SELECT concat_ws(\' \', operation, revision, step, steps, statement, statements, done) FROM migrate.progress'), "upgrade $ids[1] 1 1 1 1 0.000", 'migrate.progress says so, and that none of it is over');
+	holds("(SELECT blocked_by = ARRAY[$report->{pid}] FROM migrate.progress)", 'and who is in the way');
+	my $since = time;
+	my $atomic = finish(start($database, 'SELECT migrate.upgrade()'));
+	is($atomic->{state}, 'MG012', 'upgrade() beside it is refused');
+	cmp_ok(time - $since, '<', 10, 'without waiting');
+	like($atomic->{err}, qr/^HINT:  Call again when it has ended: it commits step by step, and is not waited for\.$/m, 'with a hint');
+	wait_for_bench();
+	$report->run('COMMIT')->finish;
+	my $result = finish($run);
+	is($result->{state}, '00000', 'it ends when the snapshot is gone') or diag $result->{err};
+	return;
+}
 
 # A long transaction is in the way of the ALTER TABLE: it must give way, again
 # and again, for longer than pgbench may wait.
@@ -244,6 +268,7 @@ for my $id (@ids[ 1 .. $#ids ])
 }
 is($session->value('SELECT migrate.check(models => false)'), 't', 'check() is content');
 my $shape_of_head = shape();
+is_deeply([ sort grep { my $words = $_; !grep { /_$words\.sql$/ } keys %content } keys %after, keys %way ], $version < 140000 ? ['detach_the_events_of_2024'] : [], 'nothing was left out');
 
 # ------------------------------------------------------- down, and up again ----
 
