@@ -562,12 +562,15 @@ SELECT r.pid,
 	p.statement_started_at,
 	COALESCE(i.phase, v.phase, c.phase) AS phase,
 	pg_catalog.round(CASE
+		-- tuples and blocks are then those of the phase before
+		WHEN i.phase OPERATOR(pg_catalog.~~) 'waiting for %' AND i.lockers_total OPERATOR(pg_catalog.>) 0
+			THEN i.lockers_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.lockers_total
+		WHEN i.phase OPERATOR(pg_catalog.~~) 'waiting for %'
+			THEN NULL
 		WHEN i.tuples_total OPERATOR(pg_catalog.>) 0 AND i.tuples_done OPERATOR(pg_catalog.>) 0
 			THEN i.tuples_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.tuples_total
 		WHEN i.blocks_total OPERATOR(pg_catalog.>) 0
 			THEN i.blocks_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.blocks_total
-		WHEN i.lockers_total OPERATOR(pg_catalog.>) 0
-			THEN i.lockers_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.lockers_total
 		WHEN v.heap_blks_total OPERATOR(pg_catalog.>) 0
 			THEN v.heap_blks_scanned::pg_catalog.numeric OPERATOR(pg_catalog./) v.heap_blks_total
 		WHEN c.heap_blks_total OPERATOR(pg_catalog.>) 0
