@@ -156,6 +156,10 @@ read_checksum(const char *revision, MemoryContext context)
 		return NULL;
 	scripts = mig_catalog_read_scripts(list_make1(unconstify(char *, revision)),
 									   MIG_UPGRADE, context);
+	if (scripts == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("revision \"%s\" was dropped while it was being stamped", revision)));
 	return ((CatalogScript *) linitial(scripts))->checksum;
 }
 
