@@ -310,6 +310,41 @@ mig_catalog_read_scripts(List *revisions, MigDirection direction,
 }
 
 /*
+ * The script of one direction of a revision, however long; NULL when it, or the
+ * revision, is not there.
+ */
+CatalogScript *
+mig_catalog_read_script(const char *revision, MigDirection direction,
+						MemoryContext context)
+{
+	static ScopeQuery queries[2] = {
+		{"SELECT message, checksum, upgrade_sql, upgrade_transactional"
+			" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL},
+		{"SELECT message, checksum, downgrade_sql, downgrade_transactional"
+			" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL}
+	};
+	Datum		values[1] = {CStringGetTextDatum(revision)};
+	CatalogScript *script;
+	MemoryContext old;
+	bool		isnull;
+
+	if (mig_scope_read(&queries[direction], values, NULL) == 0)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	script = palloc0(sizeof(CatalogScript));
+	script->revision = pstrdup(revision);
+	script->message = mig_scope_text(0, 1);
+	script->checksum = mig_scope_text(0, 2);
+	script->sql = mig_scope_text_or_null(0, 3);
+	script->transactional = DatumGetBool(mig_scope_value(0, 4, BOOLOID, &isnull));
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
+	return script->sql != NULL ? script : NULL;
+}
+
+/*
  * What the scripts of one direction of some revisions (char *) are recognized
  * by (CatalogDigest *), in their order, one for each.
  */
