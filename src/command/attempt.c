@@ -188,11 +188,15 @@ static void
 tell_retry(const ErrorData *error, int retry, int pause)
 {
 	char	   *who = describe_blockers();
+	const char *where = error->context ? error->context : "";
 
+	/* that of a deadlock has the processes */
+	if (error->detail != NULL)
+		where = psprintf("%s\n%s", error->detail, where);
 	ereport(NOTICE,
 			(errmsg("%s; rolled back, retry %d of %d in %d ms",
 					error->message, retry, mig_lock_retries, pause),
-			 error->context ? errdetail("%s", error->context) : 0,
+			 errdetail("%s", where),
 			 who ? errhint("%s", who) : 0));
 }
 

@@ -80,7 +80,7 @@ typedef struct Step
 static void run_stepwise(FunctionCallInfo fcinfo, MigDirection direction,
 						 const char *function);
 static void check_call(FunctionCallInfo fcinfo, const char *function);
-static bool make_plan(Stepwise *run);
+static bool make_plan(Stepwise *run, bool locked);
 static void leave_snapshot(void);
 static void run_plan(Stepwise *run);
 static void run_step(Stepwise *run, int number);
@@ -127,14 +127,14 @@ run_stepwise(FunctionCallInfo fcinfo, MigDirection direction, const char *functi
 	check_call(fcinfo, function);
 	mig_position_warn_subscriber();
 	run.role = mig_position_caller();
-	if (!make_plan(&run))
+	if (!make_plan(&run, false))
 		return;
 
 	leave_snapshot();
 	PG_TRY();
 	{
 		mig_lock_hold(function);
-		if (make_plan(&run))
+		if (make_plan(&run, true))
 			run_plan(&run);
 	}
 	PG_CATCH();
@@ -169,10 +169,11 @@ check_call(FunctionCallInfo fcinfo, const char *function)
 
 /*
  * Read the position and make the plan for it.  Returns false when there is
- * nothing to do, and tells it.
+ * nothing to do, and tells it.  Without the lock another run may be under way:
+ * then nothing is refused, and a plan is only a reason to wait.
  */
 static bool
-make_plan(Stepwise *run)
+make_plan(Stepwise *run, bool locked)
 {
 	Position	position = mig_position_read(false);
 
@@ -182,8 +183,11 @@ make_plan(Stepwise *run)
 	run->plan = run->direction == MIG_UPGRADE ?
 		mig_plan_upgrade(position.graph, position.rows, run->target) :
 		mig_plan_downgrade(position.graph, position.rows, run->target);
-	mig_ready_check(run->direction, position.graph, position.rows, run->plan,
-					run->target, true);
+	if (locked)
+		mig_ready_check(run->direction, position.graph, position.rows, run->plan,
+						run->target, true);
+	else if (mig_unfinished_exists() && mig_lock_stepwise_pid() == 0)
+		return true;
 	if (run->plan != NIL)
 		return true;
 	mig_unfinished_tell();
