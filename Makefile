@@ -21,16 +21,26 @@ OBJS = \
 	src/revision/target.o \
 	src/revision/draw.o \
 	src/revision/plan.o \
+	src/revision/unit.o \
 	src/store/client.o \
 	src/store/scope.o \
 	src/store/lock.o \
 	src/store/source.o \
 	src/store/catalog.o \
+	src/store/indexes.o \
+	src/store/partial.o \
 	src/command/checksum.o \
 	src/command/result.o \
 	src/command/position.o \
 	src/command/settings.o \
 	src/command/execute.o \
+	src/command/intent.o \
+	src/command/tell.o \
+	src/command/unfinished.o \
+	src/command/ready.o \
+	src/command/attempt.o \
+	src/command/pieces.o \
+	src/command/stepwise.o \
 	src/command/record.o \
 	src/command/history.o \
 	src/command/run.o \
@@ -68,6 +78,9 @@ ifneq ($(wildcard $(dir $(PGXS))../test/isolation/pg_isolation_regress),)
 ISOLATION := $(sort $(notdir $(basename $(wildcard $(srcdir)/test/specs/*.spec))))
 ISOLATION_OPTS = --inputdir=$(srcdir)/test
 endif
+
+# The regression tests include files, and cannot know where they are.
+installcheck: export MIGRATE_SRCDIR = $(abspath $(srcdir))
 
 # pg_regress leaves these where it is run.
 EXTRA_CLEAN = results output_iso regression.diffs regression.out tmp_check tmp_check_iso

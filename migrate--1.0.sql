@@ -67,14 +67,44 @@ COMMENT ON COLUMN migrate.applied.checksum IS 'what the revision''s checksum was
 CREATE TABLE migrate.partial (
 	revision pg_catalog.text NOT NULL,
 	direction pg_catalog.text NOT NULL,
+	statements pg_catalog.int4 NOT NULL DEFAULT 0,
 	statements_done pg_catalog.int4 NOT NULL,
 	digest pg_catalog.text NOT NULL,
 	in_doubt pg_catalog.bool NOT NULL DEFAULT false,
 	started_at pg_catalog.timestamptz NOT NULL,
+	statement_started_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
+	intent pg_catalog.text,
+	intent_existed pg_catalog.bool NOT NULL DEFAULT false,
+	intent_relations pg_catalog.oid[] NOT NULL DEFAULT '{}',
+	intent_indexes pg_catalog.oid[] NOT NULL DEFAULT '{}',
 	CONSTRAINT partial_pkey PRIMARY KEY (revision),
 	CONSTRAINT partial_direction_check CHECK (direction OPERATOR(pg_catalog.=) ANY (ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text]))
 );
 COMMENT ON TABLE migrate.partial IS 'Non-transactional scripts that have begun and not ended.';
+COMMENT ON COLUMN migrate.partial.statements IS 'how many the script has';
+COMMENT ON COLUMN migrate.partial.digest IS 'of the statements that are done';
+COMMENT ON COLUMN migrate.partial.in_doubt IS 'the next statement has begun; after a crash nobody knows whether it ended';
+COMMENT ON COLUMN migrate.partial.statement_started_at IS 'when the next statement began, or the last one ended';
+COMMENT ON COLUMN migrate.partial.intent IS 'digest of the statements that are done and of the one that has begun and commits by itself; NULL: none';
+COMMENT ON COLUMN migrate.partial.intent_existed IS 'what that one makes was there before';
+COMMENT ON COLUMN migrate.partial.intent_relations IS 'tables whose indexes it builds';
+COMMENT ON COLUMN migrate.partial.intent_indexes IS 'indexes that these tables had before';
+
+-- One row while a run that commits step by step is under way, or since it
+-- crashed: what migrate.progress shows.  Of no use elsewhere: dumps
+-- leave it out.
+CREATE TABLE migrate.running (
+	pid pg_catalog.int4 NOT NULL,
+	operation pg_catalog.text NOT NULL,
+	target pg_catalog.text NOT NULL,
+	revision pg_catalog.text NOT NULL,
+	step pg_catalog.int4 NOT NULL,
+	steps pg_catalog.int4 NOT NULL,
+	started_at pg_catalog.timestamptz NOT NULL,
+	step_started_at pg_catalog.timestamptz NOT NULL,
+	CONSTRAINT running_pkey PRIMARY KEY (pid)
+);
+COMMENT ON TABLE migrate.running IS 'The run that commits step by step and is under way; see migrate.progress.';
 
 CREATE TABLE migrate.log (
 	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY,
@@ -144,6 +174,7 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.revisions', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.versions', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.applied', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.partial', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.running', 'WHERE false');
 SELECT pg_catalog.pg_extension_config_dump('migrate.log', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.log_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.revisions_heads', '');
@@ -157,6 +188,7 @@ ALTER TABLE migrate.revisions OWNER TO @extowner@;
 ALTER TABLE migrate.versions OWNER TO @extowner@;
 ALTER TABLE migrate.applied OWNER TO @extowner@;
 ALTER TABLE migrate.partial OWNER TO @extowner@;
+ALTER TABLE migrate.running OWNER TO @extowner@;
 ALTER TABLE migrate.log OWNER TO @extowner@;
 ALTER TABLE migrate.revisions_heads OWNER TO @extowner@;
 ALTER TABLE migrate.models OWNER TO @extowner@;
@@ -485,6 +517,92 @@ Arguments: target (identifier; -N goes down N revisions, base reverts all).
 Result: ids reverted, in order; no row when there was nothing to do.
 Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade().';
 
+CREATE PROCEDURE migrate.upgrade_stepwise(target pg_catalog.text DEFAULT 'head')
+AS 'MODULE_PATHNAME', 'migrate_upgrade_stepwise'
+LANGUAGE C;
+
+COMMENT ON PROCEDURE migrate.upgrade_stepwise(pg_catalog.text) IS
+'Applies the revisions that are missing for the target, each committed when it is done; scripts that are not transactional are run too, statement by statement. A second call goes on where the first one ended, however it ended.
+Arguments: target (identifier).
+Result: none.
+Errors: 25001 in a transaction block or in a function; MG013 a statement in doubt; MG012 the lock could not be had, or was lost; MG005 a downgrade has begun and not ended; and those of migrate.upgrade() but MG008. What was committed before the error stays.';
+
+CREATE PROCEDURE migrate.downgrade_stepwise(target pg_catalog.text)
+AS 'MODULE_PATHNAME', 'migrate_downgrade_stepwise'
+LANGUAGE C;
+
+COMMENT ON PROCEDURE migrate.downgrade_stepwise(pg_catalog.text) IS
+'Reverts the applied revisions above the target, each committed when it is done; scripts that are not transactional are run too, statement by statement.
+Arguments: target (identifier; -N goes down N revisions, base reverts all).
+Result: none.
+Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade_stepwise().';
+
+CREATE FUNCTION migrate.resume(revision pg_catalog.text, decision pg_catalog.text)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_resume'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.resume(pg_catalog.text, pg_catalog.text) IS
+'Decides about a statement in doubt. Runs nothing: the next CALL of migrate.upgrade_stepwise() or migrate.downgrade_stepwise() goes on.
+Arguments: revision (identifier); decision: done, the statement has done its work; again, it is to be run again.
+Result: the revision''s id.
+Errors: 55000 no statement of the revision is in doubt, or called from a migration script; 22023 another decision; MG001, MG002, MG003 not one revision; MG007 the script was changed; MG012 the lock could not be had; 22004 a null argument; 25006 in a read-only transaction.';
+
+CREATE VIEW migrate.progress AS
+SELECT r.pid,
+	r.operation,
+	r.target,
+	r.revision,
+	r.step,
+	r.steps,
+	r.started_at,
+	r.step_started_at,
+	p.statements_done OPERATOR(pg_catalog.+) 1 AS statement,
+	p.statements,
+	p.statement_started_at,
+	COALESCE(i.phase, v.phase, c.phase) AS phase,
+	pg_catalog.round(CASE
+		WHEN i.tuples_total OPERATOR(pg_catalog.>) 0 AND i.tuples_done OPERATOR(pg_catalog.>) 0
+			THEN i.tuples_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.tuples_total
+		WHEN i.blocks_total OPERATOR(pg_catalog.>) 0
+			THEN i.blocks_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.blocks_total
+		WHEN i.lockers_total OPERATOR(pg_catalog.>) 0
+			THEN i.lockers_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.lockers_total
+		WHEN v.heap_blks_total OPERATOR(pg_catalog.>) 0
+			THEN v.heap_blks_scanned::pg_catalog.numeric OPERATOR(pg_catalog./) v.heap_blks_total
+		WHEN c.heap_blks_total OPERATOR(pg_catalog.>) 0
+			THEN c.heap_blks_scanned::pg_catalog.numeric OPERATOR(pg_catalog./) c.heap_blks_total
+	END, 3) AS done,
+	a.wait_event_type,
+	a.wait_event,
+	pg_catalog.pg_blocking_pids(r.pid) AS blocked_by,
+	a.query
+FROM migrate.running r
+	-- a row that a crash left has nobody who holds the lock
+	JOIN pg_catalog.pg_locks l ON l.pid OPERATOR(pg_catalog.=) r.pid
+		AND l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted
+		AND l.classid OPERATOR(pg_catalog.=) 1835624306::pg_catalog.oid
+		AND l.objid OPERATOR(pg_catalog.=) 2::pg_catalog.oid AND l.objsubid OPERATOR(pg_catalog.=) 2
+		AND l.database OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d
+			WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())
+	LEFT JOIN migrate.partial p ON p.revision OPERATOR(pg_catalog.=) r.revision
+	LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid OPERATOR(pg_catalog.=) r.pid
+	LEFT JOIN pg_catalog.pg_stat_progress_create_index i ON i.pid OPERATOR(pg_catalog.=) r.pid
+	LEFT JOIN pg_catalog.pg_stat_progress_vacuum v ON v.pid OPERATOR(pg_catalog.=) r.pid
+	LEFT JOIN pg_catalog.pg_stat_progress_cluster c ON c.pid OPERATOR(pg_catalog.=) r.pid;
+
+COMMENT ON VIEW migrate.progress IS 'The run that commits step by step and is under way, or no row.';
+COMMENT ON COLUMN migrate.progress.pid IS 'its server process';
+COMMENT ON COLUMN migrate.progress.step IS 'number of the revision in the plan, from 1';
+COMMENT ON COLUMN migrate.progress.statement IS 'statement that runs, from 1; NULL in a transactional script, and before the first statement of one that is not is done';
+COMMENT ON COLUMN migrate.progress.statement_started_at IS 'when it began';
+COMMENT ON COLUMN migrate.progress.phase IS 'of an index build, VACUUM or CLUSTER, as pg_stat_progress_* say';
+COMMENT ON COLUMN migrate.progress.done IS 'share of the phase that is done, 0 to 1';
+COMMENT ON COLUMN migrate.progress.blocked_by IS 'processes whose locks it waits for';
+COMMENT ON COLUMN migrate.progress.query IS 'for whoever may see it in pg_stat_activity';
+
+ALTER VIEW migrate.progress OWNER TO @extowner@;
+
 CREATE FUNCTION migrate.upgrade_sql(target pg_catalog.text DEFAULT 'head')
 RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_upgrade_sql'
@@ -577,11 +695,17 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.configure(pg_catalog.text, pg_catalog.text),
 	migrate.upgrade(pg_catalog.text),
 	migrate.downgrade(pg_catalog.text),
+	migrate.resume(pg_catalog.text, pg_catalog.text),
 	migrate.begin_script(pg_catalog.text, pg_catalog.text[], pg_catalog.text[], pg_catalog.bool),
 	migrate.record(pg_catalog.text, pg_catalog.text),
 	migrate.stamp(pg_catalog.text, pg_catalog.bool),
 	migrate.stamp(pg_catalog.text[], pg_catalog.bool),
 	migrate.adopt_alembic(pg_catalog.text)
 FROM PUBLIC;
+REVOKE EXECUTE ON PROCEDURE
+	migrate.upgrade_stepwise(pg_catalog.text),
+	migrate.downgrade_stepwise(pg_catalog.text)
+FROM PUBLIC;
 
+GRANT EXECUTE ON ALL PROCEDURES IN SCHEMA migrate TO @extowner@ WITH GRANT OPTION;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA migrate TO @extowner@ WITH GRANT OPTION;

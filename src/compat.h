@@ -64,6 +64,7 @@
 #define MigReindexIsConcurrent(stmt)	((stmt)->concurrent)
 #define MigReindexParams(stmt)			NIL
 #define MigDetachIsConcurrent(cmd)		((void) (cmd), false)
+#define PartitionHasPendingDetach(oid)	((void) (oid), false)
 #define MIG_SUBSCRIPTION_REFRESH_NEEDS_TOP_LEVEL	false
 #else
 #define MigReindexIsConcurrent(stmt)	false	/* one of its params */
@@ -90,6 +91,29 @@
 #define pq_check_connection() true
 #else
 extern bool pq_check_connection(void);
+#endif
+
+/* 17 merged LockHeldByMe and LockOrStrongerHeldByMe. */
+#if PG_VERSION_NUM < 170000
+#define mig_LockHeldByMe(tag, mode) LockHeldByMe(tag, mode)
+#else
+#define mig_LockHeldByMe(tag, mode) LockHeldByMe(tag, mode, false)
+#endif
+
+/* 17 put the number of the transaction into a struct. */
+#if PG_VERSION_NUM < 170000
+#define mig_local_xid() (MyProc->lxid)
+#else
+#define mig_local_xid() (MyProc->vxid.lxid)
+#endif
+
+/* 18 dropped PortalRun's run_once. */
+#if PG_VERSION_NUM < 180000
+#define mig_PortalRun(portal, dest) \
+	PortalRun(portal, FETCH_ALL, true, true, dest, dest, NULL)
+#else
+#define mig_PortalRun(portal, dest) \
+	PortalRun(portal, FETCH_ALL, true, dest, dest, NULL)
 #endif
 
 /*

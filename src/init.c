@@ -12,6 +12,9 @@ PG_MODULE_MAGIC;
 
 int			mig_step_messages = MIG_STEP_MESSAGES_NOTICE;
 int			mig_run_lock_timeout = 600000;
+int			mig_lock_timeout = 5000;
+int			mig_lock_retries = 10;
+int			mig_concurrent_lock_timeout = 0;
 
 static const struct config_enum_entry step_messages_options[] = {
 	{"off", MIG_STEP_MESSAGES_OFF, false},
@@ -39,6 +42,21 @@ _PG_init(void)
 							"How long to wait for another run of migrations to end.",
 							"0 waits for ever.",
 							&mig_run_lock_timeout, 600000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("migrate.lock_timeout",
+							"How long a stepwise run waits for a lock before it rolls the revision back and tries again.",
+							"0 leaves it to lock_timeout, which counts too where it is shorter.",
+							&mig_lock_timeout, 5000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("migrate.lock_retries",
+							"How often a stepwise run tries a revision again that failed because of others' locks.",
+							"After lock timeouts, deadlocks and serialization failures; 0 never.",
+							&mig_lock_retries, 10, 0, 1000000,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("migrate.concurrent_lock_timeout",
+							"lock_timeout for statements that commit by themselves, as CREATE INDEX CONCURRENTLY.",
+							"0 waits for ever. A timeout also ends their wait for old snapshots and leaves an invalid index.",
+							&mig_concurrent_lock_timeout, 0, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("migrate");
 }

@@ -38,6 +38,7 @@
 #define ERRCODE_MIG_BROKEN_GRAPH		MAKE_SQLSTATE('M', 'G', '0', '1', '0')
 #define ERRCODE_MIG_BAD_SCRIPT			MAKE_SQLSTATE('M', 'G', '0', '1', '1')
 #define ERRCODE_MIG_LOCK_NOT_HAD		MAKE_SQLSTATE('M', 'G', '0', '1', '2')
+#define ERRCODE_MIG_IN_DOUBT			MAKE_SQLSTATE('M', 'G', '0', '1', '3')
 
 /* Which of its two scripts a revision runs. */
 typedef enum MigDirection
@@ -57,5 +58,8 @@ typedef enum MigStepMessages
 /* Settings, defined by _PG_init (init.c). */
 extern int	mig_step_messages;
 extern int	mig_run_lock_timeout;	/* milliseconds; 0: for ever */
+extern int	mig_lock_timeout;		/* milliseconds; 0: lock_timeout alone counts */
+extern int	mig_lock_retries;
+extern int	mig_concurrent_lock_timeout;	/* milliseconds; 0: for ever */
 
 #endif							/* MIGRATE_H */

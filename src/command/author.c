@@ -11,6 +11,7 @@
 
 #include "command/position.h"
 #include "command/result.h"
+#include "command/unfinished.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgtime.h"
@@ -148,6 +149,7 @@ migrate_edit(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(3))
 		rev->message = mig_file_check_message(optional_text(fcinfo, 3));
 	edit_scripts(rev, fcinfo, is_applied(&position, node));
+	mig_unfinished_check_edit(rev);
 
 	mig_scope_enter(&scope);
 	mig_catalog_update_revision(rev, role);
@@ -167,6 +169,7 @@ migrate_drop(PG_FUNCTION_ARGS)
 	MemoryContext context = CurrentMemoryContext;
 	Scope		scope;
 
+	mig_unfinished_refuse(mig_unfinished_read());
 	if (is_applied(&position, node))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),

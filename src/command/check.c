@@ -8,8 +8,10 @@
  */
 #include "migrate.h"
 
+#include "command/execute.h"
 #include "command/position.h"
 #include "command/result.h"
+#include "command/unfinished.h"
 #include "revision/plan.h"
 #include "store/scope.h"
 
@@ -21,10 +23,12 @@ typedef struct State
 	Position	position;
 	List	   *applied;		/* ids */
 	List	   *edited;			/* ids */
+	List	   *partials;		/* Partial * */
 	bool		has_models;
 } State;
 
 static State read_state(void);
+static void check_nothing_begun(List *partials);
 static void check_nothing_pending(const Position *position);
 static void check_models(bool has_models);
 
@@ -41,6 +45,7 @@ migrate_check(PG_FUNCTION_ARGS)
 	state = read_state();
 	mig_position_check_applied(state.position.graph, state.position.rows, state.applied);
 	mig_position_check_edited(state.edited);
+	check_nothing_begun(state.partials);
 	check_nothing_pending(&state.position);
 	if (PG_GETARG_BOOL(0))
 		check_models(state.has_models);
@@ -61,9 +66,31 @@ read_state(void)
 	state.position = mig_catalog_read_position(context, false);
 	state.applied = mig_catalog_read_applied(context);
 	state.edited = mig_catalog_read_edited(context);
+	state.partials = mig_partial_read(context);
 	state.has_models = mig_catalog_has_models();
 	mig_scope_leave(&scope);
 	return state;
+}
+
+/*
+ * MG004 when a script has begun and not ended.
+ */
+static void
+check_nothing_begun(List *partials)
+{
+	const Partial *partial;
+
+	if (partials == NIL)
+		return;
+	partial = linitial(partials);
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_NOT_UP_TO_DATE),
+			 errmsg("target database is not up to date"),
+			 errdetail("The %s script of revision \"%s\" has begun and not ended. %s",
+					   mig_execute_direction_name(partial->direction),
+					   partial->revision, mig_unfinished_describe(partial)),
+			 errhint("CALL migrate.%s_stepwise(...); goes on.",
+					 mig_execute_direction_name(partial->direction))));
 }
 
 /*

@@ -18,6 +18,7 @@
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "command/execute.h"
+#include "command/intent.h"
 #include "compat.h"
 #include "executor/execdesc.h"
 #include "mb/pg_wchar.h"
@@ -26,14 +27,19 @@
 #include "pgstat.h"
 #include "revision/script.h"
 #include "revision/statement.h"
-#include "store/client.h"
 #include "revision/text.h"
+#include "storage/proc.h"
+#include "store/client.h"
 #include "store/scope.h"
 #include "tcop/dest.h"
+#include "tcop/pquery.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/timeout.h"
 
 /* Most bytes of a statement that an error quotes. */
 #define MAX_QUOTED 8192
@@ -41,16 +47,40 @@
 /* Most bytes of a statement that pg_stat_activity gets. */
 #define MAX_ACTIVITY 1024
 
-/* What the error context callback knows. */
+/* Most of those who block us that are remembered. */
+#define MAX_BLOCKERS 8
+
+/* A script under way, as the error context callback knows it. */
 typedef struct ErrorArgument
 {
 	const ExecuteScript *script;
+	List	   *statements;		/* to run */
+	List	   *result;			/* parsed */
 	const ScriptStatement *current; /* NULL while parsing */
+	bool		at_commit;
+	bool		timed;			/* statement_timeout is that of the script... */
+	TimestampTz timeout;		/* ...and the client's statement's is at; 0: none */
 	MemoryContext context;
+	MemoryContext caller;
 } ErrorArgument;
 
-static void run_statements(const ExecuteScript *script, ErrorArgument *argument);
+/* What is done with a script. */
+typedef void (*ExecuteBody) (ErrorArgument *argument);
+
+/* Who blocked the last script; see mig_execute_blockers. */
+static int	blockers[MAX_BLOCKERS];
+static int	nblockers = 0;
+
+static List *execute(const ExecuteScript *script, List *statements, ExecuteBody body);
+static void parse(ErrorArgument *argument);
+static void parse_and_run(ErrorArgument *argument);
+static void run_statements(ErrorArgument *argument);
+static void run_top_level(ErrorArgument *argument);
+static void commit(ErrorArgument *argument);
 static void check_statement(const ScriptStatement *statement);
+static void begin_timeout(ErrorArgument *argument);
+static void end_timeout(ErrorArgument *argument);
+static void note_blockers(void);
 static void run_statement(const ExecuteScript *script, const ScriptStatement *statement);
 static void run_planned(PlannedStmt *planned, const char *sql);
 static void show_activity(const ExecuteScript *script, const ScriptStatement *statement);
@@ -64,42 +94,116 @@ static int	char_offset(const char *text, int nchars);
 static const char *find_hint(const ErrorArgument *argument, const ErrorData *error);
 
 /*
- * Run a script to its end.  What it allocates is freed; settings, role and
- * search_path are put back.  pg_stat_activity is left at the last statement:
- * mig_execute_end_activity is the caller's to call, also after an error.
- * Errors: whatever the script raises.
+ * Run a script to its end, in the caller's transaction.  What it allocates is
+ * freed; settings, role and search_path are put back.  pg_stat_activity is left
+ * at the last statement: mig_execute_end_activity is the caller's to call, also
+ * after an error.  Errors: whatever the script raises.
  */
 void
 mig_execute_script(const ExecuteScript *script)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
-												  "migrate script",
-												  ALLOCSET_DEFAULT_SIZES);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	ErrorArgument argument = {script, NULL, context};
-	ErrorContextCallback callback;
 	int			guc_level = NewGUCNestLevel();
+
+	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	execute(script, NIL, parse_and_run);
+	AtEOXact_GUC(false, guc_level);
+}
+
+/*
+ * The statements of a script (ScriptStatement *), in the current memory
+ * context.  Errors: those of the parser.
+ */
+List *
+mig_execute_parse(const ExecuteScript *script)
+{
+	return execute(script, NIL, parse);
+}
+
+/*
+ * Run some statements (ScriptStatement *) of a script in the caller's
+ * transaction.  What they SET stays set.
+ */
+void
+mig_execute_statements(const ExecuteScript *script, List *statements)
+{
+	execute(script, statements, run_statements);
+}
+
+/*
+ * Run one statement as a client would, outside of a transaction block: it may
+ * commit by itself.  To be called in a transaction that has done nothing yet;
+ * on return there is one, not committed.
+ */
+void
+mig_execute_top_level(const ExecuteScript *script, ScriptStatement *statement)
+{
+	execute(script, list_make1(statement), run_top_level);
+}
+
+/*
+ * Commit, and begin a new transaction.  What commit finds, a deferred
+ * constraint for one, is told as the script's.  The current memory context
+ * stays.
+ */
+void
+mig_execute_commit(const ExecuteScript *script)
+{
+	execute(script, NIL, commit);
+}
+
+/*
+ * Process ids of those whose locks a statement of the last script waited for,
+ * as they were when it had waited for deadlock_timeout.  Known only where
+ * log_lock_waits is on.
+ */
+List *
+mig_execute_blockers(void)
+{
+	List	   *pids = NIL;
+
+	for (int i = 0; i < nblockers; i++)
+		pids = lappend_int(pids, blockers[i]);
+	return pids;
+}
+
+/*
+ * Do something with a script: errors are told with its name, and our functions
+ * that write refuse to be called.  The body runs in a memory context that is
+ * deleted afterwards.  Returns argument.result.
+ */
+static List *
+execute(const ExecuteScript *script, List *statements, ExecuteBody body)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ErrorArgument argument = {script, statements, NIL, NULL, false, false, 0, NULL, caller};
+	ErrorContextCallback callback;
 	bool		before = mig_scope_set_in_script(true);
 
+	argument.context = AllocSetContextCreate(caller, "migrate script",
+											 ALLOCSET_DEFAULT_SIZES);
 	callback.callback = error_callback;
 	callback.arg = &argument;
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
+	nblockers = 0;
 
 	PG_TRY();
 	{
-		run_statements(script, &argument);
+		MemoryContextSwitchTo(argument.context);
+		body(&argument);
 	}
 	PG_FINALLY();
 	{
+		end_timeout(&argument);
 		mig_scope_set_in_script(before);
 	}
 	PG_END_TRY();
 
 	error_context_stack = callback.previous;
-	AtEOXact_GUC(false, guc_level);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(argument.context);
+	return argument.result;
 }
 
 /*
@@ -121,41 +225,138 @@ mig_execute_direction_name(MigDirection direction)
 }
 
 /*
- * Parse the script and run its statements one after the other, each with a
- * memory context of its own.
+ * Parse the script into argument->result, in the caller's memory.
  */
 static void
-run_statements(const ExecuteScript *script, ErrorArgument *argument)
+parse(ErrorArgument *argument)
+{
+	MemoryContextSwitchTo(argument->caller);
+	argument->result = mig_script_split(argument->script->sql);
+	MemoryContextSwitchTo(argument->context);
+}
+
+static void
+parse_and_run(ErrorArgument *argument)
+{
+	argument->statements = mig_script_split(argument->script->sql);
+	run_statements(argument);
+}
+
+/*
+ * Run the statements one after the other, each with a memory context of its
+ * own.
+ */
+static void
+run_statements(ErrorArgument *argument)
 {
 	MemoryContext outer = CurrentMemoryContext;
 	MemoryContext inner = AllocSetContextCreate(outer, "migrate statement",
 												ALLOCSET_DEFAULT_SIZES);
-	List	   *statements;
 	ListCell   *lc;
 
-	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	statements = mig_script_split(script->sql);
-	foreach(lc, statements)
+	foreach(lc, argument->statements)
 	{
 		argument->current = lfirst(lc);
 		check_statement(lfirst(lc));
 	}
-	foreach(lc, statements)
+	foreach(lc, argument->statements)
 	{
 		ScriptStatement *statement = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
 		mig_client_check();
 		argument->current = statement;
-		show_activity(script, statement);
+		show_activity(argument->script, statement);
+		begin_timeout(argument);
 		MemoryContextSwitchTo(inner);
-		run_statement(script, statement);
+		run_statement(argument->script, statement);
+		end_timeout(argument);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(inner);
 	}
 	/* what the last statement did must be visible to our bookkeeping */
 	CommandCounterIncrement();
+}
+
+/*
+ * Run one statement in a portal of its own, because the unnamed one is the
+ * CALL that we are in.  The plan must live as long as the statement runs, and so
+ * in no transaction's memory.
+ */
+static void
+run_top_level(ErrorArgument *argument)
+{
+	const char *sql = argument->script->sql;
+	ScriptStatement *statement = linitial(argument->statements);
+	DestReceiver *dest = CreateDestReceiver(DestNone);
+	List	   *plans;
+	Portal		portal;
+
+	CHECK_FOR_INTERRUPTS();
+	mig_client_check();
+	argument->current = statement;
+	check_statement(statement);
+	show_activity(argument->script, statement);
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	plans = pg_plan_queries(pg_analyze_and_rewrite_fixedparams(statement->raw, sql,
+															   NULL, 0, NULL),
+							sql, CURSOR_OPT_PARALLEL_OK, NULL);
+	PopActiveSnapshot();
+	portal = CreateNewPortal();
+	portal->visible = false;
+	PortalDefineQuery(portal, NULL, sql, CreateCommandTag(statement->raw->stmt),
+					  plans, NULL);
+	PortalStart(portal, NULL, 0, InvalidSnapshot);
+	begin_timeout(argument);
+	(void) mig_PortalRun(portal, dest);
+	end_timeout(argument);
+	PortalDrop(portal, false);
+	mig_intent_check_result(statement->raw);
+	MemoryContextSwitchTo(argument->context);
+}
+
+static void
+commit(ErrorArgument *argument)
+{
+	argument->at_commit = true;
+	CommitTransactionCommand();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(argument->context);
+}
+
+/*
+ * The server counts statement_timeout for the client's statement, which is the
+ * call of ours.  When the script has set another, count that for the statement
+ * that begins, as psql's would be.
+ */
+static void
+begin_timeout(ErrorArgument *argument)
+{
+	if (StatementTimeout == argument->script->statement_timeout)
+		return;
+	argument->timed = true;
+	argument->timeout = get_timeout_active(STATEMENT_TIMEOUT) ?
+		get_timeout_finish_time(STATEMENT_TIMEOUT) : 0;
+	if (StatementTimeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
+	else
+		disable_timeout(STATEMENT_TIMEOUT, false);
+}
+
+/*
+ * Put back what begin_timeout changed, if it did.
+ */
+static void
+end_timeout(ErrorArgument *argument)
+{
+	if (!argument->timed)
+		return;
+	argument->timed = false;
+	if (argument->timeout != 0)
+		enable_timeout_at(STATEMENT_TIMEOUT, argument->timeout);
+	else
+		disable_timeout(STATEMENT_TIMEOUT, false);
 }
 
 /*
@@ -254,7 +455,18 @@ error_callback(void *arg)
 
 	MemoryContextSwitchTo(old);
 	if (error->elevel < ERROR)
+	{
+		/* the server's log hears that we wait, if log_lock_waits is on */
+		if (MyProc->waitLock != NULL)
+			note_blockers();
 		return;
+	}
+	if (argument->at_commit)
+	{
+		errcontext("revision \"%s\", %s script, at its commit", script->revision,
+				   mig_execute_direction_name(script->direction));
+		return;
+	}
 	if (current == NULL)
 	{
 		errcontext("revision \"%s\", %s script", script->revision,
@@ -298,6 +510,21 @@ error_callback(void *arg)
 	errcontext("revision \"%s\", %s script, statement %d, line %d",
 			   script->revision, mig_execute_direction_name(script->direction),
 			   current->number, line);
+}
+
+/*
+ * Remember who holds the locks that we wait for.
+ */
+static void
+note_blockers(void)
+{
+	ArrayType  *array = DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids,
+															   Int32GetDatum(MyProcPid)));
+	int		   *pids = (int *) ARR_DATA_PTR(array);
+
+	nblockers = Min(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)), MAX_BLOCKERS);
+	for (int i = 0; i < nblockers; i++)
+		blockers[i] = pids[i];
 }
 
 /*
@@ -422,9 +649,8 @@ char_offset(const char *text, int nchars)
 static const char *
 find_hint(const ErrorArgument *argument, const ErrorData *error)
 {
-	const char *stepwise = argument->script->direction == MIG_UPGRADE ?
-		"CALL migrate.upgrade_stepwise(...) commits revision by revision." :
-		"CALL migrate.downgrade_stepwise(...) commits revision by revision.";
+	const ExecuteScript *script = argument->script;
+	bool		up = script->direction == MIG_UPGRADE;
 
 	switch (error->sqlerrcode)
 	{
@@ -433,15 +659,23 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 		case ERRCODE_DUPLICATE_OBJECT:
 		case ERRCODE_DUPLICATE_FUNCTION:
 		case ERRCODE_DUPLICATE_SCHEMA:
-			if (argument->script->no_rows &&
-				argument->script->direction == MIG_UPGRADE)
+			if (script->no_rows && up)
 				return "If this schema predates migrate: SELECT migrate.stamp('head'), or the revision that it corresponds to.";
 			return NULL;
-		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
 		case ERRCODE_OUT_OF_MEMORY:
+			if (script->stepwise)
+				return NULL;
+			return up ? "CALL migrate.upgrade_stepwise(...) commits revision by revision." :
+				"CALL migrate.downgrade_stepwise(...) commits revision by revision.";
+		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
+			if (!script->stepwise)
+				return up ? "CALL migrate.upgrade_stepwise(...) commits revision by revision." :
+					"CALL migrate.downgrade_stepwise(...) commits revision by revision.";
+			/* FALLTHROUGH */
 		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
 		case ERRCODE_ACTIVE_SQL_TRANSACTION:
-			return stepwise;
+			return up ? "Such a script needs \"-- migrate:up transaction:false\" (transactional => false), and CALL migrate.upgrade_stepwise(...)." :
+				"Such a script needs \"-- migrate:down transaction:false\" (transactional => false), and CALL migrate.downgrade_stepwise(...).";
 		case ERRCODE_OBJECT_IN_USE:
 			return "If it is about pending trigger events: SET CONSTRAINTS ALL IMMEDIATE in the script, before this statement.";
 		default:

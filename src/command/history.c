@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "command/position.h"
 #include "command/result.h"
+#include "command/unfinished.h"
 #include "lib/stringinfo.h"
 #include "revision/draw.h"
 #include "revision/plan.h"
@@ -73,6 +74,7 @@ migrate_current(PG_FUNCTION_ARGS)
 	mig_scope_enter(&scope);
 	versions = mig_catalog_read_versions(context);
 	mig_scope_leave(&scope);
+	mig_unfinished_tell();
 	return mig_result_ids(fcinfo, versions);
 }
 
@@ -118,6 +120,7 @@ migrate_pending(PG_FUNCTION_ARGS)
 
 	foreach(lc, mig_plan_upgrade(position.graph, position.rows, target))
 		ids = lappend(ids, unconstify(char *, position.graph->nodes[lfirst_int(lc)].revision));
+	mig_unfinished_tell();
 	return mig_result_ids(fcinfo, ids);
 }
 

@@ -17,6 +17,7 @@
 #include "command/leaf.h"
 #include "command/position.h"
 #include "command/result.h"
+#include "command/unfinished.h"
 #include "revision/file.h"
 #include "revision/script.h"
 #include "revision/target.h"
@@ -92,6 +93,9 @@ load_files(List *files, const char *function)
 	mig_lock_acquire(function);
 	mig_position_check_snapshot();
 	changes = find_changes(files, true, &graph);
+	foreach(lc, changes)
+		if (!((Change *) lfirst(lc))->is_new)
+			mig_unfinished_check_edit(((Change *) lfirst(lc))->rev);
 	mig_scope_enter(&scope);
 	foreach(lc, changes)
 	{

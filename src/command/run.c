@@ -21,12 +21,15 @@
 #include "access/xact.h"
 #include "command/execute.h"
 #include "command/position.h"
+#include "command/ready.h"
 #include "command/record.h"
 #include "command/result.h"
 #include "command/run.h"
-#include "lib/stringinfo.h"
+#include "command/tell.h"
+#include "command/unfinished.h"
 #include "miscadmin.h"
 #include "revision/plan.h"
+#include "storage/proc.h"
 #include "store/lock.h"
 #include "store/scope.h"
 #include "utils/memutils.h"
@@ -54,14 +57,10 @@ PG_FUNCTION_INFO_V1(migrate_downgrade);
 
 static bool is_at_heads(const Move *move);
 static void make_plan(Move *move);
-static void check_plan(const Move *move);
 static void run_plan(Move *move);
 static List *read_ahead(const Move *move, int number, MemoryContext context);
 static void run_step(Move *move, int number, CatalogScript *stored);
 static void record_plan(const Move *move);
-static void tell_step(const Move *move, const GraphNode *node, const char *message);
-static void tell(const char *text);
-static char *first_line(const char *message);
 
 /*
  * Upgrade or downgrade to target; function names the SQL function for errors.
@@ -81,22 +80,22 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
 	if (is_at_heads(&move))
 		return NIL;
 	make_plan(&move);
-	if (move.plan != NIL)
+	if (move.plan != NIL || mig_unfinished_exists())
 	{
 		mig_lock_acquire(function);
 		if (mig_position_is_unchanged(&move.seen))
 			mig_position_check_snapshot();
 		else
 			make_plan(&move);
+		mig_ready_check(direction, move.graph, move.rows, move.plan, target, false);
 	}
 	if (move.plan == NIL)
 	{
-		tell(psprintf("nothing to do: at %s",
-					  mig_position_describe(move.graph, move.rows)));
+		mig_tell_message(psprintf("nothing to do: at %s",
+								  mig_position_describe(move.graph, move.rows)));
 		return NIL;
 	}
 
-	check_plan(&move);
 	PG_TRY();
 	{
 		run_plan(&move);
@@ -110,10 +109,10 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
 
 	foreach(lc, move.plan)
 		moved = lappend(moved, unconstify(char *, move.graph->nodes[lfirst_int(lc)].revision));
-	tell(psprintf("%s to %s completed: %d revision%s, %ld ms",
-				  mig_execute_direction_name(direction), target,
-				  list_length(moved), list_length(moved) == 1 ? "" : "s",
-				  TimestampDifferenceMilliseconds(start, GetCurrentTimestamp())));
+	mig_tell_message(psprintf("%s to %s completed: %d revision%s, %ld ms",
+							  mig_execute_direction_name(direction), target,
+							  list_length(moved), list_length(moved) == 1 ? "" : "s",
+							  TimestampDifferenceMilliseconds(start, GetCurrentTimestamp())));
 	return moved;
 }
 
@@ -138,7 +137,7 @@ is_at_heads(const Move *move)
 	mig_scope_leave(&scope);
 	if (heads == NIL)
 		return false;
-	tell(psprintf("nothing to do: at %s", mig_position_describe_heads(heads)));
+	mig_tell_message(psprintf("nothing to do: at %s", mig_position_describe_heads(heads)));
 	return true;
 }
 
@@ -166,50 +165,6 @@ make_plan(Move *move)
 		mig_plan_upgrade(move->graph, move->rows, move->target) :
 		mig_plan_downgrade(move->graph, move->rows, move->target);
 	MemoryContextSwitchTo(outer);
-}
-
-/*
- * Everything that can refuse a plan before it begins.
- */
-static void
-check_plan(const Move *move)
-{
-	MemoryContext context = CurrentMemoryContext;
-	List	   *ids = NIL;
-	List	   *applied;
-	List	   *edited;
-	char	   *missing = NULL;
-	char	   *stepwise;
-	Scope		scope;
-	ListCell   *lc;
-
-	foreach(lc, move->plan)
-		ids = lappend(ids, unconstify(char *, move->graph->nodes[lfirst_int(lc)].revision));
-
-	mig_scope_enter(&scope);
-	applied = mig_catalog_read_applied(context);
-	edited = mig_catalog_read_edited(context);
-	if (move->direction == MIG_DOWNGRADE)
-		missing = mig_catalog_first_without_downgrade(ids, context);
-	stepwise = mig_catalog_first_not_transactional(ids, move->direction, context);
-	mig_scope_leave(&scope);
-
-	mig_position_check_applied(move->graph, move->rows, applied);
-	mig_position_check_edited(edited);
-	if (missing != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_NO_DOWNGRADE),
-				 errmsg("revision \"%s\" has no downgrade script", missing),
-				 errhint("Nothing was reverted. Give it one with migrate.edit('%s', downgrade => ...), or choose a target above it.",
-						 missing)));
-	if (stepwise != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_NOT_TRANSACTIONAL),
-				 errmsg("%s script of revision \"%s\" is not transactional",
-						mig_execute_direction_name(move->direction), stepwise),
-				 errdetail("It cannot run together with others in one transaction."),
-				 errhint("CALL migrate.%s_stepwise('%s');",
-						 mig_execute_direction_name(move->direction), move->target)));
 }
 
 /*
@@ -275,7 +230,7 @@ static void
 run_step(Move *move, int number, CatalogScript *stored)
 {
 	const GraphNode *self = &move->graph->nodes[list_nth_int(move->plan, number)];
-	ExecuteScript script = {self->revision, move->direction, stored->sql, false, NULL};
+	ExecuteScript script = {self->revision, move->direction, stored->sql, false, false, StatementTimeout, NULL};
 	RecordDone *done = &move->done[number];
 	MemoryContext context = CurrentMemoryContext;
 	Scope		scope;
@@ -294,7 +249,7 @@ run_step(Move *move, int number, CatalogScript *stored)
 				 errmsg("revision \"%s\" was changed while migrations ran",
 						self->revision)));
 
-	tell_step(move, self, stored->message);
+	mig_tell_step(move->direction, move->graph, self, stored->message);
 	script.no_rows = move->no_rows;
 	script.progress = psprintf("%s %d/%d %s",
 							   mig_execute_direction_name(move->direction),
@@ -317,46 +272,6 @@ record_plan(const Move *move)
 	mig_record_plan(mig_plan_rows_begin(move->graph, move->rows), move->plan,
 					move->direction, move->done, role);
 	mig_scope_leave(&scope);
-}
-
-/*
- * Say that a step begins, in Alembic's words.
- */
-static void
-tell_step(const Move *move, const GraphNode *node, const char *message)
-{
-	StringInfoData parents;
-
-	if (mig_step_messages == MIG_STEP_MESSAGES_OFF)
-		return;
-	initStringInfo(&parents);
-	for (int k = 0; k < node->down.n; k++)
-		appendStringInfo(&parents, "%s%s", k > 0 ? ", " : "",
-						 move->graph->nodes[node->down.to[k]].revision);
-	if (move->direction == MIG_UPGRADE)
-		tell(psprintf("running upgrade %s -> %s, %s", parents.data,
-					  node->revision, first_line(message)));
-	else
-		tell(psprintf("running downgrade %s -> %s, %s", node->revision,
-					  parents.data, first_line(message)));
-}
-
-/*
- * Send a message where migrate.step_messages wants it.
- */
-static void
-tell(const char *text)
-{
-	if (mig_step_messages == MIG_STEP_MESSAGES_OFF)
-		return;
-	ereport(mig_step_messages == MIG_STEP_MESSAGES_LOG ? LOG : NOTICE,
-			(errmsg_internal("%s", text), errhidestmt(true), errhidecontext(true)));
-}
-
-static char *
-first_line(const char *message)
-{
-	return pnstrdup(message, strcspn(message, "\n"));
 }
 
 /* SELECT migrate.upgrade(target) */

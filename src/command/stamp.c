@@ -5,11 +5,14 @@
 #include "migrate.h"
 
 #include "catalog/namespace.h"
+#include "command/execute.h"
 #include "command/position.h"
 #include "command/result.h"
+#include "command/unfinished.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "revision/plan.h"
+#include "revision/target.h"
 #include "store/lock.h"
 #include "store/scope.h"
 #include "utils/builtins.h"
@@ -24,6 +27,8 @@ PG_FUNCTION_INFO_V1(migrate_adopt_alembic);
 
 static List *stamp(List *targets, bool purge, const char *function);
 static void record_steps(const Position *position, List *steps, bool purge);
+static void forget_begun(const Position *position, List *targets,
+						 const Bitmapset *rows, bool purge);
 static char *read_checksum(const char *revision, MemoryContext context);
 static void record_applied(const Position *position, const Bitmapset *rows,
 						   bool purge);
@@ -42,23 +47,66 @@ stamp(List *targets, bool purge, const char *function)
 {
 	Position	position;
 	List	   *steps;
+	Bitmapset  *rows;
 
 	mig_scope_refuse_in_script(function);
 	mig_position_warn_subscriber();
 	position = mig_position_read(purge);
 	mig_position_check_snapshot();
 	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
-	if (steps == NIL && !purge)
+	if (steps == NIL && !purge && !mig_unfinished_exists())
 		return mig_graph_ids(position.graph, position.rows);
 
 	mig_lock_acquire(function);
 	position = mig_position_read(purge);
 	mig_position_check_snapshot();
 	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
-	record_steps(&position, steps, purge);
+	if (steps != NIL || purge)
+		record_steps(&position, steps, purge);
 	if (steps == NIL)
-		return purge ? NIL : mig_graph_ids(position.graph, position.rows);
-	return mig_graph_ids(position.graph, ((StampStep *) llast(steps))->rows);
+		rows = purge ? NULL : position.rows;
+	else
+		rows = ((StampStep *) llast(steps))->rows;
+	forget_begun(&position, targets, rows, purge);
+	return mig_graph_ids(position.graph, rows);
+}
+
+/*
+ * What a script has begun and not ended is settled by a stamp of its revision,
+ * or by one that changes whether that is applied; purge settles all.
+ */
+static void
+forget_begun(const Position *position, List *targets, const Bitmapset *rows,
+			 bool purge)
+{
+	const Graph *graph = position->graph;
+	List	   *partials = mig_unfinished_read();
+	Bitmapset  *settled = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
+	Bitmapset  *applied = mig_graph_ancestors(graph, rows, GRAPH_REAL);
+	Scope		scope;
+	ListCell   *lc;
+
+	if (partials == NIL)
+		return;
+	settled = bms_union(bms_difference(settled, applied), bms_difference(applied, settled));
+	foreach(lc, targets)
+		settled = bms_add_members(settled, mig_target_stamp(graph, position->rows,
+															 lfirst(lc)).destinations);
+	foreach(lc, partials)
+	{
+		const Partial *partial = lfirst(lc);
+		int			node = mig_graph_find_id(graph, partial->revision);
+
+		if (!purge && node >= 0 && !bms_is_member(node, settled))
+			continue;
+		ereport(NOTICE,
+				(errmsg("%s script of revision \"%s\" does not count as begun any more",
+						mig_execute_direction_name(partial->direction), partial->revision),
+				 errdetail("%s", mig_unfinished_describe(partial))));
+		mig_scope_enter(&scope);
+		mig_partial_delete(partial->revision);
+		mig_scope_leave(&scope);
+	}
 }
 
 /*

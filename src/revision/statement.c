@@ -23,6 +23,7 @@ static const char *alter_table_needs_top_level(const AlterTableStmt *stmt);
 static const char *subscription_needs_top_level(const AlterSubscriptionStmt *stmt);
 static bool option_is_on(List *options, const char *name, bool missing);
 static bool option_is_there(List *options, const char *name);
+static bool contains(const char *text, const char *word);
 
 /*
  * The name of a statement that cannot run inside a transaction block, NULL for
@@ -123,6 +124,63 @@ mig_statement_is_commit(const RawStmt *raw)
 
 	return IsA(control, TransactionStmt) &&
 		control->kind == TRANS_STMT_COMMIT && !control->chain;
+}
+
+/*
+ * Can it commit while it runs?  CALL, and DO unless its body, in PL/pgSQL, has
+ * none of the words without which it cannot.
+ */
+bool
+mig_statement_may_commit(const RawStmt *raw)
+{
+	static const char *const words[] = {"commit", "rollback", "call"};
+	const char *body = "";
+	ListCell   *lc;
+
+	if (IsA(raw->stmt, CallStmt))
+		return true;
+	if (!IsA(raw->stmt, DoStmt))
+		return false;
+	foreach(lc, castNode(DoStmt, raw->stmt)->args)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "as") == 0)
+			body = strVal(option->arg);
+		else if (strcmp(strVal(option->arg), "plpgsql") != 0)
+			return true;
+	}
+	for (size_t i = 0; i < lengthof(words); i++)
+		if (contains(body, words[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Does it set the session, and nothing else: SET, RESET, or SELECT of
+ * set_config alone, as pg_dump writes it?  SET LOCAL does not count.
+ */
+bool
+mig_statement_sets(const RawStmt *raw)
+{
+	const SelectStmt *select = (const SelectStmt *) raw->stmt;
+	ListCell   *lc;
+
+	if (IsA(raw->stmt, VariableSetStmt))
+		return !castNode(VariableSetStmt, raw->stmt)->is_local &&
+			castNode(VariableSetStmt, raw->stmt)->kind != VAR_SET_MULTI;
+	if (!IsA(select, SelectStmt) || select->targetList == NIL ||
+		select->fromClause != NIL || select->whereClause != NULL)
+		return false;
+	foreach(lc, select->targetList)
+	{
+		const FuncCall *call = (const FuncCall *) lfirst_node(ResTarget, lc)->val;
+
+		if (call == NULL || !IsA(call, FuncCall) ||
+			strcmp(strVal(llast(call->funcname)), "set_config") != 0)
+			return false;
+	}
+	return true;
 }
 
 /* Is this a SET of standard_conforming_strings to off? */
@@ -227,5 +285,15 @@ option_is_there(List *options, const char *name)
 		if (strcmp(lfirst_node(DefElem, lc)->defname, name) == 0)
 			return true;
 	}
+	return false;
+}
+
+/* Is word, in lower case, anywhere in text? */
+static bool
+contains(const char *text, const char *word)
+{
+	for (; *text; text++)
+		if (pg_strncasecmp(text, word, strlen(word)) == 0)
+			return true;
 	return false;
 }

@@ -467,10 +467,10 @@ mig_catalog_snapshot_is_stale(void)
 
 /*
  * The version rows (char *, in byte order), when they are the heads and the
- * heads are known; otherwise NIL, which says nothing.  real: all real heads;
- * otherwise the one head by down revision.
+ * heads are known and no script is partly run; otherwise NIL, which says
+ * nothing.  real: all real heads; otherwise the one head by down revision.
  *
- * Reads two small tables, however many revisions there are.  The query is as
+ * Reads three small tables, however many revisions there are.  The query is as
  * plain as can be, because planning it is most of its cost in a new session.
  */
 List *
@@ -478,7 +478,8 @@ mig_catalog_read_heads_if_current(bool real, MemoryContext context)
 {
 	static ScopeQuery query = {
 		"SELECT revision, is_real, true FROM migrate.revisions_heads"
-		" UNION ALL SELECT revision, true, false FROM migrate.versions",
+		" UNION ALL SELECT revision, true, false FROM migrate.versions"
+		" UNION ALL SELECT revision, NULL, NULL FROM migrate.partial",
 		0, {0}, NULL
 	};
 	uint64		n = mig_scope_read(&query, NULL, NULL);
@@ -491,6 +492,11 @@ mig_catalog_read_heads_if_current(bool real, MemoryContext context)
 		bool		isnull;
 		bool		wanted = DatumGetBool(mig_scope_value(row, 2, &isnull)) || !real;
 
+		if (isnull)
+		{
+			MemoryContextSwitchTo(old);
+			return NIL;
+		}
 		if (!DatumGetBool(mig_scope_value(row, 3, &isnull)))
 			versions = lappend(versions, text_value(row, 1));
 		else if (wanted)

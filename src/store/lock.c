@@ -9,6 +9,13 @@
  * a waiter.  In return a waiter looks whether it blocks the runner itself,
  * and gives up when it does.
  *
+ * A run that commits step by step has nothing but the session to hold the lock
+ * with: it takes both keys for the session (mig_lock_hold), looks before each
+ * record whether it has them still, because a script can drop them
+ * (pg_advisory_unlock_all), and releases them on every way out.  It waits
+ * without a snapshot: the concurrent index builds of the run that it waits for
+ * would wait for that.
+ *
  * The first pauses are short, because most runs that others wait for at
  * application start are short; then they grow to MAX_PAUSE.
  */
@@ -28,6 +35,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #define FIRST_PAUSE		5		/* ms */
@@ -41,12 +49,15 @@ typedef struct Holder
 	bool		stepwise;		/* and the second key */
 } Holder;
 
+/* Whether this session holds both keys. */
+static bool held = false;
+
+static void wait_for_run_lock(bool stepwise);
 static void set_tag(LOCKTAG *tag, int key);
-static bool try_lock(int key);
-static void poll(TimestampTz start);
+static bool try_lock(int key, bool session);
+static void poll(TimestampTz start, bool stepwise);
 static Holder find_holder(void);
 static bool we_block(int pid);
-static void pause_ms(int ms);
 pg_noreturn static void give_up(Holder holder, TimestampTz since);
 
 /*
@@ -58,25 +69,126 @@ pg_noreturn static void give_up(Holder holder, TimestampTz since);
 void
 mig_lock_acquire(const char *function)
 {
+	PreventCommandDuringRecovery(function);
+	PreventCommandIfReadOnly(function);
+	wait_for_run_lock(false);
+}
+
+/*
+ * Take both keys for the session.  To be called in a transaction without a
+ * snapshot.  Errors: as mig_lock_acquire, but another stepwise run is waited
+ * for.  Whatever happens afterwards, mig_lock_release must be called.
+ */
+void
+mig_lock_hold(const char *function)
+{
+	PreventCommandDuringRecovery(function);
+	PreventCommandIfReadOnly(function);
+	wait_for_run_lock(true);
+	held = true;
+	/* whoever has the second key has the first: nobody can be in the way */
+	if (!try_lock(MIG_LOCK_STEPWISE, true))
+		give_up(find_holder(), GetCurrentTimestamp());
+}
+
+/*
+ * Whether the session still holds both keys.
+ */
+bool
+mig_lock_is_held(void)
+{
+	LOCKTAG		run;
+	LOCKTAG		stepwise;
+
+	set_tag(&run, MIG_LOCK_RUN);
+	set_tag(&stepwise, MIG_LOCK_STEPWISE);
+	return mig_LockHeldByMe(&run, ExclusiveLock) &&
+		mig_LockHeldByMe(&stepwise, ExclusiveLock);
+}
+
+/*
+ * MG012 when it does not.
+ */
+void
+mig_lock_check_held(void)
+{
+	if (!mig_lock_is_held())
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_LOCK_NOT_HAD),
+				 errmsg("the run lock of migrate was lost"),
+				 errdetail("A script released it, with pg_advisory_unlock_all() for example."),
+				 errhint("Scripts must leave the advisory locks of migrate alone.")));
+}
+
+/*
+ * Release what mig_lock_hold took and a script did not.  Must not be called
+ * with an error under way.
+ */
+void
+mig_lock_release(void)
+{
+	const int	keys[] = {MIG_LOCK_STEPWISE, MIG_LOCK_RUN};
+
+	if (!held)
+		return;
+	held = false;
+	for (size_t i = 0; i < lengthof(keys); i++)
+	{
+		LOCKTAG		tag;
+
+		set_tag(&tag, keys[i]);
+		if (mig_LockHeldByMe(&tag, ExclusiveLock))
+			(void) LockRelease(&tag, ExclusiveLock, true);
+	}
+}
+
+/*
+ * Process id of another session that runs step by step; 0 when there is none.
+ */
+int
+mig_lock_stepwise_pid(void)
+{
+	Holder		holder = find_holder();
+
+	return holder.stepwise ? holder.pid : 0;
+}
+
+/*
+ * Sleep, but wake up for interrupts.  Holds no catalog snapshot meanwhile.
+ */
+void
+mig_lock_pause(int ms)
+{
+	InvalidateCatalogSnapshotConditionally();
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 ms, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+/*
+ * Poll until we have the run lock, for the transaction or, as a stepwise run,
+ * for the session.
+ */
+static void
+wait_for_run_lock(bool stepwise)
+{
 	TimestampTz start = GetCurrentTimestamp();
 	MemoryContext old = CurrentMemoryContext;
 	MemoryContext context = NULL;
 	int			pause = FIRST_PAUSE;
 
-	PreventCommandDuringRecovery(function);
-	PreventCommandIfReadOnly(function);
-
-	while (!try_lock(MIG_LOCK_RUN))
+	while (!try_lock(MIG_LOCK_RUN, stepwise))
 	{
 		if (context == NULL)
 			context = AllocSetContextCreate(old, "migrate lock poll",
 											ALLOCSET_DEFAULT_SIZES);
 		MemoryContextSwitchTo(context);
-		poll(start);
+		poll(start, stepwise);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 		mig_client_check();
-		pause_ms(pause);
+		mig_lock_pause(pause);
 		pause = Min(pause * 2, MAX_PAUSE);
 	}
 	if (context != NULL)
@@ -87,7 +199,7 @@ mig_lock_acquire(const char *function)
  * Look whether waiting on makes sense; an error when it does not.
  */
 static void
-poll(TimestampTz start)
+poll(TimestampTz start, bool stepwise)
 {
 	Holder		holder;
 
@@ -100,7 +212,7 @@ poll(TimestampTz start)
 				 errdetail("Process %d, which runs migrations, waits for a lock that this transaction holds.",
 						   holder.pid),
 				 errhint("Call migrate before anything else in the transaction.")));
-	if (holder.stepwise ||
+	if ((holder.stepwise && !stepwise) ||
 		(mig_run_lock_timeout > 0 &&
 		 TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 									mig_run_lock_timeout)))
@@ -114,12 +226,12 @@ set_tag(LOCKTAG *tag, int key)
 }
 
 static bool
-try_lock(int key)
+try_lock(int key, bool session)
 {
 	LOCKTAG		tag;
 
 	set_tag(&tag, key);
-	return LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
+	return LockAcquire(&tag, ExclusiveLock, session, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /*
@@ -179,18 +291,6 @@ we_block(int pid)
 		}
 	}
 	return false;
-}
-
-/*
- * Sleep, but wake up for interrupts.
- */
-static void
-pause_ms(int ms)
-{
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-					 ms, PG_WAIT_EXTENSION);
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
 }
 
 /*

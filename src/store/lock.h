@@ -18,4 +18,12 @@
 
 extern void mig_lock_acquire(const char *function);
 
+/* for runs that commit step by step */
+extern void mig_lock_hold(const char *function);
+extern bool mig_lock_is_held(void);
+extern void mig_lock_check_held(void);
+extern void mig_lock_release(void);
+extern int	mig_lock_stepwise_pid(void);
+extern void mig_lock_pause(int ms);
+
 #endif							/* MIG_LOCK_H */

@@ -28,9 +28,11 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "store/scope.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -172,6 +174,22 @@ mig_scope_value(uint64 row, int column, bool *isnull)
 {
 	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
 						 column, isnull);
+}
+
+/*
+ * oid[] for a query's value, in the current memory context.
+ */
+Datum
+mig_scope_oid_array(List *oids)
+{
+	Datum	   *elements = palloc(Max(list_length(oids), 1) * sizeof(Datum));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, oids)
+		elements[n++] = ObjectIdGetDatum(lfirst_oid(lc));
+	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid),
+										   true, TYPALIGN_INT));
 }
 
 /*

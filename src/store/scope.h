@@ -41,6 +41,7 @@ extern void mig_scope_leave(const Scope *scope);
 extern uint64 mig_scope_read(ScopeQuery *query, Datum *values, const char *nulls);
 extern uint64 mig_scope_read_transaction(ScopeQuery *query);
 extern uint64 mig_scope_write(ScopeQuery *query, Datum *values, const char *nulls);
+extern Datum mig_scope_oid_array(List *oids);
 extern Datum mig_scope_value(uint64 row, int column, bool *isnull);
 
 #endif							/* MIG_SCOPE_H */

@@ -9,14 +9,11 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use MigrateServer;
 use MigrateTest;
-use File::Temp ();
-use IO::Handle;
-use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-start_server('max_connections = 100', 'max_prepared_transactions = 2', 'deadlock_timeout = 500ms',
-	"log_min_messages = fatal");
+my $dir = scratch_dir();
+MigrateServer->create(settings => [ 'max_connections = 100', 'max_prepared_transactions = 2', 'deadlock_timeout = 500ms', 'log_min_messages = fatal' ])->use;
 my $admin = connect_to('postgres');
 cmp_ok($admin->value('SHOW max_connections'), '>=', 80, 'the server takes fifty sessions and more');
 

@@ -10,21 +10,10 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use MigrateServer;
 use MigrateTest;
-use File::Temp ();
-use IO::Handle;
-use POSIX ();
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-sub server
-{
-	my (@arguments) = @_;
-	my ($status, $out, $err) = run_program(tool('pg_ctl'), '-D', "$dir/data", '-l', "$dir/log", '-w', '-t', '60', @arguments);
-	die "pg_ctl @arguments: $err" if $status;
-	return;
-}
-
-start_server('max_connections = 20', 'restart_after_crash = on');
+my $server = MigrateServer->create(settings => [ 'max_connections = 20', 'restart_after_crash = on' ])->use;
 create_database('limits');
 my $version = (split /\./, connect_to('limits')->value('SHOW server_version'))[0];
 
@@ -163,17 +152,17 @@ for my $end ([ 'pg_cancel_backend', '57014' ], [ 'pg_terminate_backend', '57P01'
 {
 	set_nap(30);
 	my ($psql) = start_sleeping('0003');
-	server('-m', 'immediate', 'stop');
+	$server->stop('immediate');
 	my $result = finish($psql);
 	ok($result->{status}, 'immediate shutdown: psql fails');
-	server('start');
+	$server->start;
 	check_after('immediate shutdown');
 }
 
 {
 	set_nap(30);
 	my ($psql) = start_sleeping('0003');
-	server('-m', 'fast', 'restart');
+	$server->restart('fast');
 	my $result = finish($psql);
 	is($result->{state}, '57P01', 'fast shutdown: psql is told');
 	check_after('fast shutdown');
@@ -219,11 +208,8 @@ SKIP:
 # --------------------------------------------------------- out of locks ----
 
 {
-	open my $conf, '>>', "$dir/data/postgresql.conf" or die $!;
-	print $conf "$_\n" for 'max_locks_per_transaction = 10', 'max_connections = 5', 'max_wal_senders = 0',
-	  'max_worker_processes = 2', 'autovacuum_max_workers = 1';
-	close $conf or die $!;
-	server('-m', 'fast', 'restart');
+	$server->set('max_locks_per_transaction = 10', 'max_connections = 5', 'max_wal_senders = 0', 'max_worker_processes = 2', 'autovacuum_max_workers = 1');
+	$server->restart('fast');
 	create_database('locks');
 	my $session = connect_to('locks');
 	$session->run('CREATE TABLE nap (seconds float)', 'CREATE TABLE runs (revision text)',

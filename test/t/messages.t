@@ -9,13 +9,10 @@ use FindBin;
 use lib "$FindBin::RealBin/lib";
 use MigrateServer;
 use MigrateTest;
-use File::Temp ();
-use IO::Handle;
-use POSIX ();
 use Test::More;
-use Time::HiRes qw(sleep time);
+use Time::HiRes qw(time);
 
-start_server('max_connections = 20', "log_line_prefix = '%a|'", 'log_min_messages = warning');
+my $server = MigrateServer->create(settings => [ 'max_connections = 20', "log_line_prefix = '%a|'", 'log_min_messages = warning' ])->use;
 
 # What the server has logged since the last call, for an application.
 my $read = 0;
@@ -23,7 +20,7 @@ my $read = 0;
 sub logged
 {
 	my $application = shift;
-	my $log = slurp("$dir/log");
+	my $log = $server->log_text;
 	my $new = substr $log, $read;
 	$read = length $log;
 	return join '', grep { /^\Q$application\E\|/ } split /^/, $new;
@@ -200,7 +197,7 @@ sub seen
 	is($runner->query($call)->{state}, '22012', 'a script that fails');
 	like(join(' ', seen($runner->{pid})), qr/^idle \Q$call\E\s*;?\z/, '    its own query again');
 	print { $runner->{in} } "SELECT count(*), pg_sleep(0.7) FROM (SELECT migrate.downgrade('base')) d;\n";
-	ok(wait_until(sub { ($state, $query) = seen($runner->{pid}); $state eq 'active' && $query =~ /^SELECT count/ && $session->value("SELECT coalesce(wait_event, '') FROM pg_stat_activity WHERE pid = $runner->{pid}") eq 'PgSleep' }),
+	ok(wait_until(sub { ($state, $query) = seen($runner->{pid}); $state eq 'active' && $query =~ /^SELECT count/ && $session->value("SELECT coalesce(wait_event, 'none') FROM pg_stat_activity WHERE pid = $runner->{pid}") eq 'PgSleep' }),
 		'after the run, in the same statement: its own query');
 	$runner->query('SELECT 1');
 

@@ -9,11 +9,10 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
-use MigrateCluster;
+use MigrateServer;
 use MigrateTest;
 use Test::More;
 
-$SIG{ALRM} = sub { die "this test takes too long\n" };
 alarm 300;
 
 plan skip_all => 'this installation has no pg_upgrade' unless -x tool('pg_upgrade');
@@ -25,7 +24,7 @@ my ($old_version, $new_version) = (major($old_bindir), major(tool('') =~ s{/$}{}
 diag("pg_upgrade $old_version to $new_version");
 
 my $dir = scratch_dir();
-my $old = MigrateCluster->create("$dir/old", bindir => $old_bindir, initdb => ['--data-checksums'], settings => ['log_statement = none']);
+my $old = MigrateServer->create("$dir/old", bindir => $old_bindir, initdb => ['--data-checksums'], settings => ['log_statement = none']);
 $old->use;
 
 # ------------------------------------------------------------ the old one ----
@@ -67,7 +66,7 @@ cmp_ok(scalar @{ $before{$_} }, '>', 0, "there is something in $_") for sort key
 # ------------------------------------------------------------------ over ----
 
 $old->stop;
-my $new = MigrateCluster->create("$dir/new", initdb => ['--data-checksums'], stopped => 1);
+my $new = MigrateServer->create("$dir/new", initdb => ['--data-checksums'], stopped => 1);
 {
 	my ($status, $out, $err) = run_program('sh', '-c', 'cd "$0" && exec "$@"', "$dir", tool('pg_upgrade'), '-U', 'postgres',
 		'-b', $old_bindir, '-B', tool('') =~ s{/$}{}r, '-d', $old->data, '-D', $new->data, '-s', $new->socket_dir);

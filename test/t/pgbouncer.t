@@ -8,21 +8,15 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
-use File::Temp ();
-use MigrateCluster;
+use MigrateServer;
 use MigrateTest;
-use POSIX ();
 use Test::More;
-use Time::HiRes qw(sleep time);
 
 my ($pgbouncer) = grep { -x } map { "$_/pgbouncer" } '/usr/sbin', split /:/, $ENV{PATH};
 plan skip_all => 'PgBouncer is not installed' unless $pgbouncer;
 
-$SIG{ALRM} = sub { die "this test takes too long\n" };
-alarm 180;
-
 my $dir = scratch_dir();
-my $server = MigrateCluster->create("$dir/server")->use;
+my $server = MigrateServer->create->use;
 my $port = 6432;
 
 # ----------------------------------------------------------------- set-up ----
@@ -57,51 +51,23 @@ my %bouncer = (
 	pidfile              => "$dir/pgbouncer.pid");
 spew("$dir/pgbouncer.ini", "[databases]\napp = host=" . $server->socket_dir . " port=5432 user=postgres dbname=app\n\n[pgbouncer]\n" . join '', map { "$_ = $bouncer{$_}\n" } sort keys %bouncer);
 
-my $pid = fork // die "fork: $!";
-unless ($pid)
-{
-	open STDIN, '<', '/dev/null' or POSIX::_exit(126);
-	open STDOUT, '>', "$dir/pgbouncer.out" or POSIX::_exit(126);
-	open STDERR, '>&', \*STDOUT or POSIX::_exit(126);
-	exec { $pgbouncer } $pgbouncer, "$dir/pgbouncer.ini" or POSIX::_exit(127);
-}
-
-END
-{
-	local $?;
-	if ($pid) { kill 'KILL', $pid; waitpid $pid, 0 }
-}
-
-my $up = 0;
-for (1 .. 200)
-{
-	$up = !(run_psql('app', 'SELECT 1', '-p', $port))[0];
-	last if $up;
-	sleep 0.05;
-}
-ok($up, 'PgBouncer answers') or do { diag slurp("$dir/pgbouncer.out"); BAIL_OUT('no PgBouncer') };
+my $bouncer = spawn("$dir/pgbouncer.out", $pgbouncer, "$dir/pgbouncer.ini");
+ok(wait_until(sub { !(run_psql('app', 'SELECT 1', '-p', $port))[0] }), 'PgBouncer answers') or do { diag slurp("$dir/pgbouncer.out"); BAIL_OUT('no PgBouncer') };
 
 # ------------------------------------------------------------------ fifty ----
+
+sub through
+{
+	my @sql = @_;
+	return background('app', [ '-v', 'ON_ERROR_STOP=1', '-p', $port, map { ('-c', $_) } @sql ]);
+}
 
 # Starts as many psql and waits for all: [status, output, errors] of each.
 sub at_once
 {
 	my ($n, @sql) = @_;
-	my @clients;
-	for (1 .. $n)
-	{
-		my $client = { out => File::Temp->new, err => File::Temp->new };
-		my $child = fork // die "fork: $!";
-		unless ($child)
-		{
-			open STDIN, '<', '/dev/null' or POSIX::_exit(126);
-			open STDOUT, '>&', $client->{out} or POSIX::_exit(126);
-			open STDERR, '>&', $client->{err} or POSIX::_exit(126);
-			exec { tool('psql') } tool('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-p', $port, '-d', 'app', map { ('-c', $_) } @sql or POSIX::_exit(127);
-		}
-		push @clients, { %$client, pid => $child };
-	}
-	return map { waitpid $_->{pid}, 0; [ $?, slurp($_->{out}->filename), slurp($_->{err}->filename) ] } @clients;
+	my @clients = map { through(@sql) } 1 .. $n;
+	return map { [ @{ finish($_) }{qw(status out err)} ] } @clients;
 }
 
 sub check_left
@@ -147,18 +113,10 @@ for my $case ([ 'upgrade', q{SELECT migrate.upgrade('head')}, [ map { "r$_" } 1 
 # A client that dies takes nothing with it.
 {
 	$direct->run(q{SELECT migrate.edit('r6', 'SELECT pg_sleep(2); CREATE TABLE good ()')});
-	my $child = fork // die "fork: $!";
-	unless ($child)
-	{
-		open $_, '+<', '/dev/null' or POSIX::_exit(126) for \*STDIN;
-		open STDOUT, '>', '/dev/null' or POSIX::_exit(126);
-		open STDERR, '>', '/dev/null' or POSIX::_exit(126);
-		exec { tool('psql') } tool('psql'), '-Xq', '-p', $port, '-d', 'app', '-c', q{SELECT migrate.upgrade('head')} or POSIX::_exit(127);
-	}
-	my $end = time + 20;
-	sleep 0.02 until $direct->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted}) || time > $end;
-	kill 'KILL', $child;
-	waitpid $child, 0;
+	my $client = through(q{SELECT migrate.upgrade('head')});
+	ok(wait_until(sub { $direct->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted}) }), 'a client runs');
+	kill KILL => $client->{pid};
+	finish($client);
 	my @clients = at_once(20, q{SELECT migrate.upgrade('head')});
 	is(scalar(grep { $_->[0] } @clients), 0, 'after a client that died: all succeed') or diag +(grep { $_->[0] } @clients)[0][2];
 	is_deeply([ $direct->rows('SELECT migrate.current()') ], ['r6'], 'and the head is reached');
@@ -166,9 +124,8 @@ for my $case ([ 'upgrade', q{SELECT migrate.upgrade('head')}, [ map { "r$_" } 1 
 	check_left('after a client that died');
 }
 
-kill 'INT', $pid;
-waitpid $pid, 0;
-$pid = 0;
+kill INT => $bouncer->{pid};
+finish($bouncer);
 $direct->finish;
 $server->stop;
 done_testing();

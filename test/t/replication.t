@@ -9,36 +9,22 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
-use MigrateCluster;
+use MigrateServer;
 use MigrateTest;
 use Test::More;
-use Time::HiRes qw(sleep time);
 
-$SIG{ALRM} = sub { die "this test takes too long\n" };
-alarm 240;
-
-my $dir = scratch_dir();
-my $server = MigrateCluster->create("$dir/server",
-	settings => [ 'wal_level = logical', 'max_replication_slots = 20', 'max_wal_senders = 20', 'max_logical_replication_workers = 10', 'wal_retrieve_retry_interval = 200ms' ]);
+my $server = MigrateServer->create(settings => [ 'wal_level = logical', 'max_replication_slots = 20', 'max_wal_senders = 20', 'max_logical_replication_workers = 10', 'wal_retrieve_retry_interval = 200ms' ]);
 $server->use;
 my $version = (split /\D/, connect_to('postgres')->value('SHOW server_version'))[0];
 
 # --------------------------------------------------------------- helpers ----
 
-sub wait_until
+sub becomes_true
 {
 	my ($session, $sql, $what) = @_;
-	my $end = time + 30;
-	my $last = '';
-	while (time < $end)
-	{
-		$last = $session->value($sql) // '';
-		return pass($what) if $last eq 't';
-		sleep 0.05;
-	}
-	diag "the last answer: $last";
-	diag substr $server->log_text, -3000;
-	return fail($what);
+	my $last;
+	return ok(wait_until(sub { ($last = $session->value($sql) // '') eq 't' }, 30), $what)
+	  || diag "the last answer: $last\n", substr $server->log_text, -3000;
 }
 
 # Both databases are in one server, so the slot is made beforehand.
@@ -49,7 +35,7 @@ sub subscribe
 	my $database = $publisher->value('SELECT current_database()');
 	my $connection = 'host=' . $server->socket_dir . " port=5432 user=postgres dbname=$database";
 	$subscriber->run("CREATE SUBSCRIPTION $name CONNECTION '$connection' PUBLICATION $publication WITH (create_slot = false, slot_name = '$name')");
-	wait_until($subscriber, q{SELECT count(*) > 0 AND bool_and(srsubstate = 'r') FROM pg_subscription_rel}, "$name: the first copy");
+	becomes_true($subscriber, q{SELECT count(*) > 0 AND bool_and(srsubstate = 'r') FROM pg_subscription_rel}, "$name: the first copy");
 	return;
 }
 
@@ -57,7 +43,7 @@ sub catch_up
 {
 	my ($publisher, $name, $what) = @_;
 	my $lsn = $publisher->value('SELECT pg_current_wal_lsn()');
-	return wait_until($publisher, "SELECT confirmed_flush_lsn >= '$lsn' FROM pg_replication_slots WHERE slot_name = '$name'", $what);
+	return becomes_true($publisher, "SELECT confirmed_flush_lsn >= '$lsn' FROM pg_replication_slots WHERE slot_name = '$name'", $what);
 }
 
 my @tables = qw(revisions versions applied partial log models settings);
@@ -141,9 +127,7 @@ heads_ok($subscriber, 'after the first copy');
 # of the transaction arrives.
 $publisher->run(q{SELECT migrate.upgrade('head')});
 {
-	my $end = time + 20;
-	sleep 0.1 until $server->log_text =~ /logical replication target relation "public.t5" does not exist/ || time > $end;
-	like($server->log_text, qr/logical replication target relation "public.t5" does not exist/, 'subscriber: rows wait for their table');
+	ok(wait_until(sub { $server->log_text =~ /logical replication target relation "public.t5" does not exist/ }, 20), 'subscriber: rows wait for their table');
 	is_deeply([ $subscriber->rows('SELECT migrate.current()') ], ['r4'], 'subscriber: and so does the position');
 	is_deeply([ $subscriber->rows(q{SELECT migrate.pending()}) ], [qw(r5 loaded)], 'subscriber: what is pending is known');
 	$sub_admin->run('CREATE TABLE t5 (id int PRIMARY KEY)');
@@ -195,9 +179,8 @@ heads_ok($subscriber, 'after revisions that went');
 	$publisher->run(q{SELECT migrate.upgrade('heads')});
 	# 18 words it its own way
 	my $conflict = qr/ERROR:  (?:duplicate key value violates unique constraint "|conflict detected on relation "migrate\.)(?:versions|applied|log|revisions_heads)/;
-	my $end = time + 20;
-	sleep 0.1 until substr($server->log_text, $from) =~ $conflict || time > $end;
-	like(substr($server->log_text, $from), $conflict, 'subscriber: and the publisher\'s own step cannot be applied any more');
+	ok(wait_until(sub { substr($server->log_text, $from) =~ $conflict }, 20), 'subscriber: and the publisher\'s own step cannot be applied any more')
+	  or diag substr $server->log_text, $from;
 
 	# The way out of doc/replication.md: take back what was done there.
 	$subscriber->run(q{DELETE FROM migrate.versions WHERE revision = 'next'}, q{DELETE FROM migrate.applied WHERE revision = 'next'},
@@ -213,8 +196,7 @@ heads_ok($subscriber, 'after revisions that went');
 	$publisher->run(q{SELECT migrate.revision('last', 'CREATE TABLE over (a int)', 'DROP TABLE over', 'last', head => 'next')});
 	catch_up($publisher, 'sub_all', 'subscriber: before it takes over');
 	$sub_admin->run('ALTER SUBSCRIPTION sub_all DISABLE', 'ALTER SUBSCRIPTION sub_all SET (slot_name = NONE)', 'DROP SUBSCRIPTION sub_all');
-	my $end = time + 20;
-	sleep 0.1 until $pub_admin->value(q{SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'sub_all'}) eq 't' || time > $end;
+	wait_until(sub { $pub_admin->value(q{SELECT NOT active FROM pg_replication_slots WHERE slot_name = 'sub_all'}) eq 't' }, 20);
 	$pub_admin->run(q{SELECT pg_drop_replication_slot('sub_all')});
 	$sub_admin->run(q{SELECT setval('migrate.log_id_seq', (SELECT max(id) FROM migrate.log))});
 	my $result = $subscriber->query(q{SELECT migrate.upgrade('last')});

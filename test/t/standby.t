@@ -8,60 +8,11 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use MigrateServer;
 use MigrateTest;
 use Test::More;
-use Time::HiRes qw(sleep time);
 
-my $dir = scratch_dir();
-my %running;
-
-END
-{
-	local $?;
-	stop_server($_, 'immediate') for keys %running;
-}
-$SIG{$_} = sub { exit 1 }
-  for qw(INT TERM HUP);
-$SIG{ALRM} = sub { die "this test takes too long\n" };
-alarm 180;
-
-# --------------------------------------------------------- the two servers ----
-
-# Runs a program that must not fail.
-sub must
-{
-	my @command = @_;
-	my ($status, $out, $err) = run_program(@command);
-	die "@command: $out$err" if $status;
-	return;
-}
-
-# Starts the server in a directory, with settings of its own; what connects
-# from now on connects to it.
-sub start_server
-{
-	my ($name, @settings) = @_;
-	mkdir "$dir/$name/socket" or die $!;
-	open my $conf, '>>', "$dir/$name/data/postgresql.conf" or die $!;
-	print $conf "$_\n" for "listen_addresses = ''", "unix_socket_directories = '$dir/$name/socket'", 'fsync = off', @settings;
-	close $conf or die $!;
-	%ENV = (%ENV, PGHOST => "$dir/$name/socket", PGPORT => 5432, PGUSER => 'postgres');
-	$running{$name} = 1;
-	must(tool('pg_ctl'), '-D', "$dir/$name/data", '-l', "$dir/$name/log", '-w', '-t', '60', 'start');
-	return;
-}
-
-sub stop_server
-{
-	my ($name, $mode) = @_;
-	delete $running{$name};
-	run_program(tool('pg_ctl'), '-D', "$dir/$name/data", '-m', $mode, '-w', '-t', '60', 'stop');
-	return;
-}
-
-mkdir "$dir/$_" or die $! for qw(p s);
-must(tool('initdb'), '-D', "$dir/p/data", '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync');
-start_server('p', 'wal_level = replica', 'max_wal_senders = 4');
+my $primary = MigrateServer->create->use;
 my $on_primary = connect_to(create_database('mig_standby'), options => '-c migrate.step_messages=off');
 
 # Waits until a session on the standby sees what the primary has now.
@@ -69,13 +20,7 @@ sub catch_up
 {
 	my $on_standby = shift;
 	my $lsn = $on_primary->value('SELECT pg_current_wal_flush_lsn()');
-	my $end = time + 60;
-	until ($on_standby->value("SELECT pg_last_wal_replay_lsn() >= '$lsn'") eq 't')
-	{
-		return 0 if time > $end;
-		sleep 0.05;
-	}
-	return 1;
+	return wait_until(sub { $on_standby->value("SELECT pg_last_wal_replay_lsn() >= '$lsn'") eq 't' }, 60);
 }
 
 $on_primary->run(
@@ -84,8 +29,7 @@ $on_primary->run(
 	q{SELECT migrate.revision('reviews', 'CREATE TABLE reviews ();', 'DROP TABLE reviews;', rev_id => '0003', head => '0001', splice => true, branch_label => 'reviews')},
 	q{SELECT migrate.upgrade('0002')});
 
-must(tool('pg_basebackup'), '-D', "$dir/s/data", '-R', '-X', 'stream', '-c', 'fast', '--no-sync');
-start_server('s', 'hot_standby = on');
+my $standby = MigrateServer->create(standby_of => $primary)->use;
 my $session = connect_to('mig_standby', options => '-c migrate.step_messages=off -c statement_timeout=30s');
 is($session->value('SELECT pg_is_in_recovery()'), 't', 'the standby is one');
 ok(catch_up($session), 'it follows');
@@ -166,7 +110,7 @@ $on_primary->run(q{SELECT migrate.revision('later', 'CREATE TABLE later ();', 'D
 catch_up($session);
 is($session->query('SELECT migrate.upgrade()')->{state}, '25006', 'not before promotion');
 $on_primary->finish;
-stop_server('p', 'immediate');
+$primary->stop('immediate');
 is($session->value('SELECT pg_promote(true, 60)'), 't', 'promoted');
 is(join(' ', $session->rows('SELECT migrate.upgrade()')), '0005', 'the same session upgrades');
 is($session->value(q{SELECT to_regclass('later') IS NOT NULL}), 't', 'and the table is there');
@@ -177,5 +121,5 @@ is($session->value('SELECT migrate.check()'), 't', 'check() is true');
 is($session->value('SELECT count(*) = count(DISTINCT id) AND count(*) >= 8 FROM migrate.log'), 't', 'the log goes on');
 
 $session->finish;
-stop_server('s', 'fast');
+$standby->stop;
 done_testing();

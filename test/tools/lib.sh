@@ -244,9 +244,28 @@ build_copy()
 # Installs the copy's build for the whole machine.
 install_copy()
 {
-	as_root env -u MAKEFLAGS -u MAKELEVEL -u DESTDIR "${MAKE:-make}" -C "$work/src" \
-		PG_CONFIG="$pg_config" with_llvm=no install >"$work/install.log" 2>&1 ||
+	# a subshell: as_root may end it, and what it says is in the log
+	(as_root env -u MAKEFLAGS -u MAKELEVEL -u DESTDIR "${MAKE:-make}" -C "$work/src" \
+		PG_CONFIG="$pg_config" with_llvm=no install) >"$work/install.log" 2>&1 ||
 		{ cat "$work/install.log" >&2; die "make install failed"; }
+}
+
+# Whether the server has the copy's build already.  The debug information is
+# not looked at: it names the directory.
+is_installed()
+{
+	local libdir sharedir file n=0
+
+	libdir=$("$pg_config" --pkglibdir)
+	sharedir=$("$pg_config" --sharedir)
+	for file in "$work"/src/migrate.control "$work"/src/migrate--*.sql; do
+		cmp -s "$file" "$sharedir/extension/${file##*/}" || return 1
+	done
+	for file in "$work/src" "$libdir"; do
+		as_user strip --strip-debug --remove-section=.note.gnu.build-id \
+			-o "$work/tmp/stripped.$((++n))" "$file/migrate.so" 2>/dev/null || return 1
+	done
+	cmp -s "$work/tmp/stripped.1" "$work/tmp/stripped.2"
 }
 
 # --------------------------------------------------------------- server ----

@@ -1,0 +1,16 @@
+/*
+ * tell.h
+ *		Saying what a run does, while it does it.
+ */
+#ifndef MIG_TELL_H
+#define MIG_TELL_H
+
+#include "migrate.h"
+
+#include "revision/graph.h"
+
+extern void mig_tell_message(const char *text);
+extern void mig_tell_step(MigDirection direction, const Graph *graph,
+						  const GraphNode *node, const char *message);
+
+#endif							/* MIG_TELL_H */

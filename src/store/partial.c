@@ -1,0 +1,243 @@
+/*
+ * partial.c
+ *		Scripts that have begun and not ended (migrate.partial), and the run
+ *		that is under way (migrate.running).
+ *
+ * Every query is constant and names everything with its schema.  scope.c says
+ * with whose rights and on which snapshot it runs.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "store/partial.h"
+#include "store/scope.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+static Partial *partial_value(uint64 row);
+static char *text_value(uint64 row, int column);
+static List *oids_value(uint64 row, int column);
+static Datum direction_name(MigDirection direction);
+
+/*
+ * All of them (Partial *), by id in byte order.
+ */
+List *
+mig_partial_read(MemoryContext context)
+{
+	static ScopeQuery query = {
+		"SELECT revision, direction, statements, statements_done, digest,"
+		" in_doubt, started_at, statement_started_at, intent, intent_existed,"
+		" intent_relations, intent_indexes"
+		" FROM migrate.partial ORDER BY revision COLLATE pg_catalog.\"C\"",
+		0, {0}, NULL
+	};
+	uint64		n = mig_scope_read(&query, NULL, NULL);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *partials = NIL;
+
+	for (uint64 row = 0; row < n; row++)
+		partials = lappend(partials, partial_value(row));
+	MemoryContextSwitchTo(old);
+	return partials;
+}
+
+/*
+ * Whether there is any.
+ */
+bool
+mig_partial_exists(void)
+{
+	static ScopeQuery query = {"SELECT FROM migrate.partial LIMIT 1", 0, {0}, NULL};
+
+	return mig_scope_read(&query, NULL, NULL) > 0;
+}
+
+/*
+ * Store one, in place of what was stored of its revision.
+ */
+void
+mig_partial_write(const Partial *partial)
+{
+	static ScopeQuery query = {
+		"INSERT INTO migrate.partial (revision, direction, statements,"
+		" statements_done, digest, in_doubt, started_at, statement_started_at,"
+		" intent, intent_existed, intent_relations, intent_indexes)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+		" ON CONFLICT ON CONSTRAINT partial_pkey DO UPDATE SET"
+		" direction = $2, statements = $3, statements_done = $4, digest = $5,"
+		" in_doubt = $6, started_at = $7, statement_started_at = $8,"
+		" intent = $9, intent_existed = $10, intent_relations = $11,"
+		" intent_indexes = $12",
+		12, {TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, BOOLOID,
+			TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, BOOLOID, OIDARRAYOID,
+			OIDARRAYOID}, NULL
+	};
+	Datum		values[12];
+	char		nulls[] = "            ";
+
+	values[0] = CStringGetTextDatum(partial->revision);
+	values[1] = direction_name(partial->direction);
+	values[2] = Int32GetDatum(partial->statements);
+	values[3] = Int32GetDatum(partial->statements_done);
+	values[4] = CStringGetTextDatum(partial->digest);
+	values[5] = BoolGetDatum(partial->in_doubt);
+	values[6] = TimestampTzGetDatum(partial->started_at);
+	values[7] = TimestampTzGetDatum(partial->statement_started_at);
+	values[8] = (Datum) 0;
+	if (partial->intent != NULL)
+		values[8] = CStringGetTextDatum(partial->intent);
+	else
+		nulls[8] = 'n';
+	values[9] = BoolGetDatum(partial->existed);
+	values[10] = mig_scope_oid_array(partial->relations);
+	values[11] = mig_scope_oid_array(partial->indexes);
+	if (mig_scope_write(&query, values, nulls) != 1)
+		elog(ERROR, "could not write what is done of revision \"%s\"",
+			 partial->revision);
+}
+
+/*
+ * Forget that of one revision, if there is one.
+ */
+void
+mig_partial_delete(const char *revision)
+{
+	static ScopeQuery query = {
+		"DELETE FROM migrate.partial WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL
+	};
+	Datum		values[1] = {CStringGetTextDatum(revision)};
+
+	(void) mig_scope_write(&query, values, NULL);
+}
+
+/*
+ * Forget all.
+ */
+void
+mig_partial_clear(void)
+{
+	static ScopeQuery query = {"DELETE FROM migrate.partial", 0, {0}, NULL};
+
+	(void) mig_scope_write(&query, NULL, NULL);
+}
+
+/*
+ * A run begins: the row of the last one, which may have crashed, goes.
+ */
+void
+mig_partial_begin_run(const Running *running)
+{
+	static ScopeQuery query = {
+		"INSERT INTO migrate.running (pid, operation, target, revision, step,"
+		" steps, started_at, step_started_at)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+		7, {INT4OID, TEXTOID, TEXTOID, TEXTOID, INT4OID, INT4OID,
+			TIMESTAMPTZOID}, NULL
+	};
+	Datum		values[7];
+
+	mig_partial_end_run();
+	values[0] = Int32GetDatum(MyProcPid);
+	values[1] = direction_name(running->direction);
+	values[2] = CStringGetTextDatum(running->target);
+	values[3] = CStringGetTextDatum(running->revision);
+	values[4] = Int32GetDatum(running->step);
+	values[5] = Int32GetDatum(running->steps);
+	values[6] = TimestampTzGetDatum(running->started_at);
+	(void) mig_scope_write(&query, values, NULL);
+}
+
+/*
+ * The next step of the run begins.
+ */
+void
+mig_partial_next_step(const Running *running)
+{
+	static ScopeQuery query = {
+		"UPDATE migrate.running SET revision = $1, step = $2, steps = $3,"
+		" step_started_at = pg_catalog.clock_timestamp()",
+		3, {TEXTOID, INT4OID, INT4OID}, NULL
+	};
+	Datum		values[3];
+
+	values[0] = CStringGetTextDatum(running->revision);
+	values[1] = Int32GetDatum(running->step);
+	values[2] = Int32GetDatum(running->steps);
+	(void) mig_scope_write(&query, values, NULL);
+}
+
+/*
+ * The run ends.
+ */
+void
+mig_partial_end_run(void)
+{
+	static ScopeQuery query = {"DELETE FROM migrate.running", 0, {0}, NULL};
+
+	(void) mig_scope_write(&query, NULL, NULL);
+}
+
+/*
+ * A row of the last result, in the current memory context.
+ */
+static Partial *
+partial_value(uint64 row)
+{
+	Partial    *partial = palloc0(sizeof(Partial));
+	bool		isnull;
+
+	partial->revision = text_value(row, 1);
+	partial->direction = strcmp(text_value(row, 2), "upgrade") == 0 ?
+		MIG_UPGRADE : MIG_DOWNGRADE;
+	partial->statements = DatumGetInt32(mig_scope_value(row, 3, &isnull));
+	partial->statements_done = DatumGetInt32(mig_scope_value(row, 4, &isnull));
+	partial->digest = text_value(row, 5);
+	partial->in_doubt = DatumGetBool(mig_scope_value(row, 6, &isnull));
+	partial->started_at = DatumGetTimestampTz(mig_scope_value(row, 7, &isnull));
+	partial->statement_started_at = DatumGetTimestampTz(mig_scope_value(row, 8, &isnull));
+	partial->intent = text_value(row, 9);
+	partial->existed = DatumGetBool(mig_scope_value(row, 10, &isnull));
+	partial->relations = oids_value(row, 11);
+	partial->indexes = oids_value(row, 12);
+	return partial;
+}
+
+static char *
+text_value(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = mig_scope_value(row, column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/*
+ * oid[] to a list, in the current memory context.
+ */
+static List *
+oids_value(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = mig_scope_value(row, column, &isnull);
+	Datum	   *elements;
+	int			n;
+	List	   *oids = NIL;
+
+	if (isnull)
+		return NIL;
+	deconstruct_array(DatumGetArrayTypeP(value), OIDOID, sizeof(Oid), true,
+					  TYPALIGN_INT, &elements, NULL, &n);
+	for (int i = 0; i < n; i++)
+		oids = lappend_oid(oids, DatumGetObjectId(elements[i]));
+	return oids;
+}
+
+static Datum
+direction_name(MigDirection direction)
+{
+	return CStringGetTextDatum(direction == MIG_UPGRADE ? "upgrade" : "downgrade");
+}
