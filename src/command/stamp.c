@@ -5,7 +5,6 @@
 #include "migrate.h"
 
 #include "catalog/namespace.h"
-#include "command/execute.h"
 #include "command/position.h"
 #include "command/result.h"
 #include "command/unfinished.h"
@@ -83,7 +82,6 @@ forget_begun(const Position *position, List *targets, const Bitmapset *rows,
 	List	   *partials = mig_unfinished_read();
 	Bitmapset  *settled = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
 	Bitmapset  *applied = mig_graph_ancestors(graph, rows, GRAPH_REAL);
-	Scope		scope;
 	ListCell   *lc;
 
 	if (partials == NIL)
@@ -97,15 +95,8 @@ forget_begun(const Position *position, List *targets, const Bitmapset *rows,
 		const Partial *partial = lfirst(lc);
 		int			node = mig_graph_find_id(graph, partial->revision);
 
-		if (!purge && node >= 0 && !bms_is_member(node, settled))
-			continue;
-		ereport(NOTICE,
-				(errmsg("%s script of revision \"%s\" does not count as begun any more",
-						mig_execute_direction_name(partial->direction), partial->revision),
-				 errdetail("%s", mig_unfinished_describe(partial))));
-		mig_scope_enter(&scope);
-		mig_partial_delete(partial->revision);
-		mig_scope_leave(&scope);
+		if (purge || node < 0 || bms_is_member(node, settled))
+			mig_unfinished_settle(partial->revision);
 	}
 }
 
@@ -165,6 +156,10 @@ read_checksum(const char *revision, MemoryContext context)
 		return NULL;
 	scripts = mig_catalog_read_scripts(list_make1(unconstify(char *, revision)),
 									   MIG_UPGRADE, context);
+	if (scripts == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("revision \"%s\" was dropped while it was being stamped", revision)));
 	return ((CatalogScript *) linitial(scripts))->checksum;
 }
 

@@ -43,7 +43,6 @@ pg_noreturn static void null_element(void);
 static List *missing_ids(List *a, List *b);
 static int64 count_revisions(void);
 pg_noreturn static void was_dropped(void);
-static char *text_value(uint64 row, int column);
 static List *array_value(uint64 row, int column);
 static TimestampTz time_value(uint64 row, int column);
 static List *collect_ids(uint64 n, MemoryContext context);
@@ -70,7 +69,7 @@ mig_catalog_read_revisions(MemoryContext context)
 
 	graph->changes = graph_changes;
 	for (uint64 row = 0; row < n; row++)
-		mig_graph_add(graph, text_value(row, 1), array_value(row, 2),
+		mig_graph_add(graph, mig_scope_text(row, 1), array_value(row, 2),
 					  array_value(row, 3), array_value(row, 4));
 	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);
@@ -216,9 +215,9 @@ mig_catalog_read_lines(MemoryContext context)
 		Datum		applied_at;
 		bool		isnull;
 
-		line->revision = text_value(row, 1);
-		line->message = text_value(row, 2);
-		applied_at = mig_scope_value(row, 3, &isnull);
+		line->revision = mig_scope_text(row, 1);
+		line->message = mig_scope_text(row, 2);
+		applied_at = mig_scope_value(row, 3, TIMESTAMPTZOID, &isnull);
 		line->is_applied = !isnull;
 		if (!isnull)
 			line->applied_at = DatumGetTimestampTz(applied_at);
@@ -251,15 +250,15 @@ mig_catalog_read_revision(const char *revision, MemoryContext context)
 		return NULL;
 	old = MemoryContextSwitchTo(context);
 	rev = palloc0(sizeof(Revision));
-	rev->revision = text_value(0, 1);
+	rev->revision = mig_scope_text(0, 1);
 	rev->down_revisions = array_value(0, 2);
 	rev->depends_on = array_value(0, 3);
 	rev->branch_labels = array_value(0, 4);
-	rev->message = text_value(0, 5);
-	rev->upgrade_sql = text_value(0, 6);
-	rev->downgrade_sql = text_value(0, 7);
-	rev->upgrade_transactional = DatumGetBool(mig_scope_value(0, 8, &isnull));
-	rev->downgrade_transactional = DatumGetBool(mig_scope_value(0, 9, &isnull));
+	rev->message = mig_scope_text(0, 5);
+	rev->upgrade_sql = mig_scope_text(0, 6);
+	rev->downgrade_sql = mig_scope_text_or_null(0, 7);
+	rev->upgrade_transactional = DatumGetBool(mig_scope_value(0, 8, BOOLOID, &isnull));
+	rev->downgrade_transactional = DatumGetBool(mig_scope_value(0, 9, BOOLOID, &isnull));
 	rev->created_at = time_value(0, 10);
 	rev->has_created_at = true;
 	MemoryContextSwitchTo(old);
@@ -296,18 +295,53 @@ mig_catalog_read_scripts(List *revisions, MigDirection direction,
 	{
 		CatalogScript *script = palloc0(sizeof(CatalogScript));
 		bool		isnull;
-		Datum		is_long = mig_scope_value(row, 5, &isnull);
+		Datum		is_long = mig_scope_value(row, 5, BOOLOID, &isnull);
 
-		script->revision = text_value(row, 1);
-		script->message = text_value(row, 2);
-		script->checksum = text_value(row, 3);
-		script->sql = text_value(row, 4);
+		script->revision = mig_scope_text(row, 1);
+		script->message = mig_scope_text(row, 2);
+		script->checksum = mig_scope_text(row, 3);
+		script->sql = mig_scope_text_or_null(row, 4);
 		script->is_long = !isnull && DatumGetBool(is_long);
 		scripts = lappend(scripts, script);
 	}
 	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);
 	return scripts;
+}
+
+/*
+ * The script of one direction of a revision, however long; NULL when it, or the
+ * revision, is not there.
+ */
+CatalogScript *
+mig_catalog_read_script(const char *revision, MigDirection direction,
+						MemoryContext context)
+{
+	static ScopeQuery queries[2] = {
+		{"SELECT message, checksum, upgrade_sql, upgrade_transactional"
+			" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL},
+		{"SELECT message, checksum, downgrade_sql, downgrade_transactional"
+			" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL}
+	};
+	Datum		values[1] = {CStringGetTextDatum(revision)};
+	CatalogScript *script;
+	MemoryContext old;
+	bool		isnull;
+
+	if (mig_scope_read(&queries[direction], values, NULL) == 0)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	script = palloc0(sizeof(CatalogScript));
+	script->revision = pstrdup(revision);
+	script->message = mig_scope_text(0, 1);
+	script->checksum = mig_scope_text(0, 2);
+	script->sql = mig_scope_text_or_null(0, 3);
+	script->transactional = DatumGetBool(mig_scope_value(0, 4, BOOLOID, &isnull));
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
+	return script->sql != NULL ? script : NULL;
 }
 
 /*
@@ -340,9 +374,9 @@ mig_catalog_read_digests(List *revisions, MigDirection direction,
 		CatalogDigest *digest = palloc(sizeof(CatalogDigest));
 		bool		isnull;
 
-		digest->revision = text_value(row, 1);
-		digest->digest = text_value(row, 2);
-		digest->transactional = DatumGetBool(mig_scope_value(row, 3, &isnull));
+		digest->revision = mig_scope_text(row, 1);
+		digest->digest = mig_scope_text_or_null(row, 2);
+		digest->transactional = DatumGetBool(mig_scope_value(row, 3, BOOLOID, &isnull));
 		digests = lappend(digests, digest);
 	}
 	MemoryContextSwitchTo(old);
@@ -370,7 +404,7 @@ mig_catalog_read_sql(const char *revision, MigDirection direction,
 	if (mig_scope_read(&queries[direction], values, NULL) == 0)
 		return NULL;
 	old = MemoryContextSwitchTo(context);
-	sql = text_value(0, 1);
+	sql = mig_scope_text_or_null(0, 1);
 	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);
 	return sql;
@@ -460,9 +494,9 @@ mig_catalog_snapshot_is_stale(void)
 	char	   *old;
 
 	(void) mig_scope_read_transaction(&query);
-	old = text_value(0, 1);
+	old = mig_scope_text(0, 1);
 	(void) mig_scope_read(&query, NULL, NULL);
-	return strcmp(old, text_value(0, 1)) != 0;
+	return strcmp(old, mig_scope_text(0, 1)) != 0;
 }
 
 /*
@@ -490,17 +524,17 @@ mig_catalog_read_heads_if_current(bool real, MemoryContext context)
 	for (uint64 row = 0; row < n; row++)
 	{
 		bool		isnull;
-		bool		wanted = DatumGetBool(mig_scope_value(row, 2, &isnull)) || !real;
+		bool		wanted = DatumGetBool(mig_scope_value(row, 2, BOOLOID, &isnull)) || !real;
 
 		if (isnull)
 		{
 			MemoryContextSwitchTo(old);
 			return NIL;
 		}
-		if (!DatumGetBool(mig_scope_value(row, 3, &isnull)))
-			versions = lappend(versions, text_value(row, 1));
+		if (!DatumGetBool(mig_scope_value(row, 3, BOOLOID, &isnull)))
+			versions = lappend(versions, mig_scope_text(row, 1));
 		else if (wanted)
-			heads = lappend(heads, text_value(row, 1));
+			heads = lappend(heads, mig_scope_text(row, 1));
 	}
 	MemoryContextSwitchTo(old);
 	list_sort(heads, compare_ids);
@@ -562,7 +596,7 @@ mig_catalog_read_setting(const char *name, MemoryContext context)
 
 	if (mig_scope_read(&query, values, NULL) == 0)
 		return NULL;
-	return MemoryContextStrdup(context, text_value(0, 1));
+	return MemoryContextStrdup(context, mig_scope_text(0, 1));
 }
 
 /*
@@ -810,7 +844,7 @@ mig_catalog_add_one_upgraded(const char *revision, TimestampTz applied_at,
 	values[1] = TimestampTzGetDatum(applied_at);
 	if (mig_scope_write(&query, values, NULL) != 1)
 		was_dropped();
-	return MemoryContextStrdup(context, text_value(0, 1));
+	return MemoryContextStrdup(context, mig_scope_text(0, 1));
 }
 
 /*
@@ -827,7 +861,7 @@ mig_catalog_remove_one_applied(const char *revision, MemoryContext context)
 
 	if (write_id(&query, revision) == 0)
 		return NULL;
-	return MemoryContextStrdup(context, text_value(0, 1));
+	return MemoryContextStrdup(context, mig_scope_text(0, 1));
 }
 
 /*
@@ -855,7 +889,7 @@ mig_catalog_check_there(const Graph *graph, List *revisions)
 	}
 	values[0] = text_array(revisions);
 	(void) mig_scope_read(&these, values, NULL);
-	if (DatumGetInt64(mig_scope_value(0, 1, &isnull)) < list_length(revisions))
+	if (DatumGetInt64(mig_scope_value(0, 1, INT8OID, &isnull)) < list_length(revisions))
 		was_dropped();
 }
 
@@ -868,7 +902,7 @@ count_revisions(void)
 	bool		isnull;
 
 	(void) mig_scope_read(&query, NULL, NULL);
-	return DatumGetInt64(mig_scope_value(0, 1, &isnull));
+	return DatumGetInt64(mig_scope_value(0, 1, INT8OID, &isnull));
 }
 
 static void
@@ -1090,20 +1124,11 @@ null_element(void)
 /*
  * Columns of the last result as C values, copied to the current context.
  */
-static char *
-text_value(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = mig_scope_value(row, column, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
 static List *
 array_value(uint64 row, int column)
 {
 	bool		isnull;
-	Datum		value = mig_scope_value(row, column, &isnull);
+	Datum		value = mig_scope_value(row, column, TEXTARRAYOID, &isnull);
 
 	return isnull ? NIL : array_strings(value);
 }
@@ -1113,7 +1138,7 @@ time_value(uint64 row, int column)
 {
 	bool		isnull;
 
-	return DatumGetTimestampTz(mig_scope_value(row, column, &isnull));
+	return DatumGetTimestampTz(mig_scope_value(row, column, TIMESTAMPTZOID, &isnull));
 }
 
 /*
@@ -1137,7 +1162,7 @@ collect_ids(uint64 n, MemoryContext context)
 
 	for (uint64 row = 0; row < n; row++)
 	{
-		char	   *id = text_value(row, 1);
+		char	   *id = mig_scope_text_or_null(row, 1);
 
 		if (id == NULL)
 			null_element();
@@ -1158,7 +1183,7 @@ read_first(ScopeQuery *query, List *revisions, MemoryContext context)
 	values[0] = text_array(revisions);
 	if (mig_scope_read(query, values, NULL) == 0)
 		return NULL;
-	return MemoryContextStrdup(context, text_value(0, 1));
+	return MemoryContextStrdup(context, mig_scope_text(0, 1));
 }
 
 /*

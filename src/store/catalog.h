@@ -30,6 +30,7 @@ typedef struct CatalogScript
 	char	   *sql;			/* NULL: no downgrade, or not read because it is
 								 * long */
 	bool		is_long;		/* read it by itself */
+	bool		transactional;	/* known of a script that is read by itself */
 } CatalogScript;
 
 /* What a script of a revision is recognized by. */
@@ -74,6 +75,9 @@ extern Revision *mig_catalog_read_revision(const char *revision,
 										   MemoryContext context);
 extern List *mig_catalog_read_scripts(List *revisions, MigDirection direction,
 									  MemoryContext context);
+extern CatalogScript *mig_catalog_read_script(const char *revision,
+											  MigDirection direction,
+											  MemoryContext context);
 extern List *mig_catalog_read_digests(List *revisions, MigDirection direction,
 									  MemoryContext context);
 extern char *mig_catalog_read_sql(const char *revision, MigDirection direction,

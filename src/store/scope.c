@@ -30,6 +30,7 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "jit/jit.h"
 #include "miscadmin.h"
 #include "store/scope.h"
 #include "utils/array.h"
@@ -91,6 +92,10 @@ mig_scope_enter(Scope *scope)
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
+	/* our queries are short; compiling one costs more than all of them */
+	if (jit_enabled)
+		(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
 	SetUserIdAndSecContext(owner,
 						   scope->security_context |
 						   SECURITY_LOCAL_USERID_CHANGE |
@@ -166,14 +171,59 @@ mig_scope_write(ScopeQuery *query, Datum *values, const char *nulls)
 }
 
 /*
- * A value of the last query's result.  By-reference values point into SPI's
- * memory.
+ * A value of the last query's result, which must be of a type.  By-reference
+ * values point into SPI's memory.  Errors: 55000.
+ *
+ * The tables' owner need not be a superuser and can alter them: what is read
+ * as something else than it is could be an address.
  */
 Datum
-mig_scope_value(uint64 row, int column, bool *isnull)
+mig_scope_value(uint64 row, int column, Oid type, bool *isnull)
 {
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-						 column, isnull);
+	TupleDesc	desc;
+
+	/* a rule may have made another query of it */
+	if (SPI_tuptable == NULL || row >= SPI_tuptable->numvals)
+		elog(ERROR, "row " UINT64_FORMAT " is not in the result", row);
+	desc = SPI_tuptable->tupdesc;
+	if (SPI_gettypeid(desc, column) != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column \"%s\" of extension \"migrate\" is of type %s, not %s",
+						SPI_fname(desc, column),
+						format_type_be(SPI_gettypeid(desc, column)),
+						format_type_be(type)),
+				 errhint("Somebody altered a table in schema migrate.")));
+	return SPI_getbinval(SPI_tuptable->vals[row], desc, column, isnull);
+}
+
+/*
+ * A text of the last query's result, copied to the current memory context.
+ */
+char *
+mig_scope_text_or_null(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = mig_scope_value(row, column, TEXTOID, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/*
+ * The same for a column that holds no nulls.  Errors: 55000.
+ */
+char *
+mig_scope_text(uint64 row, int column)
+{
+	char	   *text = mig_scope_text_or_null(row, column);
+
+	if (text == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column \"%s\" of extension \"migrate\" contains a null value",
+						SPI_fname(SPI_tuptable->tupdesc, column)),
+				 errhint("Somebody altered a table in schema migrate.")));
+	return text;
 }
 
 /*
