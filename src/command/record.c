@@ -46,6 +46,19 @@ mig_record_check_unchanged(const Graph *graph, const Bitmapset *rows)
 }
 
 /*
+ * The same, for what can have happened in this session only: when writes, from
+ * mig_catalog_count_writes in this transaction, is still the number, nothing
+ * has.  So it does not cost more the more revisions there are.
+ */
+void
+mig_record_check_unchanged_since(int64 writes, const Graph *graph,
+								 const Bitmapset *rows)
+{
+	if (writes < 0 || writes != mig_catalog_count_writes())
+		mig_record_check_unchanged(graph, rows);
+}
+
+/*
  * Take one step in rows, which grow in their own memory context, and write it
  * as done: version rows, heads when they are not known, applied, log.  The
  * version rows must be those of rows.  checksum is that of the upgrade script;

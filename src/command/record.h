@@ -22,6 +22,8 @@ typedef struct RecordDone
 } RecordDone;
 
 extern void mig_record_check_unchanged(const Graph *graph, const Bitmapset *rows);
+extern void mig_record_check_unchanged_since(int64 writes, const Graph *graph,
+											 const Bitmapset *rows);
 extern List *mig_record_step(PlanRows *rows, int node, MigDirection direction,
 							 const char *checksum, TimestampTz started_at,
 							 int64 duration, const char *role,
