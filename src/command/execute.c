@@ -24,6 +24,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "parser/parser.h"
 #include "pgstat.h"
 #include "revision/script.h"
 #include "revision/statement.h"
@@ -105,8 +106,10 @@ mig_execute_script(const ExecuteScript *script)
 {
 	int			guc_level = NewGUCNestLevel();
 
-	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* setting it would have the end of the level look at all settings */
+	if (!standard_conforming_strings)
+		(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	execute(script, NIL, parse_and_run);
 	AtEOXact_GUC(false, guc_level);
 }
