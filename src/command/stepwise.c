@@ -37,6 +37,7 @@
 #include "revision/plan.h"
 #include "revision/text.h"
 #include "storage/proc.h"
+#include "store/ledger.h"
 #include "store/lock.h"
 #include "store/partial.h"
 #include "store/scope.h"
@@ -297,7 +298,7 @@ run_transaction(void *arg)
 {
 	Step	   *step = arg;
 
-	step->writes = mig_catalog_count_writes();
+	step->writes = mig_ledger_count_writes();
 	mig_execute_script(&step->script);
 	record_step(step, step->started_at);
 }
