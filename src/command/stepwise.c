@@ -29,6 +29,7 @@
 #include "command/ready.h"
 #include "command/record.h"
 #include "command/result.h"
+#include "command/run.h"
 #include "command/settings.h"
 #include "command/tell.h"
 #include "command/unfinished.h"
@@ -128,7 +129,7 @@ run_stepwise(FunctionCallInfo fcinfo, MigDirection direction, const char *functi
 	check_call(fcinfo, function);
 	mig_position_warn_subscriber();
 	run.role = mig_position_caller();
-	if (!make_plan(&run, false))
+	if (mig_run_is_at_heads(direction, run.target) || !make_plan(&run, false))
 		return;
 
 	leave_snapshot();
