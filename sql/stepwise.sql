@@ -167,7 +167,15 @@ DROP INDEX items_id;
 
 SELECT migrate.edit('0002', upgrade => 'SELECT 1; SELECT 1 / 0');
 CALL migrate.upgrade_stepwise('0002');
+-- no script for psql can begin here either
+SELECT migrate.upgrade_sql('0002');
+SELECT migrate.upgrade_sql('0001:0002') ~ 'migrate.begin_script';
+SELECT migrate.begin_script('upgrade', '{0001}', '{}');
 SELECT migrate.stamp('0002');
+SELECT * FROM partial();
+SELECT migrate.stamp('0001');
+CALL migrate.upgrade_stepwise('0002');
+SELECT migrate.record('upgrade', '0002');
 SELECT * FROM partial();
 SELECT migrate.stamp('0001');
 CALL migrate.upgrade_stepwise('0002');

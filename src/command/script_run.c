@@ -14,6 +14,7 @@
 #include "command/record.h"
 #include "command/result.h"
 #include "command/settings.h"
+#include "command/unfinished.h"
 #include "revision/plan.h"
 #include "revision/text.h"
 #include "store/lock.h"
@@ -366,6 +367,7 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 	mig_lock_acquire("migrate.begin_script()");
 	position = mig_position_read_checked();
 	mig_position_check_snapshot();
+	mig_unfinished_refuse(mig_unfinished_read());
 	check_start(&position, versions, steps, direction);
 	check_digests(position.graph, steps, direction);
 	begin_run(goes_on);
@@ -419,5 +421,6 @@ migrate_record(PG_FUNCTION_ARGS)
 	rows = find_rows(writes);
 	node = find_revision(rows->graph, revision);
 	check_step(rows, node, direction);
+	mig_unfinished_settle(revision);
 	return mig_result_ids(fcinfo, record_step(rows, node, direction));
 }

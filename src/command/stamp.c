@@ -7,7 +7,6 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "command/execute.h"
 #include "command/position.h"
 #include "command/result.h"
 #include "command/unfinished.h"
@@ -87,7 +86,6 @@ forget_begun(const Position *position, List *targets, const Bitmapset *rows,
 	List	   *partials = mig_unfinished_read();
 	Bitmapset  *settled = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
 	Bitmapset  *applied = mig_graph_ancestors(graph, rows, GRAPH_REAL);
-	Scope		scope;
 	ListCell   *lc;
 
 	if (partials == NIL)
@@ -101,15 +99,8 @@ forget_begun(const Position *position, List *targets, const Bitmapset *rows,
 		const Partial *partial = lfirst(lc);
 		int			node = mig_graph_find_id(graph, partial->revision);
 
-		if (!purge && node >= 0 && !bms_is_member(node, settled))
-			continue;
-		ereport(NOTICE,
-				(errmsg("%s script of revision \"%s\" does not count as begun any more",
-						mig_execute_direction_name(partial->direction), partial->revision),
-				 errdetail("%s", mig_unfinished_describe(partial))));
-		mig_scope_enter(&scope);
-		mig_partial_delete(partial->revision);
-		mig_scope_leave(&scope);
+		if (purge || node < 0 || bms_is_member(node, settled))
+			mig_unfinished_settle(partial->revision);
 	}
 }
 

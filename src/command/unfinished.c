@@ -126,6 +126,28 @@ mig_unfinished_check_edit(const Revision *rev)
 }
 
 /*
+ * What was begun of a revision's script does not count any more, because
+ * somebody says where the database is: forget it, with a NOTICE.  To be called
+ * under the run lock.
+ */
+void
+mig_unfinished_settle(const char *revision)
+{
+	const Partial *partial = find(mig_unfinished_read(), revision);
+	Scope		scope;
+
+	if (partial == NULL)
+		return;
+	ereport(NOTICE,
+			(errmsg("%s script of revision \"%s\" does not count as begun any more",
+					mig_execute_direction_name(partial->direction), partial->revision),
+			 errdetail("%s", mig_unfinished_describe(partial))));
+	mig_scope_enter(&scope);
+	mig_partial_delete(revision);
+	mig_scope_leave(&scope);
+}
+
+/*
  * NOTICE for each.
  */
 void

@@ -30,6 +30,7 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "jit/jit.h"
 #include "miscadmin.h"
 #include "store/scope.h"
 #include "utils/array.h"
@@ -91,6 +92,10 @@ mig_scope_enter(Scope *scope)
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
+	/* our queries are short; compiling one costs more than all of them */
+	if (jit_enabled)
+		(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
 	SetUserIdAndSecContext(owner,
 						   scope->security_context |
 						   SECURITY_LOCAL_USERID_CHANGE |

@@ -5,6 +5,8 @@
 #
 #	tables	upgrade and downgrade of 1,000 revisions that create a table each
 #	rows	the same of 10,000 that insert a row each
+#	stepwise	upgrade_stepwise and downgrade_stepwise of 1,000 of either, against
+#			one psql with a transaction for each
 #	noop	upgrade('head') with nothing to do, in a new connection
 #	pending	pending('heads') over 100,000 revisions
 #	load	10,000 files
@@ -29,7 +31,7 @@ use Time::HiRes qw(sleep time);
 STDOUT->autoflush(1);
 my $rounds = $ENV{MIGRATE_BENCH_ROUNDS} // 5;
 my $dir = scratch_dir();
-my @parts = qw(tables rows noop pending load memory);
+my @parts = qw(tables rows stepwise noop pending load memory);
 my %wanted = map { ($_ => 1) } @ARGV ? @ARGV : @parts;
 my @unknown = grep { my $name = $_; !grep { $_ eq $name } @parts } keys %wanted;
 die "usage: run.pl [PART...], parts: @parts\n" if @unknown;
@@ -121,6 +123,17 @@ sub rows_template
 	return template($name, $query, 'CREATE TABLE r (id int PRIMARY KEY, name text)');
 }
 
+# Each refers to the one before.
+sub tables_template
+{
+	my $name = shift;
+	return template($name, q{SELECT i,
+		CASE WHEN i = 1 THEN 'CREATE TABLE t1 (id int PRIMARY KEY, parent int, name text);'
+		ELSE format('CREATE TABLE t%s (id int PRIMARY KEY, parent int REFERENCES t%s, name text);', i, i - 1) END
+		|| format(E'\nCREATE INDEX t%s_name ON t%s (name);', i, i), format('DROP TABLE t%s;', i)
+		FROM generate_series(1, 1000) AS i});
+}
+
 # The scripts of a database as a file for psql.
 sub script_file
 {
@@ -189,12 +202,7 @@ sub compare_head
 compare_head() if $wanted{tables} || $wanted{rows};
 if ($wanted{tables})
 {
-	# Each refers to the one before.
-	template('bench_tables', q{SELECT i,
-		CASE WHEN i = 1 THEN 'CREATE TABLE t1 (id int PRIMARY KEY, parent int, name text);'
-		ELSE format('CREATE TABLE t%s (id int PRIMARY KEY, parent int REFERENCES t%s, name text);', i, i - 1) END
-		|| format(E'\nCREATE INDEX t%s_name ON t%s (name);', i, i), format('DROP TABLE t%s;', i)
-		FROM generate_series(1, 1000) AS i});
+	tables_template('bench_tables');
 	compare('1,000 tables', 'bench_tables', upgrade => 'at most 1.0', downgrade => 'at most 1.0');
 	sql('postgres', 'DROP DATABASE bench_tables');
 }
@@ -202,6 +210,60 @@ if ($wanted{rows})
 {
 	rows_template('bench_rows', 10000);
 	compare('10,000 rows', 'bench_rows', upgrade => 'at most 0.8', downgrade => 'at most 0.8');
+	sql('postgres', 'DROP DATABASE bench_rows');
+}
+
+# -------------------------------------------------------- stepwise runs ----
+
+# The scripts of a database as a file for psql, a transaction for each.
+sub transactions_file
+{
+	my ($database, $column, $order) = @_;
+	return spew("$dir/$database.$column.each.sql",
+		sql($database, "SELECT E'BEGIN;\\n' || $column || E'\\nCOMMIT;' FROM migrate.revisions ORDER BY revision $order") . "\n");
+}
+
+sub compare_stepwise
+{
+	my ($title, $template, $target) = @_;
+	my %arguments = (
+		upgrade => {
+			ours => [ '-c', q{CALL migrate.upgrade_stepwise('head')} ],
+			psql => [ '-f', transactions_file($template, 'upgrade_sql', '') ] },
+		downgrade => {
+			ours => [ '-c', q{CALL migrate.downgrade_stepwise('base')} ],
+			psql => [ '-f', transactions_file($template, 'downgrade_sql', 'DESC') ] });
+	my %took;
+
+	for my $round (1 .. $rounds)
+	{
+		for my $method ($round % 2 ? qw(ours psql) : qw(psql ours))
+		{
+			copy('bench', $template);
+			for my $direction (qw(upgrade downgrade))
+			{
+				push @{ $took{$direction}{$method} }, timed('bench', $quiet, @{ $arguments{$direction}{$method} });
+				sql('bench', 'CHECKPOINT');
+			}
+		}
+	}
+	for my $direction (qw(upgrade downgrade))
+	{
+		my ($ours, $psql) = map { median(@{ $took{$direction}{$_} }) } qw(ours psql);
+		printf "%-46s %9s %9s %9.2f   %s\n", "$title, $direction", seconds($ours), seconds($psql), $ours / $psql, $target;
+	}
+	sql('postgres', 'DROP DATABASE bench');
+	return;
+}
+
+if ($wanted{stepwise})
+{
+	printf "\n%-46s %9s %9s %9s   %s\n", "stepwise, medians of $rounds", 'ours', 'psql', 'ratio', 'target';
+	tables_template('bench_tables');
+	compare_stepwise('1,000 tables', 'bench_tables', 'at most 1.1');
+	sql('postgres', 'DROP DATABASE bench_tables');
+	rows_template('bench_rows', 1000);
+	compare_stepwise('1,000 rows', 'bench_rows', '');
 	sql('postgres', 'DROP DATABASE bench_rows');
 }
 
