@@ -50,7 +50,7 @@ BEGIN
 		FROM pg_proc p
 		WHERE pronamespace = 'pg_catalog'::regnamespace AND pronargs <= 5
 		UNION ALL
-		SELECT p.oid, 'operator', array_remove(ARRAY[oprleft, oprright], 0), prorettype, false, oprname::text
+		SELECT p.oid, 'operator', array_remove(ARRAY[oprleft, oprright], 0::oid), prorettype, false, oprname::text
 		FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode
 		WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprright <> 0
 	LOOP
