@@ -447,7 +447,8 @@ sub owner_does
 	my @bare = ((map { "DROP VIEW migrate.$_" } @views), 'DROP TRIGGER forget_heads ON migrate.revisions', 'DROP TRIGGER forget_all_heads ON migrate.revisions', 'DROP INDEX migrate.revisions_labelled_idx',
 		(map { my $table = $_; map { "ALTER TABLE migrate.$table DROP CONSTRAINT $_" }
 			  $session->rows("SELECT conname FROM pg_constraint WHERE conrelid = 'migrate.$table'::regclass AND contype <> 'n'") } @tables),
-		'ALTER TABLE migrate.revisions ALTER checksum DROP EXPRESSION');
+		# 13 cannot alter what was generated
+		'ALTER TABLE migrate.revisions DROP checksum, ADD checksum text', 'UPDATE migrate.revisions SET checksum = migrate.script_checksum(upgrade_sql, upgrade_transactional)');
 	my @changed = [ 'without its keys', map({ ("INSERT INTO migrate.$_ " . ($_ eq 'log' ? 'OVERRIDING SYSTEM VALUE ' : '') . "SELECT * FROM migrate.$_") } @tables) ];
 	for (@columns)
 	{

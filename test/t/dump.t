@@ -69,7 +69,7 @@ my @hostile = sort keys %script;
 		q{SELECT migrate.configure('revision_ids', 'serial')},
 		q{SELECT migrate.upgrade('zz1')}, q{SELECT migrate.upgrade('side1')}, q{SELECT migrate.downgrade('zz1-1')},
 		q{INSERT INTO migrate.models VALUES ('odd \\. name', -3, E'CREATE TABLE x ();\n\\\\.\n')},
-		q{INSERT INTO migrate.partial VALUES ('zz2', 'upgrade', 2, 'digest', true, now())},
+		q{INSERT INTO migrate.partial (revision, direction, statements_done, digest, in_doubt, started_at) VALUES ('zz2', 'upgrade', 2, 'digest', true, now())},
 		# as if a long time had passed
 		q{UPDATE migrate.revisions SET created_at = '1999-12-31 23:59:59.123456+00', created_by = 'who left' WHERE revision = 'r0'});
 	# A log that lost its first rows, and a sequence that is ahead.

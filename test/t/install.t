@@ -243,7 +243,7 @@ drop_databases();
 		$last = "r$i";
 	}
 	$session->run(q{SELECT migrate.upgrade('heads')}, q{SELECT migrate.downgrade('r10')}, q{SELECT migrate.configure('revision_ids', 'serial')},
-		q{INSERT INTO migrate.partial VALUES ('r11', 'upgrade', 2, 'digest', true, now())}, q{INSERT INTO migrate.models VALUES ('default', 1, E'CREATE TABLE x ();\n\\\\')});
+		q{INSERT INTO migrate.partial (revision, direction, statements_done, digest, in_doubt, started_at) VALUES ('r11', 'upgrade', 2, 'digest', true, now())}, q{INSERT INTO migrate.models VALUES ('default', 1, E'CREATE TABLE x ();\n\\\\')});
 	my @tables = qw(revisions versions applied partial log models settings);
 	my $content = sub {
 		my $of = shift;
