@@ -88,7 +88,7 @@ COMMENT ON COLUMN migrate.partial.statement_started_at IS 'when the next stateme
 COMMENT ON COLUMN migrate.partial.intent IS 'digest of the statements that are done and of the one that has begun and commits by itself; NULL: none';
 COMMENT ON COLUMN migrate.partial.intent_existed IS 'what that one makes was there before';
 COMMENT ON COLUMN migrate.partial.intent_relations IS 'tables whose indexes it builds';
-COMMENT ON COLUMN migrate.partial.intent_indexes IS 'indexes that these tables had before';
+COMMENT ON COLUMN migrate.partial.intent_indexes IS 'indexes that these tables had before; for REINDEX those that were invalid';
 
 -- One row while a run that commits step by step is under way, or since it
 -- crashed: what migrate.progress shows.  Of no use elsewhere: dumps

@@ -24,6 +24,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "parser/parser.h"
 #include "pgstat.h"
 #include "revision/script.h"
 #include "revision/statement.h"
@@ -80,6 +81,7 @@ static void commit(ErrorArgument *argument);
 static void check_statement(const ScriptStatement *statement);
 static void begin_timeout(ErrorArgument *argument);
 static void end_timeout(ErrorArgument *argument);
+static void quote_statement(const ErrorArgument *argument, const ErrorData *error);
 static void note_blockers(void);
 static void run_statement(const ExecuteScript *script, const ScriptStatement *statement);
 static void run_planned(PlannedStmt *planned, const char *sql);
@@ -104,8 +106,10 @@ mig_execute_script(const ExecuteScript *script)
 {
 	int			guc_level = NewGUCNestLevel();
 
-	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* setting it would have the end of the level look at all settings */
+	if (!standard_conforming_strings)
+		(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	execute(script, NIL, parse_and_run);
 	AtEOXact_GUC(false, guc_level);
 }
@@ -476,31 +480,7 @@ error_callback(void *arg)
 
 	line = find_line(argument, error);
 	old = MemoryContextSwitchTo(argument->context);
-	if (error->cursorpos > 0)
-	{
-		int			position;
-		int			at = char_offset(script->sql, error->cursorpos - 1);
-		char	   *quoted = quote_around(script->sql, current->location,
-										  current->len, at, &position);
-
-		errposition(0);
-		internalerrposition(position);
-		internalerrquery(quoted);
-	}
-	else if (error->internalquery == NULL)
-		internalerrquery(quote_around(script->sql, current->location,
-									  current->len, current->location, NULL));
-	else if (strlen(error->internalquery) > MAX_QUOTED)
-	{
-		int			position;
-		int			at = char_offset(error->internalquery, Max(error->internalpos - 1, 0));
-		char	   *quoted = quote_around(error->internalquery, 0,
-										  strlen(error->internalquery), at, &position);
-
-		if (error->internalpos > 0)
-			internalerrposition(position);
-		internalerrquery(quoted);
-	}
+	quote_statement(argument, error);
 	hint = find_hint(argument, error);
 	MemoryContextSwitchTo(old);
 	if (hint != NULL && error->hint != NULL)
@@ -510,6 +490,43 @@ error_callback(void *arg)
 	errcontext("revision \"%s\", %s script, statement %d, line %d",
 			   script->revision, mig_execute_direction_name(script->direction),
 			   current->number, line);
+}
+
+/*
+ * Have an error quote what it is about: its position, which is one in the
+ * script, becomes one in the statement, and of a long statement only what is
+ * around it is quoted.  The current context must be argument->context.
+ */
+static void
+quote_statement(const ErrorArgument *argument, const ErrorData *error)
+{
+	const char *sql = argument->script->sql;
+	const ScriptStatement *current = argument->current;
+	const char *query = error->internalquery;
+	int			position;
+
+	if (error->cursorpos > 0)
+	{
+		int			at = char_offset(sql, error->cursorpos - 1);
+		char	   *quoted = quote_around(sql, current->location, current->len,
+										  at, &position);
+
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(quoted);
+	}
+	else if (query == NULL)
+		internalerrquery(quote_around(sql, current->location, current->len,
+									  current->location, NULL));
+	else if (strlen(query) > MAX_QUOTED)
+	{
+		int			at = char_offset(query, Max(error->internalpos - 1, 0));
+		char	   *quoted = quote_around(query, 0, strlen(query), at, &position);
+
+		if (error->internalpos > 0)
+			internalerrposition(position);
+		internalerrquery(quoted);
+	}
 }
 
 /*

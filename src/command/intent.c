@@ -16,7 +16,9 @@
  *
  * An interrupted build leaves an invalid index.  The intent lists the indexes
  * that the tables had before, by OID: an invalid one that is not among them is
- * ours to remove, and nothing else is.
+ * ours to remove, and nothing else is.  REINDEX makes an old index invalid,
+ * under a new name, before it drops it; so its intent lists those that were
+ * invalid before.
  */
 #include "migrate.h"
 
@@ -46,6 +48,7 @@ static bool makes_existing(const RawStmt *raw);
 static List *built_tables(const RawStmt *raw, MemoryContext context);
 static List *reindexed_tables(const ReindexStmt *stmt, MemoryContext context);
 static List *with_partitions(Oid relation);
+static List *invalid_indexes(List *relations, MemoryContext context);
 static IntentOutcome decide_create_index(const IndexStmt *stmt, const Partial *partial);
 static IntentOutcome decide_unnamed_index(const IndexStmt *stmt, Oid table,
 										  const Partial *partial);
@@ -94,7 +97,10 @@ mig_intent_prepare(const RawStmt *raw, Partial *partial, MemoryContext context)
 	mig_scope_enter(&scope);
 	relations = list_concat(relations, mig_indexes_toast_tables(relations, context));
 	partial->relations = relations;
-	partial->indexes = mig_indexes_read(relations, context);
+	if (IsA(raw->stmt, ReindexStmt))
+		partial->indexes = invalid_indexes(relations, context);
+	else
+		partial->indexes = mig_indexes_read(relations, context);
 	mig_scope_leave(&scope);
 }
 
@@ -293,6 +299,23 @@ static List *
 with_partitions(Oid relation)
 {
 	return find_all_inheritors(relation, NoLock, NULL);
+}
+
+/*
+ * The indexes (Oid) of some tables (Oid) that are invalid.
+ */
+static List *
+invalid_indexes(List *relations, MemoryContext context)
+{
+	List	   *found = mig_indexes_read_invalid(relations, NIL, context);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *indexes = NIL;
+	ListCell   *lc;
+
+	foreach(lc, found)
+		indexes = lappend_oid(indexes, ((InvalidIndex *) lfirst(lc))->index);
+	MemoryContextSwitchTo(old);
+	return indexes;
 }
 
 /*

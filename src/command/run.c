@@ -80,7 +80,9 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
 	if (is_at_heads(&move))
 		return NIL;
 	make_plan(&move);
-	if (move.plan != NIL || mig_unfinished_exists())
+	/* an unfinished script may be one that is running just now */
+	if (move.plan != NIL ||
+		(mig_unfinished_exists() && mig_lock_stepwise_pid() == 0))
 	{
 		mig_lock_acquire(function);
 		if (mig_position_is_unchanged(&move.seen))

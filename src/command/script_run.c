@@ -17,6 +17,7 @@
 #include "command/unfinished.h"
 #include "revision/plan.h"
 #include "revision/text.h"
+#include "store/ledger.h"
 #include "store/lock.h"
 #include "store/scope.h"
 #include "utils/memutils.h"
@@ -347,7 +348,7 @@ record_step(PlanRows *rows, int node, MigDirection direction)
 							role, context);
 	mig_scope_leave(&scope);
 	run.mark = now;
-	run.writes = mig_catalog_count_writes();
+	run.writes = mig_ledger_count_writes();
 	return after;
 }
 
@@ -415,7 +416,7 @@ migrate_record(PG_FUNCTION_ARGS)
 	mig_scope_refuse_in_script("migrate.record()");
 	mig_lock_acquire("migrate.record()");
 	mig_position_check_snapshot();
-	writes = mig_catalog_count_writes();
+	writes = mig_ledger_count_writes();
 	if (run.in_transaction)
 		mig_settings_put_back(run.settings);
 	rows = find_rows(writes);

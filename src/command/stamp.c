@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "revision/plan.h"
 #include "revision/target.h"
+#include "store/ledger.h"
 #include "store/lock.h"
 #include "store/scope.h"
 #include "utils/builtins.h"
@@ -128,7 +129,7 @@ record_steps(const Position *position, List *steps, bool purge)
 	foreach(lc, steps)
 	{
 		StampStep  *stamped = lfirst(lc);
-		CatalogStep step;
+		LedgerStep step;
 
 		rows = stamped->rows;
 		step.operation = "stamp";
@@ -139,11 +140,11 @@ record_steps(const Position *position, List *steps, bool purge)
 		step.versions_after = mig_graph_ids(position->graph, rows);
 		step.started_at = start;
 		step.duration = GetCurrentTimestamp() - start;
-		mig_catalog_add_log(list_make1(&step), role);
+		mig_ledger_add_log(list_make1(&step), role);
 		before = step.versions_after;
 	}
 	mig_catalog_remember_heads(position->graph);
-	mig_catalog_set_versions(mig_graph_ids(position->graph, rows));
+	mig_ledger_set_versions(mig_graph_ids(position->graph, rows));
 	record_applied(position, rows, purge);
 	mig_scope_leave(&scope);
 }
@@ -180,11 +181,11 @@ record_applied(const Position *position, const Bitmapset *rows, bool purge)
 
 	if (purge)
 	{
-		mig_catalog_clear_applied();
+		mig_ledger_clear_applied();
 		before = NULL;
 	}
-	mig_catalog_remove_applied(mig_graph_ids(graph, bms_difference(before, after)));
-	mig_catalog_add_applied(mig_graph_ids(graph, bms_difference(after, before)),
+	mig_ledger_remove_applied(mig_graph_ids(graph, bms_difference(before, after)));
+	mig_ledger_add_applied(mig_graph_ids(graph, bms_difference(after, before)),
 							"stamp", GetCurrentTimestamp());
 }
 

@@ -205,6 +205,9 @@ poll(TimestampTz start, bool stepwise)
 
 	CHECK_FOR_INTERRUPTS();
 	holder = find_holder();
+	/* before the next test: its index builds wait for whoever has a snapshot */
+	if (holder.stepwise && !stepwise)
+		give_up(holder, start, true);
 	if (holder.pid != 0 && we_block(holder.pid))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
@@ -212,8 +215,6 @@ poll(TimestampTz start, bool stepwise)
 				 errdetail("Process %d, which runs migrations, waits for a lock that this transaction holds.",
 						   holder.pid),
 				 errhint("Call migrate before anything else in the transaction.")));
-	if (holder.stepwise && !stepwise)
-		give_up(holder, start, true);
 	if (mig_run_lock_timeout > 0 &&
 		TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 								   mig_run_lock_timeout))

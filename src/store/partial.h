@@ -29,7 +29,7 @@ typedef struct Partial
 	char	   *intent;			/* its digest, with all before it; NULL: none */
 	bool		existed;		/* what it makes was there before */
 	List	   *relations;		/* Oid: tables whose indexes it builds */
-	List	   *indexes;		/* Oid: indexes that these had before */
+	List	   *indexes;		/* Oid: indexes that these had before; for REINDEX those that were invalid */
 } Partial;
 
 /* What migrate.progress shows of a run. */

@@ -243,6 +243,31 @@ mig_scope_oid_array(List *oids)
 }
 
 /*
+ * text[] of strings, in the current memory context; a NULL pointer is a NULL.
+ */
+Datum
+mig_scope_text_array(List *strings)
+{
+	int			n = list_length(strings);
+	Datum	   *elements = palloc(Max(n, 1) * sizeof(Datum));
+	bool	   *nulls = palloc0(Max(n, 1) * sizeof(bool));
+	int			lower_bound = 1;
+	ListCell   *lc;
+
+	if (n == 0)
+		return PointerGetDatum(construct_empty_array(TEXTOID));
+	n = 0;
+	foreach(lc, strings)
+	{
+		nulls[n] = lfirst(lc) == NULL;
+		elements[n] = nulls[n] ? (Datum) 0 : CStringGetTextDatum((char *) lfirst(lc));
+		n++;
+	}
+	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &lower_bound,
+											  TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/*
  * Owner of migrate.versions, which the installation script gave to whoever
  * installed the extension.
  */

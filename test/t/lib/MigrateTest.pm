@@ -9,6 +9,7 @@ use warnings;
 use Exporter 'import';
 use File::Temp ();
 use IO::Handle;
+use IO::Select;
 use IPC::Open3;
 
 our @EXPORT = qw(connect_to create_database drop_databases lit run_program
@@ -153,22 +154,42 @@ package MigrateTest::Session;
 sub query
 {
 	my ($self, $sql) = @_;
-	my $mark = '@@' . ++$self->{number} . '@@';
-	my $from = -s $self->{errors}->filename;
-	local $SIG{PIPE} = 'IGNORE';
-	print { $self->{in} } $sql, "\n;\n\\echo $mark :SQLSTATE\n";
+	$self->send($sql);
+	return $self->receive;
+}
 
+# Begins one statement, and does not wait for it; "receive" does.
+sub send
+{
+	my ($self, $sql) = @_;
+	$self->{mark} = '@@' . ++$self->{number} . '@@';
+	$self->{from} = -s $self->{errors}->filename;
+	local $SIG{PIPE} = 'IGNORE';
+	print { $self->{in} } $sql, "\n;\n\\echo $self->{mark} :SQLSTATE\n";
+	return;
+}
+
+# Whether the statement that was sent has ended, or said something.
+sub answers
+{
+	my $self = shift;
+	return scalar IO::Select->new($self->{out})->can_read(0);
+}
+
+sub receive
+{
+	my $self = shift;
 	my ($out, $state) = ('');
 	while (defined(my $line = readline $self->{out}))
 	{
-		if ($line =~ /^\Q$mark\E (.*)/)
+		if ($line =~ /^\Q$self->{mark}\E (.*)/)
 		{
 			$state = $1;
 			last;
 		}
 		$out .= $line;
 	}
-	my $err = MigrateTest::slurp($self->{errors}->filename, $from);
+	my $err = MigrateTest::slurp($self->{errors}->filename, $self->{from});
 	$self->{dead} = 1 unless defined $state;
 	my ($message) = $err =~ /(?:ERROR|FATAL|PANIC):  \w{5}: (.*)/;
 	# psql itself, not a server, may fail
