@@ -265,6 +265,7 @@ drop_databases();
 		my $restored = connect_to($to);
 		is_deeply([ $content->($restored) ], \@before, "$format: every table has the same rows");
 		ok(schema_dump($to) eq $dump_schema, "$format: the same schema");
+		$restored->run('DELETE FROM migrate.partial');
 		is_deeply([ $restored->rows(q{SELECT migrate.upgrade('heads')}) ], [qw(r11 r12)], "$format: upgrade goes on") or diag $err;
 		is($restored->value('SELECT count(*) = count(DISTINCT id) AND max(id) = (SELECT last_value FROM migrate.log_id_seq) FROM migrate.log'), 't', "$format: the log goes on");
 		is_deeply([ sort $restored->rows(q{SELECT migrate.downgrade('five')}) ], [ sort qw(r12 r11 r10 r9 r6) ], "$format: and so does downgrade");
