@@ -681,7 +681,7 @@ COMMENT ON FUNCTION migrate.adopt_alembic(pg_catalog.text) IS
 'Stamps what an Alembic version table says. The table is only read, as the caller.
 Arguments: version_table, a name as in SQL (a schema may be given).
 Result: the new version rows.
-Errors: 42P01 no such table, 42703 it has no column version_num, 42501 no right to read it, MG001 it names a revision that is not here, MG005 its rows overlap or are behind the version rows here; and those of migrate.stamp().';
+Errors: 42P01 no such table, 42809 not a table, 42703 it has no column version_num, 42804 which is no text, 42501 no right to read it, or it has policies, MG001 it names a revision that is not here, MG005 its rows overlap or are behind the version rows here; and those of migrate.stamp().';
 
 ALTER SCHEMA migrate OWNER TO @extowner@;
 

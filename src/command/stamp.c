@@ -5,6 +5,8 @@
 #include "migrate.h"
 
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "command/position.h"
 #include "command/result.h"
 #include "command/unfinished.h"
@@ -16,6 +18,7 @@
 #include "store/lock.h"
 #include "store/scope.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/timestamp.h"
@@ -33,6 +36,7 @@ static char *read_checksum(const char *revision, MemoryContext context);
 static void record_applied(const Position *position, const Bitmapset *rows,
 						   bool purge);
 static List *read_alembic_table(const char *name);
+static void check_alembic_table(Oid table, const char *name);
 static void check_targets_exist(const Graph *graph, List *ids);
 static void check_not_behind(const Position *position, List *ids, const char *name);
 static bool purge_arg(FunctionCallInfo fcinfo, int n);
@@ -187,7 +191,10 @@ record_applied(const Position *position, const Bitmapset *rows, bool purge)
 
 /*
  * What a table of Alembic's form says, read as the caller: ids (char *).
- * Errors: 42P01, 42703, 42501.
+ * Errors: 42P01, 42703, 42501; 42809 and 42804 of check_alembic_table.
+ *
+ * Its owner need not be trusted by the caller, and no code of the owner's
+ * runs: with row_security off, a policy is an error.
  */
 static List *
 read_alembic_table(const char *name)
@@ -199,8 +206,12 @@ read_alembic_table(const char *name)
 							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
 														  get_rel_name(table)));
 	MemoryContext context = CurrentMemoryContext;
+	int			guc_level = NewGUCNestLevel();
 	List	   *ids = NIL;
 
+	check_alembic_table(table, name);
+	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
@@ -215,7 +226,32 @@ read_alembic_table(const char *name)
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
+	AtEOXact_GUC(false, guc_level);
 	return ids;
+}
+
+/*
+ * Alembic makes a plain table with a column of text.  A view, or a cast of
+ * another type to text, would be a function of whoever made it.
+ */
+static void
+check_alembic_table(Oid table, const char *name)
+{
+	AttrNumber	column = get_attnum(table, "version_num");
+	Oid			type;
+
+	if (get_rel_relkind(table) != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a table", name)));
+	if (column == InvalidAttrNumber)
+		return;					/* reading it says so */
+	type = get_atttype(table, column);
+	if (type != TEXTOID && type != VARCHAROID && type != BPCHAROID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"version_num\" of \"%s\" is of type %s, not character varying",
+						name, format_type_be(type))));
 }
 
 /*
