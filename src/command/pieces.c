@@ -115,7 +115,11 @@ mig_pieces_run(const ExecuteScript *script, PiecesRecord record, void *arg,
 		if (((ScriptUnit *) lfirst(lc))->last > done)
 			run_unit(&pieces, lfirst(lc));
 	if (done >= list_length(pieces.statements))
+	{
+		/* what came behind was edited away */
+		remove_leftovers(&pieces, NULL);
 		run_recorded(&pieces, NULL, script, NIL);
+	}
 
 	mig_settings_put_back(*settings);
 	mig_execute_commit(script);
