@@ -562,10 +562,10 @@ SELECT r.pid,
 	p.statement_started_at,
 	COALESCE(i.phase, v.phase, c.phase) AS phase,
 	pg_catalog.round(CASE
-		-- tuples and blocks are then those of the phase before
+		-- tuples and blocks can be those of the phase before
 		WHEN i.phase OPERATOR(pg_catalog.~~) 'waiting for %' AND i.lockers_total OPERATOR(pg_catalog.>) 0
 			THEN i.lockers_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.lockers_total
-		WHEN i.phase OPERATOR(pg_catalog.~~) 'waiting for %'
+		WHEN i.phase OPERATOR(pg_catalog.~~) ANY (ARRAY['waiting for %', '%: sorting %'])
 			THEN NULL
 		WHEN i.tuples_total OPERATOR(pg_catalog.>) 0 AND i.tuples_done OPERATOR(pg_catalog.>) 0
 			THEN i.tuples_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.tuples_total
