@@ -312,8 +312,8 @@ CALL migrate.upgrade_stepwise('0002');
 SELECT * FROM partial();
 -- statement_timeout counts for each statement
 SELECT migrate.edit('0002', upgrade => 'CREATE TABLE d (a int UNIQUE DEFERRABLE INITIALLY DEFERRED);
-SET statement_timeout = ''50ms'';
-SELECT pg_sleep(0.03); SELECT pg_sleep(0.03); SELECT pg_sleep(10)');
+SET statement_timeout = ''500ms'';
+SELECT pg_sleep(0.3); SELECT pg_sleep(0.3); SELECT pg_sleep(10)');
 CALL migrate.upgrade_stepwise('0002');
 SELECT * FROM partial();
 SHOW statement_timeout;
