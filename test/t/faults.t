@@ -425,10 +425,12 @@ sub disagreements
 
 # What is wrong with a session after an error: locks, settings, role,
 # transaction.
-my $session_state = <<'SQL';
+my $session_state = <<"SQL";
 SELECT concat_ws(' ', (SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype <> 'virtualxid' AND mode <> 'AccessShareLock'),
 	current_user, session_user, current_setting('app.tenant', true),
-	(SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings WHERE source = 'session'))
+	(SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings WHERE source = 'session'),
+	(SELECT count(*) FROM pg_cursors WHERE statement NOT LIKE 'SELECT concat_ws%'), (SELECT count(*) FROM pg_prepared_statements)
+	@{[ $version >= 14 ? q{, (SELECT string_agg(name || ' ' || COALESCE(ident, ''), ', ') FROM pg_backend_memory_contexts WHERE name LIKE 'migrate%')} : '' ]})
 SQL
 
 # ----------------------------------------------------------------- faults ----
@@ -487,19 +489,11 @@ sub inject
 	}
 	elsif ($kind eq 'full lock table')
 	{
-		my $hog = session();
-		$hog->run(q{DO $$
-			BEGIN
-				FOR i IN 1 .. 100000 LOOP
-					PERFORM pg_advisory_lock(9, i);
-				END LOOP;
-			EXCEPTION WHEN out_of_memory THEN NULL;
-			END $$});
+		my $hog = fill_lock_table();
 		let_go(@held);
 		unblock();
 		$result = $run->receive;
-		$hog->run('SELECT pg_advisory_unlock_all()');
-		$hog->finish;
+		empty_lock_table($hog);
 		return $result;
 	}
 	else
@@ -508,6 +502,28 @@ sub inject
 	}
 	$run->{dead} = 1 unless $survives{$kind};
 	return $result;
+}
+
+# A session that holds all locks that were left, and its end.
+sub fill_lock_table
+{
+	my $hog = session();
+	$hog->run(q{DO $$
+		BEGIN
+			FOR i IN 1 .. 100000 LOOP
+				PERFORM pg_advisory_lock(9, i);
+			END LOOP;
+		EXCEPTION WHEN out_of_memory THEN NULL;
+		END $$});
+	return $hog;
+}
+
+sub empty_lock_table
+{
+	my $hog = shift;
+	$hog->run('SELECT pg_advisory_unlock_all()');
+	$hog->finish;
+	return;
 }
 
 # After a fault: nobody is in the way any more, the server process that ran is
@@ -683,11 +699,14 @@ sub walk
 			my $got = $result->{err} =~ /(?:ERROR|FATAL):  (\w{5})/ ? $1 : $result->{state};
 			$got = 'DEAD!' if $got =~ /^57P0[12]$/ && $kind =~ /shutdown|-9/;
 			push @wrong, "got $got: $result->{err}" unless $got eq $expected{$kind};
+			push @wrong, $result->{err} if bad_warning($result);
 		}
 		$tried{$kind}++;
 		push @wrong, tidy();
 		if ($survives{$kind})
 		{
+			my $activity = $watch->value("SELECT concat_ws(' ', state, left(query, 4), backend_xid, backend_xmin) FROM pg_stat_activity WHERE pid = $run->{pid}");
+			push @wrong, "pg_stat_activity: $activity" if $activity ne 'idle CALL';
 			$run->run('RESET statement_timeout');
 			my $after = $run->value($session_state);
 			push @wrong, "session was: $state\n        is: $after" if $after ne $state;
@@ -723,6 +742,13 @@ sub difference
 	return map { $count{$_} ? ($count{$_} > 0 ? '+' : '-') . $_ : () } sort keys %count;
 }
 
+# Warnings that are not the server's own of an end, or of the user's index.
+sub bad_warning
+{
+	my $result = shift;
+	return $result->{err} =~ /^WARNING:  (?!57P0[12]|.*cannot reindex invalid index "public\.users_own)/m;
+}
+
 # When a procedure is in doubt, a call must say so and change nothing; then it
 # is decided.
 sub decide
@@ -756,7 +782,7 @@ for my $direction (qw(upgrade downgrade))
 }
 
 my @walks = $thorough ? 0 .. $#kinds : (0, 3);
-@walks = () if $ENV{FAULTS_ONLY};
+@walks = () if $ENV{FAULTS_ONLY} && $ENV{FAULTS_ONLY} ne 'walks';
 for my $walk (@walks)
 {
 	new_database();
@@ -771,6 +797,65 @@ for my $walk (@walks)
 note join ', ', map { "$_: $leftovers{$_}" } sort keys %leftovers;
 note join ', ', map { "$_: $tried{$_}" } sort keys %tried;
 ok($leftovers{$_}, "faults left an invalid $_, which did not stay") for qw(i_named t_unnamed_b_idx i_unique i_ine i_drop i_reindex_ccnew i_reindex_ccold);
+
+# ------------------------------------------------------------------ storm ----
+
+# Faults at any time, not at points only, and two cancels one soon after the
+# other: whatever is cut short, all agrees.
+sub storm
+{
+	my $seed = $ENV{MIGRATE_FAULTS_SEED} // time % 1_000_000;
+	my $end = time + ($ENV{MIGRATE_FAULTS_SECONDS} // 120);
+	my ($calls, $rounds) = (0, 0);
+	my @wrong;
+	note "MIGRATE_FAULTS_SEED=$seed";
+	srand $seed;
+	while (time < $end && !@wrong)
+	{
+		$rounds++;
+		new_database();
+		load_plan();
+		for my $direction (qw(upgrade downgrade))
+		{
+			%valid = ();
+			$watch->run('DELETE FROM marks', q{INSERT INTO marks SELECT 'i_reindex', 'i_reindex'::regclass});
+			until (@wrong)
+			{
+				push @wrong, decide($direction);
+				my $kind = ('statement_timeout', 'statement_timeout', 'cancel', 'cancel', 'terminate', rand() < 0.1 ? 'kill -9' : 'terminate')[ rand 6 ];
+				my $wait = rand() ** 2 * 0.15;
+				$where = sprintf 'storm %d, call %d, %s, %s, %.1f ms', $seed, ++$calls, $direction, $kind, 1000 * $wait;
+				my $state = $run->value($session_state);
+				$run->run(sprintf "SET statement_timeout = '%d'", 1 + 1000 * $wait) if $kind eq 'statement_timeout';
+				$run->send(call($direction));
+				sleep $wait unless $kind eq 'statement_timeout';
+				for (2 .. 1 + ($kind eq 'cancel' ? 1 + rand 2 : 0))
+				{
+					$watch->run("SELECT pg_cancel_backend($run->{pid})");
+					sleep rand 0.003;
+				}
+				my $result = $survives{$kind} ? $run->receive : inject($kind);
+				tidy();
+				if ($survives{$kind})
+				{
+					# a cancel may come too late for the call
+					$run->query('SELECT 1');
+					$run->run('RESET statement_timeout');
+					my $after = $run->value($session_state);
+					push @wrong, "session was: $state\n        is: $after" if $after ne $state;
+				}
+				my %now = look($direction);
+				push @wrong, disagreements($direction, %now);
+				push @wrong, $result->{err} if bad_warning($result) || $result->{state} !~ /^(?:57...|00000|DEAD!|MG013)$/;
+				last if $now{applied} eq ($direction eq 'upgrade' ? "@ids" : '');
+			}
+			push @wrong, difference($reference{$direction}, schema_dump($database)) unless @wrong;
+		}
+	}
+	ok(!@wrong, "faults at any time: $calls calls, $rounds rounds") or diag join "\n", $where, @wrong;
+	return;
+}
+storm() if $thorough;
 
 # --------------------------------------------------------- single branches ----
 
@@ -908,6 +993,26 @@ for my $decision (qw(done again))
 	is($watch->value($indexes), $decision eq 'done' ? 1 : 2, "    $decision: " . ($decision eq 'done' ? 'not built again' : 'built again'));
 }
 
+# A DO that fails by itself, before and after it has committed.
+for my $commits (0, 1)
+{
+	my $name = "do $commits";
+	case("a DO that fails, $commits commits", 'SELECT 1', "DO \$\$BEGIN INSERT INTO ran VALUES ('$name'); IF $commits = 1 THEN COMMIT; END IF; PERFORM 1 / (SELECT count(*) FROM marks WHERE name = '$name'); END\$\$", 'SELECT 1');
+	my $result = upgrade();
+	is($result->{state}, '22012', "$case: it fails") or diag $result->{err};
+	is(partial(), $commits ? '1 t t' : '1 f f', '    it is in doubt when it had committed');
+	is($result->{err} =~ /^HINT:  Statement 2 has committed a part of its work\. Look, then SELECT migrate\.resume\('$id'/m ? 1 : 0, $commits, '    and says so then');
+	is($run->value($session_state), $revision_state, '    the session is as before, without locks');
+	$watch->run("INSERT INTO marks VALUES ('$name', 1)");
+	if ($commits)
+	{
+		is(upgrade()->{state}, 'MG013', '    MG013');
+		$watch->run("SELECT migrate.resume('$id', 'done')");
+	}
+	ends();
+	is($watch->value("SELECT count(*) FROM ran WHERE name = '$name'"), 1, '    it counts once');
+}
+
 # IF NOT EXISTS over what an interrupted build left, and over the user's own.
 {
 	table('t_over');
@@ -1009,18 +1114,32 @@ for my $phase (qw(snapshots readers later_readers))
 	is(is_valid("${table}_pkey") . is_valid($toast), 'tt', '    both are valid');
 }
 
+# REINDEX of a schema, and of a partitioned table, where that is done.
+for my $sql ('REINDEX SCHEMA CONCURRENTLY many', $version >= 14 ? ('REINDEX TABLE CONCURRENTLY many.parts', 'REINDEX INDEX CONCURRENTLY many.parts_a') : ())
+{
+	$watch->run('CREATE SCHEMA many', 'CREATE TABLE many.parts (a int) PARTITION BY LIST (a)', 'CREATE INDEX parts_a ON many.parts (a)',
+		map { "CREATE TABLE many.part_$_ PARTITION OF many.parts FOR VALUES IN ($_)" } 1, 2);
+	case($sql, $sql, 'SELECT 1');
+	my %how = phase('readers', label('statement 1 begins'), { table => 'many.part_2' });
+	cut_short('terminate', $how{gates}, @{ $how{steps} });
+	is(invalid(), $sql =~ /SCHEMA|TABLE|INDEX/ ? 'many.part_2_a_idx_ccold' : '', '    an old index is left');
+	ends(qr/removing invalid index "part_2_a_idx_ccold"/);
+	is($watch->value(q{SELECT count(*) FROM pg_class WHERE relname ~ '_cc'}) , $watch->value(q{SELECT count(*) FROM pg_class WHERE relname ~ '^users_own.*_cc'}), '    none is left');
+	$watch->run('DROP SCHEMA many CASCADE');
+}
+
 # DROP INDEX CONCURRENTLY.
 for my $phase (qw(drop later_drop))
 {
 	my $table = "t_dropped_$phase";
 	table($table);
-	$watch->run("CREATE INDEX i_$phase ON $table (a)");
-	case("DROP INDEX CONCURRENTLY, $phase", "DROP INDEX CONCURRENTLY i_$phase");
-	my %how = phase($phase, label('statement 1 begins'), { table => $table, index => "i_$phase" });
+	$watch->run("CREATE INDEX i_dropped_$phase ON $table (a)");
+	case("DROP INDEX CONCURRENTLY, $phase", "DROP INDEX CONCURRENTLY i_dropped_$phase");
+	my %how = phase($phase, label('statement 1 begins'), { table => $table, index => "i_dropped_$phase" });
 	cut_short('kill -9', $how{gates}, @{ $how{steps} });
-	is(partial() . invalid(), "0 t ti_$phase", '    in doubt, and the index is invalid');
+	is(partial() . invalid(), "0 t ti_dropped_$phase", '    in doubt, and the index is invalid');
 	ends();
-	is(oid("i_$phase"), '', '    it is gone');
+	is(oid("i_dropped_$phase") // '', '', '    it is gone');
 }
 
 # DETACH PARTITION CONCURRENTLY, killed after its first transaction.
@@ -1114,6 +1233,7 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	case('role and search_path', 'SET ROLE faults_builder', 'SET search_path = apart', 'CREATE INDEX CONCURRENTLY i_apart ON t_apart (a)', 'CREATE TABLE t_after AS SELECT current_user AS who');
 	my %how = phase('snapshots', label('statement 3 begins'), { table => 't_apart' });
 	cut_short('cancel', $how{gates}, @{ $how{steps} });
+	cut_short('full lock table', [ label('statement 3 begins') ], [ label('statement 3 begins') ]);
 	cut_short('kill -9', [ label('statement 3 done') ], [ label('statement 3 done') ]);
 	is(is_valid('apart.i_apart'), 't', '    the index is there');
 	ends(qr{statement 3/4 is done already});
@@ -1191,10 +1311,9 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 # than there are.
 {
 	case('no lock to be had', "INSERT INTO ran VALUES ('no lock')");
-	my $hog = session();
-	$hog->run(q{DO $$ BEGIN FOR i IN 1 .. 100000 LOOP PERFORM pg_advisory_lock(9, i); END LOOP; EXCEPTION WHEN out_of_memory THEN NULL; END $$});
+	my $hog = fill_lock_table();
 	is(upgrade()->{state}, '53200', "$case: 53200");
-	$hog->finish;
+	empty_lock_table($hog);
 	is($run->value($session_state), $revision_state, '    the session is as before, without locks');
 	is($watch->value('SELECT count(*) FROM migrate.partial') . $watch->value(q{SELECT count(*) FROM ran WHERE name = 'no lock'}), '00', '    nothing was done');
 	ends();
