@@ -60,6 +60,7 @@ typedef struct ErrorArgument
 	const ScriptStatement *current; /* NULL while parsing */
 	bool		at_commit;
 	bool		timed;			/* statement_timeout is that of the script... */
+	TimestampTz timed_at;		/* ...since then... */
 	TimestampTz timeout;		/* ...and the client's statement's is at; 0: none */
 	MemoryContext context;
 	MemoryContext caller;
@@ -180,7 +181,7 @@ static List *
 execute(const ExecuteScript *script, List *statements, ExecuteBody body)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	ErrorArgument argument = {script, statements, NIL, NULL, false, false, 0, NULL, caller};
+	ErrorArgument argument = {script, statements, NIL, NULL, false, false, 0, 0, NULL, caller};
 	ErrorContextCallback callback;
 	bool		before = mig_scope_set_in_script(true);
 
@@ -340,6 +341,7 @@ begin_timeout(ErrorArgument *argument)
 	if (StatementTimeout == argument->script->statement_timeout)
 		return;
 	argument->timed = true;
+	argument->timed_at = GetCurrentTimestamp();
 	argument->timeout = get_timeout_active(STATEMENT_TIMEOUT) ?
 		get_timeout_finish_time(STATEMENT_TIMEOUT) : 0;
 	if (StatementTimeout > 0)
@@ -349,7 +351,8 @@ begin_timeout(ErrorArgument *argument)
 }
 
 /*
- * Put back what begin_timeout changed, if it did.
+ * Put back what begin_timeout changed, if it did.  The client's timeout stood
+ * still meanwhile, or a script could not do without one.
  */
 static void
 end_timeout(ErrorArgument *argument)
@@ -358,7 +361,8 @@ end_timeout(ErrorArgument *argument)
 		return;
 	argument->timed = false;
 	if (argument->timeout != 0)
-		enable_timeout_at(STATEMENT_TIMEOUT, argument->timeout);
+		enable_timeout_at(STATEMENT_TIMEOUT,
+						  argument->timeout + (GetCurrentTimestamp() - argument->timed_at));
 	else
 		disable_timeout(STATEMENT_TIMEOUT, false);
 }

@@ -33,6 +33,7 @@
 #include "command/settings.h"
 #include "command/tell.h"
 #include "command/unfinished.h"
+#include "compat.h"
 #include "executor/spi.h"
 #include "nodes/parsenodes.h"
 #include "revision/plan.h"
@@ -159,7 +160,7 @@ check_call(FunctionCallInfo fcinfo, const char *function)
 	const CallContext *call = (const CallContext *) fcinfo->context;
 
 	if (call == NULL || !IsA(call, CallContext) || call->atomic ||
-		IsTransactionBlock() || IsSubTransaction() ||
+		IsTransactionBlock() || IsSubTransaction() || mig_in_pipeline() ||
 		SPI_inside_nonatomic_context())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
