@@ -331,6 +331,37 @@ SELECT migrate.stamp('0001');
 SELECT migrate.edit('0002', upgrade => 'CALL increment(1); SELECT 1');
 CALL migrate.upgrade_stepwise('0002');
 
+-- ------------------------------------------------- what commits by itself, all ----
+
+SELECT migrate.revision('parts', $$
+CREATE TABLE parts (a int, b int);
+CREATE INDEX parts_b ON parts (b);
+INSERT INTO parts SELECT g % 10, g FROM generate_series(1, 100) g;
+CREATE SCHEMA regress_migrate_parts;
+CREATE MATERIALIZED VIEW parts_view AS SELECT DISTINCT a FROM parts;
+CREATE UNIQUE INDEX ON parts_view (a)
+$$, 'DROP MATERIALIZED VIEW parts_view; DROP TABLE parts; DROP SCHEMA regress_migrate_parts', '0005', head => 'base');
+SELECT migrate.revision('all', format($$
+REINDEX TABLE parts;
+REINDEX INDEX parts_b;
+REINDEX TABLE CONCURRENTLY parts;
+REINDEX SCHEMA regress_migrate_parts;
+REINDEX DATABASE %I;
+CLUSTER;
+VACUUM (ANALYZE) parts;
+REFRESH MATERIALIZED VIEW CONCURRENTLY parts_view;
+ALTER SYSTEM SET work_mem = '5MB';
+ALTER SYSTEM RESET work_mem;
+CREATE DATABASE regress_migrate_database;
+ALTER DATABASE regress_migrate_database SET TABLESPACE pg_default;
+DROP DATABASE regress_migrate_database;
+DROP INDEX CONCURRENTLY IF EXISTS nosuch_index;
+$$, current_database()), 'SELECT 1', '0006', head => '0005', transactional => false);
+CALL migrate.upgrade_stepwise('0006');
+SELECT count(*) FROM pg_index WHERE NOT indisvalid;
+CALL migrate.downgrade_stepwise('0005@base');
+SELECT to_regclass('parts') IS NULL AS gone;
+
 -- ------------------------------------------------------------------- settings ----
 
 SHOW migrate.lock_timeout;
