@@ -28,6 +28,7 @@ OBJS = \
 	src/store/source.o \
 	src/store/catalog.o \
 	src/store/indexes.o \
+	src/store/ledger.o \
 	src/store/partial.o \
 	src/command/checksum.o \
 	src/command/result.o \

@@ -249,7 +249,7 @@ COMMENT ON FUNCTION migrate.edit(pg_catalog.text, pg_catalog.text, pg_catalog.te
 'Changes a revision; NULL leaves as it is.
 Arguments: revision (identifier), upgrade, downgrade, message, transactional (of both scripts), irreversible (true: removes the downgrade script).
 Result: its id.
-Errors: MG007 the upgrade script of an applied revision; MG001, MG002, MG003 not one revision; 22023, 42601, MG011 as migrate.revision(); MG010 the graph is broken; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
+Errors: MG007 the upgrade script of an applied revision, or what is done of a script that has begun and not ended; MG001, MG002, MG003 not one revision; 22023, 42601, MG011 as migrate.revision(); MG010 the graph is broken; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
 
 CREATE FUNCTION migrate.drop(revision pg_catalog.text)
 RETURNS pg_catalog.text
@@ -260,7 +260,7 @@ COMMENT ON FUNCTION migrate.drop(pg_catalog.text) IS
 'Forgets a revision.
 Arguments: revision (identifier).
 Result: its id.
-Errors: MG007 it is applied; MG010 another revision has it as parent or dependency; MG001, MG002, MG003 not one revision; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
+Errors: MG007 it is applied; MG008 a script has begun and not ended; MG010 another revision has it as parent or dependency; MG001, MG002, MG003 not one revision; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
 
 CREATE FUNCTION migrate.load(content pg_catalog.text, name pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.text
@@ -489,7 +489,7 @@ COMMENT ON FUNCTION migrate.check(pg_catalog.bool) IS
 'Whether the database is what the revisions say.
 Arguments: models: compare it with the declared models too, if there are any.
 Result: true, or an error.
-Errors: MG004 revisions are pending, MG007 an applied revision was edited, MG010 the graph or our tables are broken; 0A000 models are declared (not available in this version); 22004 a null argument.';
+Errors: MG004 revisions are pending, or a script has begun and not ended; MG007 an applied revision was edited, MG010 the graph or our tables are broken; 0A000 models are declared (not available in this version); 22004 a null argument.';
 
 -- ---------------------------------------------------------------------------
 -- Moving
@@ -504,7 +504,7 @@ COMMENT ON FUNCTION migrate.upgrade(pg_catalog.text) IS
 'Applies the revisions that are missing for the target, in the caller''s transaction: all or nothing.
 Arguments: target (identifier).
 Result: ids applied, in order; no row when there was nothing to do.
-Errors: MG001, MG002, MG003, MG005 for the target; MG007 an applied revision was edited; MG008 a non-transactional script; MG010 the graph is broken; 22004 a null target; 40001 a stale snapshot; 55000 called from a migration script; when there is something to do, 25006 in a read-only transaction, MG012 the lock could not be had, 40P01 the runner waits for this transaction; and whatever a script raises, with revision, statement and line in the context.';
+Errors: MG001, MG002, MG003, MG005 for the target; MG007 an applied revision was edited; MG008 a non-transactional script, or one that has begun and not ended; MG010 the graph is broken; 22004 a null target; 40001 a stale snapshot; 55000 called from a migration script; when there is something to do, 25006 in a read-only transaction, MG012 the lock could not be had, 40P01 the runner waits for this transaction; and whatever a script raises, with revision, statement and line in the context.';
 
 CREATE FUNCTION migrate.downgrade(target pg_catalog.text)
 RETURNS SETOF pg_catalog.text
@@ -562,12 +562,15 @@ SELECT r.pid,
 	p.statement_started_at,
 	COALESCE(i.phase, v.phase, c.phase) AS phase,
 	pg_catalog.round(CASE
+		-- tuples and blocks can be those of the phase before
+		WHEN i.phase OPERATOR(pg_catalog.~~) 'waiting for %' AND i.lockers_total OPERATOR(pg_catalog.>) 0
+			THEN i.lockers_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.lockers_total
+		WHEN i.phase OPERATOR(pg_catalog.~~) ANY (ARRAY['waiting for %', '%: sorting %'])
+			THEN NULL
 		WHEN i.tuples_total OPERATOR(pg_catalog.>) 0 AND i.tuples_done OPERATOR(pg_catalog.>) 0
 			THEN i.tuples_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.tuples_total
 		WHEN i.blocks_total OPERATOR(pg_catalog.>) 0
 			THEN i.blocks_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.blocks_total
-		WHEN i.lockers_total OPERATOR(pg_catalog.>) 0
-			THEN i.lockers_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.lockers_total
 		WHEN v.heap_blks_total OPERATOR(pg_catalog.>) 0
 			THEN v.heap_blks_scanned::pg_catalog.numeric OPERATOR(pg_catalog./) v.heap_blks_total
 		WHEN c.heap_blks_total OPERATOR(pg_catalog.>) 0
@@ -612,7 +615,7 @@ COMMENT ON FUNCTION migrate.upgrade_sql(pg_catalog.text) IS
 'The SQL script that migrate.upgrade(target) would run, for psql or for review. Changes nothing.
 Arguments: target (identifier), or start:target to begin at start whatever is applied here.
 Result: the script. It refuses a database that is not where it starts.
-Errors: MG001, MG002, MG003, MG005 for the target; MG007 an applied revision was edited; MG010 the graph is broken; MG011, 42601 a script that somebody changed by hand; 22004 a null target.';
+Errors: MG001, MG002, MG003, MG005 for the target; MG007 an applied revision was edited; MG008 a script has begun and not ended; MG010 the graph is broken; MG011, 42601 a script that somebody changed by hand; 22004 a null target.';
 
 CREATE FUNCTION migrate.downgrade_sql(target pg_catalog.text)
 RETURNS pg_catalog.text
@@ -634,7 +637,7 @@ COMMENT ON FUNCTION migrate.begin_script(pg_catalog.text, pg_catalog.text[], pg_
 'What a script of migrate.upgrade_sql() or migrate.downgrade_sql() calls first: takes the run lock, refuses a database in another state, and remembers the session''s settings for migrate.record() to put back. Writes nothing.
 Arguments: operation (upgrade or downgrade); versions, the rows that the script starts from; steps, pairs of a revision and the checksum of its script; goes_on: keep what was remembered, after a revision that is not transactional.
 Result: none.
-Errors: MG005 the version rows are others; MG007 a revision was changed, after the script was made or after it was applied; MG001 a revision is not here; MG010 the graph is broken; MG012 the lock could not be had; 22023, 22004 a bad argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script.';
+Errors: MG005 the version rows are others; MG007 a revision was changed, after the script was made or after it was applied; MG008 a script has begun and not ended; MG001 a revision is not here; MG010 the graph is broken; MG012 the lock could not be had; 22023, 22004 a bad argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script.';
 
 CREATE FUNCTION migrate.record(operation pg_catalog.text, revision pg_catalog.text)
 RETURNS SETOF pg_catalog.text
@@ -678,7 +681,7 @@ COMMENT ON FUNCTION migrate.adopt_alembic(pg_catalog.text) IS
 'Stamps what an Alembic version table says. The table is only read, as the caller.
 Arguments: version_table, a name as in SQL (a schema may be given).
 Result: the new version rows.
-Errors: 42P01 no such table, 42703 it has no column version_num, 42501 no right to read it, MG001 it names a revision that is not here, MG005 its rows overlap or are behind the version rows here; and those of migrate.stamp().';
+Errors: 42P01 no such table, 42809 not a table, 42703 it has no column version_num, 42804 which is no text, 42501 no right to read it, or it has policies, MG001 it names a revision that is not here, MG005 its rows overlap or are behind the version rows here; and those of migrate.stamp().';
 
 ALTER SCHEMA migrate OWNER TO @extowner@;
 

@@ -206,16 +206,20 @@ DROP EVENT TRIGGER regress_rights_event;
 REVOKE USAGE ON SCHEMA private FROM regress_rights_deployer;
 SET SESSION AUTHORIZATION regress_rights_owner;
 
--- adopt_alembic reads as the caller
-CREATE FUNCTION private.version() RETURNS text LANGUAGE sql AS $$ SELECT '0001'::text $$;
-CREATE VIEW private.alembic_version AS SELECT private.version() AS version_num;
+-- adopt_alembic reads as the caller, and runs nobody's code
+CREATE TABLE private.alembic_version AS SELECT '0001'::varchar(32) AS version_num;
 GRANT EXECUTE ON FUNCTION migrate.adopt_alembic(text) TO regress_rights_deployer;
 SELECT migrate.stamp('base', purge => true);
 SET SESSION AUTHORIZATION regress_rights_deployer;
 SELECT migrate.adopt_alembic('private.alembic_version');
-CREATE FUNCTION app.version() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'read as %', current_user; RETURN '0001'; END $$;
-CREATE VIEW app.alembic_version AS SELECT app.version() AS version_num;
+CREATE TABLE app.alembic_version AS SELECT '0001'::varchar(32) AS version_num;
+REVOKE ALL ON app.alembic_version FROM regress_rights_deployer;
 SELECT migrate.adopt_alembic('app.alembic_version');
+GRANT SELECT ON app.alembic_version TO regress_rights_deployer;
+SELECT migrate.adopt_alembic('app.alembic_version');
+CREATE FUNCTION app.version() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'read as %', current_user; RETURN '0001'; END $$;
+CREATE VIEW app.alembic_view AS SELECT app.version() AS version_num;
+SELECT migrate.adopt_alembic('app.alembic_view');
 SET SESSION AUTHORIZATION regress_rights_owner;
 
 -- what anybody can execute in the schema without a GRANT

@@ -167,7 +167,15 @@ DROP INDEX items_id;
 
 SELECT migrate.edit('0002', upgrade => 'SELECT 1; SELECT 1 / 0');
 CALL migrate.upgrade_stepwise('0002');
+-- no script for psql can begin here either
+SELECT migrate.upgrade_sql('0002');
+SELECT migrate.upgrade_sql('0001:0002') ~ 'migrate.begin_script';
+SELECT migrate.begin_script('upgrade', '{0001}', '{}');
 SELECT migrate.stamp('0002');
+SELECT * FROM partial();
+SELECT migrate.stamp('0001');
+CALL migrate.upgrade_stepwise('0002');
+SELECT migrate.record('upgrade', '0002');
 SELECT * FROM partial();
 SELECT migrate.stamp('0001');
 CALL migrate.upgrade_stepwise('0002');
@@ -304,8 +312,8 @@ CALL migrate.upgrade_stepwise('0002');
 SELECT * FROM partial();
 -- statement_timeout counts for each statement
 SELECT migrate.edit('0002', upgrade => 'CREATE TABLE d (a int UNIQUE DEFERRABLE INITIALLY DEFERRED);
-SET statement_timeout = ''50ms'';
-SELECT pg_sleep(0.03); SELECT pg_sleep(0.03); SELECT pg_sleep(10)');
+SET statement_timeout = ''500ms'';
+SELECT pg_sleep(0.3); SELECT pg_sleep(0.3); SELECT pg_sleep(10)');
 CALL migrate.upgrade_stepwise('0002');
 SELECT * FROM partial();
 SHOW statement_timeout;
@@ -322,6 +330,37 @@ CREATE PROCEDURE increment(INOUT n int) LANGUAGE plpgsql AS $$ BEGIN n := n + 1;
 SELECT migrate.stamp('0001');
 SELECT migrate.edit('0002', upgrade => 'CALL increment(1); SELECT 1');
 CALL migrate.upgrade_stepwise('0002');
+
+-- ------------------------------------------------- what commits by itself, all ----
+
+SELECT migrate.revision('parts', $$
+CREATE TABLE parts (a int, b int);
+CREATE INDEX parts_b ON parts (b);
+INSERT INTO parts SELECT g % 10, g FROM generate_series(1, 100) g;
+CREATE SCHEMA regress_migrate_parts;
+CREATE MATERIALIZED VIEW parts_view AS SELECT DISTINCT a FROM parts;
+CREATE UNIQUE INDEX ON parts_view (a)
+$$, 'DROP MATERIALIZED VIEW parts_view; DROP TABLE parts; DROP SCHEMA regress_migrate_parts', '0005', head => 'base');
+SELECT migrate.revision('all', format($$
+REINDEX TABLE parts;
+REINDEX INDEX parts_b;
+REINDEX TABLE CONCURRENTLY parts;
+REINDEX SCHEMA regress_migrate_parts;
+REINDEX DATABASE %I;
+CLUSTER;
+VACUUM (ANALYZE) parts;
+REFRESH MATERIALIZED VIEW CONCURRENTLY parts_view;
+ALTER SYSTEM SET work_mem = '5MB';
+ALTER SYSTEM RESET work_mem;
+CREATE DATABASE regress_migrate_database;
+ALTER DATABASE regress_migrate_database SET TABLESPACE pg_default;
+DROP DATABASE regress_migrate_database;
+DROP INDEX CONCURRENTLY IF EXISTS nosuch_index;
+$$, current_database()), 'SELECT 1', '0006', head => '0005', transactional => false);
+CALL migrate.upgrade_stepwise('0006');
+SELECT count(*) FROM pg_index WHERE NOT indisvalid;
+CALL migrate.downgrade_stepwise('0005@base');
+SELECT to_regclass('parts') IS NULL AS gone;
 
 -- ------------------------------------------------------------------- settings ----
 

@@ -10,11 +10,22 @@
 
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "datatype/timestamp.h"
 #include "executor/executor.h"
 #include "nodes/parsenodes.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
+
+/*
+ * A statement of the extended protocol that is not the first before a Sync; the
+ * minor releases of August 2022 began to know it.
+ */
+#ifdef XACT_FLAGS_PIPELINING
+#define mig_in_pipeline() ((MyXactFlags & XACT_FLAGS_PIPELINING) != 0)
+#else
+#define mig_in_pipeline() false
+#endif
 
 /* 15 renamed the analysis of a statement without parameters. */
 #if PG_VERSION_NUM < 150000

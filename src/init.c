@@ -12,7 +12,7 @@ PG_MODULE_MAGIC;
 
 int			mig_step_messages = MIG_STEP_MESSAGES_NOTICE;
 int			mig_run_lock_timeout = 600000;
-int			mig_lock_timeout = 5000;
+int			mig_lock_timeout = 900;
 int			mig_lock_retries = 10;
 int			mig_concurrent_lock_timeout = 0;
 
@@ -46,7 +46,7 @@ _PG_init(void)
 	DefineCustomIntVariable("migrate.lock_timeout",
 							"How long a stepwise run waits for a lock before it rolls the revision back and tries again.",
 							"0 leaves it to lock_timeout, which counts too where it is shorter.",
-							&mig_lock_timeout, 5000, 0, INT_MAX,
+							&mig_lock_timeout, 900, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	DefineCustomIntVariable("migrate.lock_retries",
 							"How often a stepwise run tries a revision again that failed because of others' locks.",

@@ -9,6 +9,10 @@
  * free for a while, longer each time and never at regular times, and tries
  * again.
  *
+ * The default is shorter than the default of deadlock_timeout: when somebody
+ * else comes to wait for us while we wait for them, we are gone before their
+ * detector looks, and they never hear of it.
+ *
  * Who was in the way is asked while we wait, because afterwards it cannot be
  * known: with log_lock_waits on, the server tells its log after
  * deadlock_timeout that we wait, and our error context callback listens
@@ -184,11 +188,15 @@ static void
 tell_retry(const ErrorData *error, int retry, int pause)
 {
 	char	   *who = describe_blockers();
+	const char *where = error->context ? error->context : "";
 
+	/* that of a deadlock has the processes */
+	if (error->detail != NULL)
+		where = psprintf("%s\n%s", error->detail, where);
 	ereport(NOTICE,
 			(errmsg("%s; rolled back, retry %d of %d in %d ms",
 					error->message, retry, mig_lock_retries, pause),
-			 error->context ? errdetail("%s", error->context) : 0,
+			 errdetail("%s", where),
 			 who ? errhint("%s", who) : 0));
 }
 

@@ -146,6 +146,10 @@ migrate_edit(PG_FUNCTION_ARGS)
 	rev = mig_catalog_read_revision(position.graph->nodes[node].revision, context);
 	mig_scope_leave(&scope);
 
+	if (rev == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
+				 errmsg("can't locate revision identified by \"%s\"", target)));
 	if (!PG_ARGISNULL(3))
 		rev->message = mig_file_check_message(optional_text(fcinfo, 3));
 	edit_scripts(rev, fcinfo, is_applied(&position, node));

@@ -30,6 +30,7 @@ typedef struct State
 static State read_state(void);
 static void check_nothing_begun(List *partials);
 static void check_nothing_pending(const Position *position);
+static bool are_transactional(List *ids);
 static void check_models(bool has_models);
 
 /* SELECT migrate.check(models) */
@@ -109,7 +110,24 @@ check_nothing_pending(const Position *position)
 				(errcode(ERRCODE_MIG_NOT_UP_TO_DATE),
 				 errmsg("target database is not up to date"),
 				 errdetail("Pending revisions: %s.", mig_graph_quote_names(ids)),
-				 errhint("SELECT migrate.upgrade('heads');")));
+				 are_transactional(ids) ?
+				 errhint("SELECT migrate.upgrade('heads');") :
+				 errhint("CALL migrate.upgrade_stepwise('heads');")));
+}
+
+/*
+ * Whether all upgrade scripts of some revisions (char *) are transactional.
+ */
+static bool
+are_transactional(List *ids)
+{
+	char	   *other;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	other = mig_catalog_first_not_transactional(ids, MIG_UPGRADE, CurrentMemoryContext);
+	mig_scope_leave(&scope);
+	return other == NULL;
 }
 
 /*

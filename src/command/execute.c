@@ -24,6 +24,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "parser/parser.h"
 #include "pgstat.h"
 #include "revision/script.h"
 #include "revision/statement.h"
@@ -59,6 +60,7 @@ typedef struct ErrorArgument
 	const ScriptStatement *current; /* NULL while parsing */
 	bool		at_commit;
 	bool		timed;			/* statement_timeout is that of the script... */
+	TimestampTz timed_at;		/* ...since then... */
 	TimestampTz timeout;		/* ...and the client's statement's is at; 0: none */
 	MemoryContext context;
 	MemoryContext caller;
@@ -80,6 +82,7 @@ static void commit(ErrorArgument *argument);
 static void check_statement(const ScriptStatement *statement);
 static void begin_timeout(ErrorArgument *argument);
 static void end_timeout(ErrorArgument *argument);
+static void quote_statement(const ErrorArgument *argument, const ErrorData *error);
 static void note_blockers(void);
 static void run_statement(const ExecuteScript *script, const ScriptStatement *statement);
 static void run_planned(PlannedStmt *planned, const char *sql);
@@ -104,8 +107,10 @@ mig_execute_script(const ExecuteScript *script)
 {
 	int			guc_level = NewGUCNestLevel();
 
-	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* setting it would have the end of the level look at all settings */
+	if (!standard_conforming_strings)
+		(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	execute(script, NIL, parse_and_run);
 	AtEOXact_GUC(false, guc_level);
 }
@@ -176,7 +181,7 @@ static List *
 execute(const ExecuteScript *script, List *statements, ExecuteBody body)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	ErrorArgument argument = {script, statements, NIL, NULL, false, false, 0, NULL, caller};
+	ErrorArgument argument = {script, statements, NIL, NULL, false, false, 0, 0, NULL, caller};
 	ErrorContextCallback callback;
 	bool		before = mig_scope_set_in_script(true);
 
@@ -336,6 +341,7 @@ begin_timeout(ErrorArgument *argument)
 	if (StatementTimeout == argument->script->statement_timeout)
 		return;
 	argument->timed = true;
+	argument->timed_at = GetCurrentTimestamp();
 	argument->timeout = get_timeout_active(STATEMENT_TIMEOUT) ?
 		get_timeout_finish_time(STATEMENT_TIMEOUT) : 0;
 	if (StatementTimeout > 0)
@@ -345,7 +351,8 @@ begin_timeout(ErrorArgument *argument)
 }
 
 /*
- * Put back what begin_timeout changed, if it did.
+ * Put back what begin_timeout changed, if it did.  The client's timeout stood
+ * still meanwhile, or a script could not do without one.
  */
 static void
 end_timeout(ErrorArgument *argument)
@@ -354,7 +361,8 @@ end_timeout(ErrorArgument *argument)
 		return;
 	argument->timed = false;
 	if (argument->timeout != 0)
-		enable_timeout_at(STATEMENT_TIMEOUT, argument->timeout);
+		enable_timeout_at(STATEMENT_TIMEOUT,
+						  argument->timeout + (GetCurrentTimestamp() - argument->timed_at));
 	else
 		disable_timeout(STATEMENT_TIMEOUT, false);
 }
@@ -476,31 +484,7 @@ error_callback(void *arg)
 
 	line = find_line(argument, error);
 	old = MemoryContextSwitchTo(argument->context);
-	if (error->cursorpos > 0)
-	{
-		int			position;
-		int			at = char_offset(script->sql, error->cursorpos - 1);
-		char	   *quoted = quote_around(script->sql, current->location,
-										  current->len, at, &position);
-
-		errposition(0);
-		internalerrposition(position);
-		internalerrquery(quoted);
-	}
-	else if (error->internalquery == NULL)
-		internalerrquery(quote_around(script->sql, current->location,
-									  current->len, current->location, NULL));
-	else if (strlen(error->internalquery) > MAX_QUOTED)
-	{
-		int			position;
-		int			at = char_offset(error->internalquery, Max(error->internalpos - 1, 0));
-		char	   *quoted = quote_around(error->internalquery, 0,
-										  strlen(error->internalquery), at, &position);
-
-		if (error->internalpos > 0)
-			internalerrposition(position);
-		internalerrquery(quoted);
-	}
+	quote_statement(argument, error);
 	hint = find_hint(argument, error);
 	MemoryContextSwitchTo(old);
 	if (hint != NULL && error->hint != NULL)
@@ -510,6 +494,43 @@ error_callback(void *arg)
 	errcontext("revision \"%s\", %s script, statement %d, line %d",
 			   script->revision, mig_execute_direction_name(script->direction),
 			   current->number, line);
+}
+
+/*
+ * Have an error quote what it is about: its position, which is one in the
+ * script, becomes one in the statement, and of a long statement only what is
+ * around it is quoted.  The current context must be argument->context.
+ */
+static void
+quote_statement(const ErrorArgument *argument, const ErrorData *error)
+{
+	const char *sql = argument->script->sql;
+	const ScriptStatement *current = argument->current;
+	const char *query = error->internalquery;
+	int			position;
+
+	if (error->cursorpos > 0)
+	{
+		int			at = char_offset(sql, error->cursorpos - 1);
+		char	   *quoted = quote_around(sql, current->location, current->len,
+										  at, &position);
+
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(quoted);
+	}
+	else if (query == NULL)
+		internalerrquery(quote_around(sql, current->location, current->len,
+									  current->location, NULL));
+	else if (strlen(query) > MAX_QUOTED)
+	{
+		int			at = char_offset(query, Max(error->internalpos - 1, 0));
+		char	   *quoted = quote_around(query, 0, strlen(query), at, &position);
+
+		if (error->internalpos > 0)
+			internalerrposition(position);
+		internalerrquery(quoted);
+	}
 }
 
 /*

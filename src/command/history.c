@@ -12,6 +12,7 @@
 #include "command/position.h"
 #include "command/result.h"
 #include "command/unfinished.h"
+#include "compat.h"
 #include "lib/stringinfo.h"
 #include "revision/draw.h"
 #include "revision/plan.h"
@@ -47,6 +48,7 @@ static const Format formats[] = {
 
 static Position read_with_lines(bool purge, CatalogLine ***lines);
 static CatalogLine **lines_by_node(const Graph *graph, List *all);
+pg_noreturn static void lines_differ(const char *revision);
 static const Format *find_format(const char *name);
 static char **messages(const Graph *graph, CatalogLine **lines);
 static void show_revision(StringInfo buf, const Position *position, int node);
@@ -230,10 +232,29 @@ lines_by_node(const Graph *graph, List *all)
 	foreach(lc, all)
 	{
 		CatalogLine *line = lfirst(lc);
+		int			node = mig_graph_find_id(graph, line->revision);
 
-		lines[mig_graph_find_id(graph, line->revision)] = line;
+		if (node < 0)
+			lines_differ(line->revision);
+		lines[node] = line;
 	}
+	for (int i = 0; i < graph->n; i++)
+		if (lines[i] == NULL)
+			lines_differ(graph->nodes[i].revision);
 	return lines;
+}
+
+/*
+ * Only where somebody has made a view of a table, or given it a policy, can
+ * one snapshot show a revision now and not then.
+ */
+static void
+lines_differ(const char *revision)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("revision \"%s\" came or went while migrate.revisions was read", revision),
+			 errhint("Somebody altered a table in schema migrate.")));
 }
 
 /*

@@ -27,6 +27,7 @@
 #include "command/execute.h"
 #include "command/position.h"
 #include "command/result.h"
+#include "command/unfinished.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "parser/scanner.h"
@@ -99,7 +100,7 @@ write_script(MigDirection direction, const char *target)
 
 /*
  * Read the position and make the plan.  For the database's own position it is
- * checked as a mover does: MG007, MG010.
+ * checked as a mover does: MG007, MG008, MG010.
  */
 static void
 make_plan(Offline *offline, const char *target)
@@ -109,6 +110,8 @@ make_plan(Offline *offline, const char *target)
 		mig_position_read_checked();
 	ListCell   *lc;
 
+	if (!is_range)
+		mig_unfinished_refuse(mig_unfinished_read());
 	offline->graph = position.graph;
 	offline->start = position.rows;
 	if (is_range)

@@ -159,7 +159,7 @@ read_partial(Pieces *pieces)
 				(errcode(ERRCODE_MIG_CHANGED),
 				 errmsg("%s script of revision \"%s\" was changed after it had begun",
 						mig_execute_direction_name(script->direction), script->revision),
-				 errdetail("Its first %d statements are done.", partial->statements_done),
+				 errdetail("The statements up to number %d are done.", partial->statements_done),
 				 errhint("Put them back as they were.")));
 }
 

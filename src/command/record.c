@@ -10,6 +10,7 @@
 #include "command/execute.h"
 #include "command/record.h"
 #include "revision/text.h"
+#include "store/ledger.h"
 #include "store/scope.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -47,14 +48,14 @@ mig_record_check_unchanged(const Graph *graph, const Bitmapset *rows)
 
 /*
  * The same, for what can have happened in this session only: when writes, from
- * mig_catalog_count_writes in this transaction, is still the number, nothing
+ * mig_ledger_count_writes in this transaction, is still the number, nothing
  * has.  So it does not cost more the more revisions there are.
  */
 void
 mig_record_check_unchanged_since(int64 writes, const Graph *graph,
 								 const Bitmapset *rows)
 {
-	if (writes < 0 || writes != mig_catalog_count_writes())
+	if (writes < 0 || writes != mig_ledger_count_writes())
 		mig_record_check_unchanged(graph, rows);
 }
 
@@ -72,7 +73,7 @@ mig_record_step(PlanRows *rows, int node, MigDirection direction,
 {
 	const char *revision = rows->graph->nodes[node].revision;
 	char	   *applied_as;
-	CatalogStep step;
+	LedgerStep step;
 	MemoryContext old;
 
 	mig_scope_by_key();
@@ -87,14 +88,14 @@ mig_record_step(PlanRows *rows, int node, MigDirection direction,
 	step.duration = duration;
 
 	remember_heads(rows->graph);
-	mig_catalog_change_versions(step.versions_before, step.versions_after);
+	mig_ledger_change_versions(step.versions_before, step.versions_after);
 	if (direction == MIG_UPGRADE)
-		applied_as = mig_catalog_add_one_upgraded(revision, GetCurrentTimestamp(),
+		applied_as = mig_ledger_add_one_upgraded(revision, GetCurrentTimestamp(),
 												  CurrentMemoryContext);
 	else
-		applied_as = mig_catalog_remove_one_applied(revision, CurrentMemoryContext);
+		applied_as = mig_ledger_remove_one_applied(revision, CurrentMemoryContext);
 	step.checksum = checksum != NULL ? checksum : applied_as;
-	mig_catalog_add_one_log(&step, role);
+	mig_ledger_add_one_log(&step, role);
 	return step.versions_after;
 }
 
@@ -114,9 +115,9 @@ mig_record_plan(PlanRows *rows, List *plan, MigDirection direction,
 	int			n = list_length(plan);
 
 	if (direction == MIG_UPGRADE)
-		mig_catalog_check_there(rows->graph, ids_of(rows->graph, plan, 0, n));
+		mig_ledger_check_there(rows->graph, ids_of(rows->graph, plan, 0, n));
 	else
-		mig_catalog_remove_applied(ids_of(rows->graph, plan, 0, n));
+		mig_ledger_remove_applied(ids_of(rows->graph, plan, 0, n));
 	for (int from = 0; from < n; from += WRITE_AHEAD)
 	{
 		int			to = Min(from + WRITE_AHEAD, n);
@@ -124,14 +125,14 @@ mig_record_plan(PlanRows *rows, List *plan, MigDirection direction,
 		MemoryContextSwitchTo(chunk);
 		write_log(rows, plan, from, to, direction, done, role);
 		if (direction == MIG_UPGRADE)
-			mig_catalog_add_upgraded(ids_of(rows->graph, plan, from, to),
+			mig_ledger_add_upgraded(ids_of(rows->graph, plan, from, to),
 									 checksums_of(done, from, to), now);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(chunk);
 	}
 	MemoryContextDelete(chunk);
 	remember_heads(rows->graph);
-	mig_catalog_set_versions(mig_graph_ids(rows->graph, rows->rows));
+	mig_ledger_set_versions(mig_graph_ids(rows->graph, rows->rows));
 }
 
 /*
@@ -147,7 +148,7 @@ write_log(PlanRows *rows, List *plan, int from, int to, MigDirection direction,
 
 	for (int i = from; i < to; i++)
 	{
-		CatalogStep *step = palloc(sizeof(CatalogStep));
+		LedgerStep *step = palloc(sizeof(LedgerStep));
 		int			node = list_nth_int(plan, i);
 
 		take_step(rows, node, direction);
@@ -160,7 +161,7 @@ write_log(PlanRows *rows, List *plan, int from, int to, MigDirection direction,
 		step->duration = done[i].duration;
 		steps = lappend(steps, step);
 	}
-	mig_catalog_add_log(steps, role);
+	mig_ledger_add_log(steps, role);
 }
 
 /*

@@ -55,7 +55,6 @@ typedef struct Move
 PG_FUNCTION_INFO_V1(migrate_upgrade);
 PG_FUNCTION_INFO_V1(migrate_downgrade);
 
-static bool is_at_heads(const Move *move);
 static void make_plan(Move *move);
 static void run_plan(Move *move);
 static List *read_ahead(const Move *move, int number, MemoryContext context);
@@ -77,10 +76,12 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
 
 	mig_scope_refuse_in_script(function);
 	mig_position_warn_subscriber();
-	if (is_at_heads(&move))
+	if (mig_run_is_at_heads(direction, target))
 		return NIL;
 	make_plan(&move);
-	if (move.plan != NIL || mig_unfinished_exists())
+	/* an unfinished script may be one that is running just now */
+	if (move.plan != NIL ||
+		(mig_unfinished_exists() && mig_lock_stepwise_pid() == 0))
 	{
 		mig_lock_acquire(function);
 		if (mig_position_is_unchanged(&move.seen))
@@ -121,16 +122,16 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
  * without reading the graph; tells it then.  This is what every application
  * asks when it starts.
  */
-static bool
-is_at_heads(const Move *move)
+bool
+mig_run_is_at_heads(MigDirection direction, const char *target)
 {
-	bool		real = strcmp(move->target, "heads") == 0;
+	bool		real = strcmp(target, "heads") == 0;
 	MemoryContext context = CurrentMemoryContext;
 	List	   *heads;
 	Scope		scope;
 
-	if (move->direction != MIG_UPGRADE || IsolationUsesXactSnapshot() ||
-		(!real && strcmp(move->target, "head") != 0))
+	if (direction != MIG_UPGRADE || IsolationUsesXactSnapshot() ||
+		(!real && strcmp(target, "head") != 0))
 		return false;
 	mig_scope_enter(&scope);
 	heads = mig_catalog_read_heads_if_current(real, context);

@@ -14,8 +14,10 @@
 #include "command/record.h"
 #include "command/result.h"
 #include "command/settings.h"
+#include "command/unfinished.h"
 #include "revision/plan.h"
 #include "revision/text.h"
+#include "store/ledger.h"
 #include "store/lock.h"
 #include "store/scope.h"
 #include "utils/memutils.h"
@@ -346,7 +348,7 @@ record_step(PlanRows *rows, int node, MigDirection direction)
 							role, context);
 	mig_scope_leave(&scope);
 	run.mark = now;
-	run.writes = mig_catalog_count_writes();
+	run.writes = mig_ledger_count_writes();
 	return after;
 }
 
@@ -366,6 +368,7 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 	mig_lock_acquire("migrate.begin_script()");
 	position = mig_position_read_checked();
 	mig_position_check_snapshot();
+	mig_unfinished_refuse(mig_unfinished_read());
 	check_start(&position, versions, steps, direction);
 	check_digests(position.graph, steps, direction);
 	begin_run(goes_on);
@@ -413,11 +416,12 @@ migrate_record(PG_FUNCTION_ARGS)
 	mig_scope_refuse_in_script("migrate.record()");
 	mig_lock_acquire("migrate.record()");
 	mig_position_check_snapshot();
-	writes = mig_catalog_count_writes();
+	writes = mig_ledger_count_writes();
 	if (run.in_transaction)
 		mig_settings_put_back(run.settings);
 	rows = find_rows(writes);
 	node = find_revision(rows->graph, revision);
 	check_step(rows, node, direction);
+	mig_unfinished_settle(revision);
 	return mig_result_ids(fcinfo, record_step(rows, node, direction));
 }

@@ -5,7 +5,8 @@
 #include "migrate.h"
 
 #include "catalog/namespace.h"
-#include "command/execute.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "command/position.h"
 #include "command/result.h"
 #include "command/unfinished.h"
@@ -13,9 +14,11 @@
 #include "miscadmin.h"
 #include "revision/plan.h"
 #include "revision/target.h"
+#include "store/ledger.h"
 #include "store/lock.h"
 #include "store/scope.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/timestamp.h"
@@ -33,6 +36,7 @@ static char *read_checksum(const char *revision, MemoryContext context);
 static void record_applied(const Position *position, const Bitmapset *rows,
 						   bool purge);
 static List *read_alembic_table(const char *name);
+static void check_alembic_table(Oid table, const char *name);
 static void check_targets_exist(const Graph *graph, List *ids);
 static void check_not_behind(const Position *position, List *ids, const char *name);
 static bool purge_arg(FunctionCallInfo fcinfo, int n);
@@ -83,7 +87,6 @@ forget_begun(const Position *position, List *targets, const Bitmapset *rows,
 	List	   *partials = mig_unfinished_read();
 	Bitmapset  *settled = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
 	Bitmapset  *applied = mig_graph_ancestors(graph, rows, GRAPH_REAL);
-	Scope		scope;
 	ListCell   *lc;
 
 	if (partials == NIL)
@@ -97,15 +100,8 @@ forget_begun(const Position *position, List *targets, const Bitmapset *rows,
 		const Partial *partial = lfirst(lc);
 		int			node = mig_graph_find_id(graph, partial->revision);
 
-		if (!purge && node >= 0 && !bms_is_member(node, settled))
-			continue;
-		ereport(NOTICE,
-				(errmsg("%s script of revision \"%s\" does not count as begun any more",
-						mig_execute_direction_name(partial->direction), partial->revision),
-				 errdetail("%s", mig_unfinished_describe(partial))));
-		mig_scope_enter(&scope);
-		mig_partial_delete(partial->revision);
-		mig_scope_leave(&scope);
+		if (purge || node < 0 || bms_is_member(node, settled))
+			mig_unfinished_settle(partial->revision);
 	}
 }
 
@@ -133,7 +129,7 @@ record_steps(const Position *position, List *steps, bool purge)
 	foreach(lc, steps)
 	{
 		StampStep  *stamped = lfirst(lc);
-		CatalogStep step;
+		LedgerStep step;
 
 		rows = stamped->rows;
 		step.operation = "stamp";
@@ -144,11 +140,11 @@ record_steps(const Position *position, List *steps, bool purge)
 		step.versions_after = mig_graph_ids(position->graph, rows);
 		step.started_at = start;
 		step.duration = GetCurrentTimestamp() - start;
-		mig_catalog_add_log(list_make1(&step), role);
+		mig_ledger_add_log(list_make1(&step), role);
 		before = step.versions_after;
 	}
 	mig_catalog_remember_heads(position->graph);
-	mig_catalog_set_versions(mig_graph_ids(position->graph, rows));
+	mig_ledger_set_versions(mig_graph_ids(position->graph, rows));
 	record_applied(position, rows, purge);
 	mig_scope_leave(&scope);
 }
@@ -165,6 +161,10 @@ read_checksum(const char *revision, MemoryContext context)
 		return NULL;
 	scripts = mig_catalog_read_scripts(list_make1(unconstify(char *, revision)),
 									   MIG_UPGRADE, context);
+	if (scripts == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("revision \"%s\" was dropped while it was being stamped", revision)));
 	return ((CatalogScript *) linitial(scripts))->checksum;
 }
 
@@ -181,17 +181,20 @@ record_applied(const Position *position, const Bitmapset *rows, bool purge)
 
 	if (purge)
 	{
-		mig_catalog_clear_applied();
+		mig_ledger_clear_applied();
 		before = NULL;
 	}
-	mig_catalog_remove_applied(mig_graph_ids(graph, bms_difference(before, after)));
-	mig_catalog_add_applied(mig_graph_ids(graph, bms_difference(after, before)),
+	mig_ledger_remove_applied(mig_graph_ids(graph, bms_difference(before, after)));
+	mig_ledger_add_applied(mig_graph_ids(graph, bms_difference(after, before)),
 							"stamp", GetCurrentTimestamp());
 }
 
 /*
  * What a table of Alembic's form says, read as the caller: ids (char *).
- * Errors: 42P01, 42703, 42501.
+ * Errors: 42P01, 42703, 42501; 42809 and 42804 of check_alembic_table.
+ *
+ * Its owner need not be trusted by the caller, and no code of the owner's
+ * runs: with row_security off, a policy is an error.
  */
 static List *
 read_alembic_table(const char *name)
@@ -203,8 +206,12 @@ read_alembic_table(const char *name)
 							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
 														  get_rel_name(table)));
 	MemoryContext context = CurrentMemoryContext;
+	int			guc_level = NewGUCNestLevel();
 	List	   *ids = NIL;
 
+	check_alembic_table(table, name);
+	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
@@ -219,7 +226,32 @@ read_alembic_table(const char *name)
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
+	AtEOXact_GUC(false, guc_level);
 	return ids;
+}
+
+/*
+ * Alembic makes a plain table with a column of text.  A view, or a cast of
+ * another type to text, would be a function of whoever made it.
+ */
+static void
+check_alembic_table(Oid table, const char *name)
+{
+	AttrNumber	column = get_attnum(table, "version_num");
+	Oid			type;
+
+	if (get_rel_relkind(table) != RELKIND_RELATION)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a table", name)));
+	if (column == InvalidAttrNumber)
+		return;					/* reading it says so */
+	type = get_atttype(table, column);
+	if (type != TEXTOID && type != VARCHAROID && type != BPCHAROID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"version_num\" of \"%s\" is of type %s, not character varying",
+						name, format_type_be(type))));
 }
 
 /*

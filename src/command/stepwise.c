@@ -29,14 +29,17 @@
 #include "command/ready.h"
 #include "command/record.h"
 #include "command/result.h"
+#include "command/run.h"
 #include "command/settings.h"
 #include "command/tell.h"
 #include "command/unfinished.h"
+#include "compat.h"
 #include "executor/spi.h"
 #include "nodes/parsenodes.h"
 #include "revision/plan.h"
 #include "revision/text.h"
 #include "storage/proc.h"
+#include "store/ledger.h"
 #include "store/lock.h"
 #include "store/partial.h"
 #include "store/scope.h"
@@ -73,17 +76,18 @@ typedef struct Step
 	const char *checksum;
 	TimestampTz started_at;
 	bool		transactional;
+	int64		writes;			/* to our tables, before a transactional script */
 	bool		taken;			/* in run->rows */
 } Step;
 
 static void run_stepwise(FunctionCallInfo fcinfo, MigDirection direction,
 						 const char *function);
 static void check_call(FunctionCallInfo fcinfo, const char *function);
-static bool make_plan(Stepwise *run);
+static bool make_plan(Stepwise *run, bool locked);
 static void leave_snapshot(void);
 static void run_plan(Stepwise *run);
 static void run_step(Stepwise *run, int number);
-static CatalogScript *read_script(Step *step, const char *revision);
+static CatalogScript *read_script(const Stepwise *run, const char *revision);
 static void run_transaction(void *arg);
 static void record_step(void *arg, TimestampTz started_at);
 static void check_versions(const PlanRows *rows);
@@ -126,14 +130,14 @@ run_stepwise(FunctionCallInfo fcinfo, MigDirection direction, const char *functi
 	check_call(fcinfo, function);
 	mig_position_warn_subscriber();
 	run.role = mig_position_caller();
-	if (!make_plan(&run))
+	if (mig_run_is_at_heads(direction, run.target) || !make_plan(&run, false))
 		return;
 
 	leave_snapshot();
 	PG_TRY();
 	{
 		mig_lock_hold(function);
-		if (make_plan(&run))
+		if (make_plan(&run, true))
 			run_plan(&run);
 	}
 	PG_CATCH();
@@ -156,7 +160,7 @@ check_call(FunctionCallInfo fcinfo, const char *function)
 	const CallContext *call = (const CallContext *) fcinfo->context;
 
 	if (call == NULL || !IsA(call, CallContext) || call->atomic ||
-		IsTransactionBlock() || IsSubTransaction() ||
+		IsTransactionBlock() || IsSubTransaction() || mig_in_pipeline() ||
 		SPI_inside_nonatomic_context())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
@@ -168,10 +172,11 @@ check_call(FunctionCallInfo fcinfo, const char *function)
 
 /*
  * Read the position and make the plan for it.  Returns false when there is
- * nothing to do, and tells it.
+ * nothing to do, and tells it.  Without the lock another run may be under way:
+ * then nothing is refused, and a plan is only a reason to wait.
  */
 static bool
-make_plan(Stepwise *run)
+make_plan(Stepwise *run, bool locked)
 {
 	Position	position = mig_position_read(false);
 
@@ -181,8 +186,11 @@ make_plan(Stepwise *run)
 	run->plan = run->direction == MIG_UPGRADE ?
 		mig_plan_upgrade(position.graph, position.rows, run->target) :
 		mig_plan_downgrade(position.graph, position.rows, run->target);
-	mig_ready_check(run->direction, position.graph, position.rows, run->plan,
-					run->target, true);
+	if (locked)
+		mig_ready_check(run->direction, position.graph, position.rows, run->plan,
+						run->target, true);
+	else if (mig_unfinished_exists() && mig_lock_stepwise_pid() == 0)
+		return true;
 	if (run->plan != NIL)
 		return true;
 	mig_unfinished_tell();
@@ -243,8 +251,9 @@ run_step(Stepwise *run, int number)
 	step->number = number;
 	step->node = node;
 	step->started_at = GetCurrentTimestamp();
-	stored = read_script(step, self->revision);
+	stored = read_script(run, self->revision);
 	step->checksum = stored->checksum;
+	step->transactional = stored->transactional;
 	step->script.revision = self->revision;
 	step->script.direction = run->direction;
 	step->script.sql = stored->sql;
@@ -256,37 +265,27 @@ run_step(Stepwise *run, int number)
 									 number + 1, list_length(run->plan), self->revision);
 
 	mig_tell_step(run->direction, run->graph, self, stored->message);
-	if (step->transactional)
+	if (stored->transactional)
 		mig_attempt_run(&step->script, run_transaction, step);
 	else
 		mig_pieces_run(&step->script, record_step, step, &run->settings);
 }
 
 /*
- * The script of the step's revision, in the current memory context.  Sets
- * step->transactional.
+ * The script of a revision, in the current memory context.
  */
 static CatalogScript *
-read_script(Step *step, const char *revision)
+read_script(const Stepwise *run, const char *revision)
 {
-	MigDirection direction = step->run->direction;
 	MemoryContext context = CurrentMemoryContext;
-	List	   *ids = list_make1(unconstify(char *, revision));
-	List	   *scripts;
-	CatalogScript *script = NULL;
+	CatalogScript *script;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	scripts = mig_catalog_read_scripts(ids, direction, context);
-	if (scripts != NIL)
-	{
-		script = linitial(scripts);
-		if (script->is_long)
-			script->sql = mig_catalog_read_sql(revision, direction, context);
-		step->transactional = mig_catalog_first_not_transactional(ids, direction, context) == NULL;
-	}
+	mig_scope_by_key();
+	script = mig_catalog_read_script(revision, run->direction, context);
 	mig_scope_leave(&scope);
-	if (script == NULL || script->sql == NULL)
+	if (script == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
 				 errmsg("revision \"%s\" was changed while migrations ran", revision)));
@@ -301,6 +300,7 @@ run_transaction(void *arg)
 {
 	Step	   *step = arg;
 
+	step->writes = mig_ledger_count_writes();
 	mig_execute_script(&step->script);
 	record_step(step, step->started_at);
 }
@@ -328,12 +328,16 @@ record_step(void *arg, TimestampTz started_at)
 	}
 	mig_lock_check_held();
 	mig_scope_enter(&scope);
-	check_versions(run->rows);
+	if (!step->transactional)
+		check_versions(run->rows);
+	else
+		mig_record_check_unchanged_since(step->writes, run->graph, run->rows->rows);
 	step->taken = true;
 	(void) mig_record_step(run->rows, step->node, run->direction, step->checksum,
 						   started_at, GetCurrentTimestamp() - started_at,
 						   run->role, context);
-	mig_partial_delete(step->script.revision);
+	if (!step->transactional)
+		mig_partial_delete(step->script.revision);
 	if (step->number + 1 == list_length(run->plan))
 		mig_partial_end_run();
 	else
@@ -345,7 +349,8 @@ record_step(void *arg, TimestampTz started_at)
 }
 
 /*
- * MG007 when a script that runs as the owner of our tables wrote to them.
+ * MG007 when a script of several transactions, which runs as the owner of our
+ * tables, wrote the version rows.
  */
 static void
 check_versions(const PlanRows *rows)

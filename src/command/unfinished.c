@@ -103,10 +103,12 @@ mig_unfinished_refuse_direction(List *partials, MigDirection direction,
 				 errmsg("%s script of revision \"%s\" has begun and not ended",
 						mig_execute_direction_name(partial->direction), partial->revision),
 				 errdetail("%s", mig_unfinished_describe(partial)),
-				 errhint("CALL migrate.%s_stepwise('%s'); ends it. To give it up, undo by hand what is done of it, then SELECT migrate.stamp(%s, purge => true).",
-						 mig_execute_direction_name(partial->direction),
-						 partial->direction == MIG_UPGRADE ? partial->revision : "-1",
-						 bms_is_empty(rows) ? "'base'" : "ARRAY(SELECT migrate.current())")));
+				 partial->direction == MIG_UPGRADE ?
+				 errhint("CALL migrate.upgrade_stepwise('%s'); ends it. To give it up, undo by hand what is done of it, then SELECT migrate.stamp(%s, purge => true).",
+						 partial->revision,
+						 bms_is_empty(rows) ? "'base'" : "ARRAY(SELECT migrate.current())") :
+				 errhint("CALL migrate.downgrade_stepwise('-1'); ends it. To give it up, undo by hand what is done of it, then SELECT migrate.stamp('%s').",
+						 partial->revision)));
 	}
 }
 
@@ -123,6 +125,28 @@ mig_unfinished_check_edit(const Revision *rev)
 		return;
 	check_done_part(rev, partial);
 	check_same_parents(rev);
+}
+
+/*
+ * What was begun of a revision's script does not count any more, because
+ * somebody says where the database is: forget it, with a NOTICE.  To be called
+ * under the run lock.
+ */
+void
+mig_unfinished_settle(const char *revision)
+{
+	const Partial *partial = find(mig_unfinished_read(), revision);
+	Scope		scope;
+
+	if (partial == NULL)
+		return;
+	ereport(NOTICE,
+			(errmsg("%s script of revision \"%s\" does not count as begun any more",
+					mig_execute_direction_name(partial->direction), partial->revision),
+			 errdetail("%s", mig_unfinished_describe(partial))));
+	mig_scope_enter(&scope);
+	mig_partial_delete(revision);
+	mig_scope_leave(&scope);
 }
 
 /*
@@ -193,7 +217,7 @@ check_done_part(const Revision *rev, const Partial *partial)
 	statements = mig_script_split(sql);
 	if (list_length(statements) < n ||
 		strcmp(mig_unit_digest(sql, statements, n), partial->digest) != 0)
-		changed(partial, psprintf("Its first %d statements are done.", n));
+		changed(partial, mig_unfinished_describe(partial));
 	if (partial->in_doubt && partial->intent != NULL &&
 		(list_length(statements) == n ||
 		 strcmp(mig_unit_digest(sql, statements, n + 1), partial->intent) != 0))

@@ -16,6 +16,7 @@ extern void mig_unfinished_refuse(List *partials);
 extern void mig_unfinished_refuse_direction(List *partials, MigDirection direction,
 											const Bitmapset *rows);
 extern void mig_unfinished_check_edit(const Revision *rev);
+extern void mig_unfinished_settle(const char *revision);
 extern void mig_unfinished_tell(void);
 extern char *mig_unfinished_describe(const Partial *partial);
 

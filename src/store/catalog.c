@@ -1,6 +1,7 @@
 /*
  * catalog.c
- *		All SQL against our own tables; rows to plain structs.
+ *		SQL against our own tables: reading them, and writing revisions and
+ *		settings; rows to plain structs.
  *
  * Every query is constant, names everything with its schema (operators too)
  * and takes its values as parameters.  scope.c says with whose rights and on
@@ -8,22 +9,17 @@
  */
 #include "migrate.h"
 
-#include "access/relation.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "compat.h"
 #include "fmgr.h"
-#include "pgstat.h"
 #include "revision/text.h"
 #include "store/catalog.h"
 #include "store/scope.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 /* Longest script that is read together with others, in bytes. */
@@ -35,23 +31,14 @@ PG_FUNCTION_INFO_V1(migrate_forget_heads);
 static uint64 graph_changes = 0;
 
 static int	compare_ids(const ListCell *a, const ListCell *b);
-static void append_rows(List **ones, List **lists, List *rows);
-static char *array_text(List *strings);
-static Datum text_array(List *strings);
 static List *array_strings(Datum array);
 pg_noreturn static void null_element(void);
-static List *missing_ids(List *a, List *b);
-static int64 count_revisions(void);
-pg_noreturn static void was_dropped(void);
-static char *text_value(uint64 row, int column);
 static List *array_value(uint64 row, int column);
 static TimestampTz time_value(uint64 row, int column);
 static List *collect_ids(uint64 n, MemoryContext context);
 static List *read_ids(ScopeQuery *query, MemoryContext context);
 static char *read_first(ScopeQuery *query, List *revisions, MemoryContext context);
 static void write_revision(ScopeQuery *query, const Revision *rev, const char *role);
-static void write_ids(ScopeQuery *query, List *ids);
-static uint64 write_id(ScopeQuery *query, const char *id);
 
 /*
  * The graph of all revisions, neither indexed nor linked yet: authors add to
@@ -70,7 +57,7 @@ mig_catalog_read_revisions(MemoryContext context)
 
 	graph->changes = graph_changes;
 	for (uint64 row = 0; row < n; row++)
-		mig_graph_add(graph, text_value(row, 1), array_value(row, 2),
+		mig_graph_add(graph, mig_scope_text(row, 1), array_value(row, 2),
 					  array_value(row, 3), array_value(row, 4));
 	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);
@@ -85,45 +72,6 @@ bool
 mig_catalog_graph_changed(const Graph *graph)
 {
 	return graph->changes != graph_changes;
-}
-
-/*
- * How many rows this transaction has inserted, updated and deleted in
- * migrate.versions and migrate.applied, those that were rolled back too; -1
- * when that is not known.  As long as the number is the same, this session has
- * written to neither.  Needs no scope.
- *
- * It is the server's statistics that count.  A TRUNCATE takes back what they
- * counted, but gives the table another file.
- */
-int64
-mig_catalog_count_writes(void)
-{
-	static const char *const tables[] = {"versions", "applied"};
-	Oid			schema = get_namespace_oid(MIG_SCHEMA, true);
-	int64		n = 0;
-
-	for (size_t i = 0; i < lengthof(tables); i++)
-	{
-		Oid			table = OidIsValid(schema) ?
-			get_relname_relid(tables[i], schema) : InvalidOid;
-		Relation	relation = OidIsValid(table) ?
-			try_relation_open(table, AccessShareLock) : NULL;
-		bool		counts;
-
-		if (relation == NULL)
-			return -1;
-		counts = pgstat_track_counts &&
-			relation->rd_createSubid == InvalidSubTransactionId &&
-			relation->rd_firstRelfilelocatorSubid == InvalidSubTransactionId;
-		relation_close(relation, NoLock);
-		if (!counts)
-			return -1;
-		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_inserted, table));
-		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_updated, table));
-		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_deleted, table));
-	}
-	return n;
 }
 
 /*
@@ -216,9 +164,9 @@ mig_catalog_read_lines(MemoryContext context)
 		Datum		applied_at;
 		bool		isnull;
 
-		line->revision = text_value(row, 1);
-		line->message = text_value(row, 2);
-		applied_at = mig_scope_value(row, 3, &isnull);
+		line->revision = mig_scope_text(row, 1);
+		line->message = mig_scope_text(row, 2);
+		applied_at = mig_scope_value(row, 3, TIMESTAMPTZOID, &isnull);
 		line->is_applied = !isnull;
 		if (!isnull)
 			line->applied_at = DatumGetTimestampTz(applied_at);
@@ -251,15 +199,15 @@ mig_catalog_read_revision(const char *revision, MemoryContext context)
 		return NULL;
 	old = MemoryContextSwitchTo(context);
 	rev = palloc0(sizeof(Revision));
-	rev->revision = text_value(0, 1);
+	rev->revision = mig_scope_text(0, 1);
 	rev->down_revisions = array_value(0, 2);
 	rev->depends_on = array_value(0, 3);
 	rev->branch_labels = array_value(0, 4);
-	rev->message = text_value(0, 5);
-	rev->upgrade_sql = text_value(0, 6);
-	rev->downgrade_sql = text_value(0, 7);
-	rev->upgrade_transactional = DatumGetBool(mig_scope_value(0, 8, &isnull));
-	rev->downgrade_transactional = DatumGetBool(mig_scope_value(0, 9, &isnull));
+	rev->message = mig_scope_text(0, 5);
+	rev->upgrade_sql = mig_scope_text(0, 6);
+	rev->downgrade_sql = mig_scope_text_or_null(0, 7);
+	rev->upgrade_transactional = DatumGetBool(mig_scope_value(0, 8, BOOLOID, &isnull));
+	rev->downgrade_transactional = DatumGetBool(mig_scope_value(0, 9, BOOLOID, &isnull));
 	rev->created_at = time_value(0, 10);
 	rev->has_created_at = true;
 	MemoryContextSwitchTo(old);
@@ -287,7 +235,7 @@ mig_catalog_read_scripts(List *revisions, MigDirection direction,
 		{SCRIPTS_QUERY("r.upgrade_sql"), 2, {TEXTARRAYOID, INT4OID}, NULL},
 		{SCRIPTS_QUERY("r.downgrade_sql"), 2, {TEXTARRAYOID, INT4OID}, NULL}
 	};
-	Datum		values[2] = {text_array(revisions), Int32GetDatum(LONG_SCRIPT)};
+	Datum		values[2] = {mig_scope_text_array(revisions), Int32GetDatum(LONG_SCRIPT)};
 	uint64		n = mig_scope_read(&queries[direction], values, NULL);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	List	   *scripts = NIL;
@@ -296,18 +244,53 @@ mig_catalog_read_scripts(List *revisions, MigDirection direction,
 	{
 		CatalogScript *script = palloc0(sizeof(CatalogScript));
 		bool		isnull;
-		Datum		is_long = mig_scope_value(row, 5, &isnull);
+		Datum		is_long = mig_scope_value(row, 5, BOOLOID, &isnull);
 
-		script->revision = text_value(row, 1);
-		script->message = text_value(row, 2);
-		script->checksum = text_value(row, 3);
-		script->sql = text_value(row, 4);
+		script->revision = mig_scope_text(row, 1);
+		script->message = mig_scope_text(row, 2);
+		script->checksum = mig_scope_text(row, 3);
+		script->sql = mig_scope_text_or_null(row, 4);
 		script->is_long = !isnull && DatumGetBool(is_long);
 		scripts = lappend(scripts, script);
 	}
 	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);
 	return scripts;
+}
+
+/*
+ * The script of one direction of a revision, however long; NULL when it, or the
+ * revision, is not there.
+ */
+CatalogScript *
+mig_catalog_read_script(const char *revision, MigDirection direction,
+						MemoryContext context)
+{
+	static ScopeQuery queries[2] = {
+		{"SELECT message, checksum, upgrade_sql, upgrade_transactional"
+			" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL},
+		{"SELECT message, checksum, downgrade_sql, downgrade_transactional"
+			" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL}
+	};
+	Datum		values[1] = {CStringGetTextDatum(revision)};
+	CatalogScript *script;
+	MemoryContext old;
+	bool		isnull;
+
+	if (mig_scope_read(&queries[direction], values, NULL) == 0)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	script = palloc0(sizeof(CatalogScript));
+	script->revision = pstrdup(revision);
+	script->message = mig_scope_text(0, 1);
+	script->checksum = mig_scope_text(0, 2);
+	script->sql = mig_scope_text_or_null(0, 3);
+	script->transactional = DatumGetBool(mig_scope_value(0, 4, BOOLOID, &isnull));
+	MemoryContextSwitchTo(old);
+	SPI_freetuptable(SPI_tuptable);
+	return script->sql != NULL ? script : NULL;
 }
 
 /*
@@ -330,7 +313,7 @@ mig_catalog_read_digests(List *revisions, MigDirection direction,
 					   "r.downgrade_transactional"),
 		1, {TEXTARRAYOID}, NULL}
 	};
-	Datum		values[1] = {text_array(revisions)};
+	Datum		values[1] = {mig_scope_text_array(revisions)};
 	uint64		n = mig_scope_read(&queries[direction], values, NULL);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	List	   *digests = NIL;
@@ -340,9 +323,9 @@ mig_catalog_read_digests(List *revisions, MigDirection direction,
 		CatalogDigest *digest = palloc(sizeof(CatalogDigest));
 		bool		isnull;
 
-		digest->revision = text_value(row, 1);
-		digest->digest = text_value(row, 2);
-		digest->transactional = DatumGetBool(mig_scope_value(row, 3, &isnull));
+		digest->revision = mig_scope_text(row, 1);
+		digest->digest = mig_scope_text_or_null(row, 2);
+		digest->transactional = DatumGetBool(mig_scope_value(row, 3, BOOLOID, &isnull));
 		digests = lappend(digests, digest);
 	}
 	MemoryContextSwitchTo(old);
@@ -370,7 +353,7 @@ mig_catalog_read_sql(const char *revision, MigDirection direction,
 	if (mig_scope_read(&queries[direction], values, NULL) == 0)
 		return NULL;
 	old = MemoryContextSwitchTo(context);
-	sql = text_value(0, 1);
+	sql = mig_scope_text_or_null(0, 1);
 	MemoryContextSwitchTo(old);
 	SPI_freetuptable(SPI_tuptable);
 	return sql;
@@ -411,6 +394,21 @@ mig_catalog_first_not_transactional(List *revisions, MigDirection direction,
 	};
 
 	return read_first(&queries[direction], revisions, context);
+}
+
+/*
+ * How many revisions are stored.
+ */
+int64
+mig_catalog_count_revisions(void)
+{
+	static ScopeQuery query = {
+		"SELECT pg_catalog.count(*) FROM migrate.revisions", 0, {0}, NULL
+	};
+	bool		isnull;
+
+	(void) mig_scope_read(&query, NULL, NULL);
+	return DatumGetInt64(mig_scope_value(0, 1, INT8OID, &isnull));
 }
 
 /*
@@ -460,9 +458,9 @@ mig_catalog_snapshot_is_stale(void)
 	char	   *old;
 
 	(void) mig_scope_read_transaction(&query);
-	old = text_value(0, 1);
+	old = mig_scope_text(0, 1);
 	(void) mig_scope_read(&query, NULL, NULL);
-	return strcmp(old, text_value(0, 1)) != 0;
+	return strcmp(old, mig_scope_text(0, 1)) != 0;
 }
 
 /*
@@ -490,17 +488,17 @@ mig_catalog_read_heads_if_current(bool real, MemoryContext context)
 	for (uint64 row = 0; row < n; row++)
 	{
 		bool		isnull;
-		bool		wanted = DatumGetBool(mig_scope_value(row, 2, &isnull)) || !real;
+		bool		wanted = DatumGetBool(mig_scope_value(row, 2, BOOLOID, &isnull)) || !real;
 
 		if (isnull)
 		{
 			MemoryContextSwitchTo(old);
 			return NIL;
 		}
-		if (!DatumGetBool(mig_scope_value(row, 3, &isnull)))
-			versions = lappend(versions, text_value(row, 1));
+		if (!DatumGetBool(mig_scope_value(row, 3, BOOLOID, &isnull)))
+			versions = lappend(versions, mig_scope_text(row, 1));
 		else if (wanted)
-			heads = lappend(heads, text_value(row, 1));
+			heads = lappend(heads, mig_scope_text(row, 1));
 	}
 	MemoryContextSwitchTo(old);
 	list_sort(heads, compare_ids);
@@ -523,7 +521,7 @@ mig_catalog_find_ids(List *names, MemoryContext context)
 	};
 	Datum		values[1];
 
-	values[0] = text_array(names);
+	values[0] = mig_scope_text_array(names);
 	return collect_ids(mig_scope_read(&query, values, NULL), context);
 }
 
@@ -562,7 +560,7 @@ mig_catalog_read_setting(const char *name, MemoryContext context)
 
 	if (mig_scope_read(&query, values, NULL) == 0)
 		return NULL;
-	return MemoryContextStrdup(context, text_value(0, 1));
+	return MemoryContextStrdup(context, mig_scope_text(0, 1));
 }
 
 /*
@@ -636,10 +634,10 @@ mig_catalog_remember_heads(const Graph *graph)
 	};
 	Datum		values[2];
 
-	if (mig_scope_read(&known, NULL, NULL) > 0 || count_revisions() != graph->n)
+	if (mig_scope_read(&known, NULL, NULL) > 0 || mig_catalog_count_revisions() != graph->n)
 		return;
-	values[0] = text_array(mig_graph_ids(graph, mig_graph_heads(graph, GRAPH_DOWN)));
-	values[1] = text_array(mig_graph_ids(graph, mig_graph_heads(graph, GRAPH_REAL)));
+	values[0] = mig_scope_text_array(mig_graph_ids(graph, mig_graph_heads(graph, GRAPH_DOWN)));
+	values[1] = mig_scope_text_array(mig_graph_ids(graph, mig_graph_heads(graph, GRAPH_REAL)));
 	(void) mig_scope_write(&insert, values, NULL);
 }
 
@@ -665,395 +663,6 @@ mig_catalog_write_setting(const char *name, const char *value)
 		return;
 	values[1] = CStringGetTextDatum(value);
 	(void) mig_scope_write(&insert, values, NULL);
-}
-
-/*
- * Make the version rows be exactly versions (char *).
- */
-void
-mig_catalog_set_versions(List *versions)
-{
-	static ScopeQuery remove = {
-		"DELETE FROM migrate.versions"
-		" WHERE revision OPERATOR(pg_catalog.<>) ALL ($1)",
-		1, {TEXTARRAYOID}, NULL
-	};
-	static ScopeQuery insert = {
-		"INSERT INTO migrate.versions (revision)"
-		" SELECT u.revision FROM pg_catalog.unnest($1) AS u (revision)"
-		" WHERE NOT EXISTS (SELECT 1 FROM migrate.versions v"
-		" WHERE v.revision OPERATOR(pg_catalog.=) u.revision)",
-		1, {TEXTARRAYOID}, NULL
-	};
-
-	write_ids(&remove, versions);
-	write_ids(&insert, versions);
-}
-
-/*
- * Change the version rows by keys: take away those of before (char *, in byte
- * order) that are not in after (likewise), and add the others of after.  In a
- * transaction with many steps the table is full of rows that are dead but
- * cannot be removed yet, so nothing may scan it; see mig_scope_by_key.  MG007
- * when a row of before is not there.
- */
-void
-mig_catalog_change_versions(List *before, List *after)
-{
-	static ScopeQuery remove = {
-		"DELETE FROM migrate.versions WHERE revision OPERATOR(pg_catalog.=) $1",
-		1, {TEXTOID}, NULL
-	};
-	static ScopeQuery insert = {
-		"INSERT INTO migrate.versions (revision) VALUES ($1)", 1, {TEXTOID}, NULL
-	};
-	ListCell   *lc;
-
-	foreach(lc, missing_ids(before, after))
-		if (write_id(&remove, lfirst(lc)) != 1)
-			ereport(ERROR,
-					(errcode(ERRCODE_MIG_CHANGED),
-					 errmsg("current revision \"%s\" is not in migrate.versions any more",
-							(char *) lfirst(lc))));
-	foreach(lc, missing_ids(after, before))
-		(void) write_id(&insert, lfirst(lc));
-}
-
-/*
- * Ids (char *) that are in a and not in b, both in byte order.
- */
-static List *
-missing_ids(List *a, List *b)
-{
-	List	   *missing = NIL;
-	ListCell   *lc;
-	int			i = 0;
-
-	foreach(lc, a)
-	{
-		int			order = 1;
-
-		while (i < list_length(b) && (order = strcmp(list_nth(b, i), lfirst(lc))) < 0)
-			i++;
-		if (i == list_length(b) || order != 0)
-			missing = lappend(missing, lfirst(lc));
-	}
-	return missing;
-}
-
-/*
- * Record revisions (char *) as applied, with the checksums they have now.
- */
-void
-mig_catalog_add_applied(List *revisions, const char *how, TimestampTz applied_at)
-{
-	static ScopeQuery query = {
-		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
-		" SELECT r.revision, r.checksum, $2, $3 FROM migrate.revisions r"
-		" WHERE r.revision OPERATOR(pg_catalog.=) ANY ($1)",
-		3, {TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID}, NULL
-	};
-	Datum		values[3];
-
-	if (revisions == NIL)
-		return;
-	values[0] = text_array(revisions);
-	values[1] = TimestampTzGetDatum(applied_at);
-	values[2] = CStringGetTextDatum(how);
-	if (mig_scope_write(&query, values, NULL) !=
-		(uint64) list_length(revisions))
-		was_dropped();
-}
-
-/*
- * Record revisions (char *) as applied by an upgrade, each with the checksum
- * (char *) that it had when its script was read.  That they are still there is
- * for mig_catalog_check_there to see.
- */
-void
-mig_catalog_add_upgraded(List *revisions, List *checksums, TimestampTz applied_at)
-{
-	static ScopeQuery query = {
-		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
-		" SELECT u.revision, u.checksum, $3, 'upgrade'"
-		" FROM (SELECT pg_catalog.unnest($1) AS revision,"
-		" pg_catalog.unnest($2) AS checksum) AS u",
-		3, {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID}, NULL
-	};
-	Datum		values[3];
-
-	if (revisions == NIL)
-		return;
-	values[0] = text_array(revisions);
-	values[1] = text_array(checksums);
-	values[2] = TimestampTzGetDatum(applied_at);
-	(void) mig_scope_write(&query, values, NULL);
-}
-
-/*
- * Record one revision as applied by an upgrade, with the checksum that it has
- * now, which is returned (in context).
- */
-char *
-mig_catalog_add_one_upgraded(const char *revision, TimestampTz applied_at,
-							 MemoryContext context)
-{
-	static ScopeQuery query = {
-		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
-		" SELECT r.revision, r.checksum, $2, 'upgrade' FROM migrate.revisions r"
-		" WHERE r.revision OPERATOR(pg_catalog.=) $1 RETURNING checksum",
-		2, {TEXTOID, TIMESTAMPTZOID}, NULL
-	};
-	Datum		values[2];
-
-	values[0] = CStringGetTextDatum(revision);
-	values[1] = TimestampTzGetDatum(applied_at);
-	if (mig_scope_write(&query, values, NULL) != 1)
-		was_dropped();
-	return MemoryContextStrdup(context, text_value(0, 1));
-}
-
-/*
- * Record one revision as no longer applied.  Returns the checksum that it was
- * applied with, in context; NULL when it was not applied.
- */
-char *
-mig_catalog_remove_one_applied(const char *revision, MemoryContext context)
-{
-	static ScopeQuery query = {
-		"DELETE FROM migrate.applied WHERE revision OPERATOR(pg_catalog.=) $1"
-		" RETURNING checksum", 1, {TEXTOID}, NULL
-	};
-
-	if (write_id(&query, revision) == 0)
-		return NULL;
-	return MemoryContextStrdup(context, text_value(0, 1));
-}
-
-/*
- * MG007 unless revisions (char *) of a graph are still there, for whoever
- * holds the run lock and has the graph from mig_catalog_read_revisions.
- * Others could only have dropped one by hand, which their number tells; this
- * session could have added one too.
- */
-void
-mig_catalog_check_there(const Graph *graph, List *revisions)
-{
-	static ScopeQuery these = {
-		"SELECT pg_catalog.count(*) FROM migrate.revisions"
-		" WHERE revision OPERATOR(pg_catalog.=) ANY ($1)",
-		1, {TEXTARRAYOID}, NULL
-	};
-	Datum		values[1];
-	bool		isnull;
-
-	if (!mig_catalog_graph_changed(graph))
-	{
-		if (count_revisions() < graph->n)
-			was_dropped();
-		return;
-	}
-	values[0] = text_array(revisions);
-	(void) mig_scope_read(&these, values, NULL);
-	if (DatumGetInt64(mig_scope_value(0, 1, &isnull)) < list_length(revisions))
-		was_dropped();
-}
-
-static int64
-count_revisions(void)
-{
-	static ScopeQuery query = {
-		"SELECT pg_catalog.count(*) FROM migrate.revisions", 0, {0}, NULL
-	};
-	bool		isnull;
-
-	(void) mig_scope_read(&query, NULL, NULL);
-	return DatumGetInt64(mig_scope_value(0, 1, &isnull));
-}
-
-static void
-was_dropped(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_MIG_CHANGED),
-			 errmsg("a revision was dropped while it was being applied")));
-}
-
-/*
- * Record revisions (char *) as no longer applied.
- */
-void
-mig_catalog_remove_applied(List *revisions)
-{
-	static ScopeQuery query = {
-		"DELETE FROM migrate.applied"
-		" WHERE revision OPERATOR(pg_catalog.=) ANY ($1)",
-		1, {TEXTARRAYOID}, NULL
-	};
-
-	if (revisions != NIL)
-		write_ids(&query, revisions);
-}
-
-/*
- * Record that nothing is applied.
- */
-void
-mig_catalog_clear_applied(void)
-{
-	static ScopeQuery query = {"DELETE FROM migrate.applied", 0, {0}, NULL};
-
-	(void) mig_scope_write(&query, NULL, NULL);
-}
-
-/*
- * Add rows to the log, for steps (CatalogStep *) of one operation that role
- * took.
- *
- * unnest would take an array of arrays apart.  So lists of one revision, which
- * is most of them, travel as that revision, and others as the text of an array.
- */
-void
-mig_catalog_add_log(List *steps, const char *role)
-{
-	static ScopeQuery query = {
-		"INSERT INTO migrate.log (operation, revision, checksum,"
-		" versions_before, versions_after, started_at, duration, session_role,"
-		" effective_role, application_name, client_addr, server_version)"
-		" SELECT $1, u.revision, u.checksum,"
-		" CASE WHEN u.before IS NULL THEN u.all_before::pg_catalog.text[] ELSE ARRAY[u.before] END,"
-		" CASE WHEN u.after IS NULL THEN u.all_after::pg_catalog.text[] ELSE ARRAY[u.after] END,"
-		" u.started_at, u.duration, (SELECT SESSION_USER), $2,"
-		" (SELECT pg_catalog.current_setting('application_name')),"
-		" (SELECT pg_catalog.inet_client_addr()),"
-		" (SELECT pg_catalog.current_setting('server_version'))"
-		" FROM (SELECT pg_catalog.unnest($3) AS revision, pg_catalog.unnest($4) AS checksum,"
-		" pg_catalog.unnest($5) AS before, pg_catalog.unnest($6) AS all_before,"
-		" pg_catalog.unnest($7) AS after, pg_catalog.unnest($8) AS all_after,"
-		" pg_catalog.unnest($9) AS started_at, pg_catalog.unnest($10) AS duration) AS u",
-		10, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-			TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INTERVALARRAYOID}, NULL
-	};
-	int			n = list_length(steps);
-	List	   *texts[6] = {NIL, NIL, NIL, NIL, NIL, NIL};
-	Datum	   *started = palloc(Max(n, 1) * sizeof(Datum));
-	Datum	   *duration = palloc(Max(n, 1) * sizeof(Datum));
-	Interval   *intervals = palloc0(Max(n, 1) * sizeof(Interval));
-	Datum		values[10];
-	ListCell   *lc;
-
-	if (steps == NIL)
-		return;
-	foreach(lc, steps)
-	{
-		const CatalogStep *step = lfirst(lc);
-		int			i = foreach_current_index(lc);
-
-		texts[0] = lappend(texts[0], unconstify(char *, step->revision));
-		texts[1] = lappend(texts[1], unconstify(char *, step->checksum));
-		append_rows(&texts[2], &texts[3], step->versions_before);
-		append_rows(&texts[4], &texts[5], step->versions_after);
-		started[i] = TimestampTzGetDatum(step->started_at);
-		intervals[i].time = step->duration;
-		duration[i] = IntervalPGetDatum(&intervals[i]);
-	}
-	values[0] = CStringGetTextDatum(((CatalogStep *) linitial(steps))->operation);
-	values[1] = CStringGetTextDatum(role);
-	for (int i = 0; i < 6; i++)
-		values[i + 2] = text_array(texts[i]);
-	values[8] = PointerGetDatum(construct_array(started, n, TIMESTAMPTZOID,
-												sizeof(TimestampTz),
-												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	values[9] = PointerGetDatum(construct_array(duration, n, INTERVALOID,
-												sizeof(Interval), false,
-												TYPALIGN_DOUBLE));
-	(void) mig_scope_write(&query, values, NULL);
-}
-
-/*
- * Add one row to the log, likewise.
- */
-void
-mig_catalog_add_one_log(const CatalogStep *step, const char *role)
-{
-	static ScopeQuery query = {
-		"INSERT INTO migrate.log (operation, revision, checksum,"
-		" versions_before, versions_after, started_at, duration, session_role,"
-		" effective_role, application_name, client_addr, server_version)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, SESSION_USER, $8,"
-		" pg_catalog.current_setting('application_name'),"
-		" pg_catalog.inet_client_addr(), pg_catalog.current_setting('server_version'))",
-		8, {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID,
-			INTERVALOID, TEXTOID}, NULL
-	};
-	Interval	duration = {.time = step->duration};
-	Datum		values[8];
-	char		nulls[] = "        ";
-
-	values[0] = CStringGetTextDatum(step->operation);
-	values[1] = values[2] = (Datum) 0;
-	if (step->revision != NULL)
-		values[1] = CStringGetTextDatum(step->revision);
-	else
-		nulls[1] = 'n';
-	if (step->checksum != NULL)
-		values[2] = CStringGetTextDatum(step->checksum);
-	else
-		nulls[2] = 'n';
-	values[3] = text_array(step->versions_before);
-	values[4] = text_array(step->versions_after);
-	values[5] = TimestampTzGetDatum(step->started_at);
-	values[6] = IntervalPGetDatum(&duration);
-	values[7] = CStringGetTextDatum(role);
-	(void) mig_scope_write(&query, values, nulls);
-}
-
-/*
- * Append the version rows before or after a step to two lists of strings: the
- * one row there is to ones, otherwise the text of an array to lists, and NULL
- * to the other.
- */
-static void
-append_rows(List **ones, List **lists, List *rows)
-{
-	bool		is_one = list_length(rows) == 1;
-
-	*ones = lappend(*ones, is_one ? linitial(rows) : NULL);
-	*lists = lappend(*lists, is_one ? NULL : array_text(rows));
-}
-
-/*
- * The text of a text[] of strings.
- */
-static char *
-array_text(List *strings)
-{
-	return OidOutputFunctionCall(F_ARRAY_OUT, text_array(strings));
-}
-
-/*
- * text[] of strings, in the current memory context; a NULL pointer is a NULL.
- */
-static Datum
-text_array(List *strings)
-{
-	int			n = list_length(strings);
-	Datum	   *elements = palloc(Max(n, 1) * sizeof(Datum));
-	bool	   *nulls = palloc0(Max(n, 1) * sizeof(bool));
-	int			lower_bound = 1;
-	ListCell   *lc;
-
-	if (n == 0)
-		return PointerGetDatum(construct_empty_array(TEXTOID));
-	n = 0;
-	foreach(lc, strings)
-	{
-		nulls[n] = lfirst(lc) == NULL;
-		elements[n] = nulls[n] ? (Datum) 0 : CStringGetTextDatum((char *) lfirst(lc));
-		n++;
-	}
-	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &lower_bound,
-											  TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /*
@@ -1090,20 +699,11 @@ null_element(void)
 /*
  * Columns of the last result as C values, copied to the current context.
  */
-static char *
-text_value(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = mig_scope_value(row, column, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
 static List *
 array_value(uint64 row, int column)
 {
 	bool		isnull;
-	Datum		value = mig_scope_value(row, column, &isnull);
+	Datum		value = mig_scope_value(row, column, TEXTARRAYOID, &isnull);
 
 	return isnull ? NIL : array_strings(value);
 }
@@ -1113,7 +713,7 @@ time_value(uint64 row, int column)
 {
 	bool		isnull;
 
-	return DatumGetTimestampTz(mig_scope_value(row, column, &isnull));
+	return DatumGetTimestampTz(mig_scope_value(row, column, TIMESTAMPTZOID, &isnull));
 }
 
 /*
@@ -1137,7 +737,7 @@ collect_ids(uint64 n, MemoryContext context)
 
 	for (uint64 row = 0; row < n; row++)
 	{
-		char	   *id = text_value(row, 1);
+		char	   *id = mig_scope_text_or_null(row, 1);
 
 		if (id == NULL)
 			null_element();
@@ -1155,10 +755,10 @@ read_first(ScopeQuery *query, List *revisions, MemoryContext context)
 {
 	Datum		values[1];
 
-	values[0] = text_array(revisions);
+	values[0] = mig_scope_text_array(revisions);
 	if (mig_scope_read(query, values, NULL) == 0)
 		return NULL;
-	return MemoryContextStrdup(context, text_value(0, 1));
+	return MemoryContextStrdup(context, mig_scope_text(0, 1));
 }
 
 /*
@@ -1171,9 +771,9 @@ write_revision(ScopeQuery *query, const Revision *rev, const char *role)
 	char		nulls[12] = "           ";
 
 	values[0] = CStringGetTextDatum(rev->revision);
-	values[1] = text_array(rev->down_revisions);
-	values[2] = text_array(rev->depends_on);
-	values[3] = text_array(rev->branch_labels);
+	values[1] = mig_scope_text_array(rev->down_revisions);
+	values[2] = mig_scope_text_array(rev->depends_on);
+	values[3] = mig_scope_text_array(rev->branch_labels);
 	values[4] = CStringGetTextDatum(rev->message);
 	values[5] = CStringGetTextDatum(rev->upgrade_sql);
 	values[6] = (Datum) 0;
@@ -1189,29 +789,6 @@ write_revision(ScopeQuery *query, const Revision *rev, const char *role)
 		nulls[10] = 'n';
 	if (mig_scope_write(query, values, nulls) != 1)
 		elog(ERROR, "could not write revision \"%s\"", rev->revision);
-}
-
-/*
- * Run a query that writes and takes a list of ids.
- */
-static void
-write_ids(ScopeQuery *query, List *ids)
-{
-	Datum		values[1];
-
-	values[0] = text_array(ids);
-	(void) mig_scope_write(query, values, NULL);
-}
-
-/*
- * Run a query that writes and takes one id.  Returns the number of rows.
- */
-static uint64
-write_id(ScopeQuery *query, const char *id)
-{
-	Datum		values[1] = {CStringGetTextDatum(id)};
-
-	return mig_scope_write(query, values, NULL);
 }
 
 /*

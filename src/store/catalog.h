@@ -1,6 +1,7 @@
 /*
  * catalog.h
- *		All SQL against our own tables.
+ *		SQL against our own tables: reading them, and writing revisions and
+ *		settings.
  *
  * Every function must be called between mig_scope_enter and mig_scope_leave.
  * Those that return something allocate it in the memory context given, so
@@ -30,6 +31,7 @@ typedef struct CatalogScript
 	char	   *sql;			/* NULL: no downgrade, or not read because it is
 								 * long */
 	bool		is_long;		/* read it by itself */
+	bool		transactional;	/* known of a script that is read by itself */
 } CatalogScript;
 
 /* What a script of a revision is recognized by. */
@@ -50,22 +52,10 @@ typedef struct CatalogLine
 	TimestampTz created_at;
 } CatalogLine;
 
-/* One step done, for the log. */
-typedef struct CatalogStep
-{
-	const char *operation;		/* "upgrade", "downgrade", "stamp" */
-	const char *revision;		/* NULL: base */
-	const char *checksum;		/* NULL with revision */
-	List	   *versions_before;	/* of char * */
-	List	   *versions_after;
-	TimestampTz started_at;
-	int64		duration;		/* microseconds */
-} CatalogStep;
-
 /* reading */
 extern Graph *mig_catalog_read_revisions(MemoryContext context);
 extern bool mig_catalog_graph_changed(const Graph *graph);
-extern int64 mig_catalog_count_writes(void);
+extern int64 mig_catalog_count_revisions(void);
 extern Position mig_catalog_read_position(MemoryContext context, bool purge);
 extern List *mig_catalog_read_versions(MemoryContext context);
 extern List *mig_catalog_read_edited(MemoryContext context);
@@ -74,6 +64,9 @@ extern Revision *mig_catalog_read_revision(const char *revision,
 										   MemoryContext context);
 extern List *mig_catalog_read_scripts(List *revisions, MigDirection direction,
 									  MemoryContext context);
+extern CatalogScript *mig_catalog_read_script(const char *revision,
+											  MigDirection direction,
+											  MemoryContext context);
 extern List *mig_catalog_read_digests(List *revisions, MigDirection direction,
 									  MemoryContext context);
 extern char *mig_catalog_read_sql(const char *revision, MigDirection direction,
@@ -97,21 +90,5 @@ extern void mig_catalog_update_revision(const Revision *rev, const char *role);
 extern void mig_catalog_delete_revision(const char *revision);
 extern void mig_catalog_remember_heads(const Graph *graph);
 extern void mig_catalog_write_setting(const char *name, const char *value);
-extern void mig_catalog_set_versions(List *versions);
-extern void mig_catalog_change_versions(List *before, List *after);
-extern void mig_catalog_add_applied(List *revisions, const char *how,
-									TimestampTz applied_at);
-extern void mig_catalog_add_upgraded(List *revisions, List *checksums,
-									 TimestampTz applied_at);
-extern char *mig_catalog_add_one_upgraded(const char *revision,
-										  TimestampTz applied_at,
-										  MemoryContext context);
-extern void mig_catalog_check_there(const Graph *graph, List *revisions);
-extern void mig_catalog_remove_applied(List *revisions);
-extern char *mig_catalog_remove_one_applied(const char *revision,
-											MemoryContext context);
-extern void mig_catalog_clear_applied(void);
-extern void mig_catalog_add_log(List *steps, const char *role);
-extern void mig_catalog_add_one_log(const CatalogStep *step, const char *role);
 
 #endif							/* MIG_CATALOG_H */

@@ -92,10 +92,10 @@ mig_indexes_read_invalid(List *relations, List *except, MemoryContext context)
 		InvalidIndex *index = palloc(sizeof(InvalidIndex));
 		bool		isnull;
 
-		index->index = DatumGetObjectId(mig_scope_value(row, 1, &isnull));
-		index->relation = DatumGetObjectId(mig_scope_value(row, 2, &isnull));
-		index->schema = TextDatumGetCString(mig_scope_value(row, 3, &isnull));
-		index->name = TextDatumGetCString(mig_scope_value(row, 4, &isnull));
+		index->index = DatumGetObjectId(mig_scope_value(row, 1, OIDOID, &isnull));
+		index->relation = DatumGetObjectId(mig_scope_value(row, 2, OIDOID, &isnull));
+		index->schema = mig_scope_text(row, 3);
+		index->name = mig_scope_text(row, 4);
 		found = lappend(found, index);
 	}
 	MemoryContextSwitchTo(old);
@@ -113,7 +113,7 @@ collect_oids(uint64 n, MemoryContext context)
 	bool		isnull;
 
 	for (uint64 row = 0; row < n; row++)
-		oids = lappend_oid(oids, DatumGetObjectId(mig_scope_value(row, 1, &isnull)));
+		oids = lappend_oid(oids, DatumGetObjectId(mig_scope_value(row, 1, OIDOID, &isnull)));
 	MemoryContextSwitchTo(old);
 	return oids;
 }

@@ -58,7 +58,7 @@ static bool try_lock(int key, bool session);
 static void poll(TimestampTz start, bool stepwise);
 static Holder find_holder(void);
 static bool we_block(int pid);
-pg_noreturn static void give_up(Holder holder, TimestampTz since);
+pg_noreturn static void give_up(Holder holder, TimestampTz since, bool at_once);
 
 /*
  * Take the run lock until the end of the transaction.  function names the
@@ -88,7 +88,7 @@ mig_lock_hold(const char *function)
 	held = true;
 	/* whoever has the second key has the first: nobody can be in the way */
 	if (!try_lock(MIG_LOCK_STEPWISE, true))
-		give_up(find_holder(), GetCurrentTimestamp());
+		give_up(find_holder(), GetCurrentTimestamp(), false);
 }
 
 /*
@@ -205,6 +205,9 @@ poll(TimestampTz start, bool stepwise)
 
 	CHECK_FOR_INTERRUPTS();
 	holder = find_holder();
+	/* before the next test: its index builds wait for whoever has a snapshot */
+	if (holder.stepwise && !stepwise)
+		give_up(holder, start, true);
 	if (holder.pid != 0 && we_block(holder.pid))
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
@@ -212,11 +215,10 @@ poll(TimestampTz start, bool stepwise)
 				 errdetail("Process %d, which runs migrations, waits for a lock that this transaction holds.",
 						   holder.pid),
 				 errhint("Call migrate before anything else in the transaction.")));
-	if ((holder.stepwise && !stepwise) ||
-		(mig_run_lock_timeout > 0 &&
-		 TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
-									mig_run_lock_timeout)))
-		give_up(holder, start);
+	if (mig_run_lock_timeout > 0 &&
+		TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
+								   mig_run_lock_timeout))
+		give_up(holder, start, false);
 }
 
 static void
@@ -294,10 +296,11 @@ we_block(int pid)
 }
 
 /*
- * MG012, saying who holds the lock, as whom and since when.
+ * MG012, saying who holds the lock, as whom and since when.  at_once: it is a
+ * stepwise run, and no waiting would have helped.
  */
 static void
-give_up(Holder holder, TimestampTz since)
+give_up(Holder holder, TimestampTz since, bool at_once)
 {
 	long		waited = TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
 	MigBackend	backend;
@@ -321,5 +324,7 @@ give_up(Holder holder, TimestampTz since)
 					   holder.pid, GetUserNameFromId(backend.role, true),
 					   backend.application,
 					   timestamptz_to_str(backend.since), waited),
+			 at_once ?
+			 errhint("Call again when it has ended: it commits step by step, and is not waited for.") :
 			 errhint("Call again when it has ended, or raise migrate.run_lock_timeout.")));
 }

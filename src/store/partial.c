@@ -17,7 +17,6 @@
 #include "utils/memutils.h"
 
 static Partial *partial_value(uint64 row);
-static char *text_value(uint64 row, int column);
 static List *oids_value(uint64 row, int column);
 static Datum direction_name(MigDirection direction);
 
@@ -190,29 +189,20 @@ partial_value(uint64 row)
 	Partial    *partial = palloc0(sizeof(Partial));
 	bool		isnull;
 
-	partial->revision = text_value(row, 1);
-	partial->direction = strcmp(text_value(row, 2), "upgrade") == 0 ?
+	partial->revision = mig_scope_text(row, 1);
+	partial->direction = strcmp(mig_scope_text(row, 2), "upgrade") == 0 ?
 		MIG_UPGRADE : MIG_DOWNGRADE;
-	partial->statements = DatumGetInt32(mig_scope_value(row, 3, &isnull));
-	partial->statements_done = DatumGetInt32(mig_scope_value(row, 4, &isnull));
-	partial->digest = text_value(row, 5);
-	partial->in_doubt = DatumGetBool(mig_scope_value(row, 6, &isnull));
-	partial->started_at = DatumGetTimestampTz(mig_scope_value(row, 7, &isnull));
-	partial->statement_started_at = DatumGetTimestampTz(mig_scope_value(row, 8, &isnull));
-	partial->intent = text_value(row, 9);
-	partial->existed = DatumGetBool(mig_scope_value(row, 10, &isnull));
+	partial->statements = DatumGetInt32(mig_scope_value(row, 3, INT4OID, &isnull));
+	partial->statements_done = DatumGetInt32(mig_scope_value(row, 4, INT4OID, &isnull));
+	partial->digest = mig_scope_text(row, 5);
+	partial->in_doubt = DatumGetBool(mig_scope_value(row, 6, BOOLOID, &isnull));
+	partial->started_at = DatumGetTimestampTz(mig_scope_value(row, 7, TIMESTAMPTZOID, &isnull));
+	partial->statement_started_at = DatumGetTimestampTz(mig_scope_value(row, 8, TIMESTAMPTZOID, &isnull));
+	partial->intent = mig_scope_text_or_null(row, 9);
+	partial->existed = DatumGetBool(mig_scope_value(row, 10, BOOLOID, &isnull));
 	partial->relations = oids_value(row, 11);
 	partial->indexes = oids_value(row, 12);
 	return partial;
-}
-
-static char *
-text_value(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = mig_scope_value(row, column, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
 }
 
 /*
@@ -222,7 +212,7 @@ static List *
 oids_value(uint64 row, int column)
 {
 	bool		isnull;
-	Datum		value = mig_scope_value(row, column, &isnull);
+	Datum		value = mig_scope_value(row, column, OIDARRAYOID, &isnull);
 	Datum	   *elements;
 	int			n;
 	List	   *oids = NIL;

@@ -171,14 +171,59 @@ mig_scope_write(ScopeQuery *query, Datum *values, const char *nulls)
 }
 
 /*
- * A value of the last query's result.  By-reference values point into SPI's
- * memory.
+ * A value of the last query's result, which must be of a type.  By-reference
+ * values point into SPI's memory.  Errors: 55000.
+ *
+ * The tables' owner need not be a superuser and can alter them: what is read
+ * as something else than it is could be an address.
  */
 Datum
-mig_scope_value(uint64 row, int column, bool *isnull)
+mig_scope_value(uint64 row, int column, Oid type, bool *isnull)
 {
-	return SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-						 column, isnull);
+	TupleDesc	desc;
+
+	/* a rule may have made another query of it */
+	if (SPI_tuptable == NULL || row >= SPI_tuptable->numvals)
+		elog(ERROR, "row " UINT64_FORMAT " is not in the result", row);
+	desc = SPI_tuptable->tupdesc;
+	if (SPI_gettypeid(desc, column) != type)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column \"%s\" of extension \"migrate\" is of type %s, not %s",
+						SPI_fname(desc, column),
+						format_type_be(SPI_gettypeid(desc, column)),
+						format_type_be(type)),
+				 errhint("Somebody altered a table in schema migrate.")));
+	return SPI_getbinval(SPI_tuptable->vals[row], desc, column, isnull);
+}
+
+/*
+ * A text of the last query's result, copied to the current memory context.
+ */
+char *
+mig_scope_text_or_null(uint64 row, int column)
+{
+	bool		isnull;
+	Datum		value = mig_scope_value(row, column, TEXTOID, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+/*
+ * The same for a column that holds no nulls.  Errors: 55000.
+ */
+char *
+mig_scope_text(uint64 row, int column)
+{
+	char	   *text = mig_scope_text_or_null(row, column);
+
+	if (text == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("column \"%s\" of extension \"migrate\" contains a null value",
+						SPI_fname(SPI_tuptable->tupdesc, column)),
+				 errhint("Somebody altered a table in schema migrate.")));
+	return text;
 }
 
 /*
@@ -195,6 +240,31 @@ mig_scope_oid_array(List *oids)
 		elements[n++] = ObjectIdGetDatum(lfirst_oid(lc));
 	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid),
 										   true, TYPALIGN_INT));
+}
+
+/*
+ * text[] of strings, in the current memory context; a NULL pointer is a NULL.
+ */
+Datum
+mig_scope_text_array(List *strings)
+{
+	int			n = list_length(strings);
+	Datum	   *elements = palloc(Max(n, 1) * sizeof(Datum));
+	bool	   *nulls = palloc0(Max(n, 1) * sizeof(bool));
+	int			lower_bound = 1;
+	ListCell   *lc;
+
+	if (n == 0)
+		return PointerGetDatum(construct_empty_array(TEXTOID));
+	n = 0;
+	foreach(lc, strings)
+	{
+		nulls[n] = lfirst(lc) == NULL;
+		elements[n] = nulls[n] ? (Datum) 0 : CStringGetTextDatum((char *) lfirst(lc));
+		n++;
+	}
+	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &lower_bound,
+											  TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /*

@@ -42,6 +42,9 @@ extern uint64 mig_scope_read(ScopeQuery *query, Datum *values, const char *nulls
 extern uint64 mig_scope_read_transaction(ScopeQuery *query);
 extern uint64 mig_scope_write(ScopeQuery *query, Datum *values, const char *nulls);
 extern Datum mig_scope_oid_array(List *oids);
-extern Datum mig_scope_value(uint64 row, int column, bool *isnull);
+extern Datum mig_scope_text_array(List *strings);
+extern Datum mig_scope_value(uint64 row, int column, Oid type, bool *isnull);
+extern char *mig_scope_text(uint64 row, int column);
+extern char *mig_scope_text_or_null(uint64 row, int column);
 
 #endif							/* MIG_SCOPE_H */

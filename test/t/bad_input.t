@@ -520,7 +520,7 @@ for my $case (
 	[ 'a script that unlocks', undef, row('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'SELECT pg_advisory_unlock_all()'} ],
 	[ 'a script that sets a role', undef, row('a'), row('b', '{a}'), q{UPDATE migrate.revisions SET upgrade_sql = 'SET ROLE pg_monitor; RESET ALL; SET SESSION AUTHORIZATION pg_monitor'} ],
 	[ 'a script that declares a cursor', undef, row('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'DECLARE c CURSOR WITH HOLD FOR SELECT 1; CLOSE ALL'} ],
-	[ 'a partial row for nothing', undef, row('a'), q{INSERT INTO migrate.partial VALUES ('ghost', 'upgrade', 7, 'x', true, now())} ],
+	[ 'a partial row for nothing', undef, row('a'), q{INSERT INTO migrate.partial (revision, direction, statements_done, digest, in_doubt, started_at) VALUES ('ghost', 'upgrade', 7, 'x', true, now())} ],
 	[ 'a setting that is none', undef, row('a'), q{INSERT INTO migrate.settings VALUES ('revision_ids', 'nonsense'), ('managed_schemas', '"'), ('exclude', '(((')} ],
 	[ 'the greatest serial id', undef, row('99999999999999999999999999'), row('a'), q{INSERT INTO migrate.settings VALUES ('revision_ids', 'serial')} ],
 	[ 'nothing at all', '00000', 'SELECT 1' ])

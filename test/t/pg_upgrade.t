@@ -41,7 +41,7 @@ run_psql('postgres', 'CREATE DATABASE app OWNER mig_app');
 	}
 	$owner->run(q{SELECT migrate.upgrade('r6')}, q{SELECT migrate.downgrade('r5')}, q{SELECT migrate.configure('revision_ids', 'serial')},
 		q{INSERT INTO migrate.models VALUES ('default', 1, 'CREATE TABLE x ()')},
-		q{INSERT INTO migrate.partial VALUES ('r9', 'upgrade', 2, 'digest', true, now())});
+		q{INSERT INTO migrate.partial (revision, direction, statements_done, digest, in_doubt, started_at) VALUES ('r9', 'upgrade', 2, 'digest', true, now())});
 	$owner->finish;
 }
 

@@ -92,7 +92,7 @@ sub create_database
 {
 	my ($name, %options) = @_;
 	for my $sql ("DROP DATABASE IF EXISTS $name",
-		"CREATE DATABASE $name TEMPLATE template0" . ($options{owner} ? " OWNER $options{owner}" : ''))
+		"CREATE DATABASE $name TEMPLATE " . ($options{template} // 'template0') . ($options{owner} ? " OWNER $options{owner}" : ''))
 	{
 		my ($status, undef, $err) = run_psql('postgres', $sql);
 		die $err if $status;
