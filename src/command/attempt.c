@@ -148,6 +148,10 @@ bound_waiting(void)
 		set_for_transaction("deadlock_timeout", Max(wait / 2, 1));
 	(void) set_config_option("log_lock_waits", "on", PGC_SUSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+	/* what is neither logged nor sent never comes to our callback */
+	if (log_min_messages > ERROR)
+		(void) set_config_option("log_min_messages", "log", PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
 }
 
 /*

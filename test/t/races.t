@@ -721,6 +721,15 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 	$blocker->run(q{ROLLBACK PREPARED 'old'});
 	is(finish($runner)->{state}, '00000', '    at last it is done');
 
+	# what the server's log does not take is heard all the same
+	$id = next_revision('ALTER TABLE busy ADD silent int');
+	$blocker->run('BEGIN', 'SELECT count(*) FROM busy');
+	$runner = upgrade('migrate.lock_timeout' => '100ms', log_min_messages => 'fatal');
+	ok(tries($runner, 1), 'without messages in the log: it is tried again');
+	like(said($runner), qr/^HINT:  Process $blocker->{pid} /m, '    and who was in the way is told');
+	$blocker->run('COMMIT');
+	is(finish($runner)->{state}, '00000', '    at last it is done');
+
 	$id = next_revision('ALTER TABLE busy ADD several int');
 	my @others = map { connect_to('locks', user => 'the reporter')->run('BEGIN', 'SELECT count(*) FROM busy') } 1 .. 3;
 	$runner = upgrade('migrate.lock_timeout' => '100ms');
