@@ -55,7 +55,7 @@ static IntentOutcome decide_unnamed_index(const IndexStmt *stmt, Oid table,
 										  const Partial *partial);
 static bool same_index(const IndexStmt *stmt, Oid index);
 static void plain_index(IndexStmt *stmt);
-static IntentOutcome decide_drop_index(const Partial *partial);
+static IntentOutcome decide_drop_index(const DropStmt *stmt, const Partial *partial);
 static IntentOutcome decide_detach(const AlterTableStmt *stmt, char **instead);
 static const PartitionCmd *detached(const AlterTableStmt *stmt);
 static IntentOutcome made(const RawStmt *raw, const Partial *partial);
@@ -120,7 +120,7 @@ mig_intent_decide(const RawStmt *raw, const Partial *partial, char **instead)
 		case T_IndexStmt:
 			return decide_create_index((IndexStmt *) stmt, partial);
 		case T_DropStmt:
-			return decide_drop_index(partial);
+			return decide_drop_index((DropStmt *) stmt, partial);
 		case T_AlterTableStmt:
 			return decide_detach((AlterTableStmt *) stmt, instead);
 		case T_CreatedbStmt:
@@ -437,14 +437,19 @@ plain_index(IndexStmt *stmt)
 
 /*
  * DROP INDEX CONCURRENTLY.  Asked by OID: behind an index that is gone, the
- * search_path may have another one of its name.
+ * search_path may have another one of its name.  But in a restored database it
+ * may be the same one, so that nobody knows.
  */
 static IntentOutcome
-decide_drop_index(const Partial *partial)
+decide_drop_index(const DropStmt *stmt, const Partial *partial)
 {
+	bool		other = OidIsValid(find_relation(makeRangeVarFromNameList(linitial(stmt->objects))));
+
 	if (partial->indexes == NIL)
+		return stmt->missing_ok ? INTENT_AGAIN : gone(other);
+	if (get_rel_relkind(linitial_oid(partial->indexes)) != '\0')
 		return INTENT_AGAIN;
-	return gone(get_rel_relkind(linitial_oid(partial->indexes)) != '\0');
+	return other ? INTENT_UNKNOWN : INTENT_DONE;
 }
 
 /*
