@@ -77,6 +77,7 @@ CREATE TABLE migrate.partial (
 	intent_existed pg_catalog.bool NOT NULL DEFAULT false,
 	intent_relations pg_catalog.oid[] NOT NULL DEFAULT '{}',
 	intent_indexes pg_catalog.oid[] NOT NULL DEFAULT '{}',
+	intent_database pg_catalog.text,
 	CONSTRAINT partial_pkey PRIMARY KEY (revision),
 	CONSTRAINT partial_direction_check CHECK (direction OPERATOR(pg_catalog.=) ANY (ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text]))
 );
@@ -89,6 +90,7 @@ COMMENT ON COLUMN migrate.partial.intent IS 'digest of the statements that are d
 COMMENT ON COLUMN migrate.partial.intent_existed IS 'what that one makes was there before';
 COMMENT ON COLUMN migrate.partial.intent_relations IS 'tables whose indexes it builds';
 COMMENT ON COLUMN migrate.partial.intent_indexes IS 'indexes that these tables had before; for REINDEX those that were invalid; for DROP INDEX the one to drop';
+COMMENT ON COLUMN migrate.partial.intent_database IS 'database of these OIDs, as system identifier and OID; in a restored one they mean nothing';
 
 -- One row while a run that commits step by step is under way, or since it
 -- crashed: what migrate.progress shows.  Of no use elsewhere: dumps

@@ -250,9 +250,10 @@ BEGIN
 	PERFORM migrate.stamp('0001', purge => true);
 	PERFORM migrate.edit('0002', upgrade => script);
 	INSERT INTO migrate.partial (revision, direction, statements, statements_done, digest, in_doubt, started_at,
-		intent, intent_relations, intent_indexes)
+		intent, intent_relations, intent_indexes, intent_database)
 	SELECT '0002', 'upgrade', 1, 0, '', true, now(), encode(sha256(convert_to(E'\n' || script, 'UTF8')), 'hex'),
-		ARRAY['items'::regclass::oid], indexes;
+		ARRAY['items'::regclass::oid], indexes,
+		(SELECT s.system_identifier || '/' || d.oid FROM pg_control_system() s, pg_database d WHERE d.datname = current_database());
 END $$;
 -- the build had ended
 CREATE INDEX items_name ON items (name);
@@ -287,6 +288,11 @@ CREATE UNIQUE INDEX CONCURRENTLY items_unique ON items (id);
 \set VERBOSITY default
 SELECT migrate.stamp('0001', purge => true);
 SELECT migrate.edit('0002', upgrade => 'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS items_unique ON items (id)');
+CALL migrate.upgrade_stepwise('0002');
+SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'items'::regclass;
+-- Nor is one removed in a restored database, where the intent's OIDs mean nothing.
+SELECT crashed('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS items_unique ON items (id)');
+UPDATE migrate.partial SET intent_database = '1/1';
 CALL migrate.upgrade_stepwise('0002');
 SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'items'::regclass;
 -- Only with the intent's list can it be told from a leftover.

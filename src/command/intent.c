@@ -23,6 +23,7 @@
 #include "migrate.h"
 
 #include "access/htup_details.h"
+#include "access/xlog.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -34,6 +35,7 @@
 #include "commands/tablespace.h"
 #include "compat.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "revision/statement.h"
 #include "store/scope.h"
@@ -43,6 +45,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+static char *this_database(void);
 static Oid	find_relation(const RangeVar *name);
 static bool makes_existing(const RawStmt *raw);
 static List *built_tables(const RawStmt *raw, MemoryContext context);
@@ -92,6 +95,7 @@ mig_intent_prepare(const RawStmt *raw, Partial *partial, MemoryContext context)
 	Scope		scope;
 
 	partial->existed = makes_existing(raw);
+	partial->database = MemoryContextStrdup(context, this_database());
 	partial->relations = NIL;
 	partial->indexes = dropped_index(raw, context);
 	if (relations == NIL)
@@ -104,6 +108,19 @@ mig_intent_prepare(const RawStmt *raw, Partial *partial, MemoryContext context)
 	else
 		partial->indexes = mig_indexes_read(relations, context);
 	mig_scope_leave(&scope);
+}
+
+/*
+ * In a restored database the OIDs of an intent mean other things, or nothing:
+ * forget them.
+ */
+void
+mig_intent_forget_elsewhere(Partial *partial)
+{
+	if (partial->database != NULL && strcmp(partial->database, this_database()) == 0)
+		return;
+	partial->relations = NIL;
+	partial->indexes = NIL;
 }
 
 /*
@@ -215,6 +232,16 @@ mig_intent_check_result(const RawStmt *raw)
 				 errhint("DROP INDEX CONCURRENTLY %s; then call again.",
 						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)),
 													stmt->idxname))));
+}
+
+/*
+ * What no other database has: the system identifier, which initdb makes, and
+ * the OID.
+ */
+static char *
+this_database(void)
+{
+	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId);
 }
 
 /* InvalidOid when there is none. */
@@ -436,20 +463,17 @@ plain_index(IndexStmt *stmt)
 }
 
 /*
- * DROP INDEX CONCURRENTLY.  Asked by OID: behind an index that is gone, the
- * search_path may have another one of its name.  But in a restored database it
- * may be the same one, so that nobody knows.
+ * DROP INDEX CONCURRENTLY.  Asked by OID, where it is known: behind an index
+ * that is gone, the search_path may have another one of its name.
  */
 static IntentOutcome
 decide_drop_index(const DropStmt *stmt, const Partial *partial)
 {
-	bool		other = OidIsValid(find_relation(makeRangeVarFromNameList(linitial(stmt->objects))));
-
-	if (partial->indexes == NIL)
-		return stmt->missing_ok ? INTENT_AGAIN : gone(other);
-	if (get_rel_relkind(linitial_oid(partial->indexes)) != '\0')
+	if (partial->indexes != NIL)
+		return gone(get_rel_relkind(linitial_oid(partial->indexes)) != '\0');
+	if (stmt->missing_ok)
 		return INTENT_AGAIN;
-	return other ? INTENT_UNKNOWN : INTENT_DONE;
+	return gone(OidIsValid(find_relation(makeRangeVarFromNameList(linitial(stmt->objects)))));
 }
 
 /*

@@ -151,6 +151,7 @@ read_partial(Pieces *pieces)
 		if (strcmp(((Partial *) lfirst(lc))->revision, script->revision) == 0)
 			*partial = *(Partial *) lfirst(lc);
 	partial->statements = list_length(pieces->statements);
+	mig_intent_forget_elsewhere(partial);
 
 	if (partial->statements_done > partial->statements ||
 		strcmp(mig_unit_digest(script->sql, pieces->statements, partial->statements_done),

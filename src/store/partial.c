@@ -29,7 +29,7 @@ mig_partial_read(MemoryContext context)
 	static ScopeQuery query = {
 		"SELECT revision, direction, statements, statements_done, digest,"
 		" in_doubt, started_at, statement_started_at, intent, intent_existed,"
-		" intent_relations, intent_indexes"
+		" intent_relations, intent_indexes, intent_database"
 		" FROM migrate.partial ORDER BY revision COLLATE pg_catalog.\"C\"",
 		0, {0}, NULL
 	};
@@ -63,19 +63,19 @@ mig_partial_write(const Partial *partial)
 	static ScopeQuery query = {
 		"INSERT INTO migrate.partial (revision, direction, statements,"
 		" statements_done, digest, in_doubt, started_at, statement_started_at,"
-		" intent, intent_existed, intent_relations, intent_indexes)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
+		" intent, intent_existed, intent_relations, intent_indexes, intent_database)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
 		" ON CONFLICT ON CONSTRAINT partial_pkey DO UPDATE SET"
 		" direction = $2, statements = $3, statements_done = $4, digest = $5,"
 		" in_doubt = $6, started_at = $7, statement_started_at = $8,"
 		" intent = $9, intent_existed = $10, intent_relations = $11,"
-		" intent_indexes = $12",
-		12, {TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, BOOLOID,
+		" intent_indexes = $12, intent_database = $13",
+		13, {TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, BOOLOID,
 			TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, BOOLOID, OIDARRAYOID,
-			OIDARRAYOID}, NULL
+			OIDARRAYOID, TEXTOID}, NULL
 	};
-	Datum		values[12];
-	char		nulls[] = "            ";
+	Datum		values[13];
+	char		nulls[] = "             ";
 
 	values[0] = CStringGetTextDatum(partial->revision);
 	values[1] = direction_name(partial->direction);
@@ -93,6 +93,11 @@ mig_partial_write(const Partial *partial)
 	values[9] = BoolGetDatum(partial->existed);
 	values[10] = mig_scope_oid_array(partial->relations);
 	values[11] = mig_scope_oid_array(partial->indexes);
+	values[12] = (Datum) 0;
+	if (partial->database != NULL)
+		values[12] = CStringGetTextDatum(partial->database);
+	else
+		nulls[12] = 'n';
 	if (mig_scope_write(&query, values, nulls) != 1)
 		elog(ERROR, "could not write what is done of revision \"%s\"",
 			 partial->revision);
@@ -202,6 +207,7 @@ partial_value(uint64 row)
 	partial->existed = DatumGetBool(mig_scope_value(row, 10, BOOLOID, &isnull));
 	partial->relations = oids_value(row, 11);
 	partial->indexes = oids_value(row, 12);
+	partial->database = mig_scope_text_or_null(row, 13);
 	return partial;
 }
 

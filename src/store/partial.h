@@ -31,6 +31,7 @@ typedef struct Partial
 	List	   *relations;		/* Oid: tables whose indexes it builds */
 	List	   *indexes;		/* Oid: indexes that these had before; for REINDEX those that were
 								 * invalid; for DROP INDEX the one */
+	char	   *database;		/* whose OIDs these are; NULL: not known */
 } Partial;
 
 /* What migrate.progress shows of a run. */
