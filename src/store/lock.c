@@ -55,7 +55,8 @@ static bool held = false;
 static void wait_for_run_lock(bool stepwise);
 static void set_tag(LOCKTAG *tag, int key);
 static bool try_lock(int key, bool session);
-static void poll(TimestampTz start, bool stepwise);
+static void poll(TimestampTz start, bool stepwise, bool *ended);
+static void end_transaction(void);
 static Holder find_holder(void);
 static bool we_block(int pid);
 pg_noreturn static void give_up(Holder holder, TimestampTz since, bool at_once);
@@ -177,6 +178,7 @@ wait_for_run_lock(bool stepwise)
 	MemoryContext old = CurrentMemoryContext;
 	MemoryContext context = NULL;
 	int			pause = FIRST_PAUSE;
+	bool		ended = false;
 
 	while (!try_lock(MIG_LOCK_RUN, stepwise))
 	{
@@ -184,7 +186,7 @@ wait_for_run_lock(bool stepwise)
 			context = AllocSetContextCreate(old, "migrate lock poll",
 											ALLOCSET_DEFAULT_SIZES);
 		MemoryContextSwitchTo(context);
-		poll(start, stepwise);
+		poll(start, stepwise, &ended);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 		mig_client_check();
@@ -196,10 +198,11 @@ wait_for_run_lock(bool stepwise)
 }
 
 /*
- * Look whether waiting on makes sense; an error when it does not.
+ * Look whether waiting on makes sense; an error when it does not.  *ended: the
+ * holder waited for us at the last look, and the transaction was ended for it.
  */
 static void
-poll(TimestampTz start, bool stepwise)
+poll(TimestampTz start, bool stepwise, bool *ended)
 {
 	Holder		holder;
 
@@ -208,7 +211,15 @@ poll(TimestampTz start, bool stepwise)
 	/* before the next test: its index builds wait for whoever has a snapshot */
 	if (holder.stepwise && !stepwise)
 		give_up(holder, start, true);
-	if (holder.pid != 0 && we_block(holder.pid))
+	if (holder.pid == 0 || !we_block(holder.pid))
+		*ended = false;
+	else if (stepwise && !*ended)
+	{
+		end_transaction();
+		*ended = true;
+		return;
+	}
+	else
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
 				 errmsg("deadlock detected"),
@@ -219,6 +230,22 @@ poll(TimestampTz start, bool stepwise)
 		TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 								   mig_run_lock_timeout))
 		give_up(holder, start, false);
+}
+
+/*
+ * A stepwise run that waits has nothing in its transaction, but a concurrent
+ * index build that looked while it had a snapshot, for the time of a look at
+ * the catalogs, waits for its end.  Whoever waits for us after that waits for a
+ * lock of the session.
+ */
+static void
+end_transaction(void)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	CommitTransactionCommand();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
 }
 
 static void
