@@ -162,15 +162,19 @@ AS 'MODULE_PATHNAME', 'migrate_forget_heads'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.forget_heads() IS
-'Trigger function of migrate.revisions: empties migrate.revisions_heads, whoever writes.';
+'Trigger function of migrate.revisions and migrate.partial: empties migrate.revisions_heads, whoever writes.';
 
 CREATE TRIGGER forget_heads AFTER INSERT OR DELETE OR UPDATE OF revision, down_revisions, depends_on ON migrate.revisions
 FOR EACH ROW EXECUTE FUNCTION migrate.forget_heads();
 CREATE TRIGGER forget_all_heads AFTER TRUNCATE ON migrate.revisions
 FOR EACH STATEMENT EXECUTE FUNCTION migrate.forget_heads();
+-- While a script has begun and not ended, "nothing to do" takes a closer look.
+CREATE TRIGGER forget_all_heads AFTER INSERT ON migrate.partial
+FOR EACH STATEMENT EXECUTE FUNCTION migrate.forget_heads();
 -- also in a restore and where rows arrive by replication
 ALTER TABLE migrate.revisions ENABLE ALWAYS TRIGGER forget_heads;
 ALTER TABLE migrate.revisions ENABLE ALWAYS TRIGGER forget_all_heads;
+ALTER TABLE migrate.partial ENABLE ALWAYS TRIGGER forget_all_heads;
 
 SELECT pg_catalog.pg_extension_config_dump('migrate.revisions', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.versions', '');

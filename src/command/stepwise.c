@@ -332,12 +332,12 @@ record_step(void *arg, TimestampTz started_at)
 		check_versions(run->rows);
 	else
 		mig_record_check_unchanged_since(step->writes, run->graph, run->rows->rows);
+	if (!step->transactional)
+		mig_partial_delete(step->script.revision);
 	step->taken = true;
 	(void) mig_record_step(run->rows, step->node, run->direction, step->checksum,
 						   started_at, GetCurrentTimestamp() - started_at,
 						   run->role, context);
-	if (!step->transactional)
-		mig_partial_delete(step->script.revision);
 	if (step->number + 1 == list_length(run->plan))
 		mig_partial_end_run();
 	else

@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 /* Longest script that is read together with others, in bytes. */
@@ -465,10 +466,11 @@ mig_catalog_snapshot_is_stale(void)
 
 /*
  * The version rows (char *, in byte order), when they are the heads and the
- * heads are known and no script is partly run; otherwise NIL, which says
- * nothing.  real: all real heads; otherwise the one head by down revision.
+ * heads are known, which they are not while a script is partly run; otherwise
+ * NIL, which says nothing.  real: all real heads; otherwise the one head by
+ * down revision.
  *
- * Reads three small tables, however many revisions there are.  The query is as
+ * Reads two small tables, however many revisions there are.  The query is as
  * plain as can be, because planning it is most of its cost in a new session.
  */
 List *
@@ -476,8 +478,7 @@ mig_catalog_read_heads_if_current(bool real, MemoryContext context)
 {
 	static ScopeQuery query = {
 		"SELECT revision, is_real, true FROM migrate.revisions_heads"
-		" UNION ALL SELECT revision, true, false FROM migrate.versions"
-		" UNION ALL SELECT revision, NULL, NULL FROM migrate.partial",
+		" UNION ALL SELECT revision, true, false FROM migrate.versions",
 		0, {0}, NULL
 	};
 	uint64		n = mig_scope_read(&query, NULL, NULL);
@@ -490,11 +491,6 @@ mig_catalog_read_heads_if_current(bool real, MemoryContext context)
 		bool		isnull;
 		bool		wanted = DatumGetBool(mig_scope_value(row, 2, BOOLOID, &isnull)) || !real;
 
-		if (isnull)
-		{
-			MemoryContextSwitchTo(old);
-			return NIL;
-		}
 		if (!DatumGetBool(mig_scope_value(row, 3, BOOLOID, &isnull)))
 			versions = lappend(versions, mig_scope_text(row, 1));
 		else if (wanted)
@@ -625,7 +621,10 @@ mig_catalog_delete_revision(const char *revision)
 void
 mig_catalog_remember_heads(const Graph *graph)
 {
-	static ScopeQuery known = {"SELECT 1 FROM migrate.revisions_heads LIMIT 1", 0, {0}, NULL};
+	static ScopeQuery known = {
+		"SELECT 1 FROM migrate.revisions_heads"
+		" UNION ALL SELECT 1 FROM migrate.partial LIMIT 1", 0, {0}, NULL
+	};
 	static ScopeQuery insert = {
 		"INSERT INTO migrate.revisions_heads (revision, is_real)"
 		" SELECT u.revision, u.revision OPERATOR(pg_catalog.=) ANY ($2)"
@@ -792,7 +791,8 @@ write_revision(ScopeQuery *query, const Revision *rev, const char *role)
 }
 
 /*
- * Trigger of migrate.revisions: the heads are not known any more.  Runs with
+ * Trigger of migrate.revisions and migrate.partial: the heads are not known any
+ * more.  Runs with
  * the owner's rights, because whoever may write the table need not be allowed
  * to write this one.
  */
@@ -806,7 +806,9 @@ migrate_forget_heads(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("migrate.forget_heads() can only be called as a trigger")));
-	graph_changes++;
+	if (strcmp(RelationGetRelationName(((TriggerData *) fcinfo->context)->tg_relation),
+			   "revisions") == 0)
+		graph_changes++;
 	mig_scope_enter(&scope);
 	(void) mig_scope_write(&query, NULL, NULL);
 	mig_scope_leave(&scope);
