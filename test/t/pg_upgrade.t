@@ -55,13 +55,14 @@ sub content
 	# 17 has one right more on tables, which the owner gets
 	s/arwdDxtm/arwdDxt/g for @{ $content{owners} };
 	$content{functions} = [ $session->rows(q{SELECT p.oid::regprocedure, proowner::regrole, array(SELECT unnest(proacl)::text ORDER BY 1) FROM pg_proc p WHERE pronamespace = 'migrate'::regnamespace ORDER BY p.oid::regprocedure::text}) ];
-	$content{triggers} = [ $session->rows(q{SELECT tgname, tgenabled FROM pg_trigger WHERE tgrelid = 'migrate.revisions'::regclass ORDER BY 1}) ];
+	$content{triggers} = [ $session->rows(q{SELECT tgrelid::regclass, tgname, tgenabled FROM pg_trigger WHERE tgrelid IN ('migrate.revisions'::regclass, 'migrate.partial'::regclass) ORDER BY 1, 2}) ];
 	$content{members} = [ $session->rows(q{SELECT pg_describe_object(classid, objid, 0) FROM pg_depend WHERE refclassid = 'pg_extension'::regclass AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'migrate') AND classid <> 'pg_type'::regclass ORDER BY 1}) ];
 	$content{dumped} = [ $session->rows(q{SELECT unnest(extconfig)::regclass FROM pg_extension WHERE extname = 'migrate' ORDER BY unnest(extconfig)::regclass::text}) ];
 	return %content;
 }
 my %before = content();
-cmp_ok(scalar @{ $before{$_} }, '>', 0, "there is something in $_") for sort keys %before;
+# the heads are not known while a script has begun and not ended
+cmp_ok(scalar @{ $before{$_} }, $_ eq 'revisions_heads' ? '==' : '>', 0, "there is something in $_, if there can be") for sort keys %before;
 
 # ------------------------------------------------------------------ over ----
 
