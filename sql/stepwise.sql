@@ -231,6 +231,16 @@ SELECT migrate.edit('0002', upgrade => 'CALL batches(1 / 0 > 0)');
 CALL migrate.upgrade_stepwise('0002');
 SELECT * FROM partial();
 
+-- but not when an earlier call had committed a part of it
+SELECT migrate.edit('0002', upgrade => 'CALL batches(true)');
+CALL migrate.upgrade_stepwise('0002');
+SELECT migrate.resume('0002', 'again');
+SELECT migrate.edit('0002', upgrade => 'CALL batches(1 / 0 > 0)');
+CALL migrate.upgrade_stepwise('0002');
+SELECT * FROM partial();
+SELECT migrate.stamp('0001', purge => true);
+UPDATE items SET name = rtrim(name, '!') || '!!!' WHERE id = 1;
+
 -- A crash in a procedure: done is done, also at the end of the script.
 SELECT migrate.stamp('0001');
 SELECT migrate.edit('0002', upgrade => 'CALL batches(true)');

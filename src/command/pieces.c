@@ -47,6 +47,7 @@ typedef struct Pieces
 	List	   *statements;		/* ScriptStatement * */
 	List	   *units;			/* ScriptUnit * */
 	Partial		partial;		/* as it is recorded */
+	bool		begun;			/* before this call */
 	int			lock_timeout;	/* before the script, in milliseconds */
 	PiecesRecord record;
 	void	   *arg;
@@ -80,7 +81,7 @@ static void note_failure(Pieces *pieces, UnitKind kind, bool unknown,
 static void run_recorded(Pieces *pieces, const ScriptUnit *unit,
 						 const ExecuteScript *script, List *statements);
 static void run_piece(void *arg);
-static void write_partial(const Partial *partial);
+static void write_partial(const Pieces *pieces, const Partial *partial);
 static void tell_begin(const Pieces *pieces, const ScriptStatement *statement);
 static void tell_end(const Pieces *pieces, const ScriptUnit *unit, TimestampTz start);
 
@@ -96,7 +97,7 @@ void
 mig_pieces_run(const ExecuteScript *script, PiecesRecord record, void *arg,
 			   SessionSettings **settings)
 {
-	Pieces		pieces = {*script, NIL, NIL, {0}, LockTimeout, record, arg};
+	Pieces		pieces = {*script, NIL, NIL, {0}, false, LockTimeout, record, arg};
 	int			done;
 	ListCell   *lc;
 
@@ -149,7 +150,10 @@ read_partial(Pieces *pieces)
 	mig_scope_leave(&scope);
 	foreach(lc, stored)
 		if (strcmp(((Partial *) lfirst(lc))->revision, script->revision) == 0)
+		{
 			*partial = *(Partial *) lfirst(lc);
+			pieces->begun = true;
+		}
 	partial->statements = list_length(pieces->statements);
 	mig_intent_forget_elsewhere(partial);
 
@@ -353,7 +357,7 @@ begin_intent(Pieces *pieces, const ScriptStatement *statement, const char *diges
 	partial->statement_started_at = GetCurrentTimestamp();
 	mig_intent_prepare(statement->raw, partial, CurrentMemoryContext);
 	mig_lock_check_held();
-	write_partial(partial);
+	write_partial(pieces, partial);
 	mig_execute_commit(&pieces->script);
 }
 
@@ -425,7 +429,7 @@ note_failure(Pieces *pieces, UnitKind kind, bool unknown, ErrorData *error)
 	partial->in_doubt = false;
 	if (kind == UNIT_PROCEDURE)
 		partial->intent = NULL;
-	write_partial(partial);
+	write_partial(pieces, partial);
 	mig_execute_commit(&pieces->script);
 }
 
@@ -474,19 +478,19 @@ run_piece(void *arg)
 		return;
 	}
 	piece->after.statement_started_at = GetCurrentTimestamp();
-	write_partial(&piece->after);
+	write_partial(pieces, &piece->after);
 }
 
 /*
- * What has not begun at all needs no row.
+ * What has not begun at all, in an earlier call either, needs no row.
  */
 static void
-write_partial(const Partial *partial)
+write_partial(const Pieces *pieces, const Partial *partial)
 {
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	if (partial->statements_done == 0 && partial->intent == NULL)
+	if (partial->statements_done == 0 && partial->intent == NULL && !pieces->begun)
 		mig_partial_delete(partial->revision);
 	else
 		mig_partial_write(partial);

@@ -110,10 +110,7 @@ mig_run_move(MigDirection direction, const char *target, const char *function)
 
 	foreach(lc, move.plan)
 		moved = lappend(moved, unconstify(char *, move.graph->nodes[lfirst_int(lc)].revision));
-	mig_tell_message(psprintf("%s to %s completed: %d revision%s, %ld ms",
-							  mig_execute_direction_name(direction), target,
-							  list_length(moved), list_length(moved) == 1 ? "" : "s",
-							  TimestampDifferenceMilliseconds(start, GetCurrentTimestamp())));
+	mig_tell_end(direction, target, list_length(moved), start);
 	return moved;
 }
 

@@ -37,7 +37,6 @@
 #include "executor/spi.h"
 #include "nodes/parsenodes.h"
 #include "revision/plan.h"
-#include "revision/text.h"
 #include "storage/proc.h"
 #include "store/ledger.h"
 #include "store/lock.h"
@@ -76,7 +75,8 @@ typedef struct Step
 	const char *checksum;
 	TimestampTz started_at;
 	bool		transactional;
-	int64		writes;			/* to our tables, before a transactional script */
+	int64		writes;			/* to our tables, before the script; -1: not known,
+								 * because it runs in several transactions */
 	bool		taken;			/* in run->rows */
 } Step;
 
@@ -90,10 +90,8 @@ static void run_step(Stepwise *run, int number);
 static CatalogScript *read_script(const Stepwise *run, const char *revision);
 static void run_transaction(void *arg);
 static void record_step(void *arg, TimestampTz started_at);
-static void check_versions(const PlanRows *rows);
 static Running running(const Stepwise *run, int number);
 static void clean_up(Stepwise *run);
-static void tell_end(const Stepwise *run, int n);
 
 /* CALL migrate.upgrade_stepwise(target) */
 Datum
@@ -233,7 +231,7 @@ run_plan(Stepwise *run)
 		MemoryContextSwitchTo(run->context);
 		MemoryContextReset(run->step_context);
 	}
-	tell_end(run, n);
+	mig_tell_end(run->direction, run->target, n, run->start);
 }
 
 /*
@@ -254,6 +252,7 @@ run_step(Stepwise *run, int number)
 	stored = read_script(run, self->revision);
 	step->checksum = stored->checksum;
 	step->transactional = stored->transactional;
+	step->writes = -1;
 	step->script.revision = self->revision;
 	step->script.direction = run->direction;
 	step->script.sql = stored->sql;
@@ -328,10 +327,7 @@ record_step(void *arg, TimestampTz started_at)
 	}
 	mig_lock_check_held();
 	mig_scope_enter(&scope);
-	if (!step->transactional)
-		check_versions(run->rows);
-	else
-		mig_record_check_unchanged_since(step->writes, run->graph, run->rows->rows);
+	mig_record_check_unchanged_since(step->writes, run->graph, run->rows->rows);
 	if (!step->transactional)
 		mig_partial_delete(step->script.revision);
 	step->taken = true;
@@ -346,21 +342,6 @@ record_step(void *arg, TimestampTz started_at)
 		mig_partial_next_step(&next);
 	}
 	mig_scope_leave(&scope);
-}
-
-/*
- * MG007 when a script of several transactions, which runs as the owner of our
- * tables, wrote the version rows.
- */
-static void
-check_versions(const PlanRows *rows)
-{
-	if (!mig_text_same_list(mig_catalog_read_versions(CurrentMemoryContext),
-							mig_graph_ids(rows->graph, rows->rows)))
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_CHANGED),
-				 errmsg("a migration script changed the version rows of migrate"),
-				 errhint("Scripts must leave the tables of migrate alone.")));
 }
 
 /*
@@ -398,13 +379,4 @@ clean_up(Stepwise *run)
 		StartTransactionCommand();
 	}
 	MemoryContextSwitchTo(run->context);
-}
-
-static void
-tell_end(const Stepwise *run, int n)
-{
-	mig_tell_message(psprintf("%s to %s completed: %d revision%s, %ld ms",
-							  mig_execute_direction_name(run->direction), run->target,
-							  n, n == 1 ? "" : "s",
-							  TimestampDifferenceMilliseconds(run->start, GetCurrentTimestamp())));
 }

@@ -47,6 +47,18 @@ mig_tell_step(MigDirection direction, const Graph *graph,
 								  parents.data, first_line(message)));
 }
 
+/*
+ * Say that a run, which began at start, has ended: n revisions were moved.
+ */
+void
+mig_tell_end(MigDirection direction, const char *target, int n, TimestampTz start)
+{
+	mig_tell_message(psprintf("%s to %s completed: %d revision%s, %ld ms",
+							  direction == MIG_UPGRADE ? "upgrade" : "downgrade",
+							  target, n, n == 1 ? "" : "s",
+							  TimestampDifferenceMilliseconds(start, GetCurrentTimestamp())));
+}
+
 static char *
 first_line(const char *message)
 {
