@@ -13,7 +13,7 @@ use IO::Select;
 use IPC::Open3;
 
 our @EXPORT = qw(connect_to create_database drop_databases lit run_program
-  run_psql scratch_dir schema_dump slurp spew tool);
+  run_psql schema_difference scratch_dir schema_dump slurp spew tool);
 
 my $pg_config = $ENV{PG_CONFIG} // 'pg_config';
 chomp(my $bindir = `$pg_config --bindir`);
@@ -123,6 +123,16 @@ sub schema_dump
 	$out =~ s/^--\n-- Name: (?:EXTENSION )?migrate; Type: (?:EXTENSION|COMMENT).*\n--\n\n(?:.*\n)+?\n\n//mg;
 	$out =~ s/^\\(?:un)?restrict .*\n//mg;
 	return $out;
+}
+
+# What two databases' schemas differ in, as diff shows it; '' when in nothing.
+sub schema_difference
+{
+	my ($one, $other) = map { schema_dump($_) } @_;
+	return '' if $one eq $other;
+	my $dir = scratch_dir();
+	my @files = (spew("$dir/one", $one), spew("$dir/other", $other));
+	return substr +(run_program('diff', '-u', @files))[1], 0, 4000;
 }
 
 # ------------------------------------------------------------- sessions ----
