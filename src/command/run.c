@@ -55,6 +55,8 @@ typedef struct Move
 PG_FUNCTION_INFO_V1(migrate_upgrade);
 PG_FUNCTION_INFO_V1(migrate_downgrade);
 
+static List *run_move(MigDirection direction, const char *target,
+					  const char *function);
 static void make_plan(Move *move);
 static void run_plan(Move *move);
 static List *read_ahead(const Move *move, int number, MemoryContext context);
@@ -66,8 +68,8 @@ static void record_plan(const Move *move);
  * Returns the ids moved, in order, in the current memory context.  Errors: as
  * the comments of the SQL functions say.
  */
-List *
-mig_run_move(MigDirection direction, const char *target, const char *function)
+static List *
+run_move(MigDirection direction, const char *target, const char *function)
 {
 	TimestampTz start = GetCurrentTimestamp();
 	Move		move = {.direction = direction, .target = target};
@@ -277,9 +279,9 @@ Datum
 migrate_upgrade(PG_FUNCTION_ARGS)
 {
 	return mig_result_ids(fcinfo,
-						  mig_run_move(MIG_UPGRADE,
-									   mig_result_text_arg(fcinfo, 0, "target"),
-									   "migrate.upgrade()"));
+						  run_move(MIG_UPGRADE,
+								   mig_result_text_arg(fcinfo, 0, "target"),
+								   "migrate.upgrade()"));
 }
 
 /* SELECT migrate.downgrade(target) */
@@ -287,7 +289,7 @@ Datum
 migrate_downgrade(PG_FUNCTION_ARGS)
 {
 	return mig_result_ids(fcinfo,
-						  mig_run_move(MIG_DOWNGRADE,
-									   mig_result_text_arg(fcinfo, 0, "target"),
-									   "migrate.downgrade()"));
+						  run_move(MIG_DOWNGRADE,
+								   mig_result_text_arg(fcinfo, 0, "target"),
+								   "migrate.downgrade()"));
 }

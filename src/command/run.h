@@ -9,8 +9,6 @@
 
 #include "store/catalog.h"
 
-extern List *mig_run_move(MigDirection direction, const char *target,
-						  const char *function);
 extern bool mig_run_is_at_heads(MigDirection direction, const char *target);
 
 #endif							/* MIG_RUN_H */

@@ -12,6 +12,7 @@
 #include "revision/plan.h"
 #include "revision/target.h"
 
+static void check_rows(const Graph *graph, const Bitmapset *rows);
 static Bitmapset *overlap(const Graph *graph, const Bitmapset *set);
 static void check_targets(const Graph *graph, const Bitmapset *targets);
 static List *upgrade_to(const Graph *graph, const Bitmapset *rows,
@@ -31,8 +32,8 @@ static bool has_applied_successor(const PlanRows *state, int node);
  * MG005 unless the rows are the maximal elements of what they imply.  Our own
  * functions never leave them otherwise.
  */
-void
-mig_plan_check_rows(const Graph *graph, const Bitmapset *rows)
+static void
+check_rows(const Graph *graph, const Bitmapset *rows)
 {
 	Bitmapset  *below = overlap(graph, rows);
 
@@ -204,7 +205,7 @@ upgrade_to(const Graph *graph, const Bitmapset *rows, const Bitmapset *targets)
 	Bitmapset  *needed;
 
 	check_targets(graph, targets);
-	mig_plan_check_rows(graph, rows);
+	check_rows(graph, rows);
 	needed = mig_graph_ancestors(graph, targets, GRAPH_REAL);
 	needed = bms_del_members(needed,
 							 mig_graph_ancestors(graph, rows, GRAPH_REAL));

@@ -22,7 +22,6 @@ typedef struct StampStep
 	Bitmapset  *rows;			/* version rows afterwards */
 } StampStep;
 
-extern void mig_plan_check_rows(const Graph *graph, const Bitmapset *rows);
 extern List *mig_plan_upgrade(const Graph *graph, const Bitmapset *rows,
 							  const char *target);
 extern List *mig_plan_downgrade(const Graph *graph, const Bitmapset *rows,

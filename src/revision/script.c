@@ -183,7 +183,7 @@ mig_script_check(const char *sql, bool transactional,
  *
  * Returns a list of ScriptStatement in the current memory context, empty
  * statements left out.  Errors: those of the server's parser, with an error
- * position in the whole text (see mig_script_error_line).
+ * position in the whole text.
  */
 List *
 mig_script_split(const char *sql)
@@ -301,23 +301,6 @@ mig_script_marker(const char *line, MigDirection *direction,
 	else
 		return false;
 	return mig_text_is_blank(**options) || mig_text_is_line_end(**options);
-}
-
-/*
- * For error context callbacks: if the error has a position, which then is one
- * in sql, show the statement of len bytes at start (at most 8 kB around the
- * position) instead, as an internal query.  Returns the position's line in
- * sql, or 0 if the error has no position.
- */
-int
-mig_script_error_line(const char *sql, int start, int len)
-{
-	int			offset = error_offset(sql);
-
-	if (offset < 0)
-		return 0;
-	quote_error(sql, offset, start, start + len);
-	return mig_text_line(sql, offset);
 }
 
 /* ----------

@@ -55,6 +55,5 @@ extern void mig_script_sections(const char *text, const ScriptOrigin *origin,
 								ScriptSection *sections);
 extern bool mig_script_marker(const char *line, MigDirection *direction,
 							  const char **options);
-extern int	mig_script_error_line(const char *sql, int start, int len);
 
 #endif							/* MIG_SCRIPT_H */

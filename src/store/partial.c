@@ -119,17 +119,6 @@ mig_partial_delete(const char *revision)
 }
 
 /*
- * Forget all.
- */
-void
-mig_partial_clear(void)
-{
-	static ScopeQuery query = {"DELETE FROM migrate.partial", 0, {0}, NULL};
-
-	(void) mig_scope_write(&query, NULL, NULL);
-}
-
-/*
  * A run begins: the row of the last one, which may have crashed, goes.
  */
 void

@@ -49,7 +49,6 @@ extern List *mig_partial_read(MemoryContext context);
 extern bool mig_partial_exists(void);
 extern void mig_partial_write(const Partial *partial);
 extern void mig_partial_delete(const char *revision);
-extern void mig_partial_clear(void);
 
 extern void mig_partial_begin_run(const Running *running);
 extern void mig_partial_next_step(const Running *running);

@@ -55,26 +55,14 @@ static bool is_source_name(const char *name);
 static int	compare_names(const ListCell *a, const ListCell *b);
 
 /*
- * The text of a file, in the current memory context.
- *
- * Errors: 42501 without the role, the server's codes for file access, MG011
- * for a NUL byte, 22021 or 22P05 for other bytes that are not text, 54000 for
- * a file that is too large.
- */
-char *
-mig_source_read_file(const char *path)
-{
-	check_role();
-	return read_file(checked_path(path));
-}
-
-/*
  * The files of a directory that end in ".sql", as a list of SourceFile, in the
  * order of the bytes of their names, in the current memory context.
  *
  * Regular files count, and symbolic links to such; files whose name begins with
- * a dot do not, nor do directories.  Errors: as in mig_source_read_file, also
- * for a file that disappears meanwhile.
+ * a dot do not, nor do directories.  Errors: 42501 without the role, the
+ * server's codes for file access, MG011 for a NUL byte, 22021 or 22P05 for
+ * other bytes that are not text, 54000 for a file that is too large, and that
+ * of a file that disappears meanwhile.
  */
 List *
 mig_source_read_directory(const char *path)

@@ -16,7 +16,6 @@ typedef struct SourceFile
 	char	   *content;
 } SourceFile;
 
-extern char *mig_source_read_file(const char *path);
 extern List *mig_source_read_directory(const char *path);
 
 #endif							/* MIG_SOURCE_H */
