@@ -10,57 +10,18 @@
 EXTENSION = migrate
 MODULE_big = migrate
 
-OBJS = \
-	src/init.o \
-	src/compat.o \
-	src/revision/graph.o \
-	src/revision/text.o \
-	src/revision/statement.o \
-	src/revision/script.o \
-	src/revision/file.o \
-	src/revision/target.o \
-	src/revision/draw.o \
-	src/revision/plan.o \
-	src/revision/unit.o \
-	src/store/client.o \
-	src/store/scope.o \
-	src/store/lock.o \
-	src/store/source.o \
-	src/store/catalog.o \
-	src/store/indexes.o \
-	src/store/ledger.o \
-	src/store/partial.o \
-	src/command/checksum.o \
-	src/command/result.o \
-	src/command/position.o \
-	src/command/settings.o \
-	src/command/execute.o \
-	src/command/intent.o \
-	src/command/tell.o \
-	src/command/unfinished.o \
-	src/command/ready.o \
-	src/command/attempt.o \
-	src/command/pieces.o \
-	src/command/stepwise.o \
-	src/command/record.o \
-	src/command/history.o \
-	src/command/run.o \
-	src/command/offline.o \
-	src/command/script_run.o \
-	src/command/stamp.o \
-	src/command/author.o \
-	src/command/leaf.o \
-	src/command/load.o \
-	src/command/check.o
+# In a VPATH build, "make -f /path/to/Makefile", the sources are elsewhere.
+# PGXS sets srcdir in the same way, but only when it is included.
+srcdir := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
+
+# A new module is a new file.
+SOURCES := $(sort $(wildcard $(srcdir)/src/*.c $(srcdir)/src/*/*.c))
+OBJS := $(patsubst $(srcdir)/%.c,%.o,$(SOURCES))
 
 DATA = migrate--1.0.sql
 
 PG_CONFIG ?= pg_config
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
-
-# In a VPATH build, "make -f /path/to/Makefile", the sources are elsewhere.
-# PGXS sets srcdir in the same way, but only when it is included.
-srcdir := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
 
 PG_CPPFLAGS = -I$(srcdir)/src
 
@@ -122,7 +83,7 @@ TOOLS_ENV = PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' MAKEFLAGS= MAKELEVEL=
 print-%:
 	@echo $($*)
 
-.PHONY: quickstart quickstart-stop test fuzz bench test-versions check-includes dist
+.PHONY: quickstart quickstart-stop test fuzz bench test-versions check-sources dist
 
 quickstart:
 	@$(TOOLS_ENV) $(TOOLS)/quickstart
@@ -143,8 +104,8 @@ bench:
 test-versions:
 	@$(TOOLS)/versions $(ROOTS) $(VERSIONS)
 
-check-includes:
-	@perl $(TOOLS)/check_includes
+check-sources:
+	@perl $(TOOLS)/check_sources
 
 # The archive for PGXN, of what is committed.
 DISTVERSION := $(shell sed -n "s/^default_version = '\(.*\)'/\1/p" $(srcdir)/migrate.control).0

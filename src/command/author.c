@@ -9,17 +9,17 @@
  */
 #include "migrate.h"
 
-#include "command/position.h"
-#include "command/result.h"
-#include "command/unfinished.h"
+#include "files/native.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "pgtime.h"
-#include "revision/file.h"
-#include "revision/script.h"
 #include "revision/target.h"
+#include "script/script.h"
+#include "sql.h"
 #include "store/lock.h"
+#include "store/position.h"
 #include "store/scope.h"
+#include "store/unfinished.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
@@ -65,7 +65,7 @@ migrate_revision(PG_FUNCTION_ARGS)
 {
 	Revision	rev;
 	Position	position;
-	char	   *head = mig_result_text_arg(fcinfo, 4, "head");
+	char	   *head = mig_sql_text_arg(fcinfo, 4, "head");
 	char	   *label = optional_text(fcinfo, 6);
 	bool		splice = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 
@@ -75,13 +75,13 @@ migrate_revision(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("autogenerate is not available in this version of migrate"),
 				 errhint("Give the upgrade and downgrade scripts.")));
-	rev.message = mig_file_check_message(optional_text(fcinfo, 0));
+	rev.message = mig_native_check_message(optional_text(fcinfo, 0));
 	position = begin_writing("migrate.revision()");
 	rev.revision = new_id(&position, optional_text(fcinfo, 3));
 	rev.down_revisions = parent_of(&position, head, splice);
 	if (!PG_ARGISNULL(7))
 		rev.depends_on = resolve_ids(position.graph,
-									 mig_result_array_arg(fcinfo, 7, "depends_on"));
+									 mig_sql_array_arg(fcinfo, 7, "depends_on"));
 	if (label != NULL)
 	{
 		check_new_name(label, "branch label");
@@ -100,7 +100,7 @@ migrate_merge(PG_FUNCTION_ARGS)
 {
 	Revision	rev;
 	Position	position;
-	List	   *names = mig_result_array_arg(fcinfo, 0, "revisions");
+	List	   *names = mig_sql_array_arg(fcinfo, 0, "revisions");
 	char	   *label = optional_text(fcinfo, 3);
 
 	memset(&rev, 0, sizeof(rev));
@@ -118,7 +118,7 @@ migrate_merge(PG_FUNCTION_ARGS)
 		rev.message = message.data;
 	}
 	else
-		rev.message = mig_file_check_message(optional_text(fcinfo, 1));
+		rev.message = mig_native_check_message(optional_text(fcinfo, 1));
 	rev.revision = new_id(&position, optional_text(fcinfo, 2));
 	if (label != NULL)
 	{
@@ -134,7 +134,7 @@ migrate_merge(PG_FUNCTION_ARGS)
 Datum
 migrate_edit(PG_FUNCTION_ARGS)
 {
-	char	   *target = mig_result_text_arg(fcinfo, 0, "revision");
+	char	   *target = mig_sql_text_arg(fcinfo, 0, "revision");
 	Position	position = begin_writing("migrate.edit()");
 	int			node = one_revision(&position, target);
 	const char *role = mig_position_caller();
@@ -143,7 +143,7 @@ migrate_edit(PG_FUNCTION_ARGS)
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	rev = mig_catalog_read_revision(position.graph->nodes[node].revision, context);
+	rev = mig_revisions_read_revision(position.graph->nodes[node].revision, context);
 	mig_scope_leave(&scope);
 
 	if (rev == NULL)
@@ -151,13 +151,13 @@ migrate_edit(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
 				 errmsg("can't locate revision identified by \"%s\"", target)));
 	if (!PG_ARGISNULL(3))
-		rev->message = mig_file_check_message(optional_text(fcinfo, 3));
+		rev->message = mig_native_check_message(optional_text(fcinfo, 3));
 	edit_scripts(rev, fcinfo, is_applied(&position, node));
 	mig_unfinished_check_edit(rev);
 
 	mig_scope_enter(&scope);
-	mig_catalog_update_revision(rev, role);
-	mig_catalog_remember_heads(position.graph);
+	mig_revisions_update_revision(rev, role);
+	mig_revisions_remember_heads(position.graph);
 	mig_scope_leave(&scope);
 	PG_RETURN_TEXT_P(cstring_to_text(rev->revision));
 }
@@ -166,7 +166,7 @@ migrate_edit(PG_FUNCTION_ARGS)
 Datum
 migrate_drop(PG_FUNCTION_ARGS)
 {
-	char	   *target = mig_result_text_arg(fcinfo, 0, "revision");
+	char	   *target = mig_sql_text_arg(fcinfo, 0, "revision");
 	Position	position = begin_writing("migrate.drop()");
 	int			node = one_revision(&position, target);
 	const GraphNode *self = &position.graph->nodes[node];
@@ -189,8 +189,8 @@ migrate_drop(PG_FUNCTION_ARGS)
 											  self->dependent.to[0]].revision),
 				 errhint("Drop that one first.")));
 	mig_scope_enter(&scope);
-	mig_catalog_delete_revision(self->revision);
-	mig_catalog_remember_heads(mig_catalog_read_position(context, true).graph);
+	mig_revisions_delete_revision(self->revision);
+	mig_revisions_remember_heads(mig_revisions_read_position(context, true).graph);
 	mig_scope_leave(&scope);
 	PG_RETURN_TEXT_P(cstring_to_text(self->revision));
 }
@@ -199,7 +199,7 @@ migrate_drop(PG_FUNCTION_ARGS)
 Datum
 migrate_export(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(mig_file_write(read_one(fcinfo))));
+	PG_RETURN_TEXT_P(cstring_to_text(mig_native_write(read_one(fcinfo))));
 }
 
 /* SELECT migrate.file_name(revision) */
@@ -208,14 +208,14 @@ migrate_file_name(PG_FUNCTION_ARGS)
 {
 	Revision   *rev = read_one(fcinfo);
 
-	PG_RETURN_TEXT_P(cstring_to_text(mig_file_name(rev->revision, rev->message)));
+	PG_RETURN_TEXT_P(cstring_to_text(mig_native_name(rev->revision, rev->message)));
 }
 
 /* SELECT migrate.configure(name, value) */
 Datum
 migrate_configure(PG_FUNCTION_ARGS)
 {
-	char	   *name = mig_result_text_arg(fcinfo, 0, "name");
+	char	   *name = mig_sql_text_arg(fcinfo, 0, "name");
 	char	   *value = optional_text(fcinfo, 1);
 	Scope		scope;
 
@@ -224,7 +224,7 @@ migrate_configure(PG_FUNCTION_ARGS)
 	mig_lock_acquire("migrate.configure()");
 	mig_position_check_snapshot();
 	mig_scope_enter(&scope);
-	mig_catalog_write_setting(name, value);
+	mig_revisions_write_setting(name, value);
 	mig_scope_leave(&scope);
 	PG_RETURN_VOID();
 }
@@ -332,7 +332,7 @@ new_id(const Position *position, const char *rev_id)
 		return pstrdup(rev_id);
 	}
 	mig_scope_enter(&scope);
-	scheme = mig_catalog_read_setting("revision_ids", context);
+	scheme = mig_revisions_read_setting("revision_ids", context);
 	mig_scope_leave(&scope);
 	if (scheme != NULL && strcmp(scheme, "serial") == 0)
 		return serial_id(position->graph);
@@ -479,13 +479,13 @@ insert(const Position *position, Revision *rev)
 
 	check_free(position->graph, rev);
 	mig_scope_enter(&scope);
-	graph = mig_catalog_read_revisions(context);
+	graph = mig_revisions_read_revisions(context);
 	mig_graph_add(graph, rev->revision, rev->down_revisions, rev->depends_on,
 				  rev->branch_labels);
 	mig_graph_index(graph);
 	mig_graph_link(graph);
-	mig_catalog_insert_revision(rev, role);
-	mig_catalog_remember_heads(graph);
+	mig_revisions_insert_revision(rev, role);
+	mig_revisions_remember_heads(graph);
 	mig_scope_leave(&scope);
 }
 
@@ -550,7 +550,7 @@ optional_text(FunctionCallInfo fcinfo, int n)
 static Revision *
 read_one(FunctionCallInfo fcinfo)
 {
-	char	   *target = mig_result_text_arg(fcinfo, 0, "revision");
+	char	   *target = mig_sql_text_arg(fcinfo, 0, "revision");
 	Position	position = mig_position_read(true);
 	int			node = one_revision(&position, target);
 	MemoryContext context = CurrentMemoryContext;
@@ -558,7 +558,7 @@ read_one(FunctionCallInfo fcinfo)
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	rev = mig_catalog_read_revision(position.graph->nodes[node].revision, context);
+	rev = mig_revisions_read_revision(position.graph->nodes[node].revision, context);
 	mig_scope_leave(&scope);
 	if (rev == NULL)
 		ereport(ERROR,

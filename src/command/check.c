@@ -8,12 +8,12 @@
  */
 #include "migrate.h"
 
-#include "command/execute.h"
-#include "command/position.h"
-#include "command/result.h"
-#include "command/unfinished.h"
 #include "revision/plan.h"
+#include "run/execute.h"
+#include "sql.h"
+#include "store/position.h"
 #include "store/scope.h"
+#include "store/unfinished.h"
 
 PG_FUNCTION_INFO_V1(migrate_check);
 
@@ -64,11 +64,11 @@ read_state(void)
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	state.position = mig_catalog_read_position(context, false);
-	state.applied = mig_catalog_read_applied(context);
-	state.edited = mig_catalog_read_edited(context);
+	state.position = mig_revisions_read_position(context, false);
+	state.applied = mig_revisions_read_applied(context);
+	state.edited = mig_revisions_read_edited(context);
 	state.partials = mig_partial_read(context);
-	state.has_models = mig_catalog_has_models();
+	state.has_models = mig_revisions_has_models();
 	mig_scope_leave(&scope);
 	return state;
 }
@@ -125,7 +125,7 @@ are_transactional(List *ids)
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	other = mig_catalog_first_not_transactional(ids, MIG_UPGRADE, CurrentMemoryContext);
+	other = mig_revisions_first_not_transactional(ids, MIG_UPGRADE, CurrentMemoryContext);
 	mig_scope_leave(&scope);
 	return other == NULL;
 }

@@ -18,9 +18,9 @@
 
 #include "access/xact.h"
 #include "command/leaf.h"
-#include "command/position.h"
-#include "store/catalog.h"
 #include "store/lock.h"
+#include "store/position.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 
 static bool can_add(const Revision *rev);
@@ -44,9 +44,9 @@ mig_leaf_is_stored(const RevisionFile *file)
 		return false;
 	mig_scope_enter(&scope);
 	mig_scope_by_key();
-	stored = mig_catalog_read_revision(file->rev.revision, context);
+	stored = mig_revisions_read_revision(file->rev.revision, context);
 	mig_scope_leave(&scope);
-	return stored != NULL && mig_file_same(stored, &file->rev);
+	return stored != NULL && mig_native_same(stored, &file->rev);
 }
 
 /*
@@ -76,7 +76,7 @@ mig_leaf_add(const RevisionFile *file, const char *function)
 	mig_scope_by_key();
 	added = can_add(rev);
 	if (added)
-		mig_catalog_insert_revision(rev, role);
+		mig_revisions_insert_revision(rev, role);
 	mig_scope_leave(&scope);
 	return added;
 }
@@ -95,9 +95,9 @@ can_add(const Revision *rev)
 	if (has_duplicates(own) || has_duplicates(rev->down_revisions) ||
 		has_duplicates(rev->depends_on))
 		return false;
-	stored = mig_catalog_find_ids(list_concat(list_copy(own), parents), context);
+	stored = mig_revisions_find_ids(list_concat(list_copy(own), parents), context);
 	return all_in(parents, stored) && !any_in(own, stored) &&
-		!any_in(own, mig_catalog_read_labels(context));
+		!any_in(own, mig_revisions_read_labels(context));
 }
 
 static bool

@@ -7,7 +7,7 @@
 
 #include "migrate.h"
 
-#include "revision/file.h"
+#include "files/native.h"
 
 extern bool mig_leaf_is_stored(const RevisionFile *file);
 extern bool mig_leaf_add(const RevisionFile *file, const char *function);

@@ -15,15 +15,15 @@
 #include "migrate.h"
 
 #include "command/leaf.h"
-#include "command/position.h"
-#include "command/result.h"
-#include "command/unfinished.h"
-#include "revision/file.h"
-#include "revision/script.h"
+#include "files/directory.h"
+#include "files/native.h"
 #include "revision/target.h"
+#include "script/script.h"
+#include "sql.h"
 #include "store/lock.h"
+#include "store/position.h"
 #include "store/scope.h"
-#include "store/source.h"
+#include "store/unfinished.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(migrate_load);
@@ -102,11 +102,11 @@ load_files(List *files, const char *function)
 		Change	   *change = lfirst(lc);
 
 		if (change->is_new)
-			mig_catalog_insert_revision(change->rev, role);
+			mig_revisions_insert_revision(change->rev, role);
 		else
-			mig_catalog_update_revision(change->rev, role);
+			mig_revisions_update_revision(change->rev, role);
 	}
-	mig_catalog_remember_heads(graph);
+	mig_revisions_remember_heads(graph);
 	mig_scope_leave(&scope);
 
 	foreach(lc, changes)
@@ -390,11 +390,11 @@ compare(const Graph *stored, const Bitmapset *applied, RevisionFile *file)
 		return change;
 
 	mig_scope_enter(&scope);
-	old = mig_catalog_read_revision(now->revision, context);
+	old = mig_revisions_read_revision(now->revision, context);
 	mig_scope_leave(&scope);
 	if (old != NULL && bms_is_member(node, applied))
 		check_applied(old, now);
-	if (old != NULL && mig_file_same(old, now))
+	if (old != NULL && mig_native_same(old, now))
 		return NULL;
 	return change;
 }
@@ -456,7 +456,7 @@ file_callback(void *arg)
 static FileFormat
 format_arg(FunctionCallInfo fcinfo)
 {
-	char	   *format = mig_result_text_arg(fcinfo, 1, "format");
+	char	   *format = mig_sql_text_arg(fcinfo, 1, "format");
 
 	if (strcmp(format, "auto") == 0)
 		return FORMAT_AUTO;
@@ -499,12 +499,12 @@ check_format(List *files, FileFormat format)
 Datum
 migrate_load(PG_FUNCTION_ARGS)
 {
-	char	   *content = mig_result_text_arg(fcinfo, 0, "content");
+	char	   *content = mig_sql_text_arg(fcinfo, 0, "content");
 	RevisionFile *file;
 	char	   *name = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 
 	mig_scope_refuse_in_script("migrate.load()");
-	file = mig_file_read(content, name);
+	file = mig_native_read(content, name);
 	if (!mig_leaf_is_stored(file) && !mig_leaf_add(file, "migrate.load()"))
 		(void) load_files(list_make1(file), "migrate.load()");
 	PG_RETURN_TEXT_P(cstring_to_text(file->rev.revision));
@@ -514,19 +514,19 @@ migrate_load(PG_FUNCTION_ARGS)
 Datum
 migrate_load_directory(PG_FUNCTION_ARGS)
 {
-	char	   *path = mig_result_text_arg(fcinfo, 0, "path");
+	char	   *path = mig_sql_text_arg(fcinfo, 0, "path");
 	FileFormat	format = format_arg(fcinfo);
 	List	   *files = NIL;
 	ListCell   *lc;
 
 	mig_scope_refuse_in_script("migrate.load_directory()");
-	foreach(lc, mig_source_read_directory(path))
+	foreach(lc, mig_directory_read_directory(path))
 	{
 		SourceFile *source = lfirst(lc);
 
-		files = lappend(files, mig_file_read(source->content, source->name));
+		files = lappend(files, mig_native_read(source->content, source->name));
 		pfree(source->content);
 	}
 	check_format(files, format);
-	return mig_result_ids(fcinfo, load_files(files, "migrate.load_directory()"));
+	return mig_sql_ids(fcinfo, load_files(files, "migrate.load_directory()"));
 }

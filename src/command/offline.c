@@ -6,7 +6,7 @@
  * only read, and take no lock.  The script's transaction begins with
  * migrate.begin_script(), which takes the run lock and refuses a database in
  * another state; then come the scripts of the revisions as they are, each
- * with migrate.record() behind it (command/script_run).
+ * with migrate.record() behind it (command/offline_script).
  *
  * A revision that is not transactional ends the transaction; its statements
  * are run by psql at top level, and the next transaction begins with another
@@ -24,17 +24,17 @@
  */
 #include "migrate.h"
 
-#include "command/execute.h"
-#include "command/position.h"
-#include "command/result.h"
-#include "command/unfinished.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "parser/scanner.h"
 #include "revision/plan.h"
-#include "revision/script.h"
+#include "run/execute.h"
+#include "script/script.h"
+#include "sql.h"
 #include "store/lock.h"
+#include "store/position.h"
 #include "store/scope.h"
+#include "store/unfinished.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -137,7 +137,7 @@ check_plan(Offline *offline)
 	ListCell   *lc;
 
 	mig_scope_enter(&scope);
-	offline->digests = mig_catalog_read_digests(offline->ids, offline->direction,
+	offline->digests = mig_revisions_read_digests(offline->ids, offline->direction,
 												context);
 	mig_scope_leave(&scope);
 	foreach(lc, offline->digests)
@@ -242,13 +242,13 @@ read_script(const char *revision, MigDirection direction)
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	found = mig_catalog_read_scripts(list_make1(unconstify(char *, revision)),
+	found = mig_revisions_read_scripts(list_make1(unconstify(char *, revision)),
 									 direction, context);
 	if (found != NIL)
 	{
 		script = linitial(found);
 		if (script->is_long)
-			script->sql = mig_catalog_read_sql(revision, direction, context);
+			script->sql = mig_revisions_read_sql(revision, direction, context);
 	}
 	mig_scope_leave(&scope);
 	if (script == NULL || script->sql == NULL)
@@ -465,7 +465,7 @@ Datum
 migrate_upgrade_sql(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(write_script(MIG_UPGRADE,
-												  mig_result_text_arg(fcinfo, 0, "target"))));
+												  mig_sql_text_arg(fcinfo, 0, "target"))));
 }
 
 /* SELECT migrate.downgrade_sql(target) */
@@ -473,5 +473,5 @@ Datum
 migrate_downgrade_sql(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(write_script(MIG_DOWNGRADE,
-												  mig_result_text_arg(fcinfo, 0, "target"))));
+												  mig_sql_text_arg(fcinfo, 0, "target"))));
 }

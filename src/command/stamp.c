@@ -7,16 +7,16 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "command/position.h"
-#include "command/result.h"
-#include "command/unfinished.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "revision/plan.h"
 #include "revision/target.h"
+#include "sql.h"
 #include "store/ledger.h"
 #include "store/lock.h"
+#include "store/position.h"
 #include "store/scope.h"
+#include "store/unfinished.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -125,7 +125,7 @@ record_steps(const Position *position, List *steps, bool purge)
 		steps = list_make1(&base);
 
 	mig_scope_enter(&scope);
-	before = mig_catalog_read_versions(context);
+	before = mig_revisions_read_versions(context);
 	foreach(lc, steps)
 	{
 		StampStep  *stamped = lfirst(lc);
@@ -143,7 +143,7 @@ record_steps(const Position *position, List *steps, bool purge)
 		mig_ledger_add_log(list_make1(&step), role);
 		before = step.versions_after;
 	}
-	mig_catalog_remember_heads(position->graph);
+	mig_revisions_remember_heads(position->graph);
 	mig_ledger_set_versions(mig_graph_ids(position->graph, rows));
 	record_applied(position, rows, purge);
 	mig_scope_leave(&scope);
@@ -159,7 +159,7 @@ read_checksum(const char *revision, MemoryContext context)
 
 	if (revision == NULL)
 		return NULL;
-	scripts = mig_catalog_read_scripts(list_make1(unconstify(char *, revision)),
+	scripts = mig_revisions_read_scripts(list_make1(unconstify(char *, revision)),
 									   MIG_UPGRADE, context);
 	if (scripts == NIL)
 		ereport(ERROR,
@@ -312,9 +312,9 @@ purge_arg(FunctionCallInfo fcinfo, int n)
 Datum
 migrate_stamp(PG_FUNCTION_ARGS)
 {
-	char	   *target = mig_result_text_arg(fcinfo, 0, "target");
+	char	   *target = mig_sql_text_arg(fcinfo, 0, "target");
 
-	return mig_result_ids(fcinfo, stamp(list_make1(target), purge_arg(fcinfo, 1),
+	return mig_sql_ids(fcinfo, stamp(list_make1(target), purge_arg(fcinfo, 1),
 										"migrate.stamp()"));
 }
 
@@ -322,14 +322,14 @@ migrate_stamp(PG_FUNCTION_ARGS)
 Datum
 migrate_stamp_several(PG_FUNCTION_ARGS)
 {
-	List	   *targets = mig_result_array_arg(fcinfo, 0, "targets");
+	List	   *targets = mig_sql_array_arg(fcinfo, 0, "targets");
 
 	if (targets == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("targets must not be empty"),
 				 errhint("To remove all version rows: SELECT migrate.stamp('base');")));
-	return mig_result_ids(fcinfo, stamp(targets, purge_arg(fcinfo, 1),
+	return mig_sql_ids(fcinfo, stamp(targets, purge_arg(fcinfo, 1),
 										"migrate.stamp()"));
 }
 
@@ -337,7 +337,7 @@ migrate_stamp_several(PG_FUNCTION_ARGS)
 Datum
 migrate_adopt_alembic(PG_FUNCTION_ARGS)
 {
-	char	   *name = mig_result_text_arg(fcinfo, 0, "version_table");
+	char	   *name = mig_sql_text_arg(fcinfo, 0, "version_table");
 	List	   *ids = read_alembic_table(name);
 	Position	position;
 
@@ -347,5 +347,5 @@ migrate_adopt_alembic(PG_FUNCTION_ARGS)
 	position = mig_position_read(false);
 	check_targets_exist(position.graph, ids);
 	check_not_behind(&position, ids, name);
-	return mig_result_ids(fcinfo, stamp(ids, false, "migrate.adopt_alembic()"));
+	return mig_sql_ids(fcinfo, stamp(ids, false, "migrate.adopt_alembic()"));
 }

@@ -51,7 +51,7 @@ typedef struct Graph
 	GraphNode  *nodes;
 	int		   *order;			/* node numbers, parents before children */
 	HTAB	   *names;			/* id or label to node number */
-	uint64		changes;		/* for store/catalog: when it was read */
+	uint64		changes;		/* for store/revisions: when it was read */
 } Graph;
 
 extern Graph *mig_graph_create(void);

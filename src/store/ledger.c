@@ -235,7 +235,7 @@ mig_ledger_remove_one_applied(const char *revision, MemoryContext context)
 
 /*
  * MG007 unless revisions (char *) of a graph are still there, for whoever
- * holds the run lock and has the graph from mig_catalog_read_revisions.
+ * holds the run lock and has the graph from mig_revisions_read_revisions.
  * Others could only have dropped one by hand, which their number tells; this
  * session could have added one too.
  */
@@ -250,9 +250,9 @@ mig_ledger_check_there(const Graph *graph, List *revisions)
 	Datum		values[1];
 	bool		isnull;
 
-	if (!mig_catalog_graph_changed(graph))
+	if (!mig_revisions_graph_changed(graph))
 	{
-		if (mig_catalog_count_revisions() < graph->n)
+		if (mig_revisions_count_revisions() < graph->n)
 			was_dropped();
 		return;
 	}

@@ -10,7 +10,7 @@
 
 #include "migrate.h"
 
-#include "store/catalog.h"
+#include "store/revisions.h"
 
 /* One step done, for the log. */
 typedef struct LedgerStep

@@ -26,11 +26,11 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
-#include "store/client.h"
-#include "store/lock.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "store/lock.h"
+#include "store/wait.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -189,7 +189,7 @@ wait_for_run_lock(bool stepwise)
 		poll(start, stepwise, &ended);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
-		mig_client_check();
+		mig_wait_check();
 		mig_lock_pause(pause);
 		pause = Min(pause * 2, MAX_PAUSE);
 	}

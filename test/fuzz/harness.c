@@ -34,12 +34,12 @@
 #include "utils/memutils.h"
 
 #include "revision/draw.h"
-#include "revision/file.h"
+#include "files/native.h"
 #include "revision/graph.h"
 #include "revision/plan.h"
-#include "revision/script.h"
+#include "script/script.h"
 #include "revision/target.h"
-#include "revision/text.h"
+#include "script/text.h"
 
 PG_MODULE_MAGIC;
 
@@ -466,7 +466,7 @@ do_read(void *arg)
 {
 	FileWork   *work = arg;
 
-	work->file = mig_file_read(work->content, work->name);
+	work->file = mig_native_read(work->content, work->name);
 }
 
 static void
@@ -474,7 +474,7 @@ do_write(void *arg)
 {
 	FileWork   *work = arg;
 
-	work->written = mig_file_write(work->rev);
+	work->written = mig_native_write(work->rev);
 }
 
 /* Can the names of a list be stored?  A file may hold more. */
@@ -495,7 +495,7 @@ files_same(const Revision *a, const Revision *b, const char *where)
 {
 	if (strcmp(a->revision, b->revision) != 0)
 		violated("%s: id \"%s\" became \"%s\"", where, a->revision, b->revision);
-	if (!mig_file_same(a, b))
+	if (!mig_native_same(a, b))
 		violated("%s: another revision", where);
 	if (!text_same(a->upgrade_sql, b->upgrade_sql))
 		violated("%s: upgrade \"%s\" became \"%s\"", where, a->upgrade_sql, b->upgrade_sql);
@@ -532,7 +532,7 @@ rules_of_round_trip(Revision *rev, const char *where)
 static void
 rules_of_name(const char *revision, const char *message)
 {
-	char	   *name = mig_file_name(revision, message);
+	char	   *name = mig_native_name(revision, message);
 
 	if (*name == '\0' || *name == '.' || strlen(name) > 255 || strchr(name, '/') ||
 		strlen(name) < 5 || strcmp(name + strlen(name) - 4, ".sql") != 0 ||
@@ -572,7 +572,7 @@ rules_of_line_ends(const char *content, const FileWork *plain, const ErrorData *
 					 plain_error->message, plain_error->context);
 		return;
 	}
-	if (!mig_file_same(&work.file->rev, &plain->file->rev) ||
+	if (!mig_native_same(&work.file->rev, &plain->file->rev) ||
 		strcmp(work.file->rev.revision, plain->file->rev.revision) != 0)
 		violated("with CRLF it is another revision");
 }
@@ -601,7 +601,7 @@ target_file(const char *input, int len)
 	rev = &work.file->rev;
 	if (mig_graph_name_fault(rev->revision) != NULL || !names_good(rev->branch_labels))
 		violated("a bad name was accepted");
-	if (strcmp(mig_file_check_message(rev->message), rev->message) != 0)
+	if (strcmp(mig_native_check_message(rev->message), rev->message) != 0)
 		violated("the message is not canonical");
 	rules_of_script(rev->upgrade_sql, rev->upgrade_transactional, "upgrade script");
 	if (rev->downgrade_sql != NULL)

@@ -21,7 +21,7 @@ $compiler = 'cc' if system("command -v '$compiler' >/dev/null 2>&1") != 0;
 
 my ($status, $out, $err) = run_program($compiler, '-shared', '-fPIC', '-O1', '-fwrapv', '-fno-strict-aliasing', '-DUSE_ASSERT_CHECKING',
 	'-isystem', $config{'includedir-server'}, "-I$top/src", "$top/test/fuzz/harness.c", "$top/src/compat.c",
-	glob("$top/src/revision/*.c"), '-Wl,-Bsymbolic', '-o', "$dir/replay.so");
+	glob("$top/src/script/*.c $top/src/revision/*.c $top/src/files/native.c"), '-Wl,-Bsymbolic', '-o', "$dir/replay.so");
 is($status, 0, 'the harness is built') or diag $err;
 chmod 0755, "$dir/replay.so";
 

@@ -1,0 +1,427 @@
+/*
+ * offline_script.c
+ *		What a script for psql (command/offline) calls while it runs.
+ *
+ * migrate.begin_script() takes the run lock, refuses a database in another
+ * state, and remembers what the session has set.  migrate.record() puts that
+ * back, as a mover does when a script ends, and records one step.
+ */
+#include "migrate.h"
+
+#include "access/xact.h"
+#include "revision/plan.h"
+#include "run/execute.h"
+#include "run/session.h"
+#include "script/text.h"
+#include "sql.h"
+#include "store/ledger.h"
+#include "store/lock.h"
+#include "store/position.h"
+#include "store/record.h"
+#include "store/scope.h"
+#include "store/unfinished.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/*
+ * The script that this session runs.  It outlives transactions, because a
+ * script that is not transactional does; all but the memory is only looked at
+ * in a transaction that has called migrate.begin_script().
+ */
+typedef struct ScriptRun
+{
+	MemoryContext context;		/* NULL: none yet */
+	bool		in_transaction; /* begun, or gone on with, in this one */
+	PlanRows   *rows;			/* where the last step of this transaction led;
+								 * NULL when it must be read */
+	int64		writes;			/* as many as there were then */
+	TimestampTz mark;			/* when the last step was recorded */
+	SessionSettings *settings;	/* of the session, before the script */
+} ScriptRun;
+
+static ScriptRun run;
+
+PG_FUNCTION_INFO_V1(migrate_begin_script);
+PG_FUNCTION_INFO_V1(migrate_record);
+
+static MigDirection direction_arg(FunctionCallInfo fcinfo, int n);
+static List *steps_arg(FunctionCallInfo fcinfo, int n);
+static void check_start(const Position *position, List *versions, List *steps,
+						MigDirection direction);
+static int	compare_ids(const ListCell *a, const ListCell *b);
+static void check_digests(const Graph *graph, List *steps, MigDirection direction);
+static int	find_revision(const Graph *graph, const char *revision);
+static void begin_run(bool goes_on);
+static void end_of_transaction(void *arg);
+static PlanRows *find_rows(int64 writes);
+static bool are_current(const PlanRows *rows, int64 writes);
+static void check_step(const PlanRows *rows, int node, MigDirection direction);
+static bool all_are(const PlanRows *rows, const GraphLinks *links, bool applied);
+static Bitmapset *find_between(const PlanRows *rows, int node, MigDirection direction);
+static List *record_step(PlanRows *rows, int node, MigDirection direction);
+
+/* Argument n: 22023 unless "upgrade" or "downgrade". */
+static MigDirection
+direction_arg(FunctionCallInfo fcinfo, int n)
+{
+	const char *operation = mig_sql_text_arg(fcinfo, n, "operation");
+
+	if (strcmp(operation, mig_execute_direction_name(MIG_UPGRADE)) == 0)
+		return MIG_UPGRADE;
+	if (strcmp(operation, mig_execute_direction_name(MIG_DOWNGRADE)) == 0)
+		return MIG_DOWNGRADE;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid operation: \"%s\"", operation),
+			 errhint("Operations are \"upgrade\" and \"downgrade\".")));
+}
+
+/*
+ * MG005 unless the version rows are versions (char *).  steps (CatalogDigest
+ * *) are told from those that are done, for the hint.
+ */
+static void
+check_start(const Position *position, List *versions, List *steps,
+			MigDirection direction)
+{
+	const Graph *graph = position->graph;
+	Bitmapset  *applied = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
+	List	   *rows = mig_graph_ids(graph, position->rows);
+	bool		done = (steps != NIL);
+	ListCell   *lc;
+
+	list_sort(versions, compare_ids);
+	if (mig_text_same_list(versions, rows))
+		return;
+	foreach(lc, steps)
+	{
+		int			node = mig_graph_find_id(graph, ((CatalogDigest *) lfirst(lc))->revision);
+
+		if ((node >= 0 && bms_is_member(node, applied)) != (direction == MIG_UPGRADE))
+			done = false;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+			 errmsg("this script does not start from the current revisions"),
+			 errdetail("It starts from %s; the current revisions are: %s.",
+					   versions == NIL ? "base" : mig_graph_quote_names(versions),
+					   rows == NIL ? "none" : mig_graph_quote_names(rows)),
+			 done ? errhint("What the script does is done already.") :
+			 errhint("Make the script again, with migrate.upgrade_sql() or migrate.downgrade_sql().")));
+}
+
+static int
+compare_ids(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+/*
+ * MG007 unless the scripts of steps (CatalogDigest *) are what they were;
+ * MG001 when a revision is not there.
+ */
+static void
+check_digests(const Graph *graph, List *steps, MigDirection direction)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *ids = NIL;
+	List	   *stored;
+	Scope		scope;
+	ListCell   *lc;
+	ListCell   *now;
+
+	foreach(lc, steps)
+	{
+		ids = lappend(ids, ((CatalogDigest *) lfirst(lc))->revision);
+		(void) find_revision(graph, llast(ids));
+	}
+	mig_scope_enter(&scope);
+	stored = mig_revisions_read_digests(ids, direction, context);
+	mig_scope_leave(&scope);
+	forboth(lc, steps, now, stored)
+	{
+		const CatalogDigest *step = lfirst(lc);
+		const char *digest = ((CatalogDigest *) lfirst(now))->digest;
+
+		if (digest == NULL || strcmp(step->digest, digest) != 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_CHANGED),
+					 errmsg("revision \"%s\" was changed after this script was made",
+							step->revision),
+					 errhint("Make the script again, with migrate.upgrade_sql() or migrate.downgrade_sql().")));
+	}
+}
+
+/*
+ * Node of an id, no prefix and no label.  MG001 when there is none.
+ */
+static int
+find_revision(const Graph *graph, const char *revision)
+{
+	int			node = mig_graph_find_id(graph, revision);
+
+	if (node < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
+				 errmsg("can't locate revision identified by \"%s\"",
+						mig_graph_clip(revision)),
+				 errhint("Load its revision file first; the id must be given in full.")));
+	return node;
+}
+
+/*
+ * Note that this transaction runs a script, what the session has set, and the
+ * time.  With goes_on what was remembered stays, so that a revision that was
+ * run outside of a transaction is not remembered as the session's own.
+ */
+static void
+begin_run(bool goes_on)
+{
+	MemoryContextCallback *callback;
+
+	if (!goes_on || run.context == NULL)
+	{
+		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+													  "migrate script run",
+													  ALLOCSET_SMALL_SIZES);
+		SessionSettings *settings = mig_session_remember(context);
+
+		MemoryContextSetParent(context, TopMemoryContext);
+		if (run.context != NULL)
+			MemoryContextDelete(run.context);
+		run.context = context;
+		run.settings = settings;
+		run.mark = GetCurrentTimestamp();
+	}
+
+	callback = MemoryContextAlloc(TopTransactionContext, sizeof(MemoryContextCallback));
+	callback->func = end_of_transaction;
+	callback->arg = &run;
+	MemoryContextRegisterResetCallback(TopTransactionContext, callback);
+	run.in_transaction = true;
+}
+
+/* callback of TopTransactionContext */
+static void
+end_of_transaction(void *arg)
+{
+	ScriptRun  *ended = arg;
+
+	ended->in_transaction = false;
+	ended->rows = NULL;
+}
+
+/*
+ * The version rows as a plan's steps change them, which brings the graph.
+ *
+ * The first record of a transaction reads and checks all.  The next ones of a
+ * script take what it left, if this session did not change the rows meanwhile,
+ * nor the graph: nobody else can while we hold the lock.  writes are those
+ * when the script's step ended.  In a subtransaction all is
+ * read again, because it can be rolled back.
+ */
+static PlanRows *
+find_rows(int64 writes)
+{
+	bool		keep = run.in_transaction && GetCurrentTransactionNestLevel() == 1;
+	MemoryContext old = CurrentMemoryContext;
+	Position	position;
+	PlanRows   *rows;
+
+	if (keep && run.rows != NULL && are_current(run.rows, writes))
+		return run.rows;
+	if (keep)
+		MemoryContextSwitchTo(AllocSetContextCreate(TopTransactionContext,
+													"migrate recorded rows",
+													ALLOCSET_DEFAULT_SIZES));
+	run.rows = NULL;
+	position = mig_position_read_checked();
+	rows = mig_plan_rows_begin(position.graph, position.rows);
+	if (keep)
+		run.rows = rows;
+	MemoryContextSwitchTo(old);
+	return rows;
+}
+
+/*
+ * Whether rows, which the last step left, and the graph are what the tables
+ * hold.
+ */
+static bool
+are_current(const PlanRows *rows, int64 writes)
+{
+	MemoryContext context = CurrentMemoryContext;
+	List	   *versions;
+	Scope		scope;
+
+	if (mig_revisions_graph_changed(rows->graph))
+		return false;
+	if (writes >= 0 && writes == run.writes)
+		return true;
+	mig_scope_enter(&scope);
+	versions = mig_revisions_read_versions(context);
+	mig_scope_leave(&scope);
+	return mig_text_same_list(versions, mig_graph_ids(rows->graph, rows->rows));
+}
+
+/*
+ * MG005 unless the step is one that a mover could take from rows.
+ */
+static void
+check_step(const PlanRows *rows, int node, MigDirection direction)
+{
+	const Graph *graph = rows->graph;
+	const char *revision = graph->nodes[node].revision;
+	const GraphNode *self = &graph->nodes[node];
+	Bitmapset  *between;
+
+	if (rows->applied[node] != (direction == MIG_DOWNGRADE))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+				 direction == MIG_UPGRADE ?
+				 errmsg("revision \"%s\" is applied already", revision) :
+				 errmsg("revision \"%s\" is not applied", revision),
+				 errhint("SELECT migrate.current() shows the current revisions.")));
+
+	/* what is applied has all that is below it applied */
+	if (direction == MIG_UPGRADE ?
+		all_are(rows, &self->down, true) && all_are(rows, &self->depends, true) :
+		all_are(rows, &self->child, false) && all_are(rows, &self->dependent, false))
+		return;
+	between = find_between(rows, node, direction);
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+			 errmsg("%s of revision \"%s\" is not the next step",
+					mig_execute_direction_name(direction), revision),
+			 direction == MIG_UPGRADE ?
+			 errdetail("Not applied yet below it: %s.",
+					   mig_graph_quote_list(graph, between)) :
+			 errdetail("Applied above it: %s.",
+					   mig_graph_quote_list(graph, between)),
+			 errhint("Record the steps one by one, in the order in which they were done.")));
+}
+
+/*
+ * Whether all of some nodes are applied, or none.
+ */
+static bool
+all_are(const PlanRows *rows, const GraphLinks *links, bool applied)
+{
+	for (int k = 0; k < links->n; k++)
+		if (rows->applied[links->to[k]] != applied)
+			return false;
+	return true;
+}
+
+/*
+ * What must move before a node does: below it and not applied, or above it and
+ * applied.
+ */
+static Bitmapset *
+find_between(const PlanRows *rows, int node, MigDirection direction)
+{
+	Bitmapset  *self = bms_make_singleton(node);
+	Bitmapset  *applied = mig_graph_ancestors(rows->graph, rows->rows, GRAPH_REAL);
+	Bitmapset  *between = direction == MIG_UPGRADE ?
+		bms_difference(mig_graph_ancestors(rows->graph, self, GRAPH_REAL), applied) :
+		bms_intersect(mig_graph_descendants(rows->graph, self, GRAPH_REAL), applied);
+
+	return bms_del_member(between, node);
+}
+
+/*
+ * Write one step that is done, by the clock since the last one.  rows become
+ * those behind it; returns their ids.
+ */
+static List *
+record_step(PlanRows *rows, int node, MigDirection direction)
+{
+	const char *role = mig_position_caller();
+	MemoryContext context = CurrentMemoryContext;
+	TimestampTz now = GetCurrentTimestamp();
+	TimestampTz start = run.in_transaction ? run.mark : GetCurrentTransactionStartTimestamp();
+	List	   *after;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	after = mig_record_step(rows, node, direction, NULL, start, now - start,
+							role, context);
+	mig_scope_leave(&scope);
+	run.mark = now;
+	run.writes = mig_ledger_count_writes();
+	return after;
+}
+
+/*
+ * SELECT migrate.begin_script(operation, versions, steps, goes_on)
+ */
+Datum
+migrate_begin_script(PG_FUNCTION_ARGS)
+{
+	MigDirection direction = direction_arg(fcinfo, 0);
+	List	   *versions = mig_sql_array_arg(fcinfo, 1, "versions");
+	List	   *steps = steps_arg(fcinfo, 2);
+	bool		goes_on = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+	Position	position;
+
+	mig_scope_refuse_in_script("migrate.begin_script()");
+	mig_lock_acquire("migrate.begin_script()");
+	position = mig_position_read_checked();
+	mig_position_check_snapshot();
+	mig_unfinished_refuse(mig_unfinished_read());
+	check_start(&position, versions, steps, direction);
+	check_digests(position.graph, steps, direction);
+	begin_run(goes_on);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Argument n, an array of pairs, as a list of CatalogDigest *.
+ */
+static List *
+steps_arg(FunctionCallInfo fcinfo, int n)
+{
+	List	   *strings = mig_sql_array_arg(fcinfo, n, "steps");
+	List	   *steps = NIL;
+
+	if (list_length(strings) % 2 != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("steps must be pairs of revision and checksum")));
+	for (int i = 0; i < list_length(strings); i += 2)
+	{
+		CatalogDigest *step = palloc0(sizeof(CatalogDigest));
+
+		step->revision = list_nth(strings, i);
+		step->digest = list_nth(strings, i + 1);
+		steps = lappend(steps, step);
+	}
+	return steps;
+}
+
+/*
+ * SELECT migrate.record(operation, revision)
+ *
+ * Settings are put back first, so that the log names the caller.
+ */
+Datum
+migrate_record(PG_FUNCTION_ARGS)
+{
+	MigDirection direction = direction_arg(fcinfo, 0);
+	char	   *revision = mig_sql_text_arg(fcinfo, 1, "revision");
+	PlanRows   *rows;
+	int64		writes;
+	int			node;
+
+	mig_scope_refuse_in_script("migrate.record()");
+	mig_lock_acquire("migrate.record()");
+	mig_position_check_snapshot();
+	writes = mig_ledger_count_writes();
+	if (run.in_transaction)
+		mig_session_put_back(run.settings);
+	rows = find_rows(writes);
+	node = find_revision(rows->graph, revision);
+	check_step(rows, node, direction);
+	mig_unfinished_settle(revision);
+	return mig_sql_ids(fcinfo, record_step(rows, node, direction));
+}

@@ -1,0 +1,295 @@
+/*
+ * upgrade.c
+ *		Moving: a plan run in the caller's transaction.
+ *
+ * 1. Read graph and version rows without a lock; when nothing is missing,
+ *    that is all.
+ * 2. Take the run lock.  Unless nothing was committed since then, read again,
+ *    plan again: whoever had the lock before may have done the work.
+ * 3. Check what can be checked before anything runs: no applied revision was
+ *    edited (MG007), every script of the plan is there (MG006) and
+ *    transactional (MG008).
+ * 4. Run the scripts as the caller, one after the other.
+ * 5. Record all steps together: version rows, applied, log.  Nobody can see
+ *    our tables between steps but the scripts themselves, which find the
+ *    position from before the run.
+ *
+ * An error anywhere leaves nothing, because all of it is one transaction.
+ */
+#include "migrate.h"
+
+#include "access/xact.h"
+#include "command/upgrade.h"
+#include "miscadmin.h"
+#include "revision/plan.h"
+#include "run/execute.h"
+#include "run/report.h"
+#include "sql.h"
+#include "storage/proc.h"
+#include "store/lock.h"
+#include "store/position.h"
+#include "store/record.h"
+#include "store/scope.h"
+#include "store/unfinished.h"
+#include "store/verify.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+/* Scripts are read this many at a time. */
+#define READ_AHEAD 64
+
+/* A move under way. */
+typedef struct Move
+{
+	MigDirection direction;
+	const char *target;
+	MemoryContext context;		/* of what make_plan makes; NULL: not yet */
+	PositionSeen seen;			/* of what the plan was made */
+	Graph	   *graph;
+	Bitmapset  *rows;			/* before the first step */
+	bool		no_rows;		/* that is, none */
+	List	   *plan;			/* of node numbers */
+	RecordDone *done;			/* one a step */
+} Move;
+
+PG_FUNCTION_INFO_V1(migrate_upgrade);
+PG_FUNCTION_INFO_V1(migrate_downgrade);
+
+static List *run_move(MigDirection direction, const char *target,
+					  const char *function);
+static void make_plan(Move *move);
+static void run_plan(Move *move);
+static List *read_ahead(const Move *move, int number, MemoryContext context);
+static void run_step(Move *move, int number, CatalogScript *stored);
+static void record_plan(const Move *move);
+
+/*
+ * Upgrade or downgrade to target; function names the SQL function for errors.
+ * Returns the ids moved, in order, in the current memory context.  Errors: as
+ * the comments of the SQL functions say.
+ */
+static List *
+run_move(MigDirection direction, const char *target, const char *function)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	Move		move = {.direction = direction, .target = target};
+	List	   *moved = NIL;
+	ListCell   *lc;
+
+	mig_scope_refuse_in_script(function);
+	mig_position_warn_subscriber();
+	if (mig_upgrade_is_at_heads(direction, target))
+		return NIL;
+	make_plan(&move);
+	/* an unfinished script may be one that is running just now */
+	if (move.plan != NIL ||
+		(mig_unfinished_exists() && mig_lock_stepwise_pid() == 0))
+	{
+		mig_lock_acquire(function);
+		if (mig_position_is_unchanged(&move.seen))
+			mig_position_check_snapshot();
+		else
+			make_plan(&move);
+		mig_verify_check(direction, move.graph, move.rows, move.plan, target, false);
+	}
+	if (move.plan == NIL)
+	{
+		mig_report_message(psprintf("nothing to do: at %s",
+								  mig_position_describe(move.graph, move.rows)));
+		return NIL;
+	}
+
+	PG_TRY();
+	{
+		run_plan(&move);
+	}
+	PG_FINALLY();
+	{
+		mig_execute_end_activity();
+	}
+	PG_END_TRY();
+	record_plan(&move);
+
+	foreach(lc, move.plan)
+		moved = lappend(moved, unconstify(char *, move.graph->nodes[lfirst_int(lc)].revision));
+	mig_report_end(direction, target, list_length(moved), start);
+	return moved;
+}
+
+/*
+ * Whether an upgrade to head or heads has nothing to do, when that is known
+ * without reading the graph; tells it then.  This is what every application
+ * asks when it starts.
+ */
+bool
+mig_upgrade_is_at_heads(MigDirection direction, const char *target)
+{
+	bool		real = strcmp(target, "heads") == 0;
+	MemoryContext context = CurrentMemoryContext;
+	List	   *heads;
+	Scope		scope;
+
+	if (direction != MIG_UPGRADE || IsolationUsesXactSnapshot() ||
+		(!real && strcmp(target, "head") != 0))
+		return false;
+	mig_scope_enter(&scope);
+	heads = mig_revisions_read_heads_if_current(real, context);
+	mig_scope_leave(&scope);
+	if (heads == NIL)
+		return false;
+	mig_report_message(psprintf("nothing to do: at %s", mig_position_describe_heads(heads)));
+	return true;
+}
+
+/*
+ * Read the position and make the plan for it.  A plan from before is freed.
+ */
+static void
+make_plan(Move *move)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	Position	position;
+
+	if (move->context != NULL)
+		MemoryContextReset(move->context);
+	else
+		move->context = AllocSetContextCreate(outer, "migrate plan",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(move->context);
+	position = mig_position_read_seen(&move->seen);
+	mig_position_check_snapshot();
+	move->graph = position.graph;
+	move->rows = position.rows;
+	move->no_rows = bms_is_empty(position.rows);
+	move->plan = move->direction == MIG_UPGRADE ?
+		mig_plan_upgrade(move->graph, move->rows, move->target) :
+		mig_plan_downgrade(move->graph, move->rows, move->target);
+	MemoryContextSwitchTo(outer);
+}
+
+/*
+ * Run the scripts of the plan.  What a step allocates is freed before the
+ * next, what was read ahead with the last of them.
+ */
+static void
+run_plan(Move *move)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext ahead = AllocSetContextCreate(outer, "migrate scripts",
+												ALLOCSET_DEFAULT_SIZES);
+	MemoryContext step = AllocSetContextCreate(outer, "migrate step",
+											   ALLOCSET_DEFAULT_SIZES);
+	List	   *scripts = NIL;
+	int			n = list_length(move->plan);
+
+	/* zeroed, so that memory does not grow while scripts run */
+	move->done = palloc_extended(n * sizeof(RecordDone), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < n; i++)
+	{
+		if (i % READ_AHEAD == 0)
+		{
+			MemoryContextReset(ahead);
+			scripts = read_ahead(move, i, ahead);
+		}
+		MemoryContextSwitchTo(step);
+		run_step(move, i, list_nth(scripts, i % READ_AHEAD));
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(step);
+	}
+	MemoryContextDelete(step);
+	MemoryContextDelete(ahead);
+}
+
+/*
+ * The next READ_AHEAD scripts of the plan, from step number (from 0) on.
+ */
+static List *
+read_ahead(const Move *move, int number, MemoryContext context)
+{
+	List	   *ids = NIL;
+	List	   *scripts;
+	Scope		scope;
+
+	for (int i = number; i < list_length(move->plan) && i < number + READ_AHEAD; i++)
+		ids = lappend(ids, unconstify(char *, move->graph->nodes[list_nth_int(move->plan, i)].revision));
+	mig_scope_enter(&scope);
+	scripts = mig_revisions_read_scripts(ids, move->direction, context);
+	mig_scope_leave(&scope);
+	if (list_length(scripts) != list_length(ids))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("a revision was dropped while migrations ran")));
+	list_free(ids);
+	return scripts;
+}
+
+/*
+ * Run one script, step number (from 0) of the plan.
+ */
+static void
+run_step(Move *move, int number, CatalogScript *stored)
+{
+	const GraphNode *self = &move->graph->nodes[list_nth_int(move->plan, number)];
+	ExecuteScript script = {self->revision, move->direction, stored->sql, false, false, StatementTimeout, NULL};
+	RecordDone *done = &move->done[number];
+	MemoryContext context = CurrentMemoryContext;
+	Scope		scope;
+
+	done->started_at = GetCurrentTimestamp();
+	strlcpy(done->checksum, stored->checksum, sizeof(done->checksum));
+	if (stored->is_long)
+	{
+		mig_scope_enter(&scope);
+		script.sql = mig_revisions_read_sql(self->revision, move->direction, context);
+		mig_scope_leave(&scope);
+	}
+	if (script.sql == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("revision \"%s\" was changed while migrations ran",
+						self->revision)));
+
+	mig_report_step(move->direction, move->graph, self, stored->message);
+	script.no_rows = move->no_rows;
+	script.progress = psprintf("%s %d/%d %s",
+							   mig_execute_direction_name(move->direction),
+							   number + 1, list_length(move->plan), self->revision);
+	mig_execute_script(&script);
+	done->duration = GetCurrentTimestamp() - done->started_at;
+}
+
+/*
+ * Write the version rows, what is applied, and a log row for each step.
+ */
+static void
+record_plan(const Move *move)
+{
+	const char *role = mig_position_caller();
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	mig_record_check_unchanged(move->graph, move->rows);
+	mig_record_plan(mig_plan_rows_begin(move->graph, move->rows), move->plan,
+					move->direction, move->done, role);
+	mig_scope_leave(&scope);
+}
+
+/* SELECT migrate.upgrade(target) */
+Datum
+migrate_upgrade(PG_FUNCTION_ARGS)
+{
+	return mig_sql_ids(fcinfo,
+						  run_move(MIG_UPGRADE,
+								   mig_sql_text_arg(fcinfo, 0, "target"),
+								   "migrate.upgrade()"));
+}
+
+/* SELECT migrate.downgrade(target) */
+Datum
+migrate_downgrade(PG_FUNCTION_ARGS)
+{
+	return mig_sql_ids(fcinfo,
+						  run_move(MIG_DOWNGRADE,
+								   mig_sql_text_arg(fcinfo, 0, "target"),
+								   "migrate.downgrade()"));
+}

@@ -1,0 +1,312 @@
+/*
+ * directory.c
+ *		Reading files and directories of the server: role, encoding, size.
+ *
+ * The caller's role needs the privileges of pg_read_server_files, and then any
+ * path is taken, as pg_read_file does; a relative one starts in the data
+ * directory.  Files are UTF-8 whatever the encoding of the database: they come
+ * from a repository, not from the server.  A byte order mark is dropped.  What
+ * is returned is verified and in the server encoding.
+ *
+ * Descriptors are the server's own (AllocateFile, AllocateDir), so that an
+ * error or an interrupt leaks none.  No locks.
+ *
+ * Copyright (c) 2026, the migrate authors; PostgreSQL licence, see LICENSE
+ */
+#include "postgres.h"
+
+#include <sys/stat.h>
+
+#include "catalog/pg_authid.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/fd.h"
+#include "utils/acl.h"
+
+#include "compat.h"
+#include "files/directory.h"
+
+/* Largest file that is read, in bytes. */
+#define MAX_FILE_SIZE	(256 * 1024 * 1024)
+
+#define READ_SIZE		(64 * 1024)
+
+#define UTF8_BOM		"\xEF\xBB\xBF"
+
+/* What encoding_error_context() needs to know. */
+typedef struct EncodingPlace
+{
+	const char *path;
+	const char *text;
+	int			len;
+} EncodingPlace;
+
+static int	file_error_code(void);
+static void check_role(void);
+static char *checked_path(const char *path);
+static char *read_file(const char *path);
+static void read_bytes(const char *path, StringInfo out);
+static char *to_server(const char *path, const char *text, int len);
+static void refuse_nul(const char *path, const StringInfo bytes);
+static int	line_of(const char *text, const char *end);
+static void encoding_error_context(void *arg);
+static bool is_source_name(const char *name);
+static int	compare_names(const ListCell *a, const ListCell *b);
+
+/*
+ * The files of a directory that end in ".sql", as a list of SourceFile, in the
+ * order of the bytes of their names, in the current memory context.
+ *
+ * Regular files count, and symbolic links to such; files whose name begins with
+ * a dot do not, nor do directories.  Errors: 42501 without the role, the
+ * server's codes for file access, MG011 for a NUL byte, 22021 or 22P05 for
+ * other bytes that are not text, 54000 for a file that is too large, and that
+ * of a file that disappears meanwhile.
+ */
+List *
+mig_directory_read_directory(const char *path)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+	DIR		   *dir;
+	struct dirent *entry;
+
+	check_role();
+	path = checked_path(path);
+	dir = AllocateDir(path);
+	if (dir == NULL)
+		ereport(ERROR,
+				(file_error_code(),
+				 errmsg("could not open directory \"%s\": %m", path)));
+	while ((entry = ReadDir(dir, path)) != NULL)
+	{
+		SourceFile *file;
+		struct stat st;
+		char	   *full;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!is_source_name(entry->d_name))
+			continue;
+		full = psprintf("%s/%s", path, entry->d_name);
+		if (stat(full, &st) < 0)
+			ereport(ERROR,
+					(file_error_code(),
+					 errmsg("could not stat file \"%s\": %m", full)));
+		pfree(full);
+		if (!S_ISREG(st.st_mode))
+			continue;
+		file = palloc0(sizeof(SourceFile));
+		file->name = pstrdup(entry->d_name);
+		result = lappend(result, file);
+	}
+	FreeDir(dir);
+
+	list_sort(result, compare_names);
+	foreach(lc, result)
+	{
+		SourceFile *file = lfirst(lc);
+		char	   *full = psprintf("%s/%s", path, file->name);
+
+		file->content = read_file(full);
+		file->name = to_server(full, file->name, strlen(file->name));
+		pfree(full);
+	}
+	return result;
+}
+
+/*
+ * errcode_for_file_access, which does not know all that a path can be refused
+ * for.
+ */
+static int
+file_error_code(void)
+{
+	if (errno == ENAMETOOLONG || errno == ELOOP)
+		return errcode(ERRCODE_INVALID_PARAMETER_VALUE);
+	return errcode_for_file_access();
+}
+
+/* May the current role read files of the server? */
+static void
+check_role(void)
+{
+	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to read files of the server"),
+				 errdetail("Only roles with privileges of the \"%s\" role may read files of the server.",
+						   "pg_read_server_files"),
+				 errhint("A client can read the files itself and pass them to migrate.load().")));
+}
+
+/* A copy of the path in the server's form. */
+static char *
+checked_path(const char *path)
+{
+	char	   *result = pstrdup(path);
+
+	canonicalize_path(result);
+	if (*result == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("path must not be empty")));
+	return result;
+}
+
+/* The text of a file, in the server encoding. */
+static char *
+read_file(const char *path)
+{
+	StringInfoData bytes;
+	char	   *text;
+	char	   *result;
+	int			len;
+
+	initStringInfo(&bytes);
+	read_bytes(path, &bytes);
+	refuse_nul(path, &bytes);
+
+	text = bytes.data;
+	len = bytes.len;
+	if (len >= (int) strlen(UTF8_BOM) &&
+		memcmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0)
+	{
+		text += strlen(UTF8_BOM);
+		len -= strlen(UTF8_BOM);
+	}
+	result = to_server(path, text, len);
+	pfree(bytes.data);
+	return result;
+}
+
+/*
+ * Append all of a file.  It is read to its end, not to the size that it had:
+ * it may grow meanwhile.
+ */
+static void
+read_bytes(const char *path, StringInfo out)
+{
+	struct stat st;
+	FILE	   *file;
+	size_t		n;
+
+	/* before it is opened: opening a FIFO would wait */
+	if (stat(path, &st) < 0)
+		ereport(ERROR,
+				(file_error_code(),
+				 errmsg("could not stat file \"%s\": %m", path)));
+	if (!S_ISREG(st.st_mode))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a regular file", path)));
+	file = AllocateFile(path, "rb");
+	if (file == NULL)
+		ereport(ERROR,
+				(file_error_code(),
+				 errmsg("could not open file \"%s\" for reading: %m", path)));
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		enlargeStringInfo(out, READ_SIZE);
+		n = fread(out->data + out->len, 1, READ_SIZE, file);
+		out->len += n;
+		if (out->len > MAX_FILE_SIZE)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("file \"%s\" is larger than %d MB", path,
+							MAX_FILE_SIZE / (1024 * 1024))));
+	} while (n == READ_SIZE);
+	if (ferror(file))
+		ereport(ERROR,
+				(file_error_code(),
+				 errmsg("could not read file \"%s\": %m", path)));
+	FreeFile(file);
+	out->data[out->len] = '\0';
+}
+
+/* A copy of UTF-8 text in the server encoding, verified. */
+static char *
+to_server(const char *path, const char *text, int len)
+{
+	ErrorContextCallback callback;
+	EncodingPlace place;
+	char	   *result;
+
+	place.path = path;
+	place.text = text;
+	place.len = len;
+	callback.callback = encoding_error_context;
+	callback.arg = &place;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	result = pg_any_to_server(text, len, PG_UTF8);
+	error_context_stack = callback.previous;
+	return result == text ? pnstrdup(text, len) : result;
+}
+
+static void
+refuse_nul(const char *path, const StringInfo bytes)
+{
+	const char *nul = memchr(bytes->data, '\0', bytes->len);
+
+	if (nul != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("file \"%s\" holds a zero byte", path),
+				 errhint("Revision files are text in UTF-8."),
+				 errcontext("revision file \"%s\", line %d", path,
+							line_of(bytes->data, nul))));
+}
+
+/* The line that end is in, from 1. */
+static int
+line_of(const char *text, const char *end)
+{
+	int			line = 1;
+
+	while ((text = memchr(text, '\n', end - text)) != NULL)
+	{
+		line++;
+		text++;
+	}
+	return line;
+}
+
+/* Error context callback: file and, for bytes that are not UTF-8, the line. */
+static void
+encoding_error_context(void *arg)
+{
+	const EncodingPlace *place = arg;
+	const char *end = place->text + place->len;
+	const char *p = place->text;
+
+	while (p < end)
+	{
+		int			len = pg_encoding_mblen(PG_UTF8, p);
+
+		if (len > end - p || !pg_utf8_islegal((const unsigned char *) p, len))
+			break;
+		p += len;
+	}
+	if (p < end)
+		errcontext("revision file \"%s\", line %d", place->path,
+				   line_of(place->text, p));
+	else
+		errcontext("revision file \"%s\"", place->path);
+}
+
+static bool
+is_source_name(const char *name)
+{
+	size_t		len = strlen(name);
+
+	return name[0] != '.' && len > 4 && strcmp(name + len - 4, ".sql") == 0;
+}
+
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((SourceFile *) lfirst(a))->name,
+				  ((SourceFile *) lfirst(b))->name);
+}

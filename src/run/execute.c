@@ -1,0 +1,705 @@
+/*
+ * execute.c
+ *		Running one script, and telling where it failed.
+ *
+ * The script is parsed whole and once; each statement is analyzed, planned
+ * and run with the whole script as its source text, as the server's own
+ * extension scripts are, so that every position in an error is a position in
+ * the script.  It runs as the caller, in the caller's transaction, with the
+ * caller's settings; what it SETs is put back when it ends.
+ *
+ * Errors keep everything they have.  An error context callback moves the
+ * position to the statement (only that is quoted, never the whole script),
+ * adds a line that names revision, statement and line, and adds a hint where
+ * we know one.
+ */
+#include "migrate.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "executor/execdesc.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "parser/parser.h"
+#include "pgstat.h"
+#include "run/execute.h"
+#include "script/script.h"
+#include "script/statement.h"
+#include "script/text.h"
+#include "stepwise/intent.h"
+#include "storage/proc.h"
+#include "store/scope.h"
+#include "store/wait.h"
+#include "tcop/dest.h"
+#include "tcop/pquery.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+
+/* Most bytes of a statement that an error quotes. */
+#define MAX_QUOTED 8192
+
+/* Most bytes of a statement that pg_stat_activity gets. */
+#define MAX_ACTIVITY 1024
+
+/* Most of those who block us that are remembered. */
+#define MAX_BLOCKERS 8
+
+/* A script under way, as the error context callback knows it. */
+typedef struct ErrorArgument
+{
+	const ExecuteScript *script;
+	List	   *statements;		/* to run */
+	List	   *result;			/* parsed */
+	const ScriptStatement *current; /* NULL while parsing */
+	bool		at_commit;
+	bool		timed;			/* statement_timeout is that of the script... */
+	TimestampTz timed_at;		/* ...since then... */
+	TimestampTz timeout;		/* ...and the client's statement's is at; 0: none */
+	MemoryContext context;
+	MemoryContext caller;
+} ErrorArgument;
+
+/* What is done with a script. */
+typedef void (*ExecuteBody) (ErrorArgument *argument);
+
+/* Who blocked the last script; see mig_execute_blockers. */
+static int	blockers[MAX_BLOCKERS];
+static int	nblockers = 0;
+
+static List *execute(const ExecuteScript *script, List *statements, ExecuteBody body);
+static void parse(ErrorArgument *argument);
+static void parse_and_run(ErrorArgument *argument);
+static void run_statements(ErrorArgument *argument);
+static void run_top_level(ErrorArgument *argument);
+static void commit(ErrorArgument *argument);
+static void check_statement(const ScriptStatement *statement);
+static void begin_timeout(ErrorArgument *argument);
+static void end_timeout(ErrorArgument *argument);
+static void quote_statement(const ErrorArgument *argument, const ErrorData *error);
+static void note_blockers(void);
+static void run_statement(const ExecuteScript *script, const ScriptStatement *statement);
+static void run_planned(PlannedStmt *planned, const char *sql);
+static void show_activity(const ExecuteScript *script, const ScriptStatement *statement);
+static void error_callback(void *arg);
+static int	find_line(const ErrorArgument *argument, const ErrorData *error);
+static int	block_line(const char *statement, const DoStmt *block,
+					   const ErrorData *error);
+static int	body_line(const char *statement, const ErrorData *error);
+static char *quote_around(const char *sql, int start, int len, int at, int *position);
+static int	char_offset(const char *text, int nchars);
+static const char *find_hint(const ErrorArgument *argument, const ErrorData *error);
+
+/*
+ * Run a script to its end, in the caller's transaction.  What it allocates is
+ * freed; settings, role and search_path are put back.  pg_stat_activity is left
+ * at the last statement: mig_execute_end_activity is the caller's to call, also
+ * after an error.  Errors: whatever the script raises.
+ */
+void
+mig_execute_script(const ExecuteScript *script)
+{
+	int			guc_level = NewGUCNestLevel();
+
+	/* setting it would have the end of the level look at all settings */
+	if (!standard_conforming_strings)
+		(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	execute(script, NIL, parse_and_run);
+	AtEOXact_GUC(false, guc_level);
+}
+
+/*
+ * The statements of a script (ScriptStatement *), in the current memory
+ * context.  Errors: those of the parser.
+ */
+List *
+mig_execute_parse(const ExecuteScript *script)
+{
+	return execute(script, NIL, parse);
+}
+
+/*
+ * Run some statements (ScriptStatement *) of a script in the caller's
+ * transaction.  What they SET stays set.
+ */
+void
+mig_execute_statements(const ExecuteScript *script, List *statements)
+{
+	execute(script, statements, run_statements);
+}
+
+/*
+ * Run one statement as a client would, outside of a transaction block: it may
+ * commit by itself.  To be called in a transaction that has done nothing yet;
+ * on return there is one, not committed.
+ */
+void
+mig_execute_top_level(const ExecuteScript *script, ScriptStatement *statement)
+{
+	execute(script, list_make1(statement), run_top_level);
+}
+
+/*
+ * Commit, and begin a new transaction.  What commit finds, a deferred
+ * constraint for one, is told as the script's.  The current memory context
+ * stays.
+ */
+void
+mig_execute_commit(const ExecuteScript *script)
+{
+	execute(script, NIL, commit);
+}
+
+/*
+ * Process ids of those whose locks a statement of the last script waited for,
+ * as they were when it had waited for deadlock_timeout.  Known only where
+ * log_lock_waits is on.
+ */
+List *
+mig_execute_blockers(void)
+{
+	List	   *pids = NIL;
+
+	for (int i = 0; i < nblockers; i++)
+		pids = lappend_int(pids, blockers[i]);
+	return pids;
+}
+
+/*
+ * Do something with a script: errors are told with its name, and our functions
+ * that write refuse to be called.  The body runs in a memory context that is
+ * deleted afterwards.  Returns argument.result.
+ */
+static List *
+execute(const ExecuteScript *script, List *statements, ExecuteBody body)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ErrorArgument argument = {script, statements, NIL, NULL, false, false, 0, 0, NULL, caller};
+	ErrorContextCallback callback;
+	bool		before = mig_scope_set_in_script(true);
+
+	argument.context = AllocSetContextCreate(caller, "migrate script",
+											 ALLOCSET_DEFAULT_SIZES);
+	callback.callback = error_callback;
+	callback.arg = &argument;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+	nblockers = 0;
+
+	PG_TRY();
+	{
+		MemoryContextSwitchTo(argument.context);
+		body(&argument);
+	}
+	PG_FINALLY();
+	{
+		end_timeout(&argument);
+		mig_scope_set_in_script(before);
+	}
+	PG_END_TRY();
+
+	error_context_stack = callback.previous;
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(argument.context);
+	return argument.result;
+}
+
+/*
+ * Have pg_stat_activity show the client's own query again.
+ */
+void
+mig_execute_end_activity(void)
+{
+	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+}
+
+/*
+ * "upgrade" or "downgrade".
+ */
+const char *
+mig_execute_direction_name(MigDirection direction)
+{
+	return direction == MIG_UPGRADE ? "upgrade" : "downgrade";
+}
+
+/*
+ * Parse the script into argument->result, in the caller's memory.
+ */
+static void
+parse(ErrorArgument *argument)
+{
+	MemoryContextSwitchTo(argument->caller);
+	argument->result = mig_script_split(argument->script->sql);
+	MemoryContextSwitchTo(argument->context);
+}
+
+static void
+parse_and_run(ErrorArgument *argument)
+{
+	argument->statements = mig_script_split(argument->script->sql);
+	run_statements(argument);
+}
+
+/*
+ * Run the statements one after the other, each with a memory context of its
+ * own.
+ */
+static void
+run_statements(ErrorArgument *argument)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext inner = AllocSetContextCreate(outer, "migrate statement",
+												ALLOCSET_DEFAULT_SIZES);
+	ListCell   *lc;
+
+	foreach(lc, argument->statements)
+	{
+		argument->current = lfirst(lc);
+		check_statement(lfirst(lc));
+	}
+	foreach(lc, argument->statements)
+	{
+		ScriptStatement *statement = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		mig_wait_check();
+		argument->current = statement;
+		show_activity(argument->script, statement);
+		begin_timeout(argument);
+		MemoryContextSwitchTo(inner);
+		run_statement(argument->script, statement);
+		end_timeout(argument);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(inner);
+	}
+	/* what the last statement did must be visible to our bookkeeping */
+	CommandCounterIncrement();
+}
+
+/*
+ * Run one statement in a portal of its own, because the unnamed one is the
+ * CALL that we are in.  The plan must live as long as the statement runs, and so
+ * in no transaction's memory.
+ */
+static void
+run_top_level(ErrorArgument *argument)
+{
+	const char *sql = argument->script->sql;
+	ScriptStatement *statement = linitial(argument->statements);
+	DestReceiver *dest = CreateDestReceiver(DestNone);
+	List	   *plans;
+	Portal		portal;
+
+	CHECK_FOR_INTERRUPTS();
+	mig_wait_check();
+	argument->current = statement;
+	check_statement(statement);
+	show_activity(argument->script, statement);
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	plans = pg_plan_queries(pg_analyze_and_rewrite_fixedparams(statement->raw, sql,
+															   NULL, 0, NULL),
+							sql, CURSOR_OPT_PARALLEL_OK, NULL);
+	PopActiveSnapshot();
+	portal = CreateNewPortal();
+	portal->visible = false;
+	PortalDefineQuery(portal, NULL, sql, CreateCommandTag(statement->raw->stmt),
+					  plans, NULL);
+	PortalStart(portal, NULL, 0, InvalidSnapshot);
+	begin_timeout(argument);
+	(void) mig_PortalRun(portal, dest);
+	end_timeout(argument);
+	PortalDrop(portal, false);
+	mig_intent_check_result(statement->raw);
+	MemoryContextSwitchTo(argument->context);
+}
+
+static void
+commit(ErrorArgument *argument)
+{
+	argument->at_commit = true;
+	CommitTransactionCommand();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(argument->context);
+}
+
+/*
+ * The server counts statement_timeout for the client's statement, which is the
+ * call of ours.  When the script has set another, count that for the statement
+ * that begins, as psql's would be.
+ */
+static void
+begin_timeout(ErrorArgument *argument)
+{
+	if (StatementTimeout == argument->script->statement_timeout)
+		return;
+	argument->timed = true;
+	argument->timed_at = GetCurrentTimestamp();
+	argument->timeout = get_timeout_active(STATEMENT_TIMEOUT) ?
+		get_timeout_finish_time(STATEMENT_TIMEOUT) : 0;
+	if (StatementTimeout > 0)
+		enable_timeout_after(STATEMENT_TIMEOUT, StatementTimeout);
+	else
+		disable_timeout(STATEMENT_TIMEOUT, false);
+}
+
+/*
+ * Put back what begin_timeout changed, if it did.  The client's timeout stood
+ * still meanwhile, or a script could not do without one.
+ */
+static void
+end_timeout(ErrorArgument *argument)
+{
+	if (!argument->timed)
+		return;
+	argument->timed = false;
+	if (argument->timeout != 0)
+		enable_timeout_at(STATEMENT_TIMEOUT,
+						  argument->timeout + (GetCurrentTimestamp() - argument->timed_at));
+	else
+		disable_timeout(STATEMENT_TIMEOUT, false);
+}
+
+/*
+ * MG011 for what migrate.revision() and migrate.load() refuse, but somebody put
+ * into the table by hand: it would end our transaction, or speak to the client
+ * in the middle of a query.
+ */
+static void
+check_statement(const ScriptStatement *statement)
+{
+	const char *problem = mig_statement_cannot_run(statement->raw);
+
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("%s cannot be used in a migration script", problem)));
+}
+
+/*
+ * Analyze, rewrite, plan and run one statement; rules may make several of it.
+ */
+static void
+run_statement(const ExecuteScript *script, const ScriptStatement *statement)
+{
+	List	   *queries;
+	List	   *plans;
+	ListCell   *lc;
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	queries = pg_analyze_and_rewrite_fixedparams(statement->raw, script->sql,
+												 NULL, 0, NULL);
+	plans = pg_plan_queries(queries, script->sql, CURSOR_OPT_PARALLEL_OK, NULL);
+	PopActiveSnapshot();
+
+	foreach(lc, plans)
+		run_planned(lfirst_node(PlannedStmt, lc), script->sql);
+}
+
+/*
+ * Run one planned statement on a fresh snapshot; rows that it returns are
+ * thrown away.
+ */
+static void
+run_planned(PlannedStmt *planned, const char *sql)
+{
+	DestReceiver *dest = CreateDestReceiver(DestNone);
+
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (planned->commandType == CMD_UTILITY)
+		mig_ProcessUtility(planned, sql, PROCESS_UTILITY_QUERY, dest);
+	else
+	{
+		QueryDesc  *query = CreateQueryDesc(planned, sql, GetActiveSnapshot(),
+											InvalidSnapshot, dest, NULL, NULL, 0);
+
+		ExecutorStart(query, 0);
+		mig_ExecutorRun(query);
+		ExecutorFinish(query);
+		ExecutorEnd(query);
+		FreeQueryDesc(query);
+	}
+	PopActiveSnapshot();
+}
+
+/*
+ * Tell pg_stat_activity which statement begins.
+ */
+static void
+show_activity(const ExecuteScript *script, const ScriptStatement *statement)
+{
+	char		text[MAX_ACTIVITY];
+	const char *begin = script->sql + statement->location;
+	int			len = Min(statement->len, MAX_ACTIVITY / 2);
+
+	len = pg_mbcliplen(begin, statement->len, len);
+	snprintf(text, sizeof(text), "migrate %s: %.*s", script->progress, len, begin);
+	pgstat_report_activity(STATE_RUNNING, text);
+}
+
+/*
+ * Complete an error that a script raises.  Messages below ERROR stay as they
+ * are.
+ */
+static void
+error_callback(void *arg)
+{
+	ErrorArgument *argument = arg;
+	const ExecuteScript *script = argument->script;
+	const ScriptStatement *current = argument->current;
+	MemoryContext old = MemoryContextSwitchTo(argument->context);
+	ErrorData  *error = CopyErrorData();
+	const char *hint;
+	int			line;
+
+	MemoryContextSwitchTo(old);
+	if (error->elevel < ERROR)
+	{
+		/* the server's log hears that we wait, if log_lock_waits is on */
+		if (MyProc->waitLock != NULL)
+			note_blockers();
+		return;
+	}
+	if (argument->at_commit)
+	{
+		errcontext("revision \"%s\", %s script, at its commit", script->revision,
+				   mig_execute_direction_name(script->direction));
+		return;
+	}
+	if (current == NULL)
+	{
+		errcontext("revision \"%s\", %s script", script->revision,
+				   mig_execute_direction_name(script->direction));
+		return;
+	}
+
+	line = find_line(argument, error);
+	old = MemoryContextSwitchTo(argument->context);
+	quote_statement(argument, error);
+	hint = find_hint(argument, error);
+	MemoryContextSwitchTo(old);
+	if (hint != NULL && error->hint != NULL)
+		errhint("%s\n%s", error->hint, hint);
+	else if (hint != NULL)
+		errhint("%s", hint);
+	errcontext("revision \"%s\", %s script, statement %d, line %d",
+			   script->revision, mig_execute_direction_name(script->direction),
+			   current->number, line);
+}
+
+/*
+ * Have an error quote what it is about: its position, which is one in the
+ * script, becomes one in the statement, and of a long statement only what is
+ * around it is quoted.  The current context must be argument->context.
+ */
+static void
+quote_statement(const ErrorArgument *argument, const ErrorData *error)
+{
+	const char *sql = argument->script->sql;
+	const ScriptStatement *current = argument->current;
+	const char *query = error->internalquery;
+	int			position;
+
+	if (error->cursorpos > 0)
+	{
+		int			at = char_offset(sql, error->cursorpos - 1);
+		char	   *quoted = quote_around(sql, current->location, current->len,
+										  at, &position);
+
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(quoted);
+	}
+	else if (query == NULL)
+		internalerrquery(quote_around(sql, current->location, current->len,
+									  current->location, NULL));
+	else if (strlen(query) > MAX_QUOTED)
+	{
+		int			at = char_offset(query, Max(error->internalpos - 1, 0));
+		char	   *quoted = quote_around(query, 0, strlen(query), at, &position);
+
+		if (error->internalpos > 0)
+			internalerrposition(position);
+		internalerrquery(quoted);
+	}
+}
+
+/*
+ * Remember who holds the locks that we wait for.
+ */
+static void
+note_blockers(void)
+{
+	ArrayType  *array = DatumGetArrayTypeP(DirectFunctionCall1(pg_blocking_pids,
+															   Int32GetDatum(MyProcPid)));
+	int		   *pids = (int *) ARR_DATA_PTR(array);
+
+	nblockers = Min(ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array)), MAX_BLOCKERS);
+	for (int i = 0; i < nblockers; i++)
+		blockers[i] = pids[i];
+}
+
+/*
+ * Line of the script where an error arose: that of its position, else that of
+ * the place in a function body, else that of the statement.
+ */
+static int
+find_line(const ErrorArgument *argument, const ErrorData *error)
+{
+	const char *sql = argument->script->sql;
+	const ScriptStatement *current = argument->current;
+	MemoryContext old;
+	int			in_body = 0;
+
+	if (error->cursorpos > 0)
+		return mig_text_line(sql, char_offset(sql, error->cursorpos - 1));
+
+	old = MemoryContextSwitchTo(argument->context);
+	if (IsA(current->raw->stmt, DoStmt))
+		in_body = block_line(pnstrdup(sql + current->location, current->len),
+							 castNode(DoStmt, current->raw->stmt), error);
+	if (in_body == 0 && (IsA(current->raw->stmt, DoStmt) ||
+						 IsA(current->raw->stmt, CreateFunctionStmt)))
+		in_body = body_line(pnstrdup(sql + current->location, current->len), error);
+	MemoryContextSwitchTo(old);
+	return in_body > 0 ? current->line + in_body - 1 : current->line;
+}
+
+/*
+ * Line, within the text of a DO statement, of what failed while the block
+ * ran; 0 when it cannot be told.
+ *
+ * PL/pgSQL reports it with a context line "... inline_code_block ... N ...",
+ * whatever the language of messages, where N counts from the line on which
+ * the body begins.  The outermost such frame, the last line, is ours.
+ */
+static int
+block_line(const char *statement, const DoStmt *block, const ErrorData *error)
+{
+	const char *frame = NULL;
+	const char *next = error->context;
+	const char *body = NULL;
+	ListCell   *lc;
+
+	while (next != NULL && (next = strstr(next, "inline_code_block")) != NULL)
+		frame = next += strlen("inline_code_block");
+	if (frame == NULL)
+		return 0;
+	foreach(lc, block->args)
+		if (strcmp(lfirst_node(DefElem, lc)->defname, "as") == 0)
+			body = strstr(statement, strVal(lfirst_node(DefElem, lc)->arg));
+	frame += strcspn(frame, "0123456789\n");
+	if (body == NULL || *frame < '0' || *frame > '9')
+		return 0;
+	return mig_text_line(statement, body - statement) + atoi(frame) - 1;
+}
+
+/*
+ * Line, within the text of a CREATE FUNCTION or DO statement, of a place in
+ * its body that the language could not compile; 0 when it cannot be told.
+ *
+ * The languages report it with the body as internal query and a position in
+ * it; the body stands in the statement word for word when it is
+ * dollar-quoted.
+ */
+static int
+body_line(const char *statement, const ErrorData *error)
+{
+	const char *body;
+
+	if (error->internalquery == NULL || error->internalpos <= 0)
+		return 0;
+	body = strstr(statement, error->internalquery);
+	if (body == NULL)
+		return 0;
+	return mig_text_line(statement,
+						   body - statement + char_offset(error->internalquery,
+														  error->internalpos - 1));
+}
+
+/*
+ * Copy of the len bytes of sql from start on, or of the MAX_QUOTED of them
+ * around byte offset at.  *position becomes the place of at in the copy, in
+ * characters from 1.
+ */
+static char *
+quote_around(const char *sql, int start, int len, int at, int *position)
+{
+	int			from = start;
+	int			to = start + len;
+
+	at = Min(Max(at, start), to);
+	if (len > MAX_QUOTED)
+	{
+		/* step by characters, so as not to cut one in half */
+		while (at - from > MAX_QUOTED / 2)
+			from += pg_mblen(sql + from);
+		to = from + pg_mbcliplen(sql + from, to - from, MAX_QUOTED);
+	}
+	if (position != NULL)
+		*position = pg_mbstrlen_with_len(sql + from, at - from) + 1;
+	return pnstrdup(sql + from, to - from);
+}
+
+/*
+ * Byte offset of the character number nchars (from 0) of text.
+ */
+static int
+char_offset(const char *text, int nchars)
+{
+	const char *p = text;
+
+	while (nchars-- > 0 && *p)
+		p += pg_mblen(p);
+	return p - text;
+}
+
+/*
+ * What to type next, for errors that mean something particular here; NULL
+ * when we know nothing.
+ */
+static const char *
+find_hint(const ErrorArgument *argument, const ErrorData *error)
+{
+	const ExecuteScript *script = argument->script;
+	bool		up = script->direction == MIG_UPGRADE;
+
+	switch (error->sqlerrcode)
+	{
+		case ERRCODE_DUPLICATE_TABLE:
+		case ERRCODE_DUPLICATE_COLUMN:
+		case ERRCODE_DUPLICATE_OBJECT:
+		case ERRCODE_DUPLICATE_FUNCTION:
+		case ERRCODE_DUPLICATE_SCHEMA:
+			if (script->no_rows && up)
+				return "If this schema predates migrate: SELECT migrate.stamp('head'), or the revision that it corresponds to.";
+			return NULL;
+		case ERRCODE_OUT_OF_MEMORY:
+			if (script->stepwise)
+				return NULL;
+			return up ? "CALL migrate.upgrade_stepwise(...) commits revision by revision." :
+				"CALL migrate.downgrade_stepwise(...) commits revision by revision.";
+		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
+			if (!script->stepwise)
+				return up ? "CALL migrate.upgrade_stepwise(...) commits revision by revision." :
+					"CALL migrate.downgrade_stepwise(...) commits revision by revision.";
+			/* FALLTHROUGH */
+		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
+		case ERRCODE_ACTIVE_SQL_TRANSACTION:
+			return up ? "Such a script needs \"-- migrate:up transaction:false\" (transactional => false), and CALL migrate.upgrade_stepwise(...)." :
+				"Such a script needs \"-- migrate:down transaction:false\" (transactional => false), and CALL migrate.downgrade_stepwise(...).";
+		case ERRCODE_OBJECT_IN_USE:
+			return "If it is about pending trigger events: SET CONSTRAINTS ALL IMMEDIATE in the script, before this statement.";
+		default:
+			return NULL;
+	}
+}

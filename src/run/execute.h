@@ -1,0 +1,41 @@
+/*
+ * execute.h
+ *		Running one script, and telling where it failed.
+ */
+#ifndef MIG_EXECUTE_H
+#define MIG_EXECUTE_H
+
+#include "migrate.h"
+
+#include "script/script.h"
+
+/* A script about to run. */
+typedef struct ExecuteScript
+{
+	const char *revision;
+	MigDirection direction;
+	const char *sql;
+	bool		no_rows;		/* the database had no version row: a name that
+								 * exists already gets a hint */
+	bool		stepwise;		/* committed when it is done: other hints */
+	int			statement_timeout;	/* what it was before the script; a script
+									 * that sets another has it counted for each
+									 * statement */
+	const char *progress;		/* what pg_stat_activity shows before the
+								 * statement, "k/n" and the like */
+} ExecuteScript;
+
+extern void mig_execute_script(const ExecuteScript *script);
+
+/* a script that is run in pieces */
+extern List *mig_execute_parse(const ExecuteScript *script);
+extern void mig_execute_statements(const ExecuteScript *script, List *statements);
+extern void mig_execute_top_level(const ExecuteScript *script,
+								  ScriptStatement *statement);
+extern void mig_execute_commit(const ExecuteScript *script);
+
+extern List *mig_execute_blockers(void);
+extern void mig_execute_end_activity(void);
+extern const char *mig_execute_direction_name(MigDirection direction);
+
+#endif							/* MIG_EXECUTE_H */

@@ -1,0 +1,66 @@
+/*
+ * report.c
+ *		Saying what a run does, while it does it.
+ *
+ * Where it is said, to the client, to the server's log or not at all, is the
+ * setting migrate.step_messages.
+ */
+#include "migrate.h"
+
+#include "lib/stringinfo.h"
+#include "run/report.h"
+
+static char *first_line(const char *message);
+
+/*
+ * Send a message where migrate.step_messages wants it.
+ */
+void
+mig_report_message(const char *text)
+{
+	if (mig_step_messages == MIG_STEP_MESSAGES_OFF)
+		return;
+	ereport(mig_step_messages == MIG_STEP_MESSAGES_LOG ? LOG : NOTICE,
+			(errmsg_internal("%s", text), errhidestmt(true), errhidecontext(true)));
+}
+
+/*
+ * Say that a step begins, in Alembic's words.
+ */
+void
+mig_report_step(MigDirection direction, const Graph *graph,
+			  const GraphNode *node, const char *message)
+{
+	StringInfoData parents;
+
+	if (mig_step_messages == MIG_STEP_MESSAGES_OFF)
+		return;
+	initStringInfo(&parents);
+	for (int k = 0; k < node->down.n; k++)
+		appendStringInfo(&parents, "%s%s", k > 0 ? ", " : "",
+						 graph->nodes[node->down.to[k]].revision);
+	if (direction == MIG_UPGRADE)
+		mig_report_message(psprintf("running upgrade %s -> %s, %s", parents.data,
+								  node->revision, first_line(message)));
+	else
+		mig_report_message(psprintf("running downgrade %s -> %s, %s", node->revision,
+								  parents.data, first_line(message)));
+}
+
+/*
+ * Say that a run, which began at start, has ended: n revisions were moved.
+ */
+void
+mig_report_end(MigDirection direction, const char *target, int n, TimestampTz start)
+{
+	mig_report_message(psprintf("%s to %s completed: %d revision%s, %ld ms",
+							  direction == MIG_UPGRADE ? "upgrade" : "downgrade",
+							  target, n, n == 1 ? "" : "s",
+							  TimestampDifferenceMilliseconds(start, GetCurrentTimestamp())));
+}
+
+static char *
+first_line(const char *message)
+{
+	return pnstrdup(message, strcspn(message, "\n"));
+}

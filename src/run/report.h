@@ -1,0 +1,19 @@
+/*
+ * report.h
+ *		Saying what a run does, while it does it.
+ */
+#ifndef MIG_REPORT_H
+#define MIG_REPORT_H
+
+#include "migrate.h"
+
+#include "revision/graph.h"
+#include "utils/timestamp.h"
+
+extern void mig_report_message(const char *text);
+extern void mig_report_step(MigDirection direction, const Graph *graph,
+						  const GraphNode *node, const char *message);
+extern void mig_report_end(MigDirection direction, const char *target, int n,
+						 TimestampTz start);
+
+#endif							/* MIG_REPORT_H */

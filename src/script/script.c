@@ -1,0 +1,900 @@
+/*
+ * script.c
+ *		The text of scripts: check and split.
+ *
+ * A script goes through three steps before it is stored.  First the server's
+ * own lexer walks over it, only to see what the parser could not tell well or
+ * would stumble over: marker lines of revision files (which count outside of
+ * literals and block comments only), psql's backslash commands, and COPY with
+ * its data in the script.  Then the server's own parser reads the whole text
+ * at once.  Then each parse tree is looked at for what migrate cannot run.
+ *
+ * Scripts are read with standard_conforming_strings = on whatever the session
+ * has, so that a script means the same for everybody.
+ *
+ * Errors are told by one error context callback (ErrorPlace): it replaces the
+ * error position, which is one in the whole script, by a short excerpt around
+ * it, and adds the line in the script or the file.  Nothing here catches an
+ * error.  Everything is linear in the size of the text, positions are turned
+ * into characters only once an error is raised.
+ *
+ * The canonical form of a script has no white space at its end; all else is
+ * kept byte for byte.
+ *
+ * No locks, no catalog access; callable in and out of a transaction block.
+ *
+ * Copyright (c) 2026, the migrate authors; PostgreSQL licence, see LICENSE
+ */
+#include "migrate.h"
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "parser/parser.h"
+#include "parser/scanner.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "script/script.h"
+#include "script/statement.h"
+#include "script/text.h"
+
+/* At most so many bytes of a statement are shown with an error. */
+#define EXCERPT_SIZE		8192
+
+/* A walk over the tokens of a text. */
+typedef struct TokenScan
+{
+	const char *text;
+	int			len;
+	int			gap;			/* where white space and comments begin... */
+	int			start;			/* ...that end where this token begins */
+	int			end;
+	core_yy_extra_type extra;
+	core_yyscan_t scanner;
+} TokenScan;
+
+/* What script_error_context() needs to know. */
+typedef struct ErrorPlace
+{
+	ErrorContextCallback callback;
+	const ScriptOrigin *origin; /* may be NULL */
+	const char *text;
+	int			first_line;		/* number of the first line of text */
+	int			line;			/* line when the error has no position, or 0 */
+	const TokenScan *scan;		/* the walk that is under way, or NULL */
+	int		   *ends;			/* offsets of the statements' semicolons */
+	int			nends;
+	int			maxends;
+} ErrorPlace;
+
+/* What to do instead of some of psql's commands. */
+static const struct
+{
+	const char *command;
+	const char *hint;
+}			psql_hints[] =
+{
+	{"i", "Put the content of the included file into the script."},
+	{"ir", "Put the content of the included file into the script."},
+	{"include", "Put the content of the included file into the script."},
+	{"include_relative", "Put the content of the included file into the script."},
+	{"copy", "Use INSERT, or COPY with a file of the server."},
+	{".", "Use INSERT, or COPY with a file of the server."},
+	{"restrict", "Remove the line; pg_dump writes it for psql only."},
+	{"unrestrict", "Remove the line; pg_dump writes it for psql only."},
+	{"set", "Write the value into the script."},
+	{"gset", "Use a DO block with a variable."},
+	{"gexec", "Use a DO block with EXECUTE."},
+	{"if", "Use a DO block with IF."},
+	{";", "Separate the statements with a plain semicolon."},
+};
+
+static void scan_begin(TokenScan *scan, const char *text);
+static bool scan_next(TokenScan *scan);
+static bool token_is(const TokenScan *scan, const char *word);
+static void scan_script(const char *text, ErrorPlace *place,
+						ScriptSection *sections);
+static void scan_gap(const TokenScan *scan, ErrorPlace *place, ScriptSection *sections);
+static void take_marker(const char *text, int offset, ErrorPlace *place,
+						ScriptSection *sections);
+static bool marker_transactional(const char *options);
+static void refuse_psql_command(const TokenScan *scan, const ErrorPlace *place);
+static void refuse_client_copy(const ErrorPlace *place, int offset);
+
+static bool is_wrapped(List *statements);
+static void check_statements(List *statements, bool transactional,
+							 const ErrorPlace *place);
+static void check_any(const ScriptStatement *stmt, const ErrorPlace *place);
+static void check_transactional(const ScriptStatement *stmt,
+								const ErrorPlace *place);
+static void check_nontransactional(const ScriptStatement *stmt,
+								   const ScriptStatement **group,
+								   const ErrorPlace *place);
+static void check_control(const ScriptStatement *stmt,
+						  const ScriptStatement **group,
+						  const ErrorPlace *place);
+static char *unwrap(const char *text, List *statements);
+static int	cut_statement(StringInfo out, const char *text, int from,
+						  const ScriptStatement *stmt);
+
+static void place_enter(ErrorPlace *place, const char *text, int first_line,
+						const ScriptOrigin *origin);
+static void place_leave(const ErrorPlace *place);
+static void place_add_end(ErrorPlace *place, int offset);
+static int	place_error(const ErrorPlace *place, int offset);
+static void script_error_context(void *arg);
+static void shorten_lexer_error(const ErrorPlace *place, int offset);
+static int	error_offset(const char *text);
+static void quote_error(const char *text, int offset, int start, int end);
+static void place_statement(const ErrorPlace *place, int offset, int *start,
+							int *end);
+
+/*
+ * Check a script that is about to be stored, and return what to store: the
+ * canonical form (see the top of the file), without a BEGIN and COMMIT pair
+ * that wraps a whole transactional script.  Checking the result again
+ * returns it unchanged.  NULL gives NULL.
+ *
+ * origin, which may be NULL, is for messages only.  The result is in the
+ * current memory context.  Errors: MG011 for what migrate cannot run, or the
+ * server parser's own codes, both with the line.
+ */
+char *
+mig_script_check(const char *sql, bool transactional,
+				 const ScriptOrigin *origin)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext work;
+	ErrorPlace	place;
+	List	   *statements;
+	char	   *text;
+
+	if (sql == NULL)
+		return NULL;
+	text = mig_script_canonical(sql, strlen(sql));
+	work = AllocSetContextCreate(caller, "migrate script check",
+								 ALLOCSET_DEFAULT_SIZES);
+	MemoryContextSwitchTo(work);
+
+	place_enter(&place, text, origin ? Max(origin->first_line, 1) : 1, origin);
+	scan_script(text, &place, NULL);
+	statements = mig_script_split(text);
+	check_statements(statements, transactional, &place);
+	place_leave(&place);
+
+	MemoryContextSwitchTo(caller);
+	if (transactional && is_wrapped(statements))
+	{
+		char	   *wrapped = text;
+
+		text = unwrap(wrapped, statements);
+		pfree(wrapped);
+	}
+	MemoryContextDelete(work);
+	return text;
+}
+
+/*
+ * Parse a script.
+ *
+ * Returns a list of ScriptStatement in the current memory context, empty
+ * statements left out.  Errors: those of the server's parser, with an error
+ * position in the whole text.
+ */
+List *
+mig_script_split(const char *sql)
+{
+	List	   *result = NIL;
+	List	   *raws;
+	ListCell   *lc;
+	int			guc_level = NewGUCNestLevel();
+	int			len = strlen(sql);
+	int			line = 1;
+	int			counted = 0;	/* line is that of this offset */
+
+	if (!standard_conforming_strings)
+		(void) set_config_option("standard_conforming_strings", "on",
+								 PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	raws = pg_parse_query(sql);
+	AtEOXact_GUC(true, guc_level);
+
+	foreach(lc, raws)
+	{
+		RawStmt    *raw = lfirst_node(RawStmt, lc);
+		ScriptStatement *stmt = palloc0(sizeof(ScriptStatement));
+		int			end = raw->stmt_len > 0 ?
+			raw->stmt_location + raw->stmt_len : len;
+
+		/* before 18 the location is just behind the previous semicolon */
+		stmt->location = mig_text_skip_gap(sql, Max(raw->stmt_location, 0));
+		while (end > stmt->location && mig_text_is_space(sql[end - 1]))
+			end--;
+		stmt->len = end - stmt->location;
+		line += mig_text_line(sql + counted, stmt->location - counted) - 1;
+		counted = stmt->location;
+		stmt->line = line;
+		stmt->number = list_length(result) + 1;
+		raw->stmt_location = stmt->location;
+		raw->stmt_len = stmt->len;
+		stmt->raw = raw;
+		result = lappend(result, stmt);
+	}
+	list_free(raws);
+	return result;
+}
+
+/* Are two texts the same, up to CRLF and LF?  NULL equals NULL only. */
+bool
+mig_script_same(const char *a, const char *b)
+{
+	char	   *ca;
+	char	   *cb;
+	bool		same;
+
+	if (a == NULL || b == NULL)
+		return a == b;
+	ca = mig_text_comparable(a);
+	cb = mig_text_comparable(b);
+	same = strcmp(ca, cb) == 0;
+	pfree(ca);
+	pfree(cb);
+	return same;
+}
+
+/*
+ * The canonical form of a script: a copy without white space at its end.
+ * Lines stay where they are, so that an error in line 40 says line 40.
+ */
+char *
+mig_script_canonical(const char *text, int len)
+{
+	while (len > 0 && mig_text_is_space(text[len - 1]))
+		len--;
+	return pnstrdup(text, len);
+}
+
+/*
+ * Find the scripts in a revision file's text behind its header.
+ *
+ * sections, indexed by MigDirection, is set; one whose marker line is missing
+ * is not present.  origin says where the text comes from; its first_line is the
+ * line where text begins.  Errors: MG011, or the server lexer's own codes, with
+ * file and line.
+ */
+void
+mig_script_sections(const char *text, const ScriptOrigin *origin,
+					ScriptSection *sections)
+{
+	ErrorPlace	place;
+
+	memset(sections, 0, 2 * sizeof(ScriptSection));
+	place_enter(&place, text, origin->first_line, origin);
+	scan_script(text, &place, sections);
+	place_leave(&place);
+}
+
+/*
+ * Is a comment line, given without its "--", a marker?  Sets *direction and
+ * *options, which then points behind the marker's word.
+ */
+bool
+mig_script_marker(const char *line, MigDirection *direction,
+				 const char **options)
+{
+	while (mig_text_is_blank(*line))
+		line++;
+	if (strncmp(line, "migrate:up", 10) == 0)
+	{
+		*direction = MIG_UPGRADE;
+		*options = line + 10;
+	}
+	else if (strncmp(line, "migrate:down", 12) == 0)
+	{
+		*direction = MIG_DOWNGRADE;
+		*options = line + 12;
+	}
+	else
+		return false;
+	return mig_text_is_blank(**options) || mig_text_is_line_end(**options);
+}
+
+/* ----------
+ * Lexing
+ * ----------
+ */
+
+/*
+ * Begin a walk over a text.  All that it allocates is in the current context,
+ * which is the caller's to delete.
+ */
+static void
+scan_begin(TokenScan *scan, const char *text)
+{
+	memset(scan, 0, sizeof(TokenScan));
+	scan->text = text;
+	scan->len = strlen(text);
+	scan->scanner = scanner_init(text, &scan->extra, &ScanKeywords,
+								 ScanKeywordTokens);
+	scan->extra.standard_conforming_strings = true;
+	scan->extra.escape_string_warning = false;
+}
+
+/* Go to the next token; false at the end, with a last gap before it. */
+static bool
+scan_next(TokenScan *scan)
+{
+	core_YYSTYPE value;
+	YYLTYPE		location;
+
+	scan->gap = scan->end;
+	if (core_yylex(&value, &location, scan->scanner) == 0)
+	{
+		scan->start = scan->end = scan->len;
+		return false;
+	}
+
+	/* the lexer puts a NUL behind the token in its own copy of the text */
+	scan->start = location;
+	scan->end = location + strlen(scan->extra.scanbuf + location);
+	return true;
+}
+
+/* Is the token this unquoted word, given in lower case? */
+static bool
+token_is(const TokenScan *scan, const char *word)
+{
+	int			len = scan->end - scan->start;
+
+	return len == (int) strlen(word) &&
+		pg_strncasecmp(scan->text + scan->start, word, len) == 0;
+}
+
+/*
+ * Walk over a text before it is parsed: find the sections of a file, or refuse
+ * marker lines if sections is NULL; refuse psql's commands and COPY from and to
+ * the client; note where statements end, for messages.
+ */
+static void
+scan_script(const char *text, ErrorPlace *place, ScriptSection *sections)
+{
+	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
+											   "migrate script scan",
+											   ALLOCSET_DEFAULT_SIZES);
+	MemoryContext caller = MemoryContextSwitchTo(work);
+	TokenScan	scan;
+	int			guc_level = NewGUCNestLevel();
+	int			parens = 0;
+	int			copy = -1;		/* offset of the COPY that we are in */
+	bool		first = true;	/* is this a statement's first token? */
+	bool		direction = false;	/* was the last token FROM or TO? */
+
+	/* what the lexer tells about long identifiers, the parser tells again */
+	(void) set_config_option("client_min_messages", "error",
+							 PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	scan_begin(&scan, text);
+	place->scan = &scan;
+	while (scan_next(&scan))
+	{
+		CHECK_FOR_INTERRUPTS();
+		scan_gap(&scan, place, sections);
+		if (text[scan.start] == '\\')
+			refuse_psql_command(&scan, place);
+		if (copy >= 0 && direction &&
+			(token_is(&scan, "stdin") || token_is(&scan, "stdout")))
+			refuse_client_copy(place, copy);
+		if (first && token_is(&scan, "copy"))
+			copy = scan.start;
+		direction = parens == 0 &&
+			(token_is(&scan, "from") || token_is(&scan, "to"));
+		first = false;
+		if (text[scan.start] == '(')
+			parens++;
+		else if (text[scan.start] == ')')
+			parens--;
+		else if (text[scan.start] == ';' && parens <= 0)
+		{
+			MemoryContextSwitchTo(caller);
+			place_add_end(place, scan.start);
+			MemoryContextSwitchTo(work);
+			first = true;
+			copy = -1;
+			parens = 0;
+		}
+	}
+	scan_gap(&scan, place, sections);
+	place->scan = NULL;
+	AtEOXact_GUC(true, guc_level);
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(work);
+}
+
+/* Look for marker lines in the white space and comments before a token. */
+static void
+scan_gap(const TokenScan *scan, ErrorPlace *place, ScriptSection *sections)
+{
+	const char *text = scan->text;
+	int			offset = scan->gap;
+
+	while (offset < scan->start)
+	{
+		MigDirection direction;
+		const char *options;
+
+		if (text[offset] == '-' &&
+			(offset == 0 || mig_text_is_line_end(text[offset - 1])) &&
+			mig_script_marker(text + offset + 2, &direction, &options))
+			take_marker(text, offset, place, sections);
+		if (mig_text_is_space(text[offset]))
+			offset++;
+		else
+			offset = mig_text_skip_comment(text, offset);
+	}
+}
+
+/* Note the marker line at offset, or refuse it. */
+static void
+take_marker(const char *text, int offset, ErrorPlace *place, ScriptSection *sections)
+{
+	MigDirection direction;
+	const char *options;
+	ScriptSection    *section;
+
+	place->line = place->first_line - 1 + mig_text_line(text, offset);
+	mig_script_marker(text + offset + 2, &direction, &options);
+	if (sections == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("script must not have a line \"-- migrate:%s\"",
+						direction == MIG_UPGRADE ? "up" : "down"),
+				 errdetail("In a revision file such a line begins a script."),
+				 errhint("Give upgrade and downgrade script separately, or load the whole text with migrate.load().")));
+	section = &sections[direction];
+	if (section->present)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("revision file has two lines \"-- migrate:%s\"",
+						direction == MIG_UPGRADE ? "up" : "down")));
+	section->present = true;
+	section->transactional = marker_transactional(options);
+	section->marker = offset;
+	section->body = mig_text_skip_line_end(text, mig_text_line_end(text, offset));
+	place->line = 0;
+}
+
+/* Read the options behind a marker, up to the end of the line. */
+static bool
+marker_transactional(const char *options)
+{
+	char	   *option = mig_text_trim(options, mig_text_line_end(options, 0));
+	bool		result = true;
+
+	if (strcmp(option, "transaction:false") == 0)
+		result = false;
+	else if (*option != '\0' && strcmp(option, "transaction:true") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("unrecognized option \"%s\" behind a marker", option),
+				 errhint("The option is \"transaction:false\" or \"transaction:true\".")));
+	pfree(option);
+	return result;
+}
+
+/* The token is a backslash, which only psql understands. */
+static void
+refuse_psql_command(const TokenScan *scan, const ErrorPlace *place)
+{
+	const char *rest = scan->text + scan->end;
+	const char *hint = "Scripts are run by the server, not by psql: remove the command, or write what it does in SQL.";
+	int			len = 0;
+	char	   *command;
+
+	while ((rest[len] >= 'a' && rest[len] <= 'z') ||
+		   (rest[len] >= 'A' && rest[len] <= 'Z') || rest[len] == '_')
+		len++;
+	if (len == 0 && rest[0] > ' ' && rest[0] <= '~')
+		len = 1;
+	command = pnstrdup(rest, len);
+	for (size_t i = 0; i < lengthof(psql_hints); i++)
+	{
+		if (strcmp(command, psql_hints[i].command) == 0)
+			hint = psql_hints[i].hint;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_BAD_SCRIPT),
+			 errmsg("psql command \"\\%s\" cannot be used in a script", command),
+			 errhint("%s", hint),
+			 place_error(place, scan->start)));
+}
+
+static void
+refuse_client_copy(const ErrorPlace *place, int offset)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_BAD_SCRIPT),
+			 errmsg("COPY from or to the client cannot be used in a script"),
+			 errhint("Use INSERT, or COPY with a file of the server."),
+			 place_error(place, offset)));
+}
+
+/* ----------
+ * Checking statements
+ * ----------
+ */
+
+/* Does a plain BEGIN and COMMIT pair wrap all of the statements? */
+static bool
+is_wrapped(List *statements)
+{
+	return list_length(statements) >= 2 &&
+		mig_statement_is_begin(((ScriptStatement *) linitial(statements))->raw) &&
+		mig_statement_is_commit(((ScriptStatement *) llast(statements))->raw);
+}
+
+/* Refuse what a script of this kind must not hold. */
+static void
+check_statements(List *statements, bool transactional, const ErrorPlace *place)
+{
+	bool		wrapped = transactional && is_wrapped(statements);
+	const ScriptStatement *group = NULL;	/* BEGIN of an open group */
+	ListCell   *lc;
+
+	foreach(lc, statements)
+	{
+		const ScriptStatement *stmt = lfirst(lc);
+
+		CHECK_FOR_INTERRUPTS();
+		check_any(stmt, place);
+		if (!transactional)
+			check_nontransactional(stmt, &group, place);
+		else if (!(wrapped && (stmt->number == 1 ||
+							   stmt->number == list_length(statements))))
+			check_transactional(stmt, place);
+	}
+	if (group != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("BEGIN has no COMMIT in the script"),
+				 place_error(place, group->location)));
+}
+
+/* Refuse what no script must hold. */
+static void
+check_any(const ScriptStatement *stmt, const ErrorPlace *place)
+{
+	const Node *node = stmt->raw->stmt;
+
+	if (IsA(node, DiscardStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("DISCARD cannot be used in a script"),
+				 errhint("Settings that a script changes are put back when it ends; drop temporary objects by name."),
+				 place_error(place, stmt->location)));
+	if (mig_statement_turns_strings_off(stmt->raw))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("\"%s\" cannot be turned off in a script",
+						"standard_conforming_strings"),
+				 errdetail("Scripts are read with the setting turned on."),
+				 errhint("Write strings with backslash escapes as E'...'."),
+				 place_error(place, stmt->location)));
+}
+
+/* Refuse what a transactional script must not hold. */
+static void
+check_transactional(const ScriptStatement *stmt, const ErrorPlace *place)
+{
+	const char *command = mig_statement_needs_top_level(stmt->raw);
+
+	if (IsA(stmt->raw->stmt, TransactionStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("%s cannot be used in a transactional script",
+						CreateCommandName(stmt->raw->stmt)),
+				 errdetail("The script runs within a transaction that migrate or its caller has begun."),
+				 errhint("Remove the command, or make the script non-transactional."),
+				 place_error(place, stmt->location)));
+	if (command != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("%s cannot be used in a transactional script", command),
+				 errhint("Write \"-- migrate:%s transaction:false\" in the revision file, or pass transactional => false.",
+						 place->origin && place->origin->direction == MIG_DOWNGRADE ?
+						 "down" : "up"),
+				 place_error(place, stmt->location)));
+}
+
+/*
+ * Refuse what a non-transactional script must not hold.  *group is the BEGIN
+ * of the group that the statement is in, or NULL; kept up to date.
+ */
+static void
+check_nontransactional(const ScriptStatement *stmt,
+					   const ScriptStatement **group, const ErrorPlace *place)
+{
+	const char *command;
+
+	if (IsA(stmt->raw->stmt, TransactionStmt))
+	{
+		check_control(stmt, group, place);
+		return;
+	}
+	command = *group ? mig_statement_needs_top_level(stmt->raw) : NULL;
+	if (command != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("%s cannot be used between BEGIN and COMMIT", command),
+				 errhint("Move it behind COMMIT."),
+				 place_error(place, stmt->location)));
+}
+
+/* Transaction control in a non-transactional script: plain groups only. */
+static void
+check_control(const ScriptStatement *stmt, const ScriptStatement **group,
+			  const ErrorPlace *place)
+{
+	if (mig_statement_is_begin(stmt->raw) && *group == NULL)
+		*group = stmt;
+	else if (mig_statement_is_commit(stmt->raw) && *group != NULL)
+		*group = NULL;
+	else if (mig_statement_is_begin(stmt->raw))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("BEGIN inside of a BEGIN and COMMIT group"),
+				 place_error(place, stmt->location)));
+	else if (mig_statement_is_commit(stmt->raw))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("COMMIT without a BEGIN before it"),
+				 place_error(place, stmt->location)));
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("transaction control other than BEGIN and COMMIT cannot be used in a script"),
+				 errhint("A non-transactional script may group statements with BEGIN and COMMIT, both without options."),
+				 place_error(place, stmt->location)));
+}
+
+/*
+ * The text without the BEGIN and COMMIT that wrap it.  What stands around
+ * these, comments mostly, stays; a line that holds nothing else goes.
+ */
+static char *
+unwrap(const char *text, List *statements)
+{
+	StringInfoData out;
+	int			from;
+	char	   *result;
+
+	initStringInfo(&out);
+	from = cut_statement(&out, text, 0, linitial(statements));
+	/* the lines that follow keep their numbers */
+	if (mig_text_line(text, from) > mig_text_line(out.data, out.len))
+		for (int n = mig_text_line(text, from) - mig_text_line(out.data, out.len); n > 0; n--)
+			appendStringInfoChar(&out, '\n');
+	from = cut_statement(&out, text, from, llast(statements));
+	appendStringInfoString(&out, text + from);
+	result = mig_script_canonical(out.data, out.len);
+	pfree(out.data);
+	return result;
+}
+
+/*
+ * Append the text from offset from up to a BEGIN or COMMIT statement, and the
+ * comments inside of it; return the offset behind it and its semicolon.
+ */
+static int
+cut_statement(StringInfo out, const char *text, int from,
+			  const ScriptStatement *stmt)
+{
+	int			start = stmt->location;
+	int			end = mig_text_skip_gap(text, stmt->location + stmt->len);
+	int			after;
+	bool		comments = false;
+
+	/* a last statement without a semicolon ends where its text does */
+	end = text[end] == ';' ? end + 1 : stmt->location + stmt->len;
+	after = end;
+	while (start > from && mig_text_is_blank(text[start - 1]))
+		start--;
+	while (mig_text_is_blank(text[after]))
+		after++;
+	for (int i = stmt->location; i < end; i++)
+		comments |= text[i] == '-' || text[i] == '/';
+
+	if (!comments && mig_text_is_line_end(text[after]) &&
+		(start == 0 || mig_text_is_line_end(text[start - 1])))
+	{
+		appendBinaryStringInfo(out, text + from, start - from);
+		return mig_text_skip_line_end(text, after);
+	}
+
+	appendBinaryStringInfo(out, text + from, stmt->location - from);
+	for (int i = stmt->location; comments && i < end;)
+	{
+		int			gap_end = mig_text_skip_gap(text, i);
+
+		/* a comment in it or behind it must not become a marker line */
+		if (gap_end > i && text[i] == '-')
+			appendStringInfoChar(out, ' ');
+		if (gap_end > i)
+			appendBinaryStringInfo(out, text + i, gap_end - i);
+		i = Max(gap_end, i + 1);
+	}
+	if (text[after] == '-')
+		appendStringInfoChar(out, ' ');
+	return after;
+}
+
+/* ----------
+ * Telling where an error is
+ * ----------
+ */
+
+/* From here to place_leave, errors tell the place in text. */
+static void
+place_enter(ErrorPlace *place, const char *text, int first_line,
+			const ScriptOrigin *origin)
+{
+	memset(place, 0, sizeof(ErrorPlace));
+	place->origin = origin;
+	place->text = text;
+	place->first_line = first_line;
+	place->callback.callback = script_error_context;
+	place->callback.arg = place;
+	place->callback.previous = error_context_stack;
+	error_context_stack = &place->callback;
+}
+
+static void
+place_leave(const ErrorPlace *place)
+{
+	error_context_stack = place->callback.previous;
+	if (place->ends != NULL)
+		pfree(place->ends);
+}
+
+/* Note a statement's semicolon.  The array is in the current context. */
+static void
+place_add_end(ErrorPlace *place, int offset)
+{
+	if (place->nends == place->maxends)
+	{
+		place->maxends = place->maxends ? place->maxends * 2 : 64;
+		if (place->ends == NULL)
+			place->ends = palloc(place->maxends * sizeof(int));
+		else
+			place->ends = repalloc_huge(place->ends,
+										(Size) place->maxends * sizeof(int));
+	}
+	place->ends[place->nends++] = offset;
+}
+
+/* For ereport: the error is at a byte offset in the place's text. */
+static int
+place_error(const ErrorPlace *place, int offset)
+{
+	errposition(pg_mbstrlen_with_len(place->text, offset) + 1);
+	return 0;
+}
+
+/* Error context callback: file or script, line, and the statement. */
+static void
+script_error_context(void *arg)
+{
+	const ErrorPlace *place = arg;
+	const ScriptOrigin *origin = place->origin;
+	int			offset = error_offset(place->text);
+	int			line = place->line;
+	const char *what;
+
+	/* the lexer gives no position for bytes that are not text, as in E'\xff' */
+	if (offset < 0 && place->scan != NULL &&
+		ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_DATA_EXCEPTION)
+		offset = mig_text_skip_gap(place->text, place->scan->end);
+	if (offset >= 0)
+	{
+		int			start;
+		int			end;
+
+		place_statement(place, offset, &start, &end);
+		quote_error(place->text, offset, start, end);
+		shorten_lexer_error(place, offset);
+		line = place->first_line - 1 + mig_text_line(place->text, offset);
+	}
+
+	if (origin == NULL)
+		what = "script";
+	else if (origin->file != NULL)
+		what = psprintf("revision file \"%s\"", origin->file);
+	else if (origin->first_line > 0)
+		what = "revision file";
+	else if (origin->revision != NULL)
+		what = psprintf("%s script of revision \"%s\"",
+						origin->direction == MIG_UPGRADE ? "upgrade" : "downgrade",
+						origin->revision);
+	else
+		what = origin->direction == MIG_UPGRADE ?
+			"upgrade script" : "downgrade script";
+	if (line > 0)
+		errcontext("%s, line %d", what, line);
+	else
+		errcontext("%s", what);
+}
+
+/*
+ * The lexer's errors quote all from the token's start to where the lexer
+ * stopped, which for an unterminated literal is the rest of the script.
+ */
+static void
+shorten_lexer_error(const ErrorPlace *place, int offset)
+{
+	if (place->scan != NULL && geterrcode() == ERRCODE_SYNTAX_ERROR &&
+		strlen(place->scan->extra.scanbuf + offset) > EXCERPT_SIZE)
+		errmsg("unterminated or malformed string, identifier or comment");
+}
+
+/* The byte offset of the current error's position in text, or -1. */
+static int
+error_offset(const char *text)
+{
+	int			pos = geterrposition();
+
+	return pos > 0 ? pg_mbcharcliplen(text, strlen(text), pos - 1) : -1;
+}
+
+/*
+ * Replace the current error's position, which is at offset, by an excerpt of
+ * the statement between start and end as internal query.
+ */
+static void
+quote_error(const char *text, int offset, int start, int end)
+{
+	start = Min(start, offset);
+	end = Max(end, offset);
+	if (end - start > EXCERPT_SIZE)
+	{
+		int			from = Max(start, offset - EXCERPT_SIZE / 2);
+
+		from = start + pg_mbcliplen(text + start, from - start, from - start);
+		end = from + pg_mbcliplen(text + from, end - from,
+								  Min(end - from, EXCERPT_SIZE));
+		start = from;
+	}
+	errposition(0);
+	internalerrposition(pg_mbstrlen_with_len(text + start, offset - start) + 1);
+	internalerrquery(pnstrdup(text + start, end - start));
+}
+
+/* Between which offsets is the statement that offset is in? */
+static void
+place_statement(const ErrorPlace *place, int offset, int *start, int *end)
+{
+	int			low = 0;
+	int			high = place->nends;
+
+	/* find the first semicolon that is not before the offset */
+	while (low < high)
+	{
+		int			middle = low + (high - low) / 2;
+
+		if (place->ends[middle] < offset)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*start = mig_text_skip_gap(place->text, low > 0 ? place->ends[low - 1] + 1 : 0);
+	if (low < place->nends)
+		*end = place->ends[low];
+	else if (place->scan != NULL)
+		*end = mig_text_line_end(place->text, offset);	/* the end is not known yet */
+	else
+		*end = strlen(place->text);
+	while (*end > *start && mig_text_is_space(place->text[*end - 1]))
+		(*end)--;
+}

@@ -1,0 +1,299 @@
+/*
+ * statement.c
+ *		What a statement of a script is and needs, told by its parse tree.
+ *
+ * The trees are raw: nothing is looked up in the catalogs.  The rules are those
+ * of the server's own PreventInTransactionBlock calls.
+ *
+ * Copyright (c) 2026, the migrate authors; PostgreSQL licence, see LICENSE
+ */
+#include "migrate.h"
+
+#include "commands/defrem.h"
+#include "nodes/parsenodes.h"
+#include "nodes/pg_list.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+
+#include "compat.h"
+#include "script/statement.h"
+
+static const char *reindex_needs_top_level(const ReindexStmt *stmt);
+static const char *alter_table_needs_top_level(const AlterTableStmt *stmt);
+static const char *subscription_needs_top_level(const AlterSubscriptionStmt *stmt);
+static bool option_is_on(List *options, const char *name, bool missing);
+static bool option_is_there(List *options, const char *name);
+static bool contains(const char *text, const char *word);
+
+/*
+ * The name of a statement that cannot run inside a transaction block, NULL for
+ * one that can.  Where the server decides when it runs (DROP SUBSCRIPTION,
+ * REINDEX of a partitioned table) the answer is NULL.  The result is a constant.
+ */
+const char *
+mig_statement_needs_top_level(const RawStmt *raw)
+{
+	Node	   *stmt = raw->stmt;
+
+	switch (nodeTag(stmt))
+	{
+		case T_IndexStmt:
+			return ((IndexStmt *) stmt)->concurrent ?
+				"CREATE INDEX CONCURRENTLY" : NULL;
+		case T_DropStmt:
+			return ((DropStmt *) stmt)->concurrent ?
+				"DROP INDEX CONCURRENTLY" : NULL;
+		case T_ReindexStmt:
+			return reindex_needs_top_level((ReindexStmt *) stmt);
+		case T_ClusterStmt:
+			return ((ClusterStmt *) stmt)->relation == NULL ?
+				"CLUSTER without a table" : NULL;
+		case T_VacuumStmt:
+			return ((VacuumStmt *) stmt)->is_vacuumcmd ? "VACUUM" : NULL;
+		case T_CreatedbStmt:
+			return "CREATE DATABASE";
+		case T_DropdbStmt:
+			return "DROP DATABASE";
+		case T_AlterDatabaseStmt:
+			return option_is_there(((AlterDatabaseStmt *) stmt)->options,
+								   "tablespace") ?
+				"ALTER DATABASE SET TABLESPACE" : NULL;
+		case T_CreateTableSpaceStmt:
+			return "CREATE TABLESPACE";
+		case T_DropTableSpaceStmt:
+			return "DROP TABLESPACE";
+		case T_AlterSystemStmt:
+			return "ALTER SYSTEM";
+		case T_AlterTableStmt:
+			return alter_table_needs_top_level((AlterTableStmt *) stmt);
+		case T_CreateSubscriptionStmt:
+			{
+				List	   *options = ((CreateSubscriptionStmt *) stmt)->options;
+
+				return option_is_on(options, "connect", true) &&
+					option_is_on(options, "create_slot", true) ?
+					"CREATE SUBSCRIPTION" : NULL;
+			}
+		case T_AlterSubscriptionStmt:
+			return subscription_needs_top_level((AlterSubscriptionStmt *) stmt);
+		default:
+			return NULL;
+	}
+}
+
+/*
+ * What a statement is, when it must never run inside of a migration: it would
+ * end the transaction, speak to the client, or drop the session's locks.  NULL
+ * for all others.  The result is a constant.
+ */
+const char *
+mig_statement_cannot_run(const RawStmt *raw)
+{
+	switch (nodeTag(raw->stmt))
+	{
+		case T_TransactionStmt:
+			return "transaction control";
+		case T_DiscardStmt:
+			return "DISCARD";
+		case T_CopyStmt:
+			if (castNode(CopyStmt, raw->stmt)->filename == NULL)
+				return "COPY from or to the client";
+			return NULL;
+		default:
+			return NULL;
+	}
+}
+
+/* Is it a BEGIN without options? */
+bool
+mig_statement_is_begin(const RawStmt *raw)
+{
+	const TransactionStmt *control = (const TransactionStmt *) raw->stmt;
+
+	return IsA(control, TransactionStmt) &&
+		(control->kind == TRANS_STMT_BEGIN ||
+		 control->kind == TRANS_STMT_START) &&
+		control->options == NIL;
+}
+
+/* Is it a COMMIT without options? */
+bool
+mig_statement_is_commit(const RawStmt *raw)
+{
+	const TransactionStmt *control = (const TransactionStmt *) raw->stmt;
+
+	return IsA(control, TransactionStmt) &&
+		control->kind == TRANS_STMT_COMMIT && !control->chain;
+}
+
+/*
+ * Can it commit while it runs?  CALL, and DO unless its body, in PL/pgSQL, has
+ * none of the words without which it cannot.
+ */
+bool
+mig_statement_may_commit(const RawStmt *raw)
+{
+	static const char *const words[] = {"commit", "rollback", "call"};
+	const char *body = "";
+	ListCell   *lc;
+
+	if (IsA(raw->stmt, CallStmt))
+		return true;
+	if (!IsA(raw->stmt, DoStmt))
+		return false;
+	foreach(lc, castNode(DoStmt, raw->stmt)->args)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "as") == 0)
+			body = strVal(option->arg);
+		else if (strcmp(strVal(option->arg), "plpgsql") != 0)
+			return true;
+	}
+	for (size_t i = 0; i < lengthof(words); i++)
+		if (contains(body, words[i]))
+			return true;
+	return false;
+}
+
+/*
+ * Does it set the session, and nothing else: SET, RESET, or SELECT of
+ * set_config alone, as pg_dump writes it?  SET LOCAL does not count.
+ */
+bool
+mig_statement_sets(const RawStmt *raw)
+{
+	const SelectStmt *select = (const SelectStmt *) raw->stmt;
+	ListCell   *lc;
+
+	if (IsA(raw->stmt, VariableSetStmt))
+		return !castNode(VariableSetStmt, raw->stmt)->is_local &&
+			castNode(VariableSetStmt, raw->stmt)->kind != VAR_SET_MULTI;
+	if (!IsA(select, SelectStmt) || select->targetList == NIL ||
+		select->fromClause != NIL || select->whereClause != NULL)
+		return false;
+	foreach(lc, select->targetList)
+	{
+		const FuncCall *call = (const FuncCall *) lfirst_node(ResTarget, lc)->val;
+
+		if (call == NULL || !IsA(call, FuncCall) ||
+			strcmp(strVal(llast(call->funcname)), "set_config") != 0)
+			return false;
+	}
+	return true;
+}
+
+/* Is this a SET of standard_conforming_strings to off? */
+bool
+mig_statement_turns_strings_off(const RawStmt *raw)
+{
+	const VariableSetStmt *set = (const VariableSetStmt *) raw->stmt;
+	A_Const    *value;
+	bool		on = true;
+
+	if (!IsA(set, VariableSetStmt) || set->kind != VAR_SET_VALUE ||
+		pg_strcasecmp(set->name, "standard_conforming_strings") != 0)
+		return false;
+	value = linitial(set->args);
+	if (!IsA(value, A_Const))
+		return false;
+	if (IsA(&value->val, Integer))
+		return intVal(&value->val) == 0;
+	return IsA(&value->val, String) &&
+		parse_bool(strVal(&value->val), &on) && !on;
+}
+
+static const char *
+reindex_needs_top_level(const ReindexStmt *stmt)
+{
+	if (MigReindexIsConcurrent(stmt) ||
+		option_is_on(MigReindexParams(stmt), "concurrently", false))
+		return "REINDEX CONCURRENTLY";
+	switch (stmt->kind)
+	{
+		case REINDEX_OBJECT_SCHEMA:
+			return "REINDEX SCHEMA";
+		case REINDEX_OBJECT_SYSTEM:
+			return "REINDEX SYSTEM";
+		case REINDEX_OBJECT_DATABASE:
+			return "REINDEX DATABASE";
+		default:
+			return NULL;
+	}
+}
+
+static const char *
+alter_table_needs_top_level(const AlterTableStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+		if (cmd->subtype == AT_DetachPartition && MigDetachIsConcurrent(cmd))
+			return "ALTER TABLE DETACH PARTITION CONCURRENTLY";
+	}
+	return NULL;
+}
+
+static const char *
+subscription_needs_top_level(const AlterSubscriptionStmt *stmt)
+{
+	/* any option that names what cannot be rolled back on the other side */
+	if (stmt->kind == ALTER_SUBSCRIPTION_OPTIONS)
+	{
+		if (option_is_there(stmt->options, "failover"))
+			return "ALTER SUBSCRIPTION SET (failover)";
+		if (!option_is_on(stmt->options, "two_phase", true))
+			return "ALTER SUBSCRIPTION SET (two_phase)";
+		return NULL;
+	}
+	if (!MIG_SUBSCRIPTION_REFRESH_NEEDS_TOP_LEVEL)
+		return NULL;
+	if (stmt->kind == ALTER_SUBSCRIPTION_REFRESH)
+		return "ALTER SUBSCRIPTION REFRESH PUBLICATION";
+	if (stmt->publication != NIL &&
+		option_is_on(stmt->options, "refresh", true))
+		return "ALTER SUBSCRIPTION with refresh";
+	return NULL;
+}
+
+/* The value of a boolean option, missing if it is not there. */
+static bool
+option_is_on(List *options, const char *name, bool missing)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, name) == 0)
+			return defGetBoolean(option);
+	}
+	return missing;
+}
+
+static bool
+option_is_there(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		if (strcmp(lfirst_node(DefElem, lc)->defname, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Is word, in lower case, anywhere in text? */
+static bool
+contains(const char *text, const char *word)
+{
+	for (; *text; text++)
+		if (pg_strncasecmp(text, word, strlen(word)) == 0)
+			return true;
+	return false;
+}

@@ -1,0 +1,153 @@
+/*
+ * text.c
+ *		White space, lines and comments of a text.
+ *
+ * What scripts and revision files both need.  Offsets are in bytes.  Nothing
+ * here allocates, but what returns a text, and nothing throws.
+ *
+ * Copyright (c) 2026, the migrate authors; PostgreSQL licence, see LICENSE
+ */
+#include "migrate.h"
+
+#include "script/text.h"
+
+/* The line that a byte offset is in, from 1.  Looks at no byte behind it. */
+int
+mig_text_line(const char *text, int offset)
+{
+	const char *p = text;
+	const char *end = text + offset;
+	int			line = 1;
+
+	while (p < end && (p = memchr(p, '\n', end - p)) != NULL)
+	{
+		line++;
+		p++;
+	}
+	return line;
+}
+
+/* Offset of the end of the line that offset is in. */
+int
+mig_text_line_end(const char *text, int offset)
+{
+	return offset + strcspn(text + offset, "\r\n");
+}
+
+/* Offset of the line behind the line end at offset. */
+int
+mig_text_skip_line_end(const char *text, int offset)
+{
+	if (text[offset] == '\r')
+		offset++;
+	if (text[offset] == '\n')
+		offset++;
+	return offset;
+}
+
+/* Offset behind the comment that begins at offset. */
+int
+mig_text_skip_comment(const char *text, int offset)
+{
+	int			depth = 0;
+
+	if (text[offset] == '-')
+		return mig_text_line_end(text, offset);
+	while (text[offset] != '\0')
+	{
+		if (text[offset] == '/' && text[offset + 1] == '*')
+		{
+			depth++;
+			offset += 2;
+		}
+		else if (text[offset] == '*' && text[offset + 1] == '/')
+		{
+			offset += 2;
+			if (--depth == 0)
+				break;
+		}
+		else
+			offset++;
+	}
+	return offset;
+}
+
+/* Offset behind white space and comments at offset. */
+int
+mig_text_skip_gap(const char *text, int offset)
+{
+	for (;;)
+	{
+		if (mig_text_is_space(text[offset]))
+			offset++;
+		else if ((text[offset] == '-' && text[offset + 1] == '-') ||
+				 (text[offset] == '/' && text[offset + 1] == '*'))
+			offset = mig_text_skip_comment(text, offset);
+		else
+			return offset;
+	}
+}
+
+/* A copy of a text without white space around it. */
+char *
+mig_text_trim(const char *text, int len)
+{
+	while (len > 0 && mig_text_is_space(text[len - 1]))
+		len--;
+	while (len > 0 && mig_text_is_space(*text))
+	{
+		text++;
+		len--;
+	}
+	return pnstrdup(text, len);
+}
+
+/*
+ * A copy of a script in the form in which scripts are compared and checksums
+ * made: with LF line ends, and without the blank lines before the first line
+ * that is neither blank nor a "--" comment.  So neither line ends count nor the
+ * line that a BEGIN left empty when it was taken off.
+ */
+char *
+mig_text_comparable(const char *text)
+{
+	char	   *copy = palloc_extended(strlen(text) + 1, MCXT_ALLOC_HUGE);
+	char	   *to = copy;
+	bool		in_front = true;
+
+	while (*text != '\0')
+	{
+		int			end = strcspn(text, "\n");
+		int			first = strspn(text, " \t\r\f\v");
+		bool		blank = first >= end;
+
+		in_front = in_front && (blank || strncmp(text + first, "--", 2) == 0);
+		if (!(in_front && blank))
+		{
+			int			len = end > 0 && text[end] == '\n' && text[end - 1] == '\r' ? end - 1 : end;
+
+			memcpy(to, text, len);
+			to += len;
+			if (text[end] == '\n')
+				*to++ = '\n';
+		}
+		text += end + (text[end] == '\n');
+	}
+	*to = '\0';
+	return copy;
+}
+
+/* Whether two lists of strings are the same, in the same order. */
+bool
+mig_text_same_list(List *a, List *b)
+{
+	ListCell   *la;
+	ListCell   *lb;
+
+	if (list_length(a) != list_length(b))
+		return false;
+	forboth(la, a, lb, b)
+		if (strcmp(lfirst(la), lfirst(lb)) != 0)
+			return false;
+	return true;
+}

@@ -1,0 +1,107 @@
+/*
+ * sql.c
+ *		Arguments and results of our SQL functions.
+ *
+ * Functions that return sets materialize: all the work is done at the first
+ * call, whatever the query does with the rows.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "sql.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+/*
+ * Text argument n (from 0) as a string in the current memory context.
+ * Errors: 22004 for NULL.
+ */
+char *
+mig_sql_text_arg(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+	return text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/*
+ * text[] argument n as a list of strings.  Errors: 22004 for NULL and for a
+ * NULL element.
+ */
+List *
+mig_sql_array_arg(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	List	   *strings = NIL;
+	Datum	   *elements;
+	bool	   *nulls;
+	int			count;
+
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false,
+					  TYPALIGN_INT, &elements, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s must not contain null values", name)));
+		strings = lappend(strings, TextDatumGetCString(elements[i]));
+	}
+	return strings;
+}
+
+/*
+ * Begin a materialized result; the tuplestore lives as long as the query.
+ */
+Tuplestorestate *
+mig_sql_begin(FunctionCallInfo fcinfo, TupleDesc *tupdesc)
+{
+	ReturnSetInfo *info = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+	Oid			type;
+
+	if (info == NULL || !IsA(info, ReturnSetInfo) ||
+		(info->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+	old = MemoryContextSwitchTo(info->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, &type, tupdesc) != TYPEFUNC_COMPOSITE)
+	{
+		*tupdesc = CreateTemplateTupleDesc(1);
+		TupleDescInitEntry(*tupdesc, 1, "revision", type, -1, 0);
+	}
+	info->returnMode = SFRM_Materialize;
+	info->setDesc = *tupdesc;
+	info->setResult = tuplestore_begin_heap((info->allowedModes & SFRM_Materialize_Random) != 0,
+											false, work_mem);
+	MemoryContextSwitchTo(old);
+	return info->setResult;
+}
+
+/*
+ * Return a list of ids (char *) as SETOF text.
+ */
+Datum
+mig_sql_ids(FunctionCallInfo fcinfo, List *ids)
+{
+	TupleDesc	tupdesc;
+	Tuplestorestate *store = mig_sql_begin(fcinfo, &tupdesc);
+	ListCell   *lc;
+
+	foreach(lc, ids)
+	{
+		Datum		values[1] = {CStringGetTextDatum((char *) lfirst(lc))};
+		bool		nulls[1] = {false};
+
+		tuplestore_putvalues(store, tupdesc, values, nulls);
+		pfree(DatumGetPointer(values[0]));
+	}
+	return (Datum) 0;
+}

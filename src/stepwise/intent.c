@@ -1,0 +1,549 @@
+/*
+ * intent.c
+ *		Statements that commit by themselves: what is written down before one
+ *		begins, and what became of one that did not end.
+ *
+ * Before such a statement begins, its intent is committed (migrate.partial).
+ * When the session dies, the next one finds the intent and asks the catalogs:
+ * the index is there and valid, so it was built; the dropped one is gone, so it
+ * was dropped.  VACUUM, REINDEX and the like are repeated, which does no harm.
+ * For what the catalogs cannot tell, a procedure that commits above all, the
+ * answer is unknown, and a person has to say it: migrate.resume().
+ *
+ * Names are looked up as the caller, with the search_path that the script has
+ * set, without locks: nobody else runs migrations, and what others do to the
+ * same objects meanwhile is theirs to answer for.
+ *
+ * An interrupted build leaves an invalid index.  The intent lists the indexes
+ * that the tables had before, by OID: an invalid one that is not among them is
+ * ours to remove, and nothing else is.  REINDEX makes an old index invalid,
+ * under a new name, before it drops it; so its intent lists those that were
+ * invalid before.
+ */
+#include "migrate.h"
+
+#include "access/htup_details.h"
+#include "access/xlog.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_subscription.h"
+#include "commands/dbcommands.h"
+#include "commands/tablespace.h"
+#include "compat.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "script/statement.h"
+#include "stepwise/intent.h"
+#include "store/scope.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+static char *this_database(void);
+static Oid	find_relation(const RangeVar *name);
+static bool makes_existing(const RawStmt *raw);
+static List *built_tables(const RawStmt *raw, MemoryContext context);
+static List *reindexed_tables(const ReindexStmt *stmt, MemoryContext context);
+static List *with_partitions(Oid relation);
+static List *dropped_index(const RawStmt *raw, MemoryContext context);
+static List *invalid_indexes(List *relations, MemoryContext context);
+static IntentOutcome decide_create_index(const IndexStmt *stmt, const Partial *partial);
+static IntentOutcome decide_unnamed_index(const IndexStmt *stmt, Oid table,
+										  const Partial *partial);
+static bool same_index(const IndexStmt *stmt, Oid index);
+static void plain_index(IndexStmt *stmt);
+static IntentOutcome decide_drop_index(const DropStmt *stmt, const Partial *partial);
+static IntentOutcome decide_detach(const AlterTableStmt *stmt, char **instead);
+static const PartitionCmd *detached(const AlterTableStmt *stmt);
+static IntentOutcome made(const RawStmt *raw, const Partial *partial);
+static IntentOutcome gone(bool exists);
+static bool is_reindex_leftover(const char *name);
+
+/*
+ * Whether a statement must run at top level because of what the catalogs say:
+ * REINDEX and CLUSTER of what is partitioned.
+ */
+bool
+mig_intent_needs_top_level(const RawStmt *raw)
+{
+	const RangeVar *name = NULL;
+	char		kind;
+
+	if (IsA(raw->stmt, ReindexStmt))
+		name = castNode(ReindexStmt, raw->stmt)->relation;
+	else if (IsA(raw->stmt, ClusterStmt))
+		name = castNode(ClusterStmt, raw->stmt)->relation;
+	if (name == NULL)
+		return false;
+	kind = get_rel_relkind(find_relation(name));
+	return kind == RELKIND_PARTITIONED_TABLE || kind == RELKIND_PARTITIONED_INDEX;
+}
+
+/*
+ * Fill in what the intent of a statement says of the catalogs, in context.
+ */
+void
+mig_intent_prepare(const RawStmt *raw, Partial *partial, MemoryContext context)
+{
+	List	   *relations = built_tables(raw, context);
+	Scope		scope;
+
+	partial->existed = makes_existing(raw);
+	partial->database = MemoryContextStrdup(context, this_database());
+	partial->relations = NIL;
+	partial->indexes = dropped_index(raw, context);
+	if (relations == NIL)
+		return;
+	mig_scope_enter(&scope);
+	relations = list_concat(relations, mig_indexes_toast_tables(relations, context));
+	partial->relations = relations;
+	if (IsA(raw->stmt, ReindexStmt))
+		partial->indexes = invalid_indexes(relations, context);
+	else
+		partial->indexes = mig_indexes_read(relations, context);
+	mig_scope_leave(&scope);
+}
+
+/*
+ * In a restored database the OIDs of an intent mean other things, or nothing:
+ * forget them.
+ */
+void
+mig_intent_forget_elsewhere(Partial *partial)
+{
+	if (partial->database != NULL && strcmp(partial->database, this_database()) == 0)
+		return;
+	partial->relations = NIL;
+	partial->indexes = NIL;
+}
+
+/*
+ * What became of a statement that did not end.  For INTENT_INSTEAD *instead is
+ * the statement to run, in the current memory context.
+ */
+IntentOutcome
+mig_intent_decide(const RawStmt *raw, const Partial *partial, char **instead)
+{
+	Node	   *stmt = raw->stmt;
+
+	switch (nodeTag(stmt))
+	{
+		case T_IndexStmt:
+			return decide_create_index((IndexStmt *) stmt, partial);
+		case T_DropStmt:
+			return decide_drop_index((DropStmt *) stmt, partial);
+		case T_AlterTableStmt:
+			return decide_detach((AlterTableStmt *) stmt, instead);
+		case T_CreatedbStmt:
+		case T_CreateTableSpaceStmt:
+		case T_CreateSubscriptionStmt:
+			return made(raw, partial);
+		case T_DropdbStmt:
+			if (((DropdbStmt *) stmt)->missing_ok)
+				return INTENT_AGAIN;
+			return gone(OidIsValid(get_database_oid(((DropdbStmt *) stmt)->dbname, true)));
+		case T_DropTableSpaceStmt:
+			if (((DropTableSpaceStmt *) stmt)->missing_ok)
+				return INTENT_AGAIN;
+			return gone(OidIsValid(get_tablespace_oid(((DropTableSpaceStmt *) stmt)->tablespacename, true)));
+		case T_DropSubscriptionStmt:
+			if (((DropSubscriptionStmt *) stmt)->missing_ok)
+				return INTENT_AGAIN;
+			return gone(OidIsValid(get_subscription_oid(((DropSubscriptionStmt *) stmt)->subname, true)));
+		case T_ReindexStmt:
+		case T_VacuumStmt:
+		case T_ClusterStmt:
+		case T_AlterSystemStmt:
+		case T_AlterDatabaseStmt:
+		case T_AlterSubscriptionStmt:
+			return INTENT_AGAIN;
+		default:
+			return INTENT_UNKNOWN;
+	}
+}
+
+/*
+ * The invalid indexes (InvalidIndex *) that a statement which did not end
+ * left, in context.  raw is the statement, NULL when it was edited since.
+ */
+List *
+mig_intent_leftovers(const RawStmt *raw, const Partial *partial,
+					 MemoryContext context)
+{
+	List	   *found;
+	Scope		scope;
+	ListCell   *lc;
+
+	if (partial->relations == NIL)
+		return NIL;
+	mig_scope_enter(&scope);
+	found = mig_indexes_read_invalid(partial->relations, partial->indexes, context);
+	mig_scope_leave(&scope);
+	if (raw != NULL && IsA(raw->stmt, ReindexStmt))
+		foreach(lc, found)
+			if (!is_reindex_leftover(((InvalidIndex *) lfirst(lc))->name))
+				found = foreach_delete_current(found, lc);
+	return found;
+}
+
+/*
+ * Whether it is still there and still invalid.
+ */
+bool
+mig_intent_is_leftover(const InvalidIndex *index)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index->index));
+	bool		invalid;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	invalid = !((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
+	ReleaseSysCache(tuple);
+	return invalid;
+}
+
+/*
+ * 55000 when CREATE INDEX IF NOT EXISTS found an index that is not valid, and
+ * so did nothing and is not done.
+ */
+void
+mig_intent_check_result(const RawStmt *raw)
+{
+	const IndexStmt *stmt = (const IndexStmt *) raw->stmt;
+	Oid			table;
+	Oid			index;
+
+	if (!IsA(stmt, IndexStmt) || !stmt->if_not_exists)
+		return;
+	table = find_relation(stmt->relation);
+	index = get_relname_relid(stmt->idxname, get_rel_namespace(table));
+	if (OidIsValid(index) && get_rel_relkind(index) == RELKIND_INDEX &&
+		!get_index_isvalid(index))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" exists and is invalid", stmt->idxname),
+				 errdetail("It was there before this script ran; queries do not use it."),
+				 errhint("DROP INDEX CONCURRENTLY %s; then call again.",
+						 quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)),
+													stmt->idxname))));
+}
+
+/*
+ * What no other database has: the system identifier, which initdb makes, and
+ * the OID.
+ */
+static char *
+this_database(void)
+{
+	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId);
+}
+
+/* InvalidOid when there is none. */
+static Oid
+find_relation(const RangeVar *name)
+{
+	return RangeVarGetRelid(name, NoLock, true);
+}
+
+/*
+ * Whether what a statement makes is there before it runs.
+ */
+static bool
+makes_existing(const RawStmt *raw)
+{
+	switch (nodeTag(raw->stmt))
+	{
+		case T_CreatedbStmt:
+			return OidIsValid(get_database_oid(castNode(CreatedbStmt, raw->stmt)->dbname, true));
+		case T_CreateTableSpaceStmt:
+			return OidIsValid(get_tablespace_oid(castNode(CreateTableSpaceStmt, raw->stmt)->tablespacename, true));
+		case T_CreateSubscriptionStmt:
+			return OidIsValid(get_subscription_oid(castNode(CreateSubscriptionStmt, raw->stmt)->subname, true));
+		default:
+			return false;
+	}
+}
+
+/*
+ * The tables (Oid) whose indexes a statement builds concurrently.
+ */
+static List *
+built_tables(const RawStmt *raw, MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *tables = NIL;
+
+	if (IsA(raw->stmt, IndexStmt))
+	{
+		Oid			table = find_relation(castNode(IndexStmt, raw->stmt)->relation);
+
+		if (OidIsValid(table))
+			tables = list_make1_oid(table);
+	}
+	else if (IsA(raw->stmt, ReindexStmt))
+		tables = reindexed_tables(castNode(ReindexStmt, raw->stmt), context);
+	MemoryContextSwitchTo(old);
+	return tables;
+}
+
+static List *
+reindexed_tables(const ReindexStmt *stmt, MemoryContext context)
+{
+	Oid			relation;
+	Oid			schema = InvalidOid;
+	List	   *tables;
+	Scope		scope;
+
+	if (stmt->kind == REINDEX_OBJECT_INDEX || stmt->kind == REINDEX_OBJECT_TABLE)
+	{
+		relation = find_relation(stmt->relation);
+		if (OidIsValid(relation) && stmt->kind == REINDEX_OBJECT_INDEX)
+			relation = IndexGetRelation(relation, true);
+		return OidIsValid(relation) ? with_partitions(relation) : NIL;
+	}
+	if (stmt->kind == REINDEX_OBJECT_SCHEMA)
+	{
+		schema = get_namespace_oid(stmt->name, true);
+		if (!OidIsValid(schema))
+			return NIL;
+	}
+	mig_scope_enter(&scope);
+	tables = mig_indexes_tables(schema, context);
+	mig_scope_leave(&scope);
+	return tables;
+}
+
+/*
+ * A table and its partitions.
+ */
+static List *
+with_partitions(Oid relation)
+{
+	return find_all_inheritors(relation, NoLock, NULL);
+}
+
+/*
+ * The index (Oid) that DROP INDEX CONCURRENTLY is about to drop, as a list.
+ */
+static List *
+dropped_index(const RawStmt *raw, MemoryContext context)
+{
+	const DropStmt *stmt = (const DropStmt *) raw->stmt;
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *indexes = NIL;
+
+	if (IsA(stmt, DropStmt))
+	{
+		Oid			index = find_relation(makeRangeVarFromNameList(linitial(stmt->objects)));
+
+		if (OidIsValid(index))
+			indexes = list_make1_oid(index);
+	}
+	MemoryContextSwitchTo(old);
+	return indexes;
+}
+
+/*
+ * The indexes (Oid) of some tables (Oid) that are invalid.
+ */
+static List *
+invalid_indexes(List *relations, MemoryContext context)
+{
+	List	   *found = mig_indexes_read_invalid(relations, NIL, context);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *indexes = NIL;
+	ListCell   *lc;
+
+	foreach(lc, found)
+		indexes = lappend_oid(indexes, ((InvalidIndex *) lfirst(lc))->index);
+	MemoryContextSwitchTo(old);
+	return indexes;
+}
+
+/*
+ * CREATE INDEX CONCURRENTLY.  Under IF NOT EXISTS repeating does no harm, once
+ * the leftovers are gone.
+ */
+static IntentOutcome
+decide_create_index(const IndexStmt *stmt, const Partial *partial)
+{
+	Oid			table = find_relation(stmt->relation);
+	Oid			index;
+
+	if (stmt->if_not_exists || !OidIsValid(table))
+		return INTENT_AGAIN;
+	if (stmt->idxname == NULL)
+		return decide_unnamed_index(stmt, table, partial);
+	index = get_relname_relid(stmt->idxname, get_rel_namespace(table));
+	if (!OidIsValid(index) || list_member_oid(partial->indexes, index) ||
+		get_rel_relkind(index) != RELKIND_INDEX ||
+		IndexGetRelation(index, true) != table || !get_index_isvalid(index))
+		return INTENT_AGAIN;
+	return INTENT_DONE;
+}
+
+/*
+ * The server chose the name: a valid index that was not there before and reads
+ * as the statement does is the one.  One that reads otherwise may be somebody
+ * else's, or the same in other words.
+ */
+static IntentOutcome
+decide_unnamed_index(const IndexStmt *stmt, Oid table, const Partial *partial)
+{
+	IntentOutcome outcome = INTENT_AGAIN;
+	List	   *indexes;
+	Scope		scope;
+	MemoryContext context = CurrentMemoryContext;
+	ListCell   *lc;
+
+	mig_scope_enter(&scope);
+	indexes = mig_indexes_read(list_make1_oid(table), context);
+	mig_scope_leave(&scope);
+	foreach(lc, indexes)
+	{
+		Oid			index = lfirst_oid(lc);
+
+		if (list_member_oid(partial->indexes, index) || !get_index_isvalid(index))
+			continue;
+		if (same_index(stmt, index))
+			return INTENT_DONE;
+		outcome = INTENT_UNKNOWN;
+	}
+	return outcome;
+}
+
+/*
+ * Whether the definition of an index, parsed, is what a statement says.
+ */
+static bool
+same_index(const IndexStmt *stmt, Oid index)
+{
+	Datum		definition = DirectFunctionCall1(pg_get_indexdef, ObjectIdGetDatum(index));
+	List	   *parsed = pg_parse_query(TextDatumGetCString(definition));
+	IndexStmt  *other = (IndexStmt *) linitial_node(RawStmt, parsed)->stmt;
+	IndexStmt  *self = copyObject(unconstify(IndexStmt *, stmt));
+
+	if (!IsA(other, IndexStmt))
+		return false;
+	plain_index(self);
+	plain_index(other);
+	return equal(self, other);
+}
+
+/*
+ * Take away what may differ between a statement and what the server makes of
+ * it, and is not what the index is.
+ */
+static void
+plain_index(IndexStmt *stmt)
+{
+	ListCell   *lc;
+
+	stmt->idxname = NULL;
+	stmt->relation = NULL;
+	stmt->tableSpace = NULL;
+	stmt->concurrent = false;
+	stmt->if_not_exists = false;
+	foreach(lc, stmt->indexParams)
+	{
+		IndexElem  *element = lfirst_node(IndexElem, lc);
+		bool		descending = element->ordering == SORTBY_DESC;
+
+		if (element->ordering == SORTBY_ASC)
+			element->ordering = SORTBY_DEFAULT;
+		if (element->nulls_ordering == (descending ? SORTBY_NULLS_FIRST : SORTBY_NULLS_LAST))
+			element->nulls_ordering = SORTBY_NULLS_DEFAULT;
+	}
+}
+
+/*
+ * DROP INDEX CONCURRENTLY.  Asked by OID, where it is known: behind an index
+ * that is gone, the search_path may have another one of its name.
+ */
+static IntentOutcome
+decide_drop_index(const DropStmt *stmt, const Partial *partial)
+{
+	if (partial->indexes != NIL)
+		return gone(get_rel_relkind(linitial_oid(partial->indexes)) != '\0');
+	if (stmt->missing_ok)
+		return INTENT_AGAIN;
+	return gone(OidIsValid(find_relation(makeRangeVarFromNameList(linitial(stmt->objects)))));
+}
+
+/*
+ * DETACH PARTITION CONCURRENTLY commits in its middle: then the partition is
+ * pending to be detached, and FINALIZE does the rest.
+ */
+static IntentOutcome
+decide_detach(const AlterTableStmt *stmt, char **instead)
+{
+	const PartitionCmd *command = detached(stmt);
+	Oid			parent = find_relation(stmt->relation);
+	Oid			child = command ? find_relation(command->name) : InvalidOid;
+
+	if (!OidIsValid(parent) || !OidIsValid(child))
+		return INTENT_AGAIN;
+	if (!get_rel_relispartition(child))
+		return INTENT_DONE;
+	if (!PartitionHasPendingDetach(child))
+		return INTENT_AGAIN;
+	*instead = psprintf("ALTER TABLE %s DETACH PARTITION %s FINALIZE",
+						quote_qualified_identifier(get_namespace_name(get_rel_namespace(parent)),
+												   get_rel_name(parent)),
+						quote_qualified_identifier(get_namespace_name(get_rel_namespace(child)),
+												   get_rel_name(child)));
+	return INTENT_INSTEAD;
+}
+
+/* NULL when the statement detaches nothing. */
+static const PartitionCmd *
+detached(const AlterTableStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_DetachPartition)
+			return (const PartitionCmd *) lfirst_node(AlterTableCmd, lc)->def;
+	return NULL;
+}
+
+/*
+ * CREATE of what the catalogs show only when it is whole.  A subscription that
+ * is not there may have left its slot with the publisher.
+ */
+static IntentOutcome
+made(const RawStmt *raw, const Partial *partial)
+{
+	if (partial->existed)
+		return INTENT_AGAIN;
+	if (makes_existing(raw))
+		return INTENT_DONE;
+	return IsA(raw->stmt, CreateSubscriptionStmt) ? INTENT_UNKNOWN : INTENT_AGAIN;
+}
+
+static IntentOutcome
+gone(bool exists)
+{
+	return exists ? INTENT_AGAIN : INTENT_DONE;
+}
+
+/*
+ * Whether REINDEX CONCURRENTLY gives such a name: one that ends in _ccnew or
+ * _ccold, and a number where that is taken.
+ */
+static bool
+is_reindex_leftover(const char *name)
+{
+	int			len = strlen(name);
+
+	while (len > 0 && name[len - 1] >= '0' && name[len - 1] <= '9')
+		len--;
+	return len >= 6 && (strncmp(name + len - 6, "_ccnew", 6) == 0 ||
+						strncmp(name + len - 6, "_ccold", 6) == 0);
+}

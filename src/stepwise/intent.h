@@ -1,0 +1,34 @@
+/*
+ * intent.h
+ *		Statements that commit by themselves: what is written down before one
+ *		begins, and what became of one that did not end.
+ */
+#ifndef MIG_INTENT_H
+#define MIG_INTENT_H
+
+#include "migrate.h"
+
+#include "nodes/parsenodes.h"
+#include "stepwise/indexes.h"
+#include "store/partial.h"
+
+typedef enum IntentOutcome
+{
+	INTENT_AGAIN,				/* did nothing, or can be repeated */
+	INTENT_DONE,				/* did its work */
+	INTENT_INSTEAD,				/* did a part; another statement does the rest */
+	INTENT_UNKNOWN				/* the catalogs do not tell */
+} IntentOutcome;
+
+extern bool mig_intent_needs_top_level(const RawStmt *raw);
+extern void mig_intent_prepare(const RawStmt *raw, Partial *partial,
+							   MemoryContext context);
+extern void mig_intent_forget_elsewhere(Partial *partial);
+extern IntentOutcome mig_intent_decide(const RawStmt *raw, const Partial *partial,
+									   char **instead);
+extern List *mig_intent_leftovers(const RawStmt *raw, const Partial *partial,
+								  MemoryContext context);
+extern bool mig_intent_is_leftover(const InvalidIndex *index);
+extern void mig_intent_check_result(const RawStmt *raw);
+
+#endif							/* MIG_INTENT_H */

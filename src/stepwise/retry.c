@@ -1,0 +1,245 @@
+/*
+ * retry.c
+ *		One transaction of a stepwise run: tried, and tried again when others'
+ *		locks are in the way.
+ *
+ * What waits for a lock stands in front of everybody who comes later and wants
+ * a weaker one: an ALTER TABLE behind a long report stops all queries of that
+ * table.  So it waits for migrate.lock_timeout only, gives up, leaves the way
+ * free for a while, longer each time and never at regular times, and tries
+ * again.
+ *
+ * The default is shorter than the default of deadlock_timeout: when somebody
+ * else comes to wait for us while we wait for them, we are gone before their
+ * detector looks, and they never hear of it.
+ *
+ * Who was in the way is asked while we wait, because afterwards it cannot be
+ * known: with log_lock_waits on, the server tells its log after
+ * deadlock_timeout that we wait, and our error context callback listens
+ * (mig_execute_blockers).
+ */
+#include "migrate.h"
+
+#include "access/xact.h"
+#include "compat.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "pgstat.h"
+#include "run/report.h"
+#include "stepwise/retry.h"
+#include "storage/proc.h"
+#include "store/lock.h"
+#include "store/wait.h"
+#include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#define FIRST_PAUSE		200		/* ms */
+#define MAX_PAUSE		30000	/* ms */
+
+/* Most bytes of a blocker's query that are told. */
+#define MAX_QUERY		200
+
+static ErrorData *try_once(const ExecuteScript *script, void (*body) (void *arg),
+						   void *arg);
+static void bound_waiting(void);
+static void set_for_transaction(const char *name, int value);
+static bool is_retried(int sqlerrcode);
+static int	pause_before(int retry);
+static void tell_retry(const ErrorData *error, int retry, int pause);
+static char *describe_blockers(void);
+static char *clipped(const char *query);
+
+/*
+ * Call body with arg in the transaction that is there, and commit; script is
+ * for messages.  What body sets stays set.  Lock timeouts, deadlocks and
+ * serialization failures are rolled back and tried again, at most
+ * migrate.lock_retries times: body must not rely on anything that it left in
+ * memory.  Other errors are raised, after the transaction was rolled back and a
+ * new one was begun.
+ */
+void
+mig_retry_run(const ExecuteScript *script, void (*body) (void *arg), void *arg)
+{
+	for (int retry = 1;; retry++)
+	{
+		ErrorData  *error = try_once(script, body, arg);
+		int			pause;
+		TimestampTz end;
+
+		if (error == NULL)
+			return;
+		if (!is_retried(error->sqlerrcode) || retry > mig_lock_retries)
+			ReThrowError(error);
+		pause = pause_before(retry);
+		tell_retry(error, retry, pause);
+		FreeErrorData(error);
+		end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause);
+		while (GetCurrentTimestamp() < end)
+		{
+			mig_wait_check();
+			mig_lock_pause(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end) + 1);
+		}
+	}
+}
+
+/*
+ * In PG_CATCH: take the error, in context, roll back and begin a new
+ * transaction.
+ */
+ErrorData *
+mig_retry_roll_back(MemoryContext context)
+{
+	ErrorData  *error;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	FlushErrorState();
+	AbortCurrentTransaction();
+	StartTransactionCommand();
+	MemoryContextSwitchTo(context);
+	return error;
+}
+
+/*
+ * The error, in the current memory context, or NULL.
+ */
+static ErrorData *
+try_once(const ExecuteScript *script, void (*body) (void *arg), void *arg)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		int			guc_level = NewGUCNestLevel();
+
+		bound_waiting();
+		body(arg);
+		AtEOXact_GUC(true, guc_level);
+		mig_execute_commit(script);
+	}
+	PG_CATCH();
+	{
+		error = mig_retry_roll_back(context);
+	}
+	PG_END_TRY();
+	return error;
+}
+
+/*
+ * Have waits for locks end after migrate.lock_timeout, and hear who blocks
+ * before they do.
+ */
+static void
+bound_waiting(void)
+{
+	int			wait = LockTimeout;
+
+	if (mig_lock_timeout > 0 && (wait == 0 || wait > mig_lock_timeout))
+	{
+		wait = mig_lock_timeout;
+		set_for_transaction("lock_timeout", wait);
+	}
+	if (wait == 0)
+		return;
+	if (DeadlockTimeout >= wait)
+		set_for_transaction("deadlock_timeout", Max(wait / 2, 1));
+	(void) set_config_option("log_lock_waits", "on", PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	/* what is neither logged nor sent never comes to our callback */
+	if (log_min_messages > ERROR)
+		(void) set_config_option("log_min_messages", "log", PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Put back when the level ends, unless the script sets it itself.
+ */
+static void
+set_for_transaction(const char *name, int value)
+{
+	(void) set_config_option(name, psprintf("%d", value), PGC_SUSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+static bool
+is_retried(int sqlerrcode)
+{
+	return sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE ||
+		sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED ||
+		sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE;
+}
+
+/*
+ * Milliseconds to wait: doubled each time, and a half more or less, by the
+ * microseconds of the clock.
+ */
+static int
+pause_before(int retry)
+{
+	int			pause = retry > 8 ? MAX_PAUSE : Min(FIRST_PAUSE << (retry - 1), MAX_PAUSE);
+
+	return pause / 2 + (int) (GetCurrentTimestamp() % (pause + 1));
+}
+
+/*
+ * Say that a transaction is tried again, and who was in the way.  This is told
+ * whatever migrate.step_messages says, because somebody may have to act.
+ */
+static void
+tell_retry(const ErrorData *error, int retry, int pause)
+{
+	char	   *who = describe_blockers();
+	const char *where = error->context ? error->context : "";
+
+	/* that of a deadlock has the processes */
+	if (error->detail != NULL)
+		where = psprintf("%s\n%s", error->detail, where);
+	ereport(NOTICE,
+			(errmsg("%s; rolled back, retry %d of %d in %d ms",
+					error->message, retry, mig_lock_retries, pause),
+			 errdetail("%s", where),
+			 who ? errhint("%s", who) : 0));
+}
+
+/*
+ * "Process 123 (role "app", application "psql") was in the way: SELECT ...", a
+ * line each; NULL when nobody is known.
+ */
+static char *
+describe_blockers(void)
+{
+	StringInfoData buf;
+	ListCell   *lc;
+
+	initStringInfo(&buf);
+	foreach(lc, mig_execute_blockers())
+	{
+		int			pid = lfirst_int(lc);
+		MigBackend	backend;
+
+		if (buf.len > 0)
+			appendStringInfoChar(&buf, '\n');
+		if (pid == 0)
+			appendStringInfoString(&buf, "A prepared transaction was in the way.");
+		else if (!mig_backend_status(pid, &backend))
+			appendStringInfo(&buf, "Process %d was in the way.", pid);
+		else
+			appendStringInfo(&buf, "Process %d (role \"%s\", application \"%s\", in its transaction since %s) was in the way: %s",
+							 pid, GetUserNameFromId(backend.role, true),
+							 backend.application, timestamptz_to_str(backend.since),
+							 clipped(pgstat_get_backend_current_activity(pid, true)));
+	}
+	return buf.len > 0 ? buf.data : NULL;
+}
+
+static char *
+clipped(const char *query)
+{
+	int			len = strlen(query);
+
+	return len <= MAX_QUERY ? pstrdup(query) :
+		psprintf("%.*s...", pg_mbcliplen(query, len, MAX_QUERY), query);
+}

@@ -1,0 +1,522 @@
+/*
+ * units.c
+ *		Running a non-transactional script, piece by piece.
+ *
+ * A piece is a unit of script/unit.  What may run in a transaction block runs
+ * in one transaction with its record in migrate.partial.  What commits by
+ * itself is preceded by a committed intent and followed by its record; a CALL
+ * or DO that may commit likewise, but its record is in its last transaction.
+ * The last piece's record is that of the whole script.
+ *
+ * Whoever runs the script again, also after a crash, goes on behind what is
+ * recorded.  An intent without an end is decided by stepwise/intent, or by a
+ * person; what an interrupted build left is removed before it is repeated.
+ *
+ * What the script SETs lasts until its end, and is set again when the script
+ * goes on in another session.
+ *
+ * No transaction outlasts a piece; between pieces there is no snapshot.
+ */
+#include "migrate.h"
+
+#include "access/xact.h"
+#include "compat.h"
+#include "miscadmin.h"
+#include "run/report.h"
+#include "script/statement.h"
+#include "script/unit.h"
+#include "stepwise/intent.h"
+#include "stepwise/retry.h"
+#include "stepwise/units.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "store/lock.h"
+#include "store/scope.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/inval.h"
+
+/* Pieces that take longer are told of, in microseconds. */
+#define LONG_PIECE USECS_PER_SEC
+
+/* A script under way. */
+typedef struct Pieces
+{
+	ExecuteScript script;
+	List	   *statements;		/* ScriptStatement * */
+	List	   *units;			/* ScriptUnit * */
+	Partial		partial;		/* as it is recorded */
+	bool		begun;			/* before this call */
+	int			lock_timeout;	/* before the script, in milliseconds */
+	PiecesRecord record;
+	void	   *arg;
+} Pieces;
+
+/* What one transaction of it does. */
+typedef struct Piece
+{
+	Pieces	   *pieces;
+	const ScriptUnit *unit;
+	const ExecuteScript *script;
+	List	   *statements;		/* to run before it is recorded; NIL: none */
+	Partial		after;			/* what is recorded */
+} Piece;
+
+static void read_partial(Pieces *pieces);
+static void set_again(Pieces *pieces);
+static void run_unit(Pieces *pieces, const ScriptUnit *unit);
+static UnitKind kind_now(const ScriptUnit *unit);
+static void run_committing(Pieces *pieces, const ScriptUnit *unit, UnitKind kind);
+static bool finish_begun(Pieces *pieces, const ScriptUnit *unit, const char *digest);
+pg_noreturn static void in_doubt(const Pieces *pieces, const ScriptStatement *statement);
+static void remove_leftovers(Pieces *pieces, const RawStmt *raw);
+static void remove_index(const Pieces *pieces, const InvalidIndex *index);
+static void begin_intent(Pieces *pieces, const ScriptStatement *statement,
+						 const char *digest);
+static void run_statement(Pieces *pieces, ScriptStatement *statement, UnitKind kind);
+static void bound_waiting(const Pieces *pieces);
+static void note_failure(Pieces *pieces, UnitKind kind, bool unknown,
+						 ErrorData *error);
+static void run_recorded(Pieces *pieces, const ScriptUnit *unit,
+						 const ExecuteScript *script, List *statements);
+static void run_piece(void *arg);
+static void write_partial(const Pieces *pieces, const Partial *partial);
+static void tell_begin(const Pieces *pieces, const ScriptStatement *statement);
+static void tell_end(const Pieces *pieces, const ScriptUnit *unit, TimestampTz start);
+
+/*
+ * Run a script to its end, from where it is.  record is called with arg in the
+ * transaction of the last piece; what it does may be rolled back and repeated.
+ * *settings is what the session has set before: put back, and NULL, on return;
+ * after an error the caller puts it back.  To be called in a transaction that
+ * has done nothing yet, and under the session's run lock.  Errors: MG013, MG007,
+ * MG012, and whatever the script raises; then the transaction is a new one.
+ */
+void
+mig_units_run(const ExecuteScript *script, PiecesRecord record, void *arg,
+			   SessionSettings **settings)
+{
+	Pieces		pieces = {*script, NIL, NIL, {0}, false, LockTimeout, record, arg};
+	int			done;
+	ListCell   *lc;
+
+	pieces.script.statement_timeout = StatementTimeout;
+	pieces.statements = mig_execute_parse(script);
+	pieces.units = mig_unit_split(pieces.statements);
+	read_partial(&pieces);
+	done = pieces.partial.statements_done;
+
+	*settings = mig_session_remember(CurrentMemoryContext);
+	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+	mig_execute_commit(script);
+	set_again(&pieces);
+	foreach(lc, pieces.units)
+		if (((ScriptUnit *) lfirst(lc))->last > done)
+			run_unit(&pieces, lfirst(lc));
+	if (done >= list_length(pieces.statements))
+	{
+		/* what came behind was edited away */
+		remove_leftovers(&pieces, NULL);
+		run_recorded(&pieces, NULL, script, NIL);
+	}
+
+	mig_session_put_back(*settings);
+	mig_execute_commit(script);
+	*settings = NULL;
+}
+
+/*
+ * How far the script is.  MG007 when what is done is not what it says: somebody
+ * wrote to the table by hand.
+ */
+static void
+read_partial(Pieces *pieces)
+{
+	MemoryContext context = CurrentMemoryContext;
+	const ExecuteScript *script = &pieces->script;
+	Partial    *partial = &pieces->partial;
+	List	   *stored;
+	Scope		scope;
+	ListCell   *lc;
+
+	partial->revision = unconstify(char *, script->revision);
+	partial->direction = script->direction;
+	partial->digest = "";
+	partial->started_at = GetCurrentTimestamp();
+	mig_scope_enter(&scope);
+	stored = mig_partial_read(context);
+	mig_scope_leave(&scope);
+	foreach(lc, stored)
+		if (strcmp(((Partial *) lfirst(lc))->revision, script->revision) == 0)
+		{
+			*partial = *(Partial *) lfirst(lc);
+			pieces->begun = true;
+		}
+	partial->statements = list_length(pieces->statements);
+	mig_intent_forget_elsewhere(partial);
+
+	if (partial->statements_done > partial->statements ||
+		strcmp(mig_unit_digest(script->sql, pieces->statements, partial->statements_done),
+			   partial->digest) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("%s script of revision \"%s\" was changed after it had begun",
+						mig_execute_direction_name(script->direction), script->revision),
+				 errdetail("The statements up to number %d are done.", partial->statements_done),
+				 errhint("Put them back as they were.")));
+}
+
+/*
+ * What is done of the script in another session has set that session: set this
+ * one likewise.
+ */
+static void
+set_again(Pieces *pieces)
+{
+	List	   *sets = NIL;
+	ListCell   *lc;
+
+	foreach(lc, pieces->statements)
+	{
+		ScriptStatement *statement = lfirst(lc);
+
+		if (statement->number <= pieces->partial.statements_done &&
+			mig_statement_sets(statement->raw))
+			sets = lappend(sets, statement);
+	}
+	if (sets == NIL)
+		return;
+	mig_execute_statements(&pieces->script, sets);
+	mig_execute_commit(&pieces->script);
+}
+
+static void
+run_unit(Pieces *pieces, const ScriptUnit *unit)
+{
+	UnitKind	kind = kind_now(unit);
+	TimestampTz start = GetCurrentTimestamp();
+
+	if (kind == UNIT_TRANSACTION)
+	{
+		remove_leftovers(pieces, NULL);
+		run_recorded(pieces, unit, &pieces->script, unit->statements);
+	}
+	else
+		run_committing(pieces, unit, kind);
+	tell_end(pieces, unit, start);
+}
+
+/*
+ * The kind of a unit, as the catalogs are now.
+ */
+static UnitKind
+kind_now(const ScriptUnit *unit)
+{
+	if (unit->kind == UNIT_TRANSACTION && unit->first == unit->last &&
+		mig_intent_needs_top_level(((ScriptStatement *) linitial(unit->statements))->raw))
+		return UNIT_TOP_LEVEL;
+	return unit->kind;
+}
+
+/*
+ * Run what commits by itself.
+ */
+static void
+run_committing(Pieces *pieces, const ScriptUnit *unit, UnitKind kind)
+{
+	ScriptStatement *statement = linitial(unit->statements);
+	char	   *digest = mig_unit_digest_next(pieces->partial.digest,
+											  pieces->script.sql, statement);
+
+	if (finish_begun(pieces, unit, digest))
+		return;
+	begin_intent(pieces, statement, digest);
+	tell_begin(pieces, statement);
+	run_statement(pieces, statement, kind);
+	/* a procedure's last transaction and this record are one */
+	if (kind == UNIT_TOP_LEVEL)
+		mig_execute_commit(&pieces->script);
+	run_recorded(pieces, unit, &pieces->script, NIL);
+}
+
+/*
+ * When the statement, which with all before it has this digest, has begun
+ * before: see what became of it, and end it or clear the way to repeat it.
+ * Returns whether it is done and recorded.  MG013 when nobody knows.
+ */
+static bool
+finish_begun(Pieces *pieces, const ScriptUnit *unit, const char *digest)
+{
+	const Partial *partial = &pieces->partial;
+	ScriptStatement *statement = linitial(unit->statements);
+	bool		begun = partial->intent != NULL && strcmp(partial->intent, digest) == 0;
+	IntentOutcome outcome = INTENT_AGAIN;
+	ExecuteScript other = pieces->script;
+	char	   *instead = NULL;
+
+	if (begun)
+		outcome = mig_intent_decide(statement->raw, partial, &instead);
+	/* one that failed before our eyes is not in doubt */
+	if (outcome == INTENT_UNKNOWN && partial->in_doubt)
+		in_doubt(pieces, statement);
+	if (outcome == INTENT_DONE)
+	{
+		mig_report_message(psprintf("statement %d/%d is done already",
+						  statement->number, partial->statements));
+		run_recorded(pieces, unit, &pieces->script, NIL);
+		return true;
+	}
+	if (outcome == INTENT_INSTEAD)
+	{
+		other.sql = instead;
+		mig_report_message(psprintf("statement %d/%d was interrupted: %s",
+						  statement->number, partial->statements, instead));
+		run_recorded(pieces, unit, &other, mig_execute_parse(&other));
+		return true;
+	}
+	mig_execute_commit(&pieces->script);
+	remove_leftovers(pieces, begun ? statement->raw : NULL);
+	return false;
+}
+
+/* MG013 */
+static void
+in_doubt(const Pieces *pieces, const ScriptStatement *statement)
+{
+	const Partial *partial = &pieces->partial;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_IN_DOUBT),
+			 errmsg("statement %d of the %s script of revision \"%s\" is in doubt",
+					statement->number, mig_execute_direction_name(partial->direction),
+					partial->revision),
+			 errdetail("It began at %s and did not end: nobody knows how much of its work is done.",
+					   timestamptz_to_str(partial->statement_started_at)),
+			 errhint("Look, then SELECT migrate.resume('%s', 'done' or 'again'); and call again.",
+					 partial->revision),
+			 internalerrquery(pnstrdup(pieces->script.sql + statement->location,
+									   Min(statement->len, 8192)))));
+}
+
+/*
+ * Remove the invalid indexes that an interrupted build left; raw is its
+ * statement, NULL when that was edited since.
+ */
+static void
+remove_leftovers(Pieces *pieces, const RawStmt *raw)
+{
+	ListCell   *lc;
+
+	if (pieces->partial.relations == NIL)
+		return;
+	foreach(lc, mig_intent_leftovers(raw, &pieces->partial, CurrentMemoryContext))
+		remove_index(pieces, lfirst(lc));
+	mig_execute_commit(&pieces->script);
+}
+
+/*
+ * Drop one, as the caller.  While we hold a lock that a build by somebody else
+ * needs, an index that is invalid is not being built.  The session's lock is
+ * released by an error too.
+ */
+static void
+remove_index(const Pieces *pieces, const InvalidIndex *index)
+{
+	LockRelId	table = {index->relation, MyDatabaseId};
+	ExecuteScript script = pieces->script;
+
+	bound_waiting(pieces);
+	mig_execute_commit(&pieces->script);
+	LockRelationIdForSession(&table, ShareUpdateExclusiveLock);
+	AcceptInvalidationMessages();
+	if (mig_intent_is_leftover(index))
+	{
+		mig_report_message(psprintf("removing invalid index \"%s\", which an interrupted build left",
+						  index->name));
+		script.sql = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
+							  quote_qualified_identifier(index->schema, index->name));
+		mig_execute_commit(&pieces->script);
+		mig_execute_top_level(&script, linitial(mig_execute_parse(&script)));
+	}
+	UnlockRelationIdForSession(&table, ShareUpdateExclusiveLock);
+	mig_execute_commit(&pieces->script);
+}
+
+/*
+ * Commit that a statement begins.
+ */
+static void
+begin_intent(Pieces *pieces, const ScriptStatement *statement, const char *digest)
+{
+	Partial    *partial = &pieces->partial;
+
+	partial->in_doubt = true;
+	partial->intent = unconstify(char *, digest);
+	partial->statement_started_at = GetCurrentTimestamp();
+	mig_intent_prepare(statement->raw, partial, CurrentMemoryContext);
+	mig_lock_check_held();
+	write_partial(pieces, partial);
+	mig_execute_commit(&pieces->script);
+}
+
+/*
+ * Run the statement that the intent is about.  After an error it is recorded
+ * what is known, and the error goes on.
+ */
+static void
+run_statement(Pieces *pieces, ScriptStatement *statement, UnitKind kind)
+{
+	MemoryContext context = CurrentMemoryContext;
+	LocalTransactionId began;
+
+	bound_waiting(pieces);
+	mig_execute_commit(&pieces->script);
+	began = mig_local_xid();
+	PG_TRY();
+	{
+		mig_execute_top_level(&pieces->script, statement);
+	}
+	PG_CATCH();
+	{
+		/* a procedure that is in another transaction has committed some of it */
+		bool		unknown = kind == UNIT_PROCEDURE && began != mig_local_xid();
+		ErrorData  *error = mig_retry_roll_back(context);
+
+		note_failure(pieces, kind, unknown, error);
+		ReThrowError(error);
+	}
+	PG_END_TRY();
+	/* what the script has set itself stays */
+	if (LockTimeout == mig_concurrent_lock_timeout)
+		(void) set_config_option("lock_timeout", psprintf("%d", pieces->lock_timeout),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+}
+
+/*
+ * Statements that commit by themselves wait for locks as long as
+ * migrate.concurrent_lock_timeout says, unless the script says otherwise.
+ */
+static void
+bound_waiting(const Pieces *pieces)
+{
+	if (LockTimeout == pieces->lock_timeout)
+		(void) set_config_option("lock_timeout",
+								 psprintf("%d", mig_concurrent_lock_timeout),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+}
+
+/*
+ * The statement raised an error.  Unless it is unknown what it has done before
+ * that, it is not in doubt any more: a procedure has done nothing, and what
+ * another statement left is removed when it is run again.
+ */
+static void
+note_failure(Pieces *pieces, UnitKind kind, bool unknown, ErrorData *error)
+{
+	Partial    *partial = &pieces->partial;
+
+	if (unknown)
+	{
+		error->hint = psprintf("%s%sStatement %d has committed a part of its work. Look, then SELECT migrate.resume('%s', 'done' or 'again'); and call again.",
+							   error->hint ? error->hint : "", error->hint ? "\n" : "",
+							   partial->statements_done + 1, partial->revision);
+		return;
+	}
+	if (!mig_lock_is_held())
+		return;
+	partial->in_doubt = false;
+	if (kind == UNIT_PROCEDURE)
+		partial->intent = NULL;
+	write_partial(pieces, partial);
+	mig_execute_commit(&pieces->script);
+}
+
+/*
+ * Run statements (none: NIL), which are script's, and record that the script is
+ * done up to the unit, in one transaction.  unit NULL: all was done before.
+ */
+static void
+run_recorded(Pieces *pieces, const ScriptUnit *unit, const ExecuteScript *script,
+			 List *statements)
+{
+	Piece		piece = {pieces, unit, script, statements, pieces->partial};
+	Partial    *after = &piece.after;
+
+	if (unit != NULL)
+	{
+		for (int i = after->statements_done; i < unit->last; i++)
+			after->digest = mig_unit_digest_next(after->digest, pieces->script.sql,
+												 list_nth(pieces->statements, i));
+		after->statements_done = unit->last;
+	}
+	after->in_doubt = false;
+	after->intent = NULL;
+	after->existed = false;
+	after->relations = NIL;
+	after->indexes = NIL;
+	mig_retry_run(script, run_piece, &piece);
+	pieces->partial = *after;
+}
+
+/*
+ * The body of the transaction.
+ */
+static void
+run_piece(void *arg)
+{
+	Piece	   *piece = arg;
+	Pieces	   *pieces = piece->pieces;
+
+	if (piece->statements != NIL)
+		mig_execute_statements(piece->script, piece->statements);
+	mig_lock_check_held();
+	if (piece->after.statements_done == list_length(pieces->statements))
+	{
+		pieces->record(pieces->arg, pieces->partial.started_at);
+		return;
+	}
+	piece->after.statement_started_at = GetCurrentTimestamp();
+	write_partial(pieces, &piece->after);
+}
+
+/*
+ * What has not begun at all, in an earlier call either, needs no row.
+ */
+static void
+write_partial(const Pieces *pieces, const Partial *partial)
+{
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	if (partial->statements_done == 0 && partial->intent == NULL && !pieces->begun)
+		mig_partial_delete(partial->revision);
+	else
+		mig_partial_write(partial);
+	mig_scope_leave(&scope);
+}
+
+/*
+ * What commits by itself often takes long: say that it begins.
+ */
+static void
+tell_begin(const Pieces *pieces, const ScriptStatement *statement)
+{
+	const char *name = mig_statement_needs_top_level(statement->raw);
+
+	mig_report_message(psprintf("statement %d/%d: %s", statement->number,
+					  pieces->partial.statements,
+					  name ? name : CreateCommandName(statement->raw->stmt)));
+}
+
+static void
+tell_end(const Pieces *pieces, const ScriptUnit *unit, TimestampTz start)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (now - start >= LONG_PIECE)
+		mig_report_message(psprintf("statement %d/%d took %ld ms", unit->last,
+						  pieces->partial.statements,
+						  TimestampDifferenceMilliseconds(start, now)));
+}

@@ -1,0 +1,37 @@
+/*
+ * wait.c
+ *		Whether the client is still there.
+ *
+ * The server notices that a client is gone when it reads from it or writes to
+ * it, which a long script does not: it would go on to its end and commit.
+ */
+#include "migrate.h"
+
+#include "compat.h"
+#include "miscadmin.h"
+#include "store/wait.h"
+#include "utils/timestamp.h"
+
+/* Least time between two looks, in milliseconds: they cost system calls. */
+#define LOOK_INTERVAL 100
+
+/*
+ * End the session when its client is gone.  Cheap enough to be called before
+ * every statement.  Errors: FATAL, as the server itself reports it.
+ */
+void
+mig_wait_check(void)
+{
+	static TimestampTz last_look = 0;
+	TimestampTz now = GetCurrentTimestamp();
+
+	if (MyProcPort == NULL ||
+		!TimestampDifferenceExceeds(last_look, now, LOOK_INTERVAL))
+		return;
+	last_look = now;
+	if (pq_check_connection())
+		return;
+	ClientConnectionLost = true;
+	InterruptPending = true;
+	CHECK_FOR_INTERRUPTS();
+}
