@@ -3,8 +3,7 @@
  *		Names that every module of migrate shares: version, error codes,
  *		settings.
  *
- * This header has no function bodies and includes nothing but the server's
- * own.  Structures that travel between modules stand in the header of the
+ * This header includes nothing but the server's own.  Structures that travel between modules stand in the header of the
  * module that makes them.
  *
  * Copyright (c) 2026, the migrate authors; PostgreSQL licence, see LICENSE
@@ -46,6 +45,13 @@ typedef enum MigDirection
 	MIG_UPGRADE,
 	MIG_DOWNGRADE
 } MigDirection;
+
+/* Return the word for a direction, a constant. */
+static inline const char *
+mig_direction_name(MigDirection direction)
+{
+	return direction == MIG_UPGRADE ? "upgrade" : "downgrade";
+}
 
 /* Values of the setting migrate.step_messages. */
 typedef enum MigStepMessages

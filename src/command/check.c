@@ -88,10 +88,10 @@ check_nothing_begun(List *partials)
 			(errcode(ERRCODE_MIG_NOT_UP_TO_DATE),
 			 errmsg("target database is not up to date"),
 			 errdetail("The %s script of revision \"%s\" has begun and not ended. %s",
-					   mig_execute_direction_name(partial->direction),
+					   mig_direction_name(partial->direction),
 					   partial->revision, mig_unfinished_describe(partial)),
 			 errhint("CALL migrate.%s_stepwise(...); goes on.",
-					 mig_execute_direction_name(partial->direction))));
+					 mig_direction_name(partial->direction))));
 }
 
 /*

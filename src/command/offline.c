@@ -211,7 +211,7 @@ write_step(Offline *offline, int number)
 		write_begin(out, offline, number, next_commit(offline, number), true);
 	}
 	appendStringInfo(out, "SELECT migrate.record('%s', %s);\n",
-					 mig_execute_direction_name(offline->direction),
+					 mig_direction_name(offline->direction),
 					 quote_literal_cstr(step->revision));
 }
 
@@ -295,7 +295,7 @@ write_head(const Offline *offline)
 	initStringInfo(&head);
 	append_comment(&head,
 				   psprintf("migrate " MIG_VERSION ": %s from %s to %s, %s",
-							mig_execute_direction_name(offline->direction),
+							mig_direction_name(offline->direction),
 							join(mig_graph_ids(offline->graph, offline->start), "base"),
 							join(mig_graph_ids(offline->graph, offline->now->rows), "base"),
 							n == 0 ? "nothing to do" :
@@ -334,7 +334,7 @@ write_begin(StringInfo out, const Offline *offline, int from, int to, bool goes_
 	const Bitmapset *rows = goes_on ? offline->now->rows : offline->start;
 
 	appendStringInfo(out, "SELECT migrate.begin_script('%s', ",
-					 mig_execute_direction_name(offline->direction));
+					 mig_direction_name(offline->direction));
 	append_ids(out, mig_graph_ids(offline->graph, rows));
 	appendStringInfoString(out, from == to ? ", '{}'" : ", ARRAY[");
 	for (int i = from; i < to; i++)

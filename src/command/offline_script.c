@@ -66,9 +66,9 @@ direction_arg(FunctionCallInfo fcinfo, int n)
 {
 	const char *operation = mig_sql_text_arg(fcinfo, n, "operation");
 
-	if (strcmp(operation, mig_execute_direction_name(MIG_UPGRADE)) == 0)
+	if (strcmp(operation, mig_direction_name(MIG_UPGRADE)) == 0)
 		return MIG_UPGRADE;
-	if (strcmp(operation, mig_execute_direction_name(MIG_DOWNGRADE)) == 0)
+	if (strcmp(operation, mig_direction_name(MIG_DOWNGRADE)) == 0)
 		return MIG_DOWNGRADE;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -292,7 +292,7 @@ check_step(const PlanRows *rows, int node, MigDirection direction)
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 			 errmsg("%s of revision \"%s\" is not the next step",
-					mig_execute_direction_name(direction), revision),
+					mig_direction_name(direction), revision),
 			 direction == MIG_UPGRADE ?
 			 errdetail("Not applied yet below it: %s.",
 					   mig_graph_quote_list(graph, between)) :

@@ -19,7 +19,6 @@
 #include "migrate.h"
 
 #include "access/xact.h"
-#include "command/upgrade.h"
 #include "miscadmin.h"
 #include "revision/plan.h"
 #include "run/execute.h"
@@ -74,12 +73,17 @@ run_move(MigDirection direction, const char *target, const char *function)
 	TimestampTz start = GetCurrentTimestamp();
 	Move		move = {.direction = direction, .target = target};
 	List	   *moved = NIL;
+	const char *at;
 	ListCell   *lc;
 
 	mig_scope_refuse_in_script(function);
 	mig_position_warn_subscriber();
-	if (mig_upgrade_is_at_heads(direction, target))
+	at = direction == MIG_UPGRADE ? mig_position_at_heads(target) : NULL;
+	if (at != NULL)
+	{
+		mig_report_nothing_to_do(at);
 		return NIL;
+	}
 	make_plan(&move);
 	/* an unfinished script may be one that is running just now */
 	if (move.plan != NIL ||
@@ -94,8 +98,7 @@ run_move(MigDirection direction, const char *target, const char *function)
 	}
 	if (move.plan == NIL)
 	{
-		mig_report_message(psprintf("nothing to do: at %s",
-								  mig_position_describe(move.graph, move.rows)));
+		mig_report_nothing_to_do(mig_position_describe(move.graph, move.rows));
 		return NIL;
 	}
 
@@ -114,31 +117,6 @@ run_move(MigDirection direction, const char *target, const char *function)
 		moved = lappend(moved, unconstify(char *, move.graph->nodes[lfirst_int(lc)].revision));
 	mig_report_end(direction, target, list_length(moved), start);
 	return moved;
-}
-
-/*
- * Whether an upgrade to head or heads has nothing to do, when that is known
- * without reading the graph; tells it then.  This is what every application
- * asks when it starts.
- */
-bool
-mig_upgrade_is_at_heads(MigDirection direction, const char *target)
-{
-	bool		real = strcmp(target, "heads") == 0;
-	MemoryContext context = CurrentMemoryContext;
-	List	   *heads;
-	Scope		scope;
-
-	if (direction != MIG_UPGRADE || IsolationUsesXactSnapshot() ||
-		(!real && strcmp(target, "head") != 0))
-		return false;
-	mig_scope_enter(&scope);
-	heads = mig_revisions_read_heads_if_current(real, context);
-	mig_scope_leave(&scope);
-	if (heads == NIL)
-		return false;
-	mig_report_message(psprintf("nothing to do: at %s", mig_position_describe_heads(heads)));
-	return true;
 }
 
 /*
@@ -230,7 +208,8 @@ static void
 run_step(Move *move, int number, CatalogScript *stored)
 {
 	const GraphNode *self = &move->graph->nodes[list_nth_int(move->plan, number)];
-	ExecuteScript script = {self->revision, move->direction, stored->sql, false, false, StatementTimeout, NULL};
+	ExecuteScript script = {.revision = self->revision, .direction = move->direction,
+	.sql = stored->sql, .statement_timeout = StatementTimeout};
 	RecordDone *done = &move->done[number];
 	MemoryContext context = CurrentMemoryContext;
 	Scope		scope;
@@ -252,7 +231,7 @@ run_step(Move *move, int number, CatalogScript *stored)
 	mig_report_step(move->direction, move->graph, self, stored->message);
 	script.no_rows = move->no_rows;
 	script.progress = psprintf("%s %d/%d %s",
-							   mig_execute_direction_name(move->direction),
+							   mig_direction_name(move->direction),
 							   number + 1, list_length(move->plan), self->revision);
 	mig_execute_script(&script);
 	done->duration = GetCurrentTimestamp() - done->started_at;

@@ -28,7 +28,6 @@
 #include "script/script.h"
 #include "script/statement.h"
 #include "script/text.h"
-#include "stepwise/intent.h"
 #include "storage/proc.h"
 #include "store/scope.h"
 #include "store/wait.h"
@@ -86,6 +85,7 @@ static void quote_statement(const ErrorArgument *argument, const ErrorData *erro
 static void note_blockers(void);
 static void run_statement(const ExecuteScript *script, const ScriptStatement *statement);
 static void run_planned(PlannedStmt *planned, const char *sql);
+static void call_hook(const ExecuteScript *script, const ScriptStatement *statement);
 static void show_activity(const ExecuteScript *script, const ScriptStatement *statement);
 static void error_callback(void *arg);
 static int	find_line(const ErrorArgument *argument, const ErrorData *error);
@@ -221,15 +221,6 @@ mig_execute_end_activity(void)
 }
 
 /*
- * "upgrade" or "downgrade".
- */
-const char *
-mig_execute_direction_name(MigDirection direction)
-{
-	return direction == MIG_UPGRADE ? "upgrade" : "downgrade";
-}
-
-/*
  * Parse the script into argument->result, in the caller's memory.
  */
 static void
@@ -276,6 +267,7 @@ run_statements(ErrorArgument *argument)
 		MemoryContextSwitchTo(inner);
 		run_statement(argument->script, statement);
 		end_timeout(argument);
+		call_hook(argument->script, statement);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(inner);
 	}
@@ -317,7 +309,7 @@ run_top_level(ErrorArgument *argument)
 	(void) mig_PortalRun(portal, dest);
 	end_timeout(argument);
 	PortalDrop(portal, false);
-	mig_intent_check_result(statement->raw);
+	call_hook(argument->script, statement);
 	MemoryContextSwitchTo(argument->context);
 }
 
@@ -432,6 +424,16 @@ run_planned(PlannedStmt *planned, const char *sql)
 }
 
 /*
+ * Call the script's hook for a statement that has run.
+ */
+static void
+call_hook(const ExecuteScript *script, const ScriptStatement *statement)
+{
+	if (script->after != NULL)
+		script->after(statement->raw);
+}
+
+/*
  * Tell pg_stat_activity which statement begins.
  */
 static void
@@ -472,13 +474,13 @@ error_callback(void *arg)
 	if (argument->at_commit)
 	{
 		errcontext("revision \"%s\", %s script, at its commit", script->revision,
-				   mig_execute_direction_name(script->direction));
+				   mig_direction_name(script->direction));
 		return;
 	}
 	if (current == NULL)
 	{
 		errcontext("revision \"%s\", %s script", script->revision,
-				   mig_execute_direction_name(script->direction));
+				   mig_direction_name(script->direction));
 		return;
 	}
 
@@ -492,7 +494,7 @@ error_callback(void *arg)
 	else if (hint != NULL)
 		errhint("%s", hint);
 	errcontext("revision \"%s\", %s script, statement %d, line %d",
-			   script->revision, mig_execute_direction_name(script->direction),
+			   script->revision, mig_direction_name(script->direction),
 			   current->number, line);
 }
 

@@ -23,6 +23,8 @@ typedef struct ExecuteScript
 									 * statement */
 	const char *progress;		/* what pg_stat_activity shows before the
 								 * statement, "k/n" and the like */
+	void		(*after) (const RawStmt *raw);	/* called when a statement has run;
+												 * an error is the statement's */
 } ExecuteScript;
 
 extern void mig_execute_script(const ExecuteScript *script);
@@ -36,6 +38,5 @@ extern void mig_execute_commit(const ExecuteScript *script);
 
 extern List *mig_execute_blockers(void);
 extern void mig_execute_end_activity(void);
-extern const char *mig_execute_direction_name(MigDirection direction);
 
 #endif							/* MIG_EXECUTE_H */

@@ -48,14 +48,22 @@ mig_report_step(MigDirection direction, const Graph *graph,
 }
 
 /*
+ * Say that there was nothing to do; at describes the position.
+ */
+void
+mig_report_nothing_to_do(const char *at)
+{
+	mig_report_message(psprintf("nothing to do: at %s", at));
+}
+
+/*
  * Say that a run, which began at start, has ended: n revisions were moved.
  */
 void
 mig_report_end(MigDirection direction, const char *target, int n, TimestampTz start)
 {
 	mig_report_message(psprintf("%s to %s completed: %d revision%s, %ld ms",
-							  direction == MIG_UPGRADE ? "upgrade" : "downgrade",
-							  target, n, n == 1 ? "" : "s",
+							  mig_direction_name(direction), target, n, n == 1 ? "" : "s",
 							  TimestampDifferenceMilliseconds(start, GetCurrentTimestamp())));
 }
 

@@ -219,7 +219,7 @@ mig_intent_check_result(const RawStmt *raw)
 	Oid			table;
 	Oid			index;
 
-	if (!IsA(stmt, IndexStmt) || !stmt->if_not_exists)
+	if (!IsA(stmt, IndexStmt) || !stmt->concurrent || !stmt->if_not_exists)
 		return;
 	table = find_relation(stmt->relation);
 	index = get_relname_relid(stmt->idxname, get_rel_namespace(table));

@@ -22,7 +22,6 @@
 #include "migrate.h"
 
 #include "access/xact.h"
-#include "command/upgrade.h"
 #include "compat.h"
 #include "executor/spi.h"
 #include "nodes/parsenodes.h"
@@ -31,6 +30,7 @@
 #include "run/report.h"
 #include "run/session.h"
 #include "sql.h"
+#include "stepwise/intent.h"
 #include "stepwise/retry.h"
 #include "stepwise/units.h"
 #include "storage/proc.h"
@@ -113,6 +113,7 @@ static void
 run_stepwise(FunctionCallInfo fcinfo, MigDirection direction, const char *function)
 {
 	Stepwise	run;
+	const char *at;
 
 	memset(&run, 0, sizeof(run));
 	run.direction = direction;
@@ -128,7 +129,10 @@ run_stepwise(FunctionCallInfo fcinfo, MigDirection direction, const char *functi
 	check_call(fcinfo, function);
 	mig_position_warn_subscriber();
 	run.role = mig_position_caller();
-	if (mig_upgrade_is_at_heads(direction, run.target) || !make_plan(&run, false))
+	at = direction == MIG_UPGRADE ? mig_position_at_heads(run.target) : NULL;
+	if (at != NULL)
+		mig_report_nothing_to_do(at);
+	if (at != NULL || !make_plan(&run, false))
 		return;
 
 	leave_snapshot();
@@ -192,8 +196,7 @@ make_plan(Stepwise *run, bool locked)
 	if (run->plan != NIL)
 		return true;
 	mig_unfinished_tell();
-	mig_report_message(psprintf("nothing to do: at %s",
-							  mig_position_describe(position.graph, position.rows)));
+	mig_report_nothing_to_do(mig_position_describe(position.graph, position.rows));
 	return false;
 }
 
@@ -258,9 +261,10 @@ run_step(Stepwise *run, int number)
 	step->script.sql = stored->sql;
 	step->script.no_rows = run->no_rows;
 	step->script.stepwise = true;
+	step->script.after = mig_intent_check_result;
 	step->script.statement_timeout = StatementTimeout;
 	step->script.progress = psprintf("%s %d/%d %s",
-									 mig_execute_direction_name(run->direction),
+									 mig_direction_name(run->direction),
 									 number + 1, list_length(run->plan), self->revision);
 
 	mig_report_step(run->direction, run->graph, self, stored->message);

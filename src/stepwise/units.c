@@ -163,7 +163,7 @@ read_partial(Pieces *pieces)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
 				 errmsg("%s script of revision \"%s\" was changed after it had begun",
-						mig_execute_direction_name(script->direction), script->revision),
+						mig_direction_name(script->direction), script->revision),
 				 errdetail("The statements up to number %d are done.", partial->statements_done),
 				 errhint("Put them back as they were.")));
 }
@@ -290,7 +290,7 @@ in_doubt(const Pieces *pieces, const ScriptStatement *statement)
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_IN_DOUBT),
 			 errmsg("statement %d of the %s script of revision \"%s\" is in doubt",
-					statement->number, mig_execute_direction_name(partial->direction),
+					statement->number, mig_direction_name(partial->direction),
 					partial->revision),
 			 errdetail("It began at %s and did not end: nobody knows how much of its work is done.",
 					   timestamptz_to_str(partial->statement_started_at)),

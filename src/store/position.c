@@ -19,6 +19,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+static char *describe_heads(List *ids);
 static char *join(List *ids);
 
 /*
@@ -204,6 +205,28 @@ mig_position_warn_subscriber(void)
 }
 
 /*
+ * Return the position for a message when an upgrade to target, "head" or
+ * "heads", has nothing to do and that is known without reading the graph;
+ * otherwise NULL, which says nothing.  Every application asks this when it
+ * starts.
+ */
+char *
+mig_position_at_heads(const char *target)
+{
+	bool		real = strcmp(target, "heads") == 0;
+	MemoryContext context = CurrentMemoryContext;
+	List	   *heads;
+	Scope		scope;
+
+	if (IsolationUsesXactSnapshot() || (!real && strcmp(target, "head") != 0))
+		return NULL;
+	mig_scope_enter(&scope);
+	heads = mig_revisions_read_heads_if_current(real, context);
+	mig_scope_leave(&scope);
+	return heads != NIL ? describe_heads(heads) : NULL;
+}
+
+/*
  * The position for a message: "base", "0003", "head 0003", "heads a, b".
  */
 char *
@@ -214,15 +237,15 @@ mig_position_describe(const Graph *graph, const Bitmapset *rows)
 	if (ids == NIL)
 		return pstrdup("base");
 	if (bms_equal(rows, mig_graph_heads(graph, GRAPH_REAL)))
-		return mig_position_describe_heads(ids);
+		return describe_heads(ids);
 	return join(ids);
 }
 
 /*
  * The same, when the rows (char *) are known to be all heads.
  */
-char *
-mig_position_describe_heads(List *ids)
+static char *
+describe_heads(List *ids)
 {
 	return psprintf("%s %s", list_length(ids) == 1 ? "head" : "heads", join(ids));
 }

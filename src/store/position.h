@@ -28,7 +28,7 @@ extern void mig_position_check_applied(const Graph *graph, const Bitmapset *rows
 extern void mig_position_check_edited(List *edited);
 extern void mig_position_warn_subscriber(void);
 extern char *mig_position_describe(const Graph *graph, const Bitmapset *rows);
-extern char *mig_position_describe_heads(List *ids);
+extern char *mig_position_at_heads(const char *target);
 extern const char *mig_position_caller(void);
 
 #endif							/* MIG_POSITION_H */

@@ -7,7 +7,6 @@
  */
 #include "migrate.h"
 
-#include "run/execute.h"
 #include "script/text.h"
 #include "store/ledger.h"
 #include "store/record.h"
@@ -77,7 +76,7 @@ mig_record_step(PlanRows *rows, int node, MigDirection direction,
 	MemoryContext old;
 
 	mig_scope_by_key();
-	step.operation = mig_execute_direction_name(direction);
+	step.operation = mig_direction_name(direction);
 	step.revision = revision;
 	step.versions_before = mig_graph_ids(rows->graph, rows->rows);
 	take_step(rows, node, direction);
@@ -152,7 +151,7 @@ write_log(PlanRows *rows, List *plan, int from, int to, MigDirection direction,
 		int			node = list_nth_int(plan, i);
 
 		take_step(rows, node, direction);
-		step->operation = mig_execute_direction_name(direction);
+		step->operation = mig_direction_name(direction);
 		step->revision = rows->graph->nodes[node].revision;
 		step->checksum = done[i].checksum;
 		step->versions_before = before;

@@ -11,7 +11,6 @@
 #include "compat.h"
 #include "lib/stringinfo.h"
 #include "revision/target.h"
-#include "run/execute.h"
 #include "script/script.h"
 #include "script/text.h"
 #include "script/unit.h"
@@ -75,7 +74,7 @@ mig_unfinished_refuse(List *partials)
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_NOT_TRANSACTIONAL),
 			 errmsg("%s script of revision \"%s\" has begun and not ended",
-					mig_execute_direction_name(partial->direction), partial->revision),
+					mig_direction_name(partial->direction), partial->revision),
 			 errdetail("%s", mig_unfinished_describe(partial)),
 			 partial->direction == MIG_UPGRADE ?
 			 errhint("CALL migrate.upgrade_stepwise('%s'); goes on.", partial->revision) :
@@ -101,7 +100,7 @@ mig_unfinished_refuse_direction(List *partials, MigDirection direction,
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 				 errmsg("%s script of revision \"%s\" has begun and not ended",
-						mig_execute_direction_name(partial->direction), partial->revision),
+						mig_direction_name(partial->direction), partial->revision),
 				 errdetail("%s", mig_unfinished_describe(partial)),
 				 partial->direction == MIG_UPGRADE ?
 				 errhint("CALL migrate.upgrade_stepwise('%s'); ends it. To give it up, undo by hand what is done of it, then SELECT migrate.stamp(%s, purge => true).",
@@ -142,7 +141,7 @@ mig_unfinished_settle(const char *revision)
 		return;
 	ereport(NOTICE,
 			(errmsg("%s script of revision \"%s\" does not count as begun any more",
-					mig_execute_direction_name(partial->direction), partial->revision),
+					mig_direction_name(partial->direction), partial->revision),
 			 errdetail("%s", mig_unfinished_describe(partial))));
 	mig_scope_enter(&scope);
 	mig_partial_delete(revision);
@@ -164,11 +163,11 @@ mig_unfinished_tell(void)
 
 		ereport(NOTICE,
 				(errmsg("%s script of revision \"%s\" has begun and not ended",
-						mig_execute_direction_name(partial->direction), partial->revision),
+						mig_direction_name(partial->direction), partial->revision),
 				 errdetail("%s", mig_unfinished_describe(partial)),
 				 pid != 0 ? errhint("Process %d runs it; migrate.progress shows how far it is.", pid) :
 				 errhint("CALL migrate.%s_stepwise(...); goes on.",
-						 mig_execute_direction_name(partial->direction))));
+						 mig_direction_name(partial->direction))));
 	}
 }
 
@@ -250,7 +249,7 @@ changed(const Partial *partial, const char *detail)
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_CHANGED),
 			 errmsg("cannot change what is done of the %s script of revision \"%s\"",
-					mig_execute_direction_name(partial->direction), partial->revision),
+					mig_direction_name(partial->direction), partial->revision),
 			 errdetail("%s", detail),
 			 errhint("What is not done yet can be changed.")));
 }
@@ -276,7 +275,7 @@ resume(Partial *partial, bool done)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
 				 errmsg("%s script of revision \"%s\" was changed while a statement of it is in doubt",
-						mig_execute_direction_name(partial->direction), partial->revision),
+						mig_direction_name(partial->direction), partial->revision),
 				 errhint("Put the script back as it was.")));
 
 	if (done)

@@ -4,7 +4,6 @@
  */
 #include "migrate.h"
 
-#include "run/execute.h"
 #include "store/position.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
@@ -60,8 +59,8 @@ mig_verify_check(MigDirection direction, const Graph *graph,
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_NOT_TRANSACTIONAL),
 				 errmsg("%s script of revision \"%s\" is not transactional",
-						mig_execute_direction_name(direction), not_transactional),
+						mig_direction_name(direction), not_transactional),
 				 errdetail("It cannot run together with others in one transaction."),
 				 errhint("CALL migrate.%s_stepwise('%s');",
-						 mig_execute_direction_name(direction), target)));
+						 mig_direction_name(direction), target)));
 }
