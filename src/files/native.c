@@ -563,9 +563,7 @@ check_name(const char *name, const char *kind)
 	if (fault != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("%s \"%s\" %s", kind,
-						pnstrdup(name, pg_mbcliplen(name, strlen(name), MIG_MAX_IDENTIFIER)),
-						fault)));
+				 errmsg("%s \"%s\" %s", kind, mig_graph_clip(name), fault)));
 }
 
 /* Read a "Create Date"; what is none is MG011. */

@@ -19,6 +19,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "revision/graph.h"
+#include "script/excerpt.h"
 #include "utils/memutils.h"
 
 /* How many ids a message lists before it says "and N more". */
@@ -180,7 +181,7 @@ mig_graph_clip(const char *name)
 
 	if (len <= MIG_MAX_IDENTIFIER)
 		return name;
-	return psprintf("%.*s...", pg_mbcliplen(name, len, MIG_MAX_IDENTIFIER), name);
+	return mig_excerpt_clip(name, len, MIG_MAX_IDENTIFIER);
 }
 
 /*

@@ -25,6 +25,7 @@
 #include "parser/parser.h"
 #include "pgstat.h"
 #include "run/execute.h"
+#include "script/excerpt.h"
 #include "script/script.h"
 #include "script/statement.h"
 #include "script/text.h"
@@ -40,9 +41,6 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timeout.h"
-
-/* Most bytes of a statement that an error quotes. */
-#define MAX_QUOTED 8192
 
 /* Most bytes of a statement that pg_stat_activity gets. */
 #define MAX_ACTIVITY 1024
@@ -92,8 +90,6 @@ static int	find_line(const ErrorArgument *argument, const ErrorData *error);
 static int	block_line(const char *statement, const DoStmt *block,
 					   const ErrorData *error);
 static int	body_line(const char *statement, const ErrorData *error);
-static char *quote_around(const char *sql, int start, int len, int at, int *position);
-static int	char_offset(const char *text, int nchars);
 static const char *find_hint(const ErrorArgument *argument, const ErrorData *error);
 
 /*
@@ -441,9 +437,8 @@ show_activity(const ExecuteScript *script, const ScriptStatement *statement)
 {
 	char		text[MAX_ACTIVITY];
 	const char *begin = script->sql + statement->location;
-	int			len = Min(statement->len, MAX_ACTIVITY / 2);
+	int			len = mig_excerpt_clip_length(begin, statement->len, MAX_ACTIVITY / 2);
 
-	len = pg_mbcliplen(begin, statement->len, len);
 	snprintf(text, sizeof(text), "migrate %s: %.*s", script->progress, len, begin);
 	pgstat_report_activity(STATE_RUNNING, text);
 }
@@ -509,30 +504,17 @@ quote_statement(const ErrorArgument *argument, const ErrorData *error)
 	const char *sql = argument->script->sql;
 	const ScriptStatement *current = argument->current;
 	const char *query = error->internalquery;
-	int			position;
 
 	if (error->cursorpos > 0)
-	{
-		int			at = char_offset(sql, error->cursorpos - 1);
-		char	   *quoted = quote_around(sql, current->location, current->len,
-										  at, &position);
-
-		errposition(0);
-		internalerrposition(position);
-		internalerrquery(quoted);
-	}
+		mig_excerpt_quote(sql, current->location, current->len,
+						  mig_excerpt_offset(sql, error->cursorpos - 1));
 	else if (query == NULL)
-		internalerrquery(quote_around(sql, current->location, current->len,
-									  current->location, NULL));
-	else if (strlen(query) > MAX_QUOTED)
-	{
-		int			at = char_offset(query, Max(error->internalpos - 1, 0));
-		char	   *quoted = quote_around(query, 0, strlen(query), at, &position);
-
-		if (error->internalpos > 0)
-			internalerrposition(position);
-		internalerrquery(quoted);
-	}
+		mig_excerpt_quote_start(sql, current->location, current->len);
+	else if (strlen(query) > EXCERPT_SIZE && error->internalpos > 0)
+		mig_excerpt_quote(query, 0, strlen(query),
+						  mig_excerpt_offset(query, error->internalpos - 1));
+	else if (strlen(query) > EXCERPT_SIZE)
+		mig_excerpt_quote_start(query, 0, strlen(query));
 }
 
 /*
@@ -563,7 +545,7 @@ find_line(const ErrorArgument *argument, const ErrorData *error)
 	int			in_body = 0;
 
 	if (error->cursorpos > 0)
-		return mig_text_line(sql, char_offset(sql, error->cursorpos - 1));
+		return mig_text_line(sql, mig_excerpt_offset(sql, error->cursorpos - 1));
 
 	old = MemoryContextSwitchTo(argument->context);
 	if (IsA(current->raw->stmt, DoStmt))
@@ -624,45 +606,8 @@ body_line(const char *statement, const ErrorData *error)
 	if (body == NULL)
 		return 0;
 	return mig_text_line(statement,
-						   body - statement + char_offset(error->internalquery,
+						   body - statement + mig_excerpt_offset(error->internalquery,
 														  error->internalpos - 1));
-}
-
-/*
- * Copy of the len bytes of sql from start on, or of the MAX_QUOTED of them
- * around byte offset at.  *position becomes the place of at in the copy, in
- * characters from 1.
- */
-static char *
-quote_around(const char *sql, int start, int len, int at, int *position)
-{
-	int			from = start;
-	int			to = start + len;
-
-	at = Min(Max(at, start), to);
-	if (len > MAX_QUOTED)
-	{
-		/* step by characters, so as not to cut one in half */
-		while (at - from > MAX_QUOTED / 2)
-			from += pg_mblen(sql + from);
-		to = from + pg_mbcliplen(sql + from, to - from, MAX_QUOTED);
-	}
-	if (position != NULL)
-		*position = pg_mbstrlen_with_len(sql + from, at - from) + 1;
-	return pnstrdup(sql + from, to - from);
-}
-
-/*
- * Byte offset of the character number nchars (from 0) of text.
- */
-static int
-char_offset(const char *text, int nchars)
-{
-	const char *p = text;
-
-	while (nchars-- > 0 && *p)
-		p += pg_mblen(p);
-	return p - text;
 }
 
 /*

@@ -38,12 +38,10 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "script/excerpt.h"
 #include "script/script.h"
 #include "script/statement.h"
 #include "script/text.h"
-
-/* At most so many bytes of a statement are shown with an error. */
-#define EXCERPT_SIZE		8192
 
 /* A walk over the tokens of a text. */
 typedef struct TokenScan
@@ -128,8 +126,6 @@ static void place_add_end(ErrorPlace *place, int offset);
 static int	place_error(const ErrorPlace *place, int offset);
 static void script_error_context(void *arg);
 static void shorten_lexer_error(const ErrorPlace *place, int offset);
-static int	error_offset(const char *text);
-static void quote_error(const char *text, int offset, int start, int end);
 static void place_statement(const ErrorPlace *place, int offset, int *start,
 							int *end);
 
@@ -789,7 +785,7 @@ script_error_context(void *arg)
 {
 	const ErrorPlace *place = arg;
 	const ScriptOrigin *origin = place->origin;
-	int			offset = error_offset(place->text);
+	int			offset = mig_excerpt_error_offset(place->text);
 	int			line = place->line;
 	const char *what;
 
@@ -803,7 +799,7 @@ script_error_context(void *arg)
 		int			end;
 
 		place_statement(place, offset, &start, &end);
-		quote_error(place->text, offset, start, end);
+		mig_excerpt_quote(place->text, start, end - start, offset);
 		shorten_lexer_error(place, offset);
 		line = place->first_line - 1 + mig_text_line(place->text, offset);
 	}
@@ -816,11 +812,9 @@ script_error_context(void *arg)
 		what = "revision file";
 	else if (origin->revision != NULL)
 		what = psprintf("%s script of revision \"%s\"",
-						origin->direction == MIG_UPGRADE ? "upgrade" : "downgrade",
-						origin->revision);
+						mig_direction_name(origin->direction), origin->revision);
 	else
-		what = origin->direction == MIG_UPGRADE ?
-			"upgrade script" : "downgrade script";
+		what = psprintf("%s script", mig_direction_name(origin->direction));
 	if (line > 0)
 		errcontext("%s, line %d", what, line);
 	else
@@ -837,38 +831,6 @@ shorten_lexer_error(const ErrorPlace *place, int offset)
 	if (place->scan != NULL && geterrcode() == ERRCODE_SYNTAX_ERROR &&
 		strlen(place->scan->extra.scanbuf + offset) > EXCERPT_SIZE)
 		errmsg("unterminated or malformed string, identifier or comment");
-}
-
-/* The byte offset of the current error's position in text, or -1. */
-static int
-error_offset(const char *text)
-{
-	int			pos = geterrposition();
-
-	return pos > 0 ? pg_mbcharcliplen(text, strlen(text), pos - 1) : -1;
-}
-
-/*
- * Replace the current error's position, which is at offset, by an excerpt of
- * the statement between start and end as internal query.
- */
-static void
-quote_error(const char *text, int offset, int start, int end)
-{
-	start = Min(start, offset);
-	end = Max(end, offset);
-	if (end - start > EXCERPT_SIZE)
-	{
-		int			from = Max(start, offset - EXCERPT_SIZE / 2);
-
-		from = start + pg_mbcliplen(text + start, from - start, from - start);
-		end = from + pg_mbcliplen(text + from, end - from,
-								  Min(end - from, EXCERPT_SIZE));
-		start = from;
-	}
-	errposition(0);
-	internalerrposition(pg_mbstrlen_with_len(text + start, offset - start) + 1);
-	internalerrquery(pnstrdup(text + start, end - start));
 }
 
 /* Between which offsets is the statement that offset is in? */

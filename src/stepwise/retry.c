@@ -23,11 +23,11 @@
 #include "access/xact.h"
 #include "compat.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "pgstat.h"
 #include "run/report.h"
 #include "stepwise/retry.h"
 #include "storage/proc.h"
+#include "script/excerpt.h"
 #include "store/lock.h"
 #include "store/wait.h"
 #include "utils/acl.h"
@@ -49,7 +49,6 @@ static bool is_retried(int sqlerrcode);
 static int	pause_before(int retry);
 static void tell_retry(const ErrorData *error, int retry, int pause);
 static char *describe_blockers(void);
-static char *clipped(const char *query);
 
 /*
  * Call body with arg in the transaction that is there, and commit; script is
@@ -218,6 +217,7 @@ describe_blockers(void)
 	foreach(lc, mig_execute_blockers())
 	{
 		int			pid = lfirst_int(lc);
+		const char *query;
 		MigBackend	backend;
 
 		if (buf.len > 0)
@@ -227,19 +227,14 @@ describe_blockers(void)
 		else if (!mig_backend_status(pid, &backend))
 			appendStringInfo(&buf, "Process %d was in the way.", pid);
 		else
-			appendStringInfo(&buf, "Process %d (role \"%s\", application \"%s\", in its transaction since %s) was in the way: %s",
+		{
+			query = pgstat_get_backend_current_activity(pid, true);
+			appendStringInfo(&buf, "Process %d (role \"%s\", application \"%s\","
+							 " in its transaction since %s) was in the way: %s",
 							 pid, GetUserNameFromId(backend.role, true),
 							 backend.application, timestamptz_to_str(backend.since),
-							 clipped(pgstat_get_backend_current_activity(pid, true)));
+							 mig_excerpt_clip(query, strlen(query), MAX_QUERY));
+		}
 	}
 	return buf.len > 0 ? buf.data : NULL;
-}
-
-static char *
-clipped(const char *query)
-{
-	int			len = strlen(query);
-
-	return len <= MAX_QUERY ? pstrdup(query) :
-		psprintf("%.*s...", pg_mbcliplen(query, len, MAX_QUERY), query);
 }

@@ -23,6 +23,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "run/report.h"
+#include "script/excerpt.h"
 #include "script/statement.h"
 #include "script/unit.h"
 #include "stepwise/intent.h"
@@ -296,8 +297,8 @@ in_doubt(const Pieces *pieces, const ScriptStatement *statement)
 					   timestamptz_to_str(partial->statement_started_at)),
 			 errhint("Look, then SELECT migrate.resume('%s', 'done' or 'again'); and call again.",
 					 partial->revision),
-			 internalerrquery(pnstrdup(pieces->script.sql + statement->location,
-									   Min(statement->len, 8192)))));
+			 internalerrquery(mig_excerpt_around(pieces->script.sql, statement->location,
+												 statement->len, statement->location).text)));
 }
 
 /*

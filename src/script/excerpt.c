@@ -1,0 +1,132 @@
+/*
+ * excerpt.c
+ *		Parts of a text that messages show, and places in it.
+ *
+ * A message quotes a statement, never a whole script, and at most EXCERPT_SIZE
+ * bytes of it.  This is the one place that cuts, and it cuts between
+ * characters: a broken one could not be sent to a client of another encoding,
+ * which would see an error about that in place of ours.
+ *
+ * The server counts error positions in characters from 1, we count offsets in
+ * bytes from 0.
+ *
+ * Copyright (c) 2026, the migrate authors; PostgreSQL licence, see LICENSE
+ */
+#include "migrate.h"
+
+#include "mb/pg_wchar.h"
+#include "script/excerpt.h"
+
+static int	step_forward(const char *text, int from, int to, int goal);
+
+/*
+ * Return the len bytes of text at start; of more than EXCERPT_SIZE bytes, those
+ * around the offset at.  The excerpt is widened to hold that offset.
+ */
+Excerpt
+mig_excerpt_around(const char *text, int start, int len, int at)
+{
+	int			from = Min(start, at);
+	int			to = Max(start + len, at);
+	Excerpt		excerpt;
+
+	if (to - from > EXCERPT_SIZE)
+	{
+		from = step_forward(text, from, at, at - EXCERPT_SIZE / 2);
+		to = from + mig_excerpt_clip_length(text + from, to - from, EXCERPT_SIZE);
+	}
+	excerpt.text = pnstrdup(text + from, to - from);
+	excerpt.position = pg_mbstrlen_with_len(text + from, at - from) + 1;
+	return excerpt;
+}
+
+/*
+ * Return the first characters of the len bytes of text, limit bytes of them at
+ * most, and "..." where some are left out.  Bytes that are not text in the
+ * server encoding, as in the query of a session of another database, become
+ * question marks.
+ */
+char *
+mig_excerpt_clip(const char *text, int len, int limit)
+{
+	int			shown = mig_excerpt_clip_length(text, len, limit);
+	char	   *clipped = psprintf("%.*s%s", shown, text, shown < len ? "..." : "");
+
+	if (!pg_verify_mbstr(GetDatabaseEncoding(), clipped, strlen(clipped), true))
+		for (char *p = clipped; *p; p++)
+			if (IS_HIGHBIT_SET(*p))
+				*p = '?';
+	return clipped;
+}
+
+/*
+ * Return how many of the len bytes of text are whole characters within the
+ * first limit bytes.
+ */
+int
+mig_excerpt_clip_length(const char *text, int len, int limit)
+{
+	return len <= limit ? len : pg_mbcliplen(text, len, limit);
+}
+
+/*
+ * Return the offset of the character number nchars (from 0) of text.
+ */
+int
+mig_excerpt_offset(const char *text, int nchars)
+{
+	const char *p = text;
+
+	while (nchars-- > 0 && *p)
+		p += pg_mblen(p);
+	return p - text;
+}
+
+/*
+ * Return the offset in text of the current error's position, or -1 if it has
+ * none.
+ */
+int
+mig_excerpt_error_offset(const char *text)
+{
+	int			position = geterrposition();
+
+	return position > 0 ? mig_excerpt_offset(text, position - 1) : -1;
+}
+
+/*
+ * Have the current error quote the len bytes of text at start, as an internal
+ * query with its position at the offset at, in place of the position that it
+ * has.
+ */
+void
+mig_excerpt_quote(const char *text, int start, int len, int at)
+{
+	Excerpt		excerpt = mig_excerpt_around(text, start, len, at);
+
+	errposition(0);
+	internalerrposition(excerpt.position);
+	internalerrquery(excerpt.text);
+}
+
+/*
+ * Have the current error quote the beginning of the len bytes of text at start,
+ * as an internal query without a position.
+ */
+void
+mig_excerpt_quote_start(const char *text, int start, int len)
+{
+	internalerrquery(mig_excerpt_around(text, start, len, start).text);
+}
+
+/*
+ * Return the offset of the first character of text at or after the offset goal,
+ * which lies between from, where a character begins, and to.
+ */
+static int
+step_forward(const char *text, int from, int to, int goal)
+{
+	while (from < goal && from < to)
+		from += pg_mblen(text + from);
+	return Min(from, to);
+}
