@@ -12,12 +12,16 @@
 #include "files/native.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
-#include "pgtime.h"
+#include "revision/graph.h"
+#include "revision/ids.h"
+#include "revision/names.h"
+#include "revision/revision.h"
 #include "revision/target.h"
 #include "script/script.h"
 #include "sql.h"
 #include "store/lock.h"
 #include "store/position.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
 #include "utils/builtins.h"
@@ -32,9 +36,6 @@ PG_FUNCTION_INFO_V1(migrate_export);
 PG_FUNCTION_INFO_V1(migrate_file_name);
 PG_FUNCTION_INFO_V1(migrate_configure);
 
-#define RANDOM_ID_BYTES 6
-#define SERIAL_ID_DIGITS 4
-
 /* The settings there are. */
 static const char *const settings[] = {"revision_ids", "managed_schemas", "exclude"};
 
@@ -45,11 +46,6 @@ static List *parent_of(const Position *position, const char *head, bool splice);
 static List *resolve_ids(const Graph *graph, List *names);
 static void check_new_name(const char *name, const char *kind);
 static char *new_id(const Position *position, const char *rev_id);
-static char *random_id(const Graph *graph);
-static char *serial_id(const Graph *graph);
-static int	compare_numbers(const char *a, const char *b);
-static char *timestamp_id(const Graph *graph);
-static void check_free(const Graph *graph, const Revision *rev);
 static void insert(const Position *position, Revision *rev);
 static void fill_scripts(Revision *rev, const char *upgrade, const char *downgrade,
 						 bool transactional);
@@ -308,12 +304,12 @@ resolve_ids(const Graph *graph, List *names)
 static void
 check_new_name(const char *name, const char *kind)
 {
-	const char *fault = mig_graph_name_fault(name);
+	const char *fault = mig_revision_name_fault(name);
 
 	if (fault != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s \"%s\" %s", kind, mig_graph_clip(name), fault)));
+				 errmsg("%s \"%s\" %s", kind, mig_revision_clip(name), fault)));
 }
 
 /*
@@ -334,136 +330,7 @@ new_id(const Position *position, const char *rev_id)
 	mig_scope_enter(&scope);
 	scheme = mig_revisions_read_setting("revision_ids", context);
 	mig_scope_leave(&scope);
-	if (scheme != NULL && strcmp(scheme, "serial") == 0)
-		return serial_id(position->graph);
-	if (scheme != NULL && strcmp(scheme, "timestamp") == 0)
-		return timestamp_id(position->graph);
-	return random_id(position->graph);
-}
-
-/*
- * 12 hexadecimal digits that no revision has.
- */
-static char *
-random_id(const Graph *graph)
-{
-	unsigned char bytes[RANDOM_ID_BYTES];
-	char	   *id = palloc(2 * RANDOM_ID_BYTES + 1);
-
-	do
-	{
-		if (!pg_strong_random(bytes, RANDOM_ID_BYTES))
-			ereport(ERROR,
-					(errcode(ERRCODE_INTERNAL_ERROR),
-					 errmsg("could not generate random values")));
-		for (int i = 0; i < RANDOM_ID_BYTES; i++)
-			snprintf(id + 2 * i, 3, "%02x", bytes[i]);
-	} while (mig_graph_find(graph, id) >= 0);
-	return id;
-}
-
-/*
- * One more than the greatest id that is a decimal number, of any length, with
- * at least SERIAL_ID_DIGITS digits and as many as that id.
- */
-static char *
-serial_id(const Graph *graph)
-{
-	const char *greatest = "0";
-	int			width = SERIAL_ID_DIGITS;
-	char	   *next;
-	int			len;
-	int			i;
-
-	for (i = 0; i < graph->n; i++)
-	{
-		const char *id = graph->nodes[i].revision;
-
-		if (strspn(id, "0123456789") != strlen(id) ||
-			compare_numbers(id, greatest) < 0)
-			continue;
-		greatest = id;
-		width = Max(SERIAL_ID_DIGITS, (int) strlen(id));
-	}
-
-	/* add one, in decimal, with room for a carry in front */
-	next = palloc(width + 2);
-	memset(next, '0', width + 1);
-	next[width + 1] = '\0';
-	len = strlen(greatest);
-	memcpy(next + width + 1 - len, greatest, len);
-	for (i = width; next[i] == '9'; i--)
-		next[i] = '0';
-	next[i]++;
-	return next[0] == '0' ? next + 1 : next;
-}
-
-/*
- * Compare two strings of decimal digits as numbers.
- */
-static int
-compare_numbers(const char *a, const char *b)
-{
-	size_t		la;
-	size_t		lb;
-
-	a += strspn(a, "0");
-	b += strspn(b, "0");
-	la = strlen(a);
-	lb = strlen(b);
-	return la == lb ? strcmp(a, b) : (la < lb ? -1 : 1);
-}
-
-/*
- * The time in UTC as YYYYMMDDHHMMSS, or the next second that is free.
- */
-static char *
-timestamp_id(const Graph *graph)
-{
-	pg_time_t	now = timestamptz_to_time_t(GetCurrentTimestamp());
-	char	   *id = palloc(16);
-
-	do
-	{
-		pg_strftime(id, 16, "%Y%m%d%H%M%S", pg_gmtime(&now));
-		now++;
-	} while (mig_graph_find(graph, id) >= 0);
-	return id;
-}
-
-/*
- * MG010 when the id or a label of a new revision is taken.  The graph would
- * find it too, but might blame the revision that has it.
- */
-static void
-check_free(const Graph *graph, const Revision *rev)
-{
-	int			node = mig_graph_find(graph, rev->revision);
-	ListCell   *lc;
-
-	if (node >= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
-				 strcmp(graph->nodes[node].revision, rev->revision) == 0 ?
-				 errmsg("revision \"%s\" is already present", rev->revision) :
-				 errmsg("revision identifier \"%s\" is already used as branch label of revision \"%s\"",
-						rev->revision, graph->nodes[node].revision)));
-	foreach(lc, rev->branch_labels)
-	{
-		const char *label = lfirst(lc);
-
-		node = mig_graph_find(graph, label);
-		if (node >= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_MIG_BROKEN_GRAPH),
-					 errmsg("branch label \"%s\" is already used by revision \"%s\"",
-							label, graph->nodes[node].revision)));
-		if (strcmp(label, rev->revision) == 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_MIG_BROKEN_GRAPH),
-					 errmsg("branch label \"%s\" is the identifier of its own revision",
-							label)));
-	}
+	return mig_names_new_id(position->graph, scheme);
 }
 
 /*
@@ -477,7 +344,7 @@ insert(const Position *position, Revision *rev)
 	Graph	   *graph;
 	Scope		scope;
 
-	check_free(position->graph, rev);
+	mig_names_check_free(position->graph, rev);
 	mig_scope_enter(&scope);
 	graph = mig_revisions_read_revisions(context);
 	mig_graph_add(graph, rev->revision, rev->down_revisions, rev->depends_on,
@@ -527,14 +394,14 @@ merged_heads(const Position *position, List *names)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 				 errmsg("revision %s is not a head revision",
-						mig_graph_quote_list(graph, inner)),
+						mig_ids_quote(mig_graph_ids(graph, inner))),
 				 errhint("Only heads can be merged.")));
 	if (bms_membership(heads) != BMS_MULTIPLE)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 				 errmsg("a merge needs at least two revisions"),
 				 errdetail("Given: %s.", bms_is_empty(heads) ? "none" :
-						   mig_graph_quote_list(graph, heads))));
+						   mig_ids_quote(mig_graph_ids(graph, heads)))));
 	return mig_graph_ids(graph, heads);
 }
 

@@ -8,10 +8,14 @@
  */
 #include "migrate.h"
 
+#include "revision/graph.h"
+#include "revision/ids.h"
 #include "revision/plan.h"
 #include "run/execute.h"
 #include "sql.h"
+#include "store/partial.h"
 #include "store/position.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
 
@@ -100,16 +104,14 @@ check_nothing_begun(List *partials)
 static void
 check_nothing_pending(const Position *position)
 {
-	List	   *ids = NIL;
-	ListCell   *lc;
+	List	   *plan = mig_plan_upgrade(position->graph, position->rows, "heads");
+	List	   *ids = mig_graph_plan_ids(position->graph, plan, 0, list_length(plan));
 
-	foreach(lc, mig_plan_upgrade(position->graph, position->rows, "heads"))
-		ids = lappend(ids, unconstify(char *, position->graph->nodes[lfirst_int(lc)].revision));
 	if (ids != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_NOT_UP_TO_DATE),
 				 errmsg("target database is not up to date"),
-				 errdetail("Pending revisions: %s.", mig_graph_quote_names(ids)),
+				 errdetail("Pending revisions: %s.", mig_ids_quote(ids)),
 				 are_transactional(ids) ?
 				 errhint("SELECT migrate.upgrade('heads');") :
 				 errhint("CALL migrate.upgrade_stepwise('heads');")));

@@ -12,10 +12,15 @@
 #include "compat.h"
 #include "lib/stringinfo.h"
 #include "revision/draw.h"
+#include "revision/graph.h"
+#include "revision/ids.h"
+#include "revision/names.h"
 #include "revision/plan.h"
+#include "revision/revision.h"
 #include "revision/target.h"
 #include "sql.h"
 #include "store/position.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
 #include "utils/array.h"
@@ -117,13 +122,11 @@ migrate_pending(PG_FUNCTION_ARGS)
 {
 	char	   *target = mig_sql_text_arg(fcinfo, 0, "target");
 	Position	position = mig_position_read(false);
-	List	   *ids = NIL;
-	ListCell   *lc;
+	List	   *plan = mig_plan_upgrade(position.graph, position.rows, target);
 
-	foreach(lc, mig_plan_upgrade(position.graph, position.rows, target))
-		ids = lappend(ids, unconstify(char *, position.graph->nodes[lfirst_int(lc)].revision));
 	mig_unfinished_tell();
-	return mig_sql_ids(fcinfo, ids);
+	return mig_sql_ids(fcinfo, mig_graph_plan_ids(position.graph, plan, 0,
+												  list_length(plan)));
 }
 
 /* SELECT migrate.resolve(target) */
@@ -297,7 +300,7 @@ find_format(const char *name)
 			return &formats[i];
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unrecognized graph format \"%s\"", mig_graph_clip(name)),
+			 errmsg("unrecognized graph format \"%s\"", mig_revision_clip(name)),
 			 errhint("Use \"text\", \"dot\" or \"mermaid\".")));
 }
 
@@ -338,7 +341,7 @@ show_revision(StringInfo buf, const Position *position, int node)
 					 self->down.n > 1 ? " (mergepoint)" : "",
 					 bms_is_member(node, position->rows) ? " (current)" : "");
 	show_edges(buf, position->graph, self);
-	show_names(buf, "Branch names", mig_graph_labels(position->graph, node));
+	show_names(buf, "Branch names", mig_names_labels(position->graph, node));
 	show_message(buf, rev->message);
 	show_script(buf, "up", rev->upgrade_sql, rev->upgrade_transactional);
 	show_script(buf, "down", rev->downgrade_sql, rev->downgrade_transactional);
@@ -361,29 +364,15 @@ static void
 show_ids(StringInfo buf, const char *title, const Graph *graph,
 		 const GraphLinks *links)
 {
-	List	   *ids = NIL;
-
-	for (int k = 0; k < links->n; k++)
-		ids = lappend(ids, unconstify(char *, graph->nodes[links->to[k]].revision));
-	show_names(buf, title, ids);
+	show_names(buf, title, mig_graph_link_ids(graph, links));
 }
 
 /* the same; nothing when there are none */
 static void
 show_names(StringInfo buf, const char *title, List *names)
 {
-	const char *separator = ": ";
-	ListCell   *lc;
-
-	if (names == NIL)
-		return;
-	appendStringInfoString(buf, title);
-	foreach(lc, names)
-	{
-		appendStringInfo(buf, "%s%s", separator, (char *) lfirst(lc));
-		separator = ", ";
-	}
-	appendStringInfoChar(buf, '\n');
+	if (names != NIL)
+		appendStringInfo(buf, "%s: %s\n", title, mig_ids_join(names));
 }
 
 /* a blank line, and every line of the message indented */
@@ -421,11 +410,7 @@ show_script(StringInfo buf, const char *direction, const char *sql,
 static Datum
 links_datum(const Graph *graph, const GraphLinks *links)
 {
-	List	   *ids = NIL;
-
-	for (int k = 0; k < links->n; k++)
-		ids = lappend(ids, unconstify(char *, graph->nodes[links->to[k]].revision));
-	return strings_datum(ids);
+	return strings_datum(mig_graph_link_ids(graph, links));
 }
 
 /* text[] of strings */

@@ -18,16 +18,14 @@
 
 #include "access/xact.h"
 #include "command/leaf.h"
+#include "revision/ids.h"
+#include "revision/revision.h"
 #include "store/lock.h"
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
 
 static bool can_add(const Revision *rev);
-static bool all_in(List *names, List *set);
-static bool any_in(List *names, List *set);
-static bool contains(List *set, const char *name);
-static bool has_duplicates(List *names);
 
 /*
  * Whether just this is stored: true only when the file's parents are written as
@@ -46,7 +44,7 @@ mig_leaf_is_stored(const RevisionFile *file)
 	mig_scope_by_key();
 	stored = mig_revisions_read_revision(file->rev.revision, context);
 	mig_scope_leave(&scope);
-	return stored != NULL && mig_native_same(stored, &file->rev);
+	return stored != NULL && mig_revision_same(stored, &file->rev);
 }
 
 /*
@@ -92,58 +90,10 @@ can_add(const Revision *rev)
 	List	   *parents = list_concat(list_copy(rev->down_revisions), rev->depends_on);
 	List	   *stored;
 
-	if (has_duplicates(own) || has_duplicates(rev->down_revisions) ||
-		has_duplicates(rev->depends_on))
+	if (mig_ids_have_duplicates(own) || mig_ids_have_duplicates(rev->down_revisions) ||
+		mig_ids_have_duplicates(rev->depends_on))
 		return false;
 	stored = mig_revisions_find_ids(list_concat(list_copy(own), parents), context);
-	return all_in(parents, stored) && !any_in(own, stored) &&
-		!any_in(own, mig_revisions_read_labels(context));
-}
-
-static bool
-all_in(List *names, List *set)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-		if (!contains(set, lfirst(lc)))
-			return false;
-	return true;
-}
-
-static bool
-any_in(List *names, List *set)
-{
-	ListCell   *lc;
-
-	foreach(lc, names)
-		if (contains(set, lfirst(lc)))
-			return true;
-	return false;
-}
-
-static bool
-contains(List *set, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, set)
-		if (strcmp(lfirst(lc), name) == 0)
-			return true;
-	return false;
-}
-
-static bool
-has_duplicates(List *names)
-{
-	List	   *seen = NIL;
-	ListCell   *lc;
-
-	foreach(lc, names)
-	{
-		if (contains(seen, lfirst(lc)))
-			return true;
-		seen = lappend(seen, lfirst(lc));
-	}
-	return false;
+	return mig_ids_contain_all(stored, parents) && !mig_ids_contain_any(stored, own) &&
+		!mig_ids_contain_any(mig_revisions_read_labels(context), own);
 }

@@ -17,11 +17,15 @@
 #include "command/leaf.h"
 #include "files/directory.h"
 #include "files/native.h"
+#include "revision/graph.h"
+#include "revision/ids.h"
+#include "revision/revision.h"
 #include "revision/target.h"
 #include "script/script.h"
 #include "sql.h"
 #include "store/lock.h"
 #include "store/position.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
 #include "utils/builtins.h"
@@ -67,7 +71,6 @@ static List *resolve_names(const Graph *graph, List *names);
 static Change *compare(const Graph *stored, const Bitmapset *applied,
 					   RevisionFile *file);
 static void check_applied(const Revision *old, const Revision *now);
-static bool same_set(List *a, List *b);
 static void file_callback(void *arg);
 static FileFormat format_arg(FunctionCallInfo fcinfo);
 static void check_format(List *files, FileFormat format);
@@ -309,7 +312,7 @@ chain(List *files, Graph *graph, int notice)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_MULTIPLE_HEADS),
 				 errmsg("multiple head revisions are present, and a file without a header follows none of them"),
-				 errdetail("The heads are %s.", mig_graph_quote_list(graph, heads)),
+				 errdetail("The heads are %s.", mig_ids_quote(mig_graph_ids(graph, heads))),
 				 errhint("Give the files headers, or join the heads with migrate.merge().")));
 	if (!bms_is_empty(heads))
 		tip = graph->nodes[bms_singleton_member(heads)].revision;
@@ -394,7 +397,7 @@ compare(const Graph *stored, const Bitmapset *applied, RevisionFile *file)
 	mig_scope_leave(&scope);
 	if (old != NULL && bms_is_member(node, applied))
 		check_applied(old, now);
-	if (old != NULL && mig_native_same(old, now))
+	if (old != NULL && mig_revision_same(old, now))
 		return NULL;
 	return change;
 }
@@ -410,9 +413,9 @@ check_applied(const Revision *old, const Revision *now)
 	if (!mig_script_same(old->upgrade_sql, now->upgrade_sql) ||
 		old->upgrade_transactional != now->upgrade_transactional)
 		what = "upgrade script";
-	else if (!same_set(old->down_revisions, now->down_revisions))
+	else if (!mig_ids_equal_as_sets(old->down_revisions, now->down_revisions))
 		what = "down revisions";
-	else if (!same_set(old->depends_on, now->depends_on))
+	else if (!mig_ids_equal_as_sets(old->depends_on, now->depends_on))
 		what = "dependencies";
 	if (what != NULL)
 		ereport(ERROR,
@@ -420,27 +423,6 @@ check_applied(const Revision *old, const Revision *now)
 				 errmsg("cannot change the %s of revision \"%s\" because it is applied",
 						what, old->revision),
 				 errhint("Put the file back as it was and the change into a new revision.")));
-}
-
-/* whether two lists of distinct strings have the same members */
-static bool
-same_set(List *a, List *b)
-{
-	ListCell   *la;
-	ListCell   *lb;
-
-	if (list_length(a) != list_length(b))
-		return false;
-	foreach(la, a)
-	{
-		bool		found = false;
-
-		foreach(lb, b)
-			found |= strcmp(lfirst(la), lfirst(lb)) == 0;
-		if (!found)
-			return false;
-	}
-	return true;
 }
 
 /* error context: the file that an error is about */

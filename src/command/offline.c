@@ -27,12 +27,15 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "parser/scanner.h"
+#include "revision/graph.h"
+#include "revision/ids.h"
 #include "revision/plan.h"
 #include "run/execute.h"
 #include "script/script.h"
 #include "sql.h"
 #include "store/lock.h"
 #include "store/position.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
 #include "utils/builtins.h"
@@ -77,7 +80,7 @@ static void append_for_psql(StringInfo out, const CatalogScript *script,
 							bool transactional, MigDirection direction);
 static bool is_for_psql(char c);
 static bool may_change_role(const char *sql);
-static char *join(List *ids, const char *none);
+static char *describe_rows(const Graph *graph, const Bitmapset *rows);
 
 /*
  * The script that takes a database along the plan for target, which may be a
@@ -108,7 +111,6 @@ make_plan(Offline *offline, const char *target)
 	bool		is_range = strchr(target, ':') != NULL;
 	Position	position = is_range ? mig_position_read(false) :
 		mig_position_read_checked();
-	ListCell   *lc;
 
 	if (!is_range)
 		mig_unfinished_refuse(mig_unfinished_read());
@@ -121,9 +123,8 @@ make_plan(Offline *offline, const char *target)
 		offline->plan = mig_plan_upgrade(position.graph, position.rows, target);
 	else
 		offline->plan = mig_plan_downgrade(position.graph, position.rows, target);
-	foreach(lc, offline->plan)
-		offline->ids = lappend(offline->ids,
-							   unconstify(char *, offline->graph->nodes[lfirst_int(lc)].revision));
+	offline->ids = mig_graph_plan_ids(offline->graph, offline->plan, 0,
+									  list_length(offline->plan));
 }
 
 /*
@@ -267,13 +268,8 @@ step_title(const Offline *offline, int number, const char *message)
 {
 	const GraphNode *node = &offline->graph->nodes[list_nth_int(offline->plan, number)];
 	const char *summary = pnstrdup(message, strcspn(message, "\r\n"));
-	List	   *parents = NIL;
-	char	   *from;
+	char	   *from = mig_ids_join(mig_graph_link_ids(offline->graph, &node->down));
 
-	for (int k = 0; k < node->down.n; k++)
-		parents = lappend(parents,
-						  unconstify(char *, offline->graph->nodes[node->down.to[k]].revision));
-	from = join(parents, "");
 	if (offline->direction == MIG_UPGRADE)
 		return psprintf("Running upgrade %s -> %s, %s", from, node->revision, summary);
 	return psprintf("Running downgrade %s -> %s, %s", node->revision, from, summary);
@@ -296,8 +292,8 @@ write_head(const Offline *offline)
 	append_comment(&head,
 				   psprintf("migrate " MIG_VERSION ": %s from %s to %s, %s",
 							mig_direction_name(offline->direction),
-							join(mig_graph_ids(offline->graph, offline->start), "base"),
-							join(mig_graph_ids(offline->graph, offline->now->rows), "base"),
+							describe_rows(offline->graph, offline->start),
+							describe_rows(offline->graph, offline->now->rows),
 							n == 0 ? "nothing to do" :
 							psprintf("%d revision%s", n, n == 1 ? "" : "s")));
 	appendStringInfoString(&head, "-- psql -X -v ON_ERROR_STOP=1 -f FILE\n");
@@ -446,18 +442,12 @@ may_change_role(const char *sql)
 }
 
 /*
- * Ids (char *) with commas between them; none when there are none.
+ * Return version rows for a comment: their ids, or "base".
  */
 static char *
-join(List *ids, const char *none)
+describe_rows(const Graph *graph, const Bitmapset *rows)
 {
-	StringInfoData list;
-	ListCell   *lc;
-
-	initStringInfo(&list);
-	foreach(lc, ids)
-		appendStringInfo(&list, "%s%s", list.len ? ", " : "", (char *) lfirst(lc));
-	return list.len ? list.data : pstrdup(none);
+	return bms_is_empty(rows) ? pstrdup("base") : mig_ids_join(mig_graph_ids(graph, rows));
 }
 
 /* SELECT migrate.upgrade_sql(target) */

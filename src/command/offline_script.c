@@ -9,7 +9,10 @@
 #include "migrate.h"
 
 #include "access/xact.h"
+#include "revision/graph.h"
+#include "revision/ids.h"
 #include "revision/plan.h"
+#include "revision/revision.h"
 #include "run/execute.h"
 #include "run/session.h"
 #include "script/text.h"
@@ -18,6 +21,7 @@
 #include "store/lock.h"
 #include "store/position.h"
 #include "store/record.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
 #include "utils/memutils.h"
@@ -48,7 +52,6 @@ static MigDirection direction_arg(FunctionCallInfo fcinfo, int n);
 static List *steps_arg(FunctionCallInfo fcinfo, int n);
 static void check_start(const Position *position, List *versions, List *steps,
 						MigDirection direction);
-static int	compare_ids(const ListCell *a, const ListCell *b);
 static void check_digests(const Graph *graph, List *steps, MigDirection direction);
 static int	find_revision(const Graph *graph, const char *revision);
 static void begin_run(bool goes_on);
@@ -90,8 +93,8 @@ check_start(const Position *position, List *versions, List *steps,
 	bool		done = (steps != NIL);
 	ListCell   *lc;
 
-	list_sort(versions, compare_ids);
-	if (mig_text_same_list(versions, rows))
+	mig_ids_sort(versions);
+	if (mig_ids_equal(versions, rows))
 		return;
 	foreach(lc, steps)
 	{
@@ -104,16 +107,10 @@ check_start(const Position *position, List *versions, List *steps,
 			(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 			 errmsg("this script does not start from the current revisions"),
 			 errdetail("It starts from %s; the current revisions are: %s.",
-					   versions == NIL ? "base" : mig_graph_quote_names(versions),
-					   rows == NIL ? "none" : mig_graph_quote_names(rows)),
+					   versions == NIL ? "base" : mig_ids_quote(versions),
+					   rows == NIL ? "none" : mig_ids_quote(rows)),
 			 done ? errhint("What the script does is done already.") :
 			 errhint("Make the script again, with migrate.upgrade_sql() or migrate.downgrade_sql().")));
-}
-
-static int
-compare_ids(const ListCell *a, const ListCell *b)
-{
-	return strcmp(lfirst(a), lfirst(b));
 }
 
 /*
@@ -164,7 +161,7 @@ find_revision(const Graph *graph, const char *revision)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
 				 errmsg("can't locate revision identified by \"%s\"",
-						mig_graph_clip(revision)),
+						mig_revision_clip(revision)),
 				 errhint("Load its revision file first; the id must be given in full.")));
 	return node;
 }
@@ -261,7 +258,7 @@ are_current(const PlanRows *rows, int64 writes)
 	mig_scope_enter(&scope);
 	versions = mig_revisions_read_versions(context);
 	mig_scope_leave(&scope);
-	return mig_text_same_list(versions, mig_graph_ids(rows->graph, rows->rows));
+	return mig_ids_equal(versions, mig_graph_ids(rows->graph, rows->rows));
 }
 
 /*
@@ -295,9 +292,9 @@ check_step(const PlanRows *rows, int node, MigDirection direction)
 					mig_direction_name(direction), revision),
 			 direction == MIG_UPGRADE ?
 			 errdetail("Not applied yet below it: %s.",
-					   mig_graph_quote_list(graph, between)) :
+					   mig_ids_quote(mig_graph_ids(graph, between))) :
 			 errdetail("Applied above it: %s.",
-					   mig_graph_quote_list(graph, between)),
+					   mig_ids_quote(mig_graph_ids(graph, between))),
 			 errhint("Record the steps one by one, in the order in which they were done.")));
 }
 

@@ -9,12 +9,15 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "revision/graph.h"
+#include "revision/ids.h"
 #include "revision/plan.h"
 #include "revision/target.h"
 #include "sql.h"
 #include "store/ledger.h"
 #include "store/lock.h"
 #include "store/position.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
 #include "utils/builtins.h"
@@ -294,7 +297,7 @@ check_not_behind(const Position *position, List *ids, const char *name)
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 				 errmsg("table \"%s\" is behind migrate.versions", name),
 				 errdetail("Here %s is applied, which adopting it would forget.",
-						   mig_graph_quote_list(graph, lost)),
+						   mig_ids_quote(mig_graph_ids(graph, lost))),
 				 errhint("To set the version rows back all the same, name them: SELECT migrate.stamp(...).")));
 }
 

@@ -20,6 +20,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "revision/graph.h"
 #include "revision/plan.h"
 #include "run/execute.h"
 #include "run/report.h"
@@ -28,6 +29,7 @@
 #include "store/lock.h"
 #include "store/position.h"
 #include "store/record.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
 #include "store/verify.h"
@@ -72,9 +74,8 @@ run_move(MigDirection direction, const char *target, const char *function)
 {
 	TimestampTz start = GetCurrentTimestamp();
 	Move		move = {.direction = direction, .target = target};
-	List	   *moved = NIL;
+	List	   *moved;
 	const char *at;
-	ListCell   *lc;
 
 	mig_scope_refuse_in_script(function);
 	mig_position_warn_subscriber();
@@ -113,8 +114,7 @@ run_move(MigDirection direction, const char *target, const char *function)
 	PG_END_TRY();
 	record_plan(&move);
 
-	foreach(lc, move.plan)
-		moved = lappend(moved, unconstify(char *, move.graph->nodes[lfirst_int(lc)].revision));
+	moved = mig_graph_plan_ids(move.graph, move.plan, 0, list_length(move.plan));
 	mig_report_end(direction, target, list_length(moved), start);
 	return moved;
 }
@@ -184,12 +184,11 @@ run_plan(Move *move)
 static List *
 read_ahead(const Move *move, int number, MemoryContext context)
 {
-	List	   *ids = NIL;
+	List	   *ids = mig_graph_plan_ids(move->graph, move->plan, number,
+										 number + READ_AHEAD);
 	List	   *scripts;
 	Scope		scope;
 
-	for (int i = number; i < list_length(move->plan) && i < number + READ_AHEAD; i++)
-		ids = lappend(ids, unconstify(char *, move->graph->nodes[list_nth_int(move->plan, i)].revision));
 	mig_scope_enter(&scope);
 	scripts = mig_revisions_read_scripts(ids, move->direction, context);
 	mig_scope_leave(&scope);

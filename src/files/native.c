@@ -27,6 +27,7 @@
 
 #include "files/native.h"
 #include "revision/graph.h"
+#include "revision/revision.h"
 #include "script/script.h"
 #include "script/text.h"
 
@@ -159,23 +160,6 @@ mig_native_check_message(const char *message)
 						problem),
 				 errdetail("In a revision file such a line has a meaning of its own.")));
 	return result;
-}
-
-/*
- * Whether two revisions of the same id are the same, up to what does not count
- * in scripts (mig_script_same) and the date.
- */
-bool
-mig_native_same(const Revision *a, const Revision *b)
-{
-	return strcmp(a->message, b->message) == 0 &&
-		mig_text_same_list(a->down_revisions, b->down_revisions) &&
-		mig_text_same_list(a->depends_on, b->depends_on) &&
-		mig_text_same_list(a->branch_labels, b->branch_labels) &&
-		mig_script_same(a->upgrade_sql, b->upgrade_sql) &&
-		mig_script_same(a->downgrade_sql, b->downgrade_sql) &&
-		a->upgrade_transactional == b->upgrade_transactional &&
-		a->downgrade_transactional == b->downgrade_transactional;
 }
 
 /*
@@ -558,12 +542,12 @@ read_list(const char *value, bool base_word)
 static void
 check_name(const char *name, const char *kind)
 {
-	const char *fault = mig_graph_name_fault(name);
+	const char *fault = mig_revision_name_fault(name);
 
 	if (fault != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("%s \"%s\" %s", kind, mig_graph_clip(name), fault)));
+				 errmsg("%s \"%s\" %s", kind, mig_revision_clip(name), fault)));
 }
 
 /* Read a "Create Date"; what is none is MG011. */

@@ -10,28 +10,7 @@
 
 #include "migrate.h"
 
-#include "nodes/pg_list.h"
-#include "utils/timestamp.h"
-
-/*
- * A revision as authors see it; the catalog stores it and files hold it.
- * The lists are of char *.  In what mig_native_read returns they are as the
- * file has them (ids, prefixes, labels); elsewhere they are ids.
- */
-typedef struct Revision
-{
-	char	   *revision;
-	List	   *down_revisions;
-	List	   *depends_on;
-	List	   *branch_labels;
-	char	   *message;
-	char	   *upgrade_sql;
-	char	   *downgrade_sql;	/* NULL: cannot be downgraded */
-	bool		upgrade_transactional;
-	bool		downgrade_transactional;
-	bool		has_created_at;
-	TimestampTz created_at;
-} Revision;
+#include "revision/revision.h"
 
 /* What a revision file says. */
 typedef struct RevisionFile
@@ -43,7 +22,6 @@ typedef struct RevisionFile
 } RevisionFile;
 
 extern RevisionFile *mig_native_read(const char *content, const char *name);
-extern bool mig_native_same(const Revision *a, const Revision *b);
 extern char *mig_native_write(const Revision *rev);
 extern char *mig_native_name(const char *revision, const char *message);
 extern char *mig_native_check_message(const char *message);

@@ -16,17 +16,10 @@
 
 #include "common/hashfn.h"
 #include "lib/binaryheap.h"
-#include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "revision/graph.h"
-#include "script/excerpt.h"
+#include "revision/ids.h"
+#include "revision/revision.h"
 #include "utils/memutils.h"
-
-/* How many ids a message lists before it says "and N more". */
-#define MAX_LISTED 10
-
-/* Fewest letters of a name that a prefix can stand for. */
-#define MIN_ABBREVIATED 4
 
 typedef struct NameEntry
 {
@@ -38,10 +31,6 @@ static uint32 name_hash(const void *key, Size keysize);
 static int	name_match(const void *a, const void *b, Size keysize);
 static int	compare_nodes(const void *a, const void *b);
 static void add_name(Graph *graph, const char *name, int node, bool is_label);
-static bool is_abbreviated(const char *name, const char *prefix, size_t len);
-static int	compare_names(const ListCell *a, const ListCell *b);
-static bool spreads_down_to(const Graph *graph, int from, int node);
-static bool is_junction(const GraphNode *node);
 static void link_parents(Graph *graph, int node);
 static int *resolve_links(Graph *graph, int node, List *names, int *n);
 static void link_children(Graph *graph);
@@ -139,52 +128,6 @@ mig_graph_link(Graph *graph)
 }
 
 /*
- * Why name cannot be a revision id or a branch label, as the end of the
- * sentence "revision identifier "x" ..."; NULL when it can.  The rules are
- * Alembic's, and white space, control characters and the reserved words are
- * excluded too, because targets could not name such an id.
- */
-const char *
-mig_graph_name_fault(const char *name)
-{
-	static const char *const reserved[] = {
-		"head", "heads", "base", "bases", "current", "None"
-	};
-	size_t		len = strlen(name);
-
-	if (len == 0)
-		return "is empty";
-	if (len > MIG_MAX_IDENTIFIER)
-		return "is longer than 255 bytes";
-	for (size_t i = 0; i < lengthof(reserved); i++)
-		if (strcmp(name, reserved[i]) == 0)
-			return "is a reserved word";
-	for (const char *p = name; *p; p += pg_mblen(p))
-	{
-		if (strchr("@-+:", *p) != NULL)
-			return "contains one of the characters @ - + :";
-		if (*p == ',')
-			return "contains a comma";
-		if ((unsigned char) *p <= ' ' || *p == 0x7f)
-			return "contains white space or a control character";
-	}
-	return NULL;
-}
-
-/*
- * A name that somebody gave, for a message: cut where no name can go on.
- */
-const char *
-mig_graph_clip(const char *name)
-{
-	int			len = strlen(name);
-
-	if (len <= MIG_MAX_IDENTIFIER)
-		return name;
-	return mig_excerpt_clip(name, len, MIG_MAX_IDENTIFIER);
-}
-
-/*
  * Node whose id or label is exactly name; -1 when there is none.
  */
 int
@@ -206,41 +149,6 @@ mig_graph_find_id(const Graph *graph, const char *revision)
 	if (node >= 0 && strcmp(graph->nodes[node].revision, revision) != 0)
 		return -1;
 	return node;
-}
-
-/*
- * Ids and labels (char *) that begin with prefix, of the nodes in within (NULL:
- * all).  As in Alembic, only names of more than three letters can be
- * abbreviated.
- */
-List *
-mig_graph_find_prefix(const Graph *graph, const char *prefix,
-					  const Bitmapset *within)
-{
-	List	   *found = NIL;
-	size_t		len = strlen(prefix);
-
-	for (int i = 0; i < graph->n; i++)
-	{
-		const GraphNode *node = &graph->nodes[i];
-		ListCell   *lc;
-
-		if (within != NULL && !bms_is_member(i, within))
-			continue;
-		if (is_abbreviated(node->revision, prefix, len))
-			found = lappend(found, unconstify(char *, node->revision));
-		foreach(lc, node->branch_labels)
-			if (is_abbreviated(lfirst(lc), prefix, len))
-				found = lappend(found, lfirst(lc));
-	}
-	return found;
-}
-
-static bool
-is_abbreviated(const char *name, const char *prefix, size_t len)
-{
-	return strncmp(name, prefix, len) == 0 &&
-		pg_mbstrlen(name) >= MIN_ABBREVIATED;
 }
 
 /*
@@ -327,20 +235,6 @@ mig_graph_maximal(const Graph *graph, const Bitmapset *set)
 }
 
 /*
- * Members of set as a list of node numbers, parents before children.
- */
-List *
-mig_graph_sort(const Graph *graph, const Bitmapset *set)
-{
-	List	   *sorted = NIL;
-
-	for (int i = 0; i < graph->n; i++)
-		if (bms_is_member(graph->order[i], set))
-			sorted = lappend_int(sorted, graph->order[i]);
-	return sorted;
-}
-
-/*
  * Ids of the members of set (const char *, the graph's own strings), in byte
  * order.
  */
@@ -356,88 +250,31 @@ mig_graph_ids(const Graph *graph, const Bitmapset *set)
 }
 
 /*
- * The branch labels (char *, the graph's own strings) that a node bears, in
- * byte order.  As in Alembic, a label spreads up to all descendants by down
- * revision of the revision that declares it; and where neither that one nor a
- * descendant is a branch or merge point, down to, and not including, the
- * first that is.
+ * Return the ids of a plan (node numbers) from its step number from up to, not
+ * including, to (both from 0; what lies outside is left out): char *, the
+ * graph's own strings, in the plan's order.
  */
 List *
-mig_graph_labels(const Graph *graph, int node)
+mig_graph_plan_ids(const Graph *graph, List *plan, int from, int to)
 {
-	Bitmapset  *self = bms_make_singleton(node);
-	Bitmapset  *below = closure(graph, self, GRAPH_DOWN, false);
-	List	   *labels = NIL;
+	List	   *ids = NIL;
 
-	for (int i = 0; i < graph->n; i++)
-		if (graph->nodes[i].branch_labels != NIL &&
-			(bms_is_member(i, below) || spreads_down_to(graph, i, node)))
-			labels = list_concat(labels, graph->nodes[i].branch_labels);
-	list_sort(labels, compare_names);
-	return labels;
-}
-
-static int
-compare_names(const ListCell *a, const ListCell *b)
-{
-	return strcmp(lfirst(a), lfirst(b));
+	for (int i = from; i < to && i < list_length(plan); i++)
+		ids = lappend(ids, unconstify(char *, graph->nodes[list_nth_int(plan, i)].revision));
+	return ids;
 }
 
 /*
- * Whether a label of from spreads to node, which is below it.
+ * Return the ids that some links of a node lead to, likewise.
  */
-static bool
-spreads_down_to(const Graph *graph, int from, int node)
+List *
+mig_graph_link_ids(const Graph *graph, const GraphLinks *links)
 {
-	int			at = from;
+	List	   *ids = NIL;
 
-	/* up: without a branch there is one child at most */
-	while (!is_junction(&graph->nodes[at]) && graph->nodes[at].child.n > 0)
-		at = graph->nodes[at].child.to[0];
-	if (is_junction(&graph->nodes[at]))
-		return false;
-	at = from;
-	while (!is_junction(&graph->nodes[at]) && at != node && graph->nodes[at].down.n > 0)
-		at = graph->nodes[at].down.to[0];
-	return at == node && !is_junction(&graph->nodes[at]);
-}
-
-/*
- * A branch point, where a dependent counts too, or a merge point.
- */
-static bool
-is_junction(const GraphNode *node)
-{
-	return node->child.n + node->dependent.n > 1 || node->down.n > 1;
-}
-
-/*
- * Members of set for a message: "a", "b" and 5 more.
- */
-char *
-mig_graph_quote_list(const Graph *graph, const Bitmapset *set)
-{
-	return mig_graph_quote_names(mig_graph_ids(graph, set));
-}
-
-/*
- * The same for a list of names (char *).
- */
-char *
-mig_graph_quote_names(List *names)
-{
-	StringInfoData buf;
-	int			shown = 0;
-	ListCell   *lc;
-
-	initStringInfo(&buf);
-	foreach(lc, names)
-		if (shown++ < MAX_LISTED)
-			appendStringInfo(&buf, "%s\"%s\"", shown > 1 ? ", " : "",
-							 (char *) lfirst(lc));
-	if (shown > MAX_LISTED)
-		appendStringInfo(&buf, " and %d more", shown - MAX_LISTED);
-	return buf.data;
+	for (int k = 0; k < links->n; k++)
+		ids = lappend(ids, unconstify(char *, graph->nodes[links->to[k]].revision));
+	return ids;
 }
 
 /* dynahash callbacks over a key that is a pointer to a string */
@@ -470,7 +307,7 @@ compare_nodes(const void *a, const void *b)
 static void
 add_name(Graph *graph, const char *name, int node, bool is_label)
 {
-	const char *fault = mig_graph_name_fault(name);
+	const char *fault = mig_revision_name_fault(name);
 	NameEntry  *entry;
 	bool		found;
 
@@ -661,7 +498,7 @@ report_cycle(const Graph *graph, const int *waiting)
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_BROKEN_GRAPH),
 			 errmsg("cycle detected in revisions (%s)",
-					mig_graph_quote_list(graph, cycle))));
+					mig_ids_quote(mig_graph_ids(graph, cycle)))));
 }
 
 /*

@@ -61,12 +61,8 @@ extern void mig_graph_add(Graph *graph, const char *revision,
 extern void mig_graph_index(Graph *graph);
 extern void mig_graph_link(Graph *graph);
 
-extern const char *mig_graph_name_fault(const char *name);
-extern const char *mig_graph_clip(const char *name);
 extern int	mig_graph_find(const Graph *graph, const char *name);
 extern int	mig_graph_find_id(const Graph *graph, const char *revision);
-extern List *mig_graph_find_prefix(const Graph *graph, const char *prefix,
-								   const Bitmapset *within);
 
 extern Bitmapset *mig_graph_ancestors(const Graph *graph, const Bitmapset *from,
 									  GraphEdges edges);
@@ -77,10 +73,8 @@ extern Bitmapset *mig_graph_lineage(const Graph *graph, int node,
 extern Bitmapset *mig_graph_heads(const Graph *graph, GraphEdges edges);
 extern Bitmapset *mig_graph_bases(const Graph *graph);
 extern Bitmapset *mig_graph_maximal(const Graph *graph, const Bitmapset *set);
-extern List *mig_graph_sort(const Graph *graph, const Bitmapset *set);
 extern List *mig_graph_ids(const Graph *graph, const Bitmapset *set);
-extern List *mig_graph_labels(const Graph *graph, int node);
-extern char *mig_graph_quote_names(List *names);
-extern char *mig_graph_quote_list(const Graph *graph, const Bitmapset *set);
+extern List *mig_graph_plan_ids(const Graph *graph, List *plan, int from, int to);
+extern List *mig_graph_link_ids(const Graph *graph, const GraphLinks *links);
 
 #endif							/* MIG_GRAPH_H */

@@ -9,6 +9,8 @@
  */
 #include "migrate.h"
 
+#include "revision/graph.h"
+#include "revision/ids.h"
 #include "revision/plan.h"
 #include "revision/target.h"
 
@@ -26,6 +28,7 @@ static Bitmapset *downgrade_roots(const Graph *graph,
 								  const char *text);
 static Bitmapset *stamp_one(const Graph *graph, const Bitmapset *rows,
 							int destination);
+static List *sort(const Graph *graph, const Bitmapset *set);
 static bool has_applied_successor(const PlanRows *state, int node);
 
 /*
@@ -41,9 +44,9 @@ check_rows(const Graph *graph, const Bitmapset *rows)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 				 errmsg("current revision %s overlaps with other current revisions",
-						mig_graph_quote_list(graph, below)),
+						mig_ids_quote(mig_graph_ids(graph, below))),
 				 errdetail("migrate.versions holds %s; a revision that another one implies must not be there.",
-						   mig_graph_quote_list(graph, rows)),
+						   mig_ids_quote(mig_graph_ids(graph, rows))),
 				 errhint("SELECT migrate.stamp(..., purge => true) sets the rows anew.")));
 }
 
@@ -209,7 +212,7 @@ upgrade_to(const Graph *graph, const Bitmapset *rows, const Bitmapset *targets)
 	needed = mig_graph_ancestors(graph, targets, GRAPH_REAL);
 	needed = bms_del_members(needed,
 							 mig_graph_ancestors(graph, rows, GRAPH_REAL));
-	return mig_graph_sort(graph, needed);
+	return sort(graph, needed);
 }
 
 /*
@@ -235,8 +238,8 @@ downgrade_to(const Graph *graph, const Bitmapset *rows,
 				 errmsg("destination \"%s\" is not a valid downgrade target from the current revisions",
 						text),
 				 errdetail("The current revisions are: %s.",
-						   bms_is_empty(rows) ? "none" : mig_graph_quote_list(graph, rows))));
-	upwards = mig_graph_sort(graph, reverted);
+						   bms_is_empty(rows) ? "none" : mig_ids_quote(mig_graph_ids(graph, rows)))));
+	upwards = sort(graph, reverted);
 	for (int i = list_length(upwards) - 1; i >= 0; i--)
 		plan = lappend_int(plan, list_nth_int(upwards, i));
 	return plan;
@@ -257,8 +260,8 @@ check_not_reversed(const Graph *graph, const Bitmapset *start,
 				 errmsg("range \"%s\" is reversed", range),
 				 errdetail("%s is below %s.",
 						   bms_is_empty(targets) ? "base" :
-						   mig_graph_quote_list(graph, targets),
-						   mig_graph_quote_list(graph, start)),
+						   mig_ids_quote(mig_graph_ids(graph, targets)),
+						   mig_ids_quote(mig_graph_ids(graph, start))),
 				 errhint("The older end of an upgrade's range comes first; migrate.downgrade_sql() goes down.")));
 }
 
@@ -283,9 +286,9 @@ check_targets(const Graph *graph, const Bitmapset *targets)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 				 errmsg("requested revision %s overlaps with other requested revisions",
-						mig_graph_quote_list(graph, below)),
+						mig_ids_quote(mig_graph_ids(graph, below))),
 				 errdetail("The requested revisions are %s.",
-						   mig_graph_quote_list(graph, targets)),
+						   mig_ids_quote(mig_graph_ids(graph, targets))),
 				 errhint("Leave out what another requested revision implies.")));
 }
 
@@ -354,4 +357,18 @@ has_applied_successor(const PlanRows *state, int node)
 		if (state->applied[self->dependent.to[k]])
 			return true;
 	return false;
+}
+
+/*
+ * Members of set as a list of node numbers, parents before children.
+ */
+static List *
+sort(const Graph *graph, const Bitmapset *set)
+{
+	List	   *sorted = NIL;
+
+	for (int i = 0; i < graph->n; i++)
+		if (bms_is_member(graph->order[i], set))
+			sorted = lappend_int(sorted, graph->order[i]);
+	return sorted;
 }

@@ -16,6 +16,10 @@
 #include "migrate.h"
 
 #include "compat.h"
+#include "revision/graph.h"
+#include "revision/ids.h"
+#include "revision/names.h"
+#include "revision/revision.h"
 #include "revision/target.h"
 
 /* A target, taken apart.  Absent parts are NULL. */
@@ -78,7 +82,7 @@ mig_target_upgrade(const Graph *graph, const Bitmapset *rows,
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 				 errmsg("a range of revisions is not allowed here: \"%s\"",
-						mig_graph_clip(target))));
+						mig_revision_clip(target))));
 	parsed = parse_target(target);
 	if (!parsed.relative)
 		return resolve_symbol(graph, rows, &parsed);
@@ -271,9 +275,9 @@ mig_target_range(const Graph *graph, const Bitmapset *rows, const char *range)
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 				 errmsg("range \"%s\" is not on one branch", range),
 				 errdetail("%s is not an ancestor of %s.",
-						   mig_graph_quote_list(graph, bms_difference(lower, below)),
+						   mig_ids_quote(mig_graph_ids(graph, bms_difference(lower, below))),
 						   bms_is_empty(upper) ? "base" :
-						   mig_graph_quote_list(graph, upper)),
+						   mig_ids_quote(mig_graph_ids(graph, upper))),
 				 errhint("The older end of a range comes first.")));
 	if (bms_is_empty(lower))
 		return required;
@@ -332,7 +336,7 @@ find_colon(const char *range)
 	if (colon == NULL || strchr(colon + 1, ':') != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
-				 errmsg("\"%s\" is not a range of revisions", mig_graph_clip(range)),
+				 errmsg("\"%s\" is not a range of revisions", mig_revision_clip(range)),
 				 errhint("A range is start:end, start: or :end.")));
 	return colon;
 }
@@ -393,7 +397,7 @@ not_found(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
-			 errmsg("can't locate revision identified by \"%s\"", mig_graph_clip(name)),
+			 errmsg("can't locate revision identified by \"%s\"", mig_revision_clip(name)),
 			 name[0] == '{' ?
 			 errhint("To name several revisions, write ARRAY['a', 'b'].") :
 			 errhint("SELECT * FROM migrate.history() shows the revisions.")));
@@ -417,7 +421,7 @@ several_heads(const Graph *graph, const char *text, const Bitmapset *heads)
 			(errcode(ERRCODE_MIG_MULTIPLE_HEADS),
 			 errmsg("multiple head revisions are present for given argument \"%s\"",
 					text),
-			 errdetail("The heads are %s.", mig_graph_quote_list(graph, heads)),
+			 errdetail("The heads are %s.", mig_ids_quote(mig_graph_ids(graph, heads))),
 			 errhint("Use \"heads\" for all of them, \"label@head\" for one of them, or join them with migrate.merge().")));
 }
 
@@ -433,14 +437,14 @@ find_name(const Graph *graph, const char *name, const Bitmapset *within)
 
 	if (node >= 0)
 		return node;
-	found = mig_graph_find_prefix(graph, name, within);
+	found = mig_names_with_prefix(graph, name, within);
 	if (found == NIL)
 		not_found(name);
 	if (list_length(found) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_AMBIGUOUS),
 				 errmsg("revision identifier \"%s\" is ambiguous", name),
-				 errdetail("It is the beginning of %s.", mig_graph_quote_names(found)),
+				 errdetail("It is the beginning of %s.", mig_ids_quote(found)),
 				 errhint("Write more of the identifier.")));
 	return mig_graph_find(graph, linitial(found));
 }
@@ -490,7 +494,7 @@ resolve_symbol(const Graph *graph, const Bitmapset *rows,
 	if (lineage != NULL && !bms_is_member(node, lineage))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
-				 errmsg("can't locate revision identified by \"%s\"", mig_graph_clip(parsed->text)),
+				 errmsg("can't locate revision identified by \"%s\"", mig_revision_clip(parsed->text)),
 				 errdetail("Revision \"%s\" is not a member of branch \"%s\".",
 						   graph->nodes[node].revision, parsed->branch)));
 	return bms_make_singleton(node);
@@ -521,7 +525,7 @@ resolve_one(const Graph *graph, const Bitmapset *rows,
 				 errmsg("\"%s\" is ambiguous, because there are several current revisions",
 						parsed->text),
 				 errdetail("The current revisions are %s.",
-						   mig_graph_quote_list(graph, found)),
+						   mig_ids_quote(mig_graph_ids(graph, found))),
 				 errhint("Name one of them.")));
 	several_heads(graph, parsed->text, found);
 }
@@ -556,7 +560,7 @@ walk_up(const Graph *graph, int start, int steps, const Bitmapset *lineage,
 					 errmsg("ambiguous walk: several revisions follow %s",
 							at == TARGET_BASE ? "base" :
 							psprintf("\"%s\"", graph->nodes[at].revision)),
-					 errdetail("They are %s.", mig_graph_quote_list(graph, next)),
+					 errdetail("They are %s.", mig_ids_quote(mig_graph_ids(graph, next))),
 					 errhint("Use \"label@+N\", or name the revision.")));
 		at = bms_singleton_member(next);
 		bms_free(next);
@@ -583,7 +587,7 @@ walk_down(const Graph *graph, int start, int steps, bool clamp)
 			ereport(ERROR,
 					(errcode(ERRCODE_MIG_AMBIGUOUS),
 					 errmsg("ambiguous walk: there are several heads"),
-					 errdetail("They are %s.", mig_graph_quote_list(graph, heads)),
+					 errdetail("They are %s.", mig_ids_quote(mig_graph_ids(graph, heads))),
 					 errhint("Name the revision.")));
 		if (!bms_is_empty(heads))
 			at = bms_singleton_member(heads);
@@ -607,7 +611,7 @@ walk_down(const Graph *graph, int start, int steps, bool clamp)
 					 errmsg("ambiguous walk: \"%s\" is a merge point",
 							node->revision),
 					 errdetail("Its down revisions are %s.",
-							   mig_graph_quote_list(graph, parents)),
+							   mig_ids_quote(mig_graph_ids(graph, parents))),
 					 errhint("Name the revision, or use \"parent@grandparent\" to keep to one branch.")));
 		}
 		at = node->down.n == 0 ? TARGET_BASE : node->down.to[0];
@@ -652,7 +656,7 @@ single_start(const Graph *graph, const Bitmapset *start,
 				 errmsg("relative revision \"%s\" is ambiguous, because there are several current revisions",
 						parsed->text),
 				 errdetail("The current revisions are %s.",
-						   mig_graph_quote_list(graph, start)),
+						   mig_ids_quote(mig_graph_ids(graph, start))),
 				 parsed->down ? errhint("Use \"label@-N\" or \"revision-N\".") :
 				 errhint("Use \"label@+N\", or name the revision.")));
 	return node;

@@ -7,7 +7,8 @@
  */
 #include "migrate.h"
 
-#include "lib/stringinfo.h"
+#include "revision/graph.h"
+#include "revision/ids.h"
 #include "run/report.h"
 
 static char *first_line(const char *message);
@@ -31,20 +32,17 @@ void
 mig_report_step(MigDirection direction, const Graph *graph,
 			  const GraphNode *node, const char *message)
 {
-	StringInfoData parents;
+	char	   *parents;
 
 	if (mig_step_messages == MIG_STEP_MESSAGES_OFF)
 		return;
-	initStringInfo(&parents);
-	for (int k = 0; k < node->down.n; k++)
-		appendStringInfo(&parents, "%s%s", k > 0 ? ", " : "",
-						 graph->nodes[node->down.to[k]].revision);
+	parents = mig_ids_join(mig_graph_link_ids(graph, &node->down));
 	if (direction == MIG_UPGRADE)
-		mig_report_message(psprintf("running upgrade %s -> %s, %s", parents.data,
+		mig_report_message(psprintf("running upgrade %s -> %s, %s", parents,
 								  node->revision, first_line(message)));
 	else
 		mig_report_message(psprintf("running downgrade %s -> %s, %s", node->revision,
-								  parents.data, first_line(message)));
+								  parents, first_line(message)));
 }
 
 /*

@@ -136,18 +136,3 @@ mig_text_comparable(const char *text)
 	*to = '\0';
 	return copy;
 }
-
-/* Whether two lists of strings are the same, in the same order. */
-bool
-mig_text_same_list(List *a, List *b)
-{
-	ListCell   *la;
-	ListCell   *lb;
-
-	if (list_length(a) != list_length(b))
-		return false;
-	forboth(la, a, lb, b)
-		if (strcmp(lfirst(la), lfirst(lb)) != 0)
-			return false;
-	return true;
-}

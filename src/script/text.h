@@ -37,7 +37,6 @@ extern int	mig_text_line_end(const char *text, int offset);
 extern int	mig_text_skip_line_end(const char *text, int offset);
 extern int	mig_text_skip_comment(const char *text, int offset);
 extern int	mig_text_skip_gap(const char *text, int offset);
-extern bool mig_text_same_list(List *a, List *b);
 extern char *mig_text_comparable(const char *text);
 extern char *mig_text_trim(const char *text, int len);
 

@@ -37,6 +37,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "script/statement.h"
+#include "stepwise/indexes.h"
 #include "stepwise/intent.h"
 #include "store/scope.h"
 #include "tcop/tcopprot.h"

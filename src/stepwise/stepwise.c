@@ -39,6 +39,7 @@
 #include "store/partial.h"
 #include "store/position.h"
 #include "store/record.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
 #include "store/verify.h"

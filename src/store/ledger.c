@@ -14,7 +14,9 @@
 #include "compat.h"
 #include "fmgr.h"
 #include "pgstat.h"
+#include "revision/ids.h"
 #include "store/ledger.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -24,7 +26,6 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-static List *missing_ids(List *a, List *b);
 pg_noreturn static void was_dropped(void);
 static void append_rows(List **ones, List **lists, List *rows);
 static char *array_text(List *strings);
@@ -112,36 +113,14 @@ mig_ledger_change_versions(List *before, List *after)
 	};
 	ListCell   *lc;
 
-	foreach(lc, missing_ids(before, after))
+	foreach(lc, mig_ids_difference(before, after))
 		if (write_id(&remove, lfirst(lc)) != 1)
 			ereport(ERROR,
 					(errcode(ERRCODE_MIG_CHANGED),
 					 errmsg("current revision \"%s\" is not in migrate.versions any more",
 							(char *) lfirst(lc))));
-	foreach(lc, missing_ids(after, before))
+	foreach(lc, mig_ids_difference(after, before))
 		(void) write_id(&insert, lfirst(lc));
-}
-
-/*
- * Ids (char *) that are in a and not in b, both in byte order.
- */
-static List *
-missing_ids(List *a, List *b)
-{
-	List	   *missing = NIL;
-	ListCell   *lc;
-	int			i = 0;
-
-	foreach(lc, a)
-	{
-		int			order = 1;
-
-		while (i < list_length(b) && (order = strcmp(list_nth(b, i), lfirst(lc))) < 0)
-			i++;
-		if (i == list_length(b) || order != 0)
-			missing = lappend(missing, lfirst(lc));
-	}
-	return missing;
 }
 
 /*

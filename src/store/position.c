@@ -11,8 +11,11 @@
 #include "catalog/pg_subscription_rel.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
+#include "revision/graph.h"
+#include "revision/ids.h"
 #include "script/text.h"
 #include "store/position.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
@@ -20,7 +23,6 @@
 #include "utils/syscache.h"
 
 static char *describe_heads(List *ids);
-static char *join(List *ids);
 
 /*
  * Graph and version rows, in the current memory context.  Errors: MG010; with
@@ -148,7 +150,7 @@ mig_position_check_applied(const Graph *graph, const Bitmapset *rows,
 	List	   *implied = mig_graph_ids(graph,
 										mig_graph_ancestors(graph, rows, GRAPH_REAL));
 
-	if (!mig_text_same_list(applied, implied))
+	if (!mig_ids_equal(applied, implied))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
 				 errmsg("migrate.applied does not agree with migrate.versions"),
@@ -163,19 +165,13 @@ mig_position_check_applied(const Graph *graph, const Bitmapset *rows,
 void
 mig_position_check_edited(List *edited)
 {
-	StringInfoData list;
-	ListCell   *lc;
-
 	if (edited == NIL)
 		return;
-	initStringInfo(&list);
-	foreach(lc, edited)
-		appendStringInfo(&list, "%s\"%s\"", list.len ? ", " : "", (char *) lfirst(lc));
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_CHANGED),
 			 errmsg("revision \"%s\" was changed after it was applied",
 					(char *) linitial(edited)),
-			 errdetail("The checksums of these applied revisions differ: %s.", list.data),
+			 errdetail("The checksums of these applied revisions differ: %s.", mig_ids_quote(edited)),
 			 errhint("Put the upgrade script back as it was and the change into a new revision; or, to accept it, SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true).")));
 }
 
@@ -238,7 +234,7 @@ mig_position_describe(const Graph *graph, const Bitmapset *rows)
 		return pstrdup("base");
 	if (bms_equal(rows, mig_graph_heads(graph, GRAPH_REAL)))
 		return describe_heads(ids);
-	return join(ids);
+	return mig_ids_join(ids);
 }
 
 /*
@@ -247,19 +243,7 @@ mig_position_describe(const Graph *graph, const Bitmapset *rows)
 static char *
 describe_heads(List *ids)
 {
-	return psprintf("%s %s", list_length(ids) == 1 ? "head" : "heads", join(ids));
-}
-
-static char *
-join(List *ids)
-{
-	StringInfoData buf;
-	ListCell   *lc;
-
-	initStringInfo(&buf);
-	foreach(lc, ids)
-		appendStringInfo(&buf, "%s%s", buf.len ? ", " : "", (char *) lfirst(lc));
-	return buf.data;
+	return psprintf("%s %s", list_length(ids) == 1 ? "head" : "heads", mig_ids_join(ids));
 }
 
 /*

@@ -7,9 +7,13 @@
  */
 #include "migrate.h"
 
+#include "revision/graph.h"
+#include "revision/ids.h"
+#include "revision/plan.h"
 #include "script/text.h"
 #include "store/ledger.h"
 #include "store/record.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -20,7 +24,6 @@
 static void write_log(PlanRows *rows, List *plan, int from, int to,
 					  MigDirection direction, const RecordDone *done,
 					  const char *role);
-static List *ids_of(const Graph *graph, List *plan, int from, int to);
 static List *checksums_of(const RecordDone *done, int from, int to);
 static void remember_heads(const Graph *graph);
 static void take_step(PlanRows *rows, int node, MigDirection direction);
@@ -35,9 +38,9 @@ mig_record_check_unchanged(const Graph *graph, const Bitmapset *rows)
 	MemoryContext context = CurrentMemoryContext;
 	Bitmapset  *applied = mig_graph_ancestors(graph, rows, GRAPH_REAL);
 
-	if (!mig_text_same_list(mig_revisions_read_versions(context),
+	if (!mig_ids_equal(mig_revisions_read_versions(context),
 							mig_graph_ids(graph, rows)) ||
-		!mig_text_same_list(mig_revisions_read_applied(context),
+		!mig_ids_equal(mig_revisions_read_applied(context),
 							mig_graph_ids(graph, applied)))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
@@ -114,9 +117,9 @@ mig_record_plan(PlanRows *rows, List *plan, MigDirection direction,
 	int			n = list_length(plan);
 
 	if (direction == MIG_UPGRADE)
-		mig_ledger_check_there(rows->graph, ids_of(rows->graph, plan, 0, n));
+		mig_ledger_check_there(rows->graph, mig_graph_plan_ids(rows->graph, plan, 0, n));
 	else
-		mig_ledger_remove_applied(ids_of(rows->graph, plan, 0, n));
+		mig_ledger_remove_applied(mig_graph_plan_ids(rows->graph, plan, 0, n));
 	for (int from = 0; from < n; from += WRITE_AHEAD)
 	{
 		int			to = Min(from + WRITE_AHEAD, n);
@@ -124,7 +127,7 @@ mig_record_plan(PlanRows *rows, List *plan, MigDirection direction,
 		MemoryContextSwitchTo(chunk);
 		write_log(rows, plan, from, to, direction, done, role);
 		if (direction == MIG_UPGRADE)
-			mig_ledger_add_upgraded(ids_of(rows->graph, plan, from, to),
+			mig_ledger_add_upgraded(mig_graph_plan_ids(rows->graph, plan, from, to),
 									 checksums_of(done, from, to), now);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(chunk);
@@ -161,19 +164,6 @@ write_log(PlanRows *rows, List *plan, int from, int to, MigDirection direction,
 		steps = lappend(steps, step);
 	}
 	mig_ledger_add_log(steps, role);
-}
-
-/*
- * Ids (char *) of the steps from up to, not including, to of a plan.
- */
-static List *
-ids_of(const Graph *graph, List *plan, int from, int to)
-{
-	List	   *ids = NIL;
-
-	for (int i = from; i < to; i++)
-		ids = lappend(ids, unconstify(char *, graph->nodes[list_nth_int(plan, i)].revision));
-	return ids;
 }
 
 /*

@@ -13,6 +13,8 @@
 #include "commands/trigger.h"
 #include "compat.h"
 #include "fmgr.h"
+#include "revision/graph.h"
+#include "revision/ids.h"
 #include "script/text.h"
 #include "store/revisions.h"
 #include "store/scope.h"
@@ -31,7 +33,6 @@ PG_FUNCTION_INFO_V1(migrate_forget_heads);
 /* How often this session changed revisions, parents or dependencies. */
 static uint64 graph_changes = 0;
 
-static int	compare_ids(const ListCell *a, const ListCell *b);
 static List *array_strings(Datum array);
 pg_noreturn static void null_element(void);
 static List *array_value(uint64 row, int column);
@@ -497,9 +498,9 @@ mig_revisions_read_heads_if_current(bool real, MemoryContext context)
 			heads = lappend(heads, mig_scope_text(row, 1));
 	}
 	MemoryContextSwitchTo(old);
-	list_sort(heads, compare_ids);
-	list_sort(versions, compare_ids);
-	if ((!real && list_length(heads) != 1) || !mig_text_same_list(heads, versions))
+	mig_ids_sort(heads);
+	mig_ids_sort(versions);
+	if ((!real && list_length(heads) != 1) || !mig_ids_equal(heads, versions))
 		return NIL;
 	return versions;
 }
@@ -534,12 +535,6 @@ mig_revisions_read_labels(MemoryContext context)
 	};
 
 	return read_ids(&query, context);
-}
-
-static int
-compare_ids(const ListCell *a, const ListCell *b)
-{
-	return strcmp(lfirst(a), lfirst(b));
 }
 
 /*

@@ -12,8 +12,8 @@
 
 #include "migrate.h"
 
-#include "files/native.h"
 #include "revision/graph.h"
+#include "revision/revision.h"
 
 /* Where the database is. */
 typedef struct Position

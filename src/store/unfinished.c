@@ -10,13 +10,16 @@
 
 #include "compat.h"
 #include "lib/stringinfo.h"
+#include "revision/ids.h"
 #include "revision/target.h"
 #include "script/script.h"
 #include "script/text.h"
 #include "script/unit.h"
 #include "sql.h"
 #include "store/lock.h"
+#include "store/partial.h"
 #include "store/position.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
 #include "utils/builtins.h"
@@ -235,8 +238,8 @@ check_same_parents(const Revision *rev)
 	stored = mig_revisions_read_revision(rev->revision, context);
 	mig_scope_leave(&scope);
 	if (stored != NULL &&
-		(!mig_text_same_list(stored->down_revisions, rev->down_revisions) ||
-		 !mig_text_same_list(stored->depends_on, rev->depends_on)))
+		(!mig_ids_equal(stored->down_revisions, rev->down_revisions) ||
+		 !mig_ids_equal(stored->depends_on, rev->depends_on)))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
 				 errmsg("cannot change the parents of revision \"%s\" because its script has begun and not ended",

@@ -4,7 +4,10 @@
  */
 #include "migrate.h"
 
+#include "revision/graph.h"
+#include "store/partial.h"
 #include "store/position.h"
+#include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
 #include "store/verify.h"
@@ -21,17 +24,13 @@ mig_verify_check(MigDirection direction, const Graph *graph,
 				bool stepwise)
 {
 	MemoryContext context = CurrentMemoryContext;
-	List	   *ids = NIL;
+	List	   *ids = mig_graph_plan_ids(graph, plan, 0, list_length(plan));
 	List	   *applied;
 	List	   *edited;
 	List	   *partials;
 	char	   *missing = NULL;
 	char	   *not_transactional = NULL;
 	Scope		scope;
-	ListCell   *lc;
-
-	foreach(lc, plan)
-		ids = lappend(ids, unconstify(char *, graph->nodes[lfirst_int(lc)].revision));
 
 	mig_scope_enter(&scope);
 	applied = mig_revisions_read_applied(context);

@@ -33,12 +33,13 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
-#include "revision/draw.h"
 #include "files/native.h"
+#include "revision/draw.h"
 #include "revision/graph.h"
 #include "revision/plan.h"
-#include "script/script.h"
+#include "revision/revision.h"
 #include "revision/target.h"
+#include "script/script.h"
 #include "script/text.h"
 
 PG_MODULE_MAGIC;
@@ -484,7 +485,7 @@ names_good(List *names)
 	ListCell   *lc;
 
 	foreach(lc, names)
-		if (mig_graph_name_fault(lfirst(lc)) != NULL)
+		if (mig_revision_name_fault(lfirst(lc)) != NULL)
 			return false;
 	return true;
 }
@@ -495,7 +496,7 @@ files_same(const Revision *a, const Revision *b, const char *where)
 {
 	if (strcmp(a->revision, b->revision) != 0)
 		violated("%s: id \"%s\" became \"%s\"", where, a->revision, b->revision);
-	if (!mig_native_same(a, b))
+	if (!mig_revision_same(a, b))
 		violated("%s: another revision", where);
 	if (!text_same(a->upgrade_sql, b->upgrade_sql))
 		violated("%s: upgrade \"%s\" became \"%s\"", where, a->upgrade_sql, b->upgrade_sql);
@@ -572,7 +573,7 @@ rules_of_line_ends(const char *content, const FileWork *plain, const ErrorData *
 					 plain_error->message, plain_error->context);
 		return;
 	}
-	if (!mig_native_same(&work.file->rev, &plain->file->rev) ||
+	if (!mig_revision_same(&work.file->rev, &plain->file->rev) ||
 		strcmp(work.file->rev.revision, plain->file->rev.revision) != 0)
 		violated("with CRLF it is another revision");
 }
@@ -599,7 +600,7 @@ target_file(const char *input, int len)
 	}
 
 	rev = &work.file->rev;
-	if (mig_graph_name_fault(rev->revision) != NULL || !names_good(rev->branch_labels))
+	if (mig_revision_name_fault(rev->revision) != NULL || !names_good(rev->branch_labels))
 		violated("a bad name was accepted");
 	if (strcmp(mig_native_check_message(rev->message), rev->message) != 0)
 		violated("the message is not canonical");
