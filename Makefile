@@ -50,6 +50,18 @@ EXTRA_CLEAN = results output_iso regression.diffs regression.out tmp_check tmp_c
 ifneq ($(PGXS),)
 include $(PGXS)
 
+# Debian's client package brings PGXS too: without the server's headers say so,
+# in place of the compiler.
+INCLUDEDIR_SERVER := $(shell $(PG_CONFIG) --includedir-server)
+ifeq ($(wildcard $(INCLUDEDIR_SERVER)/postgres.h),)
+$(OBJS): no-headers
+.PHONY: no-headers
+no-headers:
+	@echo "$(INCLUDEDIR_SERVER) has no postgres.h: install the server's development files" \
+		"(Debian: postgresql-server-dev-$(MAJORVERSION)) or give PG_CONFIG=/path/to/pg_config" >&2
+	@exit 1
+endif
+
 # PGXS installs documentation flat, and looks for it elsewhere to remove it.
 uninstall: uninstall-docs
 .PHONY: uninstall-docs
@@ -83,7 +95,7 @@ TOOLS_ENV = PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' MAKEFLAGS= MAKELEVEL=
 print-%:
 	@echo $($*)
 
-.PHONY: quickstart quickstart-stop test fuzz bench test-versions check-sources dist
+.PHONY: quickstart quickstart-stop test fuzz bench test-versions test-fresh check-sources dist
 
 quickstart:
 	@$(TOOLS_ENV) $(TOOLS)/quickstart
@@ -91,8 +103,9 @@ quickstart:
 quickstart-stop:
 	@$(TOOLS)/quickstart stop
 
+# TESTS="install test/t/files.t" for some of them
 test:
-	@$(TOOLS_ENV) $(TOOLS)/run_tests
+	@$(TOOLS_ENV) $(TOOLS)/run_tests $(TESTS)
 
 # FUZZ_SECONDS=600 for longer
 fuzz:
@@ -103,6 +116,10 @@ bench:
 
 test-versions:
 	@$(TOOLS)/versions $(ROOTS) $(VERSIONS)
+
+# CASES="bare sudo" for some of them
+test-fresh:
+	@$(TOOLS)/fresh $(if $(ROOTS)$(CASES),$(or $(ROOTS),$${TMPDIR:-/var/tmp}/migrate-fresh) $(CASES))
 
 check-sources:
 	@perl $(TOOLS)/check_sources

@@ -19,8 +19,9 @@
 #include "revision/target.h"
 #include "script/script.h"
 #include "sql.h"
-#include "store/lock.h"
+#include "store/heads.h"
 #include "store/position.h"
+#include "store/project.h"
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
@@ -39,7 +40,7 @@ PG_FUNCTION_INFO_V1(migrate_configure);
 /* The settings there are. */
 static const char *const settings[] = {"revision_ids", "managed_schemas", "exclude"};
 
-static Position begin_writing(const char *function);
+static Position begin(const char *function);
 static int	one_revision(const Position *position, const char *target);
 static bool is_applied(const Position *position, int node);
 static List *parent_of(const Position *position, const char *head, bool splice);
@@ -72,7 +73,7 @@ migrate_revision(PG_FUNCTION_ARGS)
 				 errmsg("autogenerate is not available in this version of migrate"),
 				 errhint("Give the upgrade and downgrade scripts.")));
 	rev.message = mig_native_check_message(optional_text(fcinfo, 0));
-	position = begin_writing("migrate.revision()");
+	position = begin("migrate.revision()");
 	rev.revision = new_id(&position, optional_text(fcinfo, 3));
 	rev.down_revisions = parent_of(&position, head, splice);
 	if (!PG_ARGISNULL(7))
@@ -100,7 +101,7 @@ migrate_merge(PG_FUNCTION_ARGS)
 	char	   *label = optional_text(fcinfo, 3);
 
 	memset(&rev, 0, sizeof(rev));
-	position = begin_writing("migrate.merge()");
+	position = begin("migrate.merge()");
 	rev.down_revisions = merged_heads(&position, names);
 	if (PG_ARGISNULL(1))
 	{
@@ -131,15 +132,14 @@ Datum
 migrate_edit(PG_FUNCTION_ARGS)
 {
 	char	   *target = mig_sql_text_arg(fcinfo, 0, "revision");
-	Position	position = begin_writing("migrate.edit()");
+	Position	position = begin("migrate.edit()");
 	int			node = one_revision(&position, target);
 	const char *role = mig_position_caller();
-	MemoryContext context = CurrentMemoryContext;
 	Revision   *rev;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	rev = mig_revisions_read_revision(position.graph->nodes[node].revision, context);
+	rev = mig_revisions_read_one(&scope, position.graph->nodes[node].revision);
 	mig_scope_leave(&scope);
 
 	if (rev == NULL)
@@ -152,8 +152,8 @@ migrate_edit(PG_FUNCTION_ARGS)
 	mig_unfinished_check_edit(rev);
 
 	mig_scope_enter(&scope);
-	mig_revisions_update_revision(rev, role);
-	mig_revisions_remember_heads(position.graph);
+	mig_revisions_update(&scope, rev, role);
+	mig_heads_remember(&scope, position.graph);
 	mig_scope_leave(&scope);
 	PG_RETURN_TEXT_P(cstring_to_text(rev->revision));
 }
@@ -163,10 +163,9 @@ Datum
 migrate_drop(PG_FUNCTION_ARGS)
 {
 	char	   *target = mig_sql_text_arg(fcinfo, 0, "revision");
-	Position	position = begin_writing("migrate.drop()");
+	Position	position = begin("migrate.drop()");
 	int			node = one_revision(&position, target);
 	const GraphNode *self = &position.graph->nodes[node];
-	MemoryContext context = CurrentMemoryContext;
 	Scope		scope;
 
 	mig_unfinished_refuse(mig_unfinished_read());
@@ -185,8 +184,8 @@ migrate_drop(PG_FUNCTION_ARGS)
 											  self->dependent.to[0]].revision),
 				 errhint("Drop that one first.")));
 	mig_scope_enter(&scope);
-	mig_revisions_delete_revision(self->revision);
-	mig_revisions_remember_heads(mig_revisions_read_position(context, true).graph);
+	mig_revisions_delete(&scope, self->revision);
+	mig_heads_remember(&scope, mig_position_in_scope(&scope, true).graph);
 	mig_scope_leave(&scope);
 	PG_RETURN_TEXT_P(cstring_to_text(self->revision));
 }
@@ -216,28 +215,21 @@ migrate_configure(PG_FUNCTION_ARGS)
 	Scope		scope;
 
 	check_setting(name, value);
-	mig_scope_refuse_in_script("migrate.configure()");
-	mig_lock_acquire("migrate.configure()");
-	mig_position_check_snapshot();
+	mig_position_begin_write("migrate.configure()");
 	mig_scope_enter(&scope);
-	mig_revisions_write_setting(name, value);
+	mig_project_write_setting(&scope, name, value);
 	mig_scope_leave(&scope);
 	PG_RETURN_VOID();
 }
 
 /*
- * Take the lock and read where we are.
+ * Take the run lock for a function and read the position.
  */
 static Position
-begin_writing(const char *function)
+begin(const char *function)
 {
-	Position	position;
-
-	mig_scope_refuse_in_script(function);
-	mig_lock_acquire(function);
-	position = mig_position_read(false);
-	mig_position_check_snapshot();
-	return position;
+	mig_position_begin_write(function);
+	return mig_position_read(false);
 }
 
 /*
@@ -318,7 +310,6 @@ check_new_name(const char *name, const char *kind)
 static char *
 new_id(const Position *position, const char *rev_id)
 {
-	MemoryContext context = CurrentMemoryContext;
 	char	   *scheme;
 	Scope		scope;
 
@@ -328,7 +319,7 @@ new_id(const Position *position, const char *rev_id)
 		return pstrdup(rev_id);
 	}
 	mig_scope_enter(&scope);
-	scheme = mig_revisions_read_setting("revision_ids", context);
+	scheme = mig_project_read_setting(&scope, "revision_ids");
 	mig_scope_leave(&scope);
 	return mig_names_new_id(position->graph, scheme);
 }
@@ -340,19 +331,18 @@ static void
 insert(const Position *position, Revision *rev)
 {
 	const char *role = mig_position_caller();
-	MemoryContext context = CurrentMemoryContext;
 	Graph	   *graph;
 	Scope		scope;
 
 	mig_names_check_free(position->graph, rev);
 	mig_scope_enter(&scope);
-	graph = mig_revisions_read_revisions(context);
+	graph = mig_revisions_read_graph(&scope);
 	mig_graph_add(graph, rev->revision, rev->down_revisions, rev->depends_on,
 				  rev->branch_labels);
 	mig_graph_index(graph);
 	mig_graph_link(graph);
-	mig_revisions_insert_revision(rev, role);
-	mig_revisions_remember_heads(graph);
+	mig_revisions_insert(&scope, rev, role);
+	mig_heads_remember(&scope, graph);
 	mig_scope_leave(&scope);
 }
 
@@ -420,12 +410,11 @@ read_one(FunctionCallInfo fcinfo)
 	char	   *target = mig_sql_text_arg(fcinfo, 0, "revision");
 	Position	position = mig_position_read(true);
 	int			node = one_revision(&position, target);
-	MemoryContext context = CurrentMemoryContext;
 	Revision   *rev;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	rev = mig_revisions_read_revision(position.graph->nodes[node].revision, context);
+	rev = mig_revisions_read_one(&scope, position.graph->nodes[node].revision);
 	mig_scope_leave(&scope);
 	if (rev == NULL)
 		ereport(ERROR,

@@ -11,13 +11,14 @@
 #include "revision/graph.h"
 #include "revision/ids.h"
 #include "revision/plan.h"
-#include "run/execute.h"
-#include "sql.h"
+#include "store/ledger.h"
 #include "store/partial.h"
 #include "store/position.h"
+#include "store/project.h"
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
+#include "store/verify.h"
 
 PG_FUNCTION_INFO_V1(migrate_check);
 
@@ -48,8 +49,8 @@ migrate_check(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("%s must not be null", "models")));
 	state = read_state();
-	mig_position_check_applied(state.position.graph, state.position.rows, state.applied);
-	mig_position_check_edited(state.edited);
+	mig_verify_applied(state.position.graph, state.position.rows, state.applied);
+	mig_verify_edited(state.edited);
 	check_nothing_begun(state.partials);
 	check_nothing_pending(&state.position);
 	if (PG_GETARG_BOOL(0))
@@ -63,16 +64,15 @@ migrate_check(PG_FUNCTION_ARGS)
 static State
 read_state(void)
 {
-	MemoryContext context = CurrentMemoryContext;
 	State		state;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	state.position = mig_revisions_read_position(context, false);
-	state.applied = mig_revisions_read_applied(context);
-	state.edited = mig_revisions_read_edited(context);
-	state.partials = mig_partial_read(context);
-	state.has_models = mig_revisions_has_models();
+	state.position = mig_position_in_scope(&scope, false);
+	state.applied = mig_ledger_read_applied(&scope);
+	state.edited = mig_ledger_read_edited(&scope);
+	state.partials = mig_partial_read(&scope);
+	state.has_models = mig_project_has_models(&scope);
 	mig_scope_leave(&scope);
 	return state;
 }
@@ -127,7 +127,7 @@ are_transactional(List *ids)
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	other = mig_revisions_first_not_transactional(ids, MIG_UPGRADE, CurrentMemoryContext);
+	other = mig_revisions_first_not_transactional(&scope, ids, MIG_UPGRADE);
 	mig_scope_leave(&scope);
 	return other == NULL;
 }

@@ -19,6 +19,7 @@
 #include "revision/revision.h"
 #include "revision/target.h"
 #include "sql.h"
+#include "store/ledger.h"
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
@@ -51,11 +52,11 @@ static const Format formats[] = {
 	{"mermaid", mig_draw_mermaid}
 };
 
-static Position read_with_lines(bool purge, CatalogLine ***lines);
-static CatalogLine **lines_by_node(const Graph *graph, List *all);
+static Position read_with_lines(bool purge, HistoryLine ***lines);
+static HistoryLine **lines_by_node(const Graph *graph, List *all);
 pg_noreturn static void lines_differ(const char *revision);
 static const Format *find_format(const char *name);
-static char **messages(const Graph *graph, CatalogLine **lines);
+static char **messages(const Graph *graph, HistoryLine **lines);
 static void show_revision(StringInfo buf, const Position *position, int node);
 static void show_edges(StringInfo buf, const Graph *graph, const GraphNode *self);
 static void show_ids(StringInfo buf, const char *title, const Graph *graph,
@@ -66,7 +67,7 @@ static void show_script(StringInfo buf, const char *direction,
 						const char *sql, bool transactional);
 static void put_line(Tuplestorestate *store, TupleDesc tupdesc,
 					 const Position *position, int node,
-					 const CatalogLine *line, bool is_applied);
+					 const HistoryLine *line, bool is_applied);
 static Datum links_datum(const Graph *graph, const GraphLinks *links);
 static Datum strings_datum(List *strings);
 
@@ -74,12 +75,11 @@ static Datum strings_datum(List *strings);
 Datum
 migrate_current(PG_FUNCTION_ARGS)
 {
-	MemoryContext context = CurrentMemoryContext;
 	List	   *versions;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	versions = mig_revisions_read_versions(context);
+	versions = mig_ledger_read_versions(&scope);
 	mig_scope_leave(&scope);
 	mig_unfinished_tell();
 	return mig_sql_ids(fcinfo, versions);
@@ -91,7 +91,9 @@ migrate_heads(PG_FUNCTION_ARGS)
 {
 	Graph	   *graph = mig_position_read(true).graph;
 
-	return mig_sql_ids(fcinfo, mig_graph_ids(graph, mig_graph_heads(graph, GRAPH_DOWN)));
+	return mig_sql_ids(fcinfo,
+					   mig_graph_ids(graph,
+									 mig_graph_heads(graph, GRAPH_DOWN)));
 }
 
 /* SELECT migrate.bases() */
@@ -138,14 +140,15 @@ migrate_resolve(PG_FUNCTION_ARGS)
 
 	return mig_sql_ids(fcinfo,
 						  mig_graph_ids(position.graph,
-										mig_target_resolve(position.graph, position.rows, target)));
+										mig_target_resolve(position.graph,
+														   position.rows, target)));
 }
 
 /* SELECT * FROM migrate.history(range) */
 Datum
 migrate_history(PG_FUNCTION_ARGS)
 {
-	CatalogLine **lines;
+	HistoryLine **lines;
 	Position	position = read_with_lines(PG_ARGISNULL(0), &lines);
 	const Graph *graph = position.graph;
 	Bitmapset  *applied = mig_graph_ancestors(graph, position.rows, GRAPH_REAL);
@@ -194,7 +197,7 @@ Datum
 migrate_graph(PG_FUNCTION_ARGS)
 {
 	const Format *format = find_format(mig_sql_text_arg(fcinfo, 0, "format"));
-	CatalogLine **lines;
+	HistoryLine **lines;
 	Position	position = read_with_lines(true, &lines);
 	DrawInput	input;
 
@@ -211,30 +214,29 @@ migrate_graph(PG_FUNCTION_ARGS)
  * with purge, version rows that name no revision are passed over.
  */
 static Position
-read_with_lines(bool purge, CatalogLine ***lines)
+read_with_lines(bool purge, HistoryLine ***lines)
 {
-	MemoryContext context = CurrentMemoryContext;
 	Position	position;
 	List	   *all;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	position = mig_revisions_read_position(context, purge);
-	all = mig_revisions_read_lines(context);
+	position = mig_position_in_scope(&scope, purge);
+	all = mig_revisions_read_lines(&scope);
 	mig_scope_leave(&scope);
 	*lines = lines_by_node(position.graph, all);
 	return position;
 }
 
-static CatalogLine **
+static HistoryLine **
 lines_by_node(const Graph *graph, List *all)
 {
-	CatalogLine **lines = palloc0((graph->n + 1) * sizeof(CatalogLine *));
+	HistoryLine **lines = palloc0((graph->n + 1) * sizeof(HistoryLine *));
 	ListCell   *lc;
 
 	foreach(lc, all)
 	{
-		CatalogLine *line = lfirst(lc);
+		HistoryLine *line = lfirst(lc);
 		int			node = mig_graph_find_id(graph, line->revision);
 
 		if (node < 0)
@@ -257,7 +259,7 @@ lines_differ(const char *revision)
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("revision \"%s\" came or went while migrate.revisions was read", revision),
-			 errhint("Somebody altered a table in schema migrate.")));
+			 errhint("A table in schema migrate was altered.")));
 }
 
 /*
@@ -265,7 +267,7 @@ lines_differ(const char *revision)
  */
 static void
 put_line(Tuplestorestate *store, TupleDesc tupdesc, const Position *position,
-		 int node, const CatalogLine *line, bool is_applied)
+		 int node, const HistoryLine *line, bool is_applied)
 {
 	const Graph *graph = position->graph;
 	const GraphNode *self = &graph->nodes[node];
@@ -306,7 +308,7 @@ find_format(const char *name)
 
 /* messages of the revisions, by node number */
 static char **
-messages(const Graph *graph, CatalogLine **lines)
+messages(const Graph *graph, HistoryLine **lines)
 {
 	char	  **messages = palloc((graph->n + 1) * sizeof(char *));
 
@@ -325,12 +327,11 @@ static void
 show_revision(StringInfo buf, const Position *position, int node)
 {
 	const GraphNode *self = &position->graph->nodes[node];
-	MemoryContext context = CurrentMemoryContext;
 	Revision   *rev;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	rev = mig_revisions_read_revision(self->revision, context);
+	rev = mig_revisions_read_one(&scope, self->revision);
 	mig_scope_leave(&scope);
 	if (rev == NULL)			/* dropped since the graph was read */
 		return;
@@ -423,5 +424,6 @@ strings_datum(List *strings)
 
 	foreach(lc, strings)
 		elements[n++] = CStringGetTextDatum((char *) lfirst(lc));
-	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false, TYPALIGN_INT));
+	return PointerGetDatum(construct_array(elements, n, TEXTOID, -1, false,
+										   TYPALIGN_INT));
 }

@@ -2,10 +2,17 @@
  * load.c
  *		Loading revision files: load, load_directory.
  *
- * One file that is there already, or can just be added, is done by leaf.c.
- * Otherwise both work on a list of files, the whole of it or nothing.  First without a
- * lock: files that change nothing end there.  Otherwise the lock is taken and
- * all is read and compared again.
+ * A client that loads a project file by file asks twice about every file: is it
+ * stored, and can it be added?  Both can be told by looking up a few keys.  A
+ * revision whose id is new has no children, so that no cycle can arise, and the
+ * graph stays sound when its parents and dependencies exist and its names are
+ * free.  The heads are not known afterwards; the next upgrade, which has
+ * something to do, writes them down.
+ *
+ * Where that is not plain (names that are prefixes or labels, whatever would be
+ * an error) the graph is read.  A list of files is stored whole or not at all:
+ * first it is compared without a lock, and files that change nothing end there;
+ * otherwise the lock is taken and everything is read and compared again.
  *
  * The graph that the files would make is built in memory: what is stored,
  * with the revisions of the files in place of those of the same id.  Parents
@@ -14,7 +21,7 @@
  */
 #include "migrate.h"
 
-#include "command/leaf.h"
+#include "access/xact.h"
 #include "files/directory.h"
 #include "files/native.h"
 #include "revision/graph.h"
@@ -23,7 +30,7 @@
 #include "revision/target.h"
 #include "script/script.h"
 #include "sql.h"
-#include "store/lock.h"
+#include "store/heads.h"
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
@@ -56,6 +63,9 @@ typedef enum FileFormat
 	FORMAT_DBMATE
 } FileFormat;
 
+static bool is_stored(const RevisionFile *file);
+static bool add_leaf(const RevisionFile *file, const char *function);
+static bool can_add(const Scope *scope, const Revision *rev);
 static List *load_files(List *files, const char *function);
 static List *find_changes(List *files, bool locked, Graph **after);
 static void check_distinct(List *files);
@@ -76,6 +86,77 @@ static FileFormat format_arg(FunctionCallInfo fcinfo);
 static void check_format(List *files, FileFormat format);
 
 /*
+ * Return whether a file's revision is stored already, by its key; true only when
+ * the file's parents are written as ids.
+ */
+static bool
+is_stored(const RevisionFile *file)
+{
+	Revision   *stored;
+	Scope		scope;
+
+	if (!file->has_header)
+		return false;
+	mig_scope_enter(&scope);
+	mig_scope_by_key();
+	stored = mig_revisions_read_one(&scope, file->rev.revision);
+	mig_scope_leave(&scope);
+	return stored != NULL && mig_revision_same(stored, &file->rev);
+}
+
+/*
+ * Store a new revision, if it can be done without reading the graph; otherwise
+ * return false.  Takes the run lock, unless it can be seen before that it is of
+ * no use.
+ */
+static bool
+add_leaf(const RevisionFile *file, const char *function)
+{
+	const Revision *rev = &file->rev;
+	const char *role = mig_position_caller();
+	bool		added;
+	Scope		scope;
+
+	if (!file->has_header || IsolationUsesXactSnapshot())
+		return false;
+	mig_scope_enter(&scope);
+	mig_scope_by_key();
+	added = can_add(&scope, rev);
+	mig_scope_leave(&scope);
+	if (!added)
+		return false;
+
+	mig_position_begin_write(function);
+	mig_scope_enter(&scope);
+	mig_scope_by_key();
+	added = can_add(&scope, rev);
+	if (added)
+		mig_revisions_insert(&scope, rev, role);
+	mig_scope_leave(&scope);
+	return added;
+}
+
+/*
+ * Return whether rev is new, its names are free and what it refers to exists.
+ */
+static bool
+can_add(const Scope *scope, const Revision *rev)
+{
+	List	   *own = lcons(rev->revision, list_copy(rev->branch_labels));
+	List	   *parents = list_concat(list_copy(rev->down_revisions),
+									  rev->depends_on);
+	List	   *stored;
+
+	if (mig_ids_have_duplicates(own) || mig_ids_have_duplicates(rev->down_revisions) ||
+		mig_ids_have_duplicates(rev->depends_on))
+		return false;
+	stored = mig_revisions_find_ids(scope, list_concat(list_copy(own), parents));
+	return mig_ids_contain_all(stored, parents) && !mig_ids_contain_any(stored,
+																		own) &&
+		!mig_ids_contain_any(mig_revisions_read_labels(scope), own);
+}
+
+/*
  * Store what is new or changed in files (RevisionFile *); returns the ids of
  * those, parents before children.
  */
@@ -93,8 +174,7 @@ load_files(List *files, const char *function)
 	if (find_changes(files, false, &graph) == NIL)
 		return NIL;
 
-	mig_lock_acquire(function);
-	mig_position_check_snapshot();
+	mig_position_begin_write(function);
 	changes = find_changes(files, true, &graph);
 	foreach(lc, changes)
 		if (!((Change *) lfirst(lc))->is_new)
@@ -105,11 +185,11 @@ load_files(List *files, const char *function)
 		Change	   *change = lfirst(lc);
 
 		if (change->is_new)
-			mig_revisions_insert_revision(change->rev, role);
+			mig_revisions_insert(&scope, change->rev, role);
 		else
-			mig_revisions_update_revision(change->rev, role);
+			mig_revisions_update(&scope, change->rev, role);
 	}
-	mig_revisions_remember_heads(graph);
+	mig_heads_remember(&scope, graph);
 	mig_scope_leave(&scope);
 
 	foreach(lc, changes)
@@ -129,7 +209,8 @@ static List *
 find_changes(List *files, bool locked, Graph **after)
 {
 	Position	position = mig_position_read(true);
-	Bitmapset  *applied = mig_graph_ancestors(position.graph, position.rows, GRAPH_REAL);
+	Bitmapset  *applied = mig_graph_ancestors(position.graph, position.rows,
+											  GRAPH_REAL);
 	FileContext context;
 	Graph	   *graph;
 	Change	  **changes;
@@ -341,7 +422,8 @@ resolve_parents(Graph *graph, List *files, FileContext *context)
 	foreach(lc, files)
 	{
 		RevisionFile *file = lfirst(lc);
-		GraphNode  *node = &graph->nodes[mig_graph_find_id(graph, file->rev.revision)];
+		GraphNode  *node = &graph->nodes[mig_graph_find_id(graph,
+														   file->rev.revision)];
 
 		context->file = file;
 		file->rev.down_revisions = resolve_names(graph, file->rev.down_revisions);
@@ -382,7 +464,6 @@ compare(const Graph *stored, const Bitmapset *applied, RevisionFile *file)
 {
 	const Revision *now = &file->rev;
 	int			node = mig_graph_find_id(stored, now->revision);
-	MemoryContext context = CurrentMemoryContext;
 	Change	   *change = palloc(sizeof(Change));
 	Revision   *old = NULL;
 	Scope		scope;
@@ -393,7 +474,7 @@ compare(const Graph *stored, const Bitmapset *applied, RevisionFile *file)
 		return change;
 
 	mig_scope_enter(&scope);
-	old = mig_revisions_read_revision(now->revision, context);
+	old = mig_revisions_read_one(&scope, now->revision);
 	mig_scope_leave(&scope);
 	if (old != NULL && bms_is_member(node, applied))
 		check_applied(old, now);
@@ -487,7 +568,7 @@ migrate_load(PG_FUNCTION_ARGS)
 
 	mig_scope_refuse_in_script("migrate.load()");
 	file = mig_native_read(content, name);
-	if (!mig_leaf_is_stored(file) && !mig_leaf_add(file, "migrate.load()"))
+	if (!is_stored(file) && !add_leaf(file, "migrate.load()"))
 		(void) load_files(list_make1(file), "migrate.load()");
 	PG_RETURN_TEXT_P(cstring_to_text(file->rev.revision));
 }

@@ -38,6 +38,7 @@
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
+#include "store/verify.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
@@ -53,7 +54,7 @@ typedef struct Offline
 	Bitmapset  *start;			/* version rows before the first step */
 	List	   *plan;			/* of node numbers */
 	List	   *ids;			/* of char *, one a step */
-	List	   *digests;		/* of CatalogDigest *, one a step */
+	List	   *digests;		/* of ScriptDigest *, one a step */
 	PlanRows   *now;			/* after the steps written */
 	bool		stepwise;		/* not all revisions are transactional */
 	bool		roles;			/* a script may change the role */
@@ -69,14 +70,14 @@ static void check_plan(Offline *offline);
 static void write_steps(Offline *offline);
 static void write_step(Offline *offline, int number);
 static int	next_commit(const Offline *offline, int number);
-static CatalogScript *read_script(const char *revision, MigDirection direction);
+static StoredScript *read_script(const char *revision, MigDirection direction);
 static char *step_title(const Offline *offline, int number, const char *message);
 static char *write_head(const Offline *offline);
 static void write_begin(StringInfo out, const Offline *offline, int from, int to,
 						bool goes_on);
 static void append_comment(StringInfo out, const char *text);
 static void append_ids(StringInfo out, List *ids);
-static void append_for_psql(StringInfo out, const CatalogScript *script,
+static void append_for_psql(StringInfo out, const StoredScript *script,
 							bool transactional, MigDirection direction);
 static bool is_for_psql(char c);
 static bool may_change_role(const char *sql);
@@ -110,7 +111,7 @@ make_plan(Offline *offline, const char *target)
 {
 	bool		is_range = strchr(target, ':') != NULL;
 	Position	position = is_range ? mig_position_read(false) :
-		mig_position_read_checked();
+		mig_verify_position();
 
 	if (!is_range)
 		mig_unfinished_refuse(mig_unfinished_read());
@@ -133,22 +134,22 @@ make_plan(Offline *offline, const char *target)
 static void
 check_plan(Offline *offline)
 {
-	MemoryContext context = CurrentMemoryContext;
 	Scope		scope;
 	ListCell   *lc;
 
 	mig_scope_enter(&scope);
-	offline->digests = mig_revisions_read_digests(offline->ids, offline->direction,
-												context);
+	offline->digests = mig_revisions_read_digests(&scope, offline->ids,
+												  offline->direction);
 	mig_scope_leave(&scope);
 	foreach(lc, offline->digests)
 	{
-		CatalogDigest *step = lfirst(lc);
+		ScriptDigest *step = lfirst(lc);
 
 		if (step->digest == NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_MIG_NO_DOWNGRADE),
-					 errmsg("revision \"%s\" has no downgrade script", step->revision),
+					 errmsg("revision \"%s\" has no downgrade script",
+							step->revision),
 					 errhint("Give it one with migrate.edit('%s', downgrade => ...), or choose a target above it.",
 							 step->revision)));
 		offline->stepwise |= !step->transactional;
@@ -190,8 +191,8 @@ write_steps(Offline *offline)
 static void
 write_step(Offline *offline, int number)
 {
-	const CatalogDigest *step = list_nth(offline->digests, number);
-	CatalogScript *script = read_script(step->revision, offline->direction);
+	const ScriptDigest *step = list_nth(offline->digests, number);
+	StoredScript *script = read_script(step->revision, offline->direction);
 	StringInfo	out = &offline->out;
 
 	if (!step->transactional)
@@ -226,33 +227,24 @@ next_commit(const Offline *offline, int number)
 	int			n = list_length(offline->digests);
 
 	for (number++; number < n; number++)
-		if (!((CatalogDigest *) list_nth(offline->digests, number))->transactional)
+		if (!((ScriptDigest *) list_nth(offline->digests, number))->transactional)
 			return number + 1;
 	return n;
 }
 
 /*
- * A revision's script with its text.
+ * Return a revision's script with its text, in the current memory context.
  */
-static CatalogScript *
+static StoredScript *
 read_script(const char *revision, MigDirection direction)
 {
-	MemoryContext context = CurrentMemoryContext;
-	CatalogScript *script = NULL;
-	List	   *found;
+	StoredScript *script;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	found = mig_revisions_read_scripts(list_make1(unconstify(char *, revision)),
-									 direction, context);
-	if (found != NIL)
-	{
-		script = linitial(found);
-		if (script->is_long)
-			script->sql = mig_revisions_read_sql(revision, direction, context);
-	}
+	script = mig_revisions_read_script(&scope, revision, direction);
 	mig_scope_leave(&scope);
-	if (script == NULL || script->sql == NULL)
+	if (script == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
 				 errmsg("revision \"%s\" was changed while the script was made",
@@ -266,12 +258,14 @@ read_script(const char *revision, MigDirection direction)
 static char *
 step_title(const Offline *offline, int number, const char *message)
 {
-	const GraphNode *node = &offline->graph->nodes[list_nth_int(offline->plan, number)];
+	const GraphNode *node = &offline->graph->nodes[list_nth_int(offline->plan,
+																number)];
 	const char *summary = pnstrdup(message, strcspn(message, "\r\n"));
 	char	   *from = mig_ids_join(mig_graph_link_ids(offline->graph, &node->down));
 
 	if (offline->direction == MIG_UPGRADE)
-		return psprintf("Running upgrade %s -> %s, %s", from, node->revision, summary);
+		return psprintf("Running upgrade %s -> %s, %s", from, node->revision,
+						summary);
 	return psprintf("Running downgrade %s -> %s, %s", node->revision, from, summary);
 }
 
@@ -335,7 +329,7 @@ write_begin(StringInfo out, const Offline *offline, int from, int to, bool goes_
 	appendStringInfoString(out, from == to ? ", '{}'" : ", ARRAY[");
 	for (int i = from; i < to; i++)
 	{
-		const CatalogDigest *step = list_nth(offline->digests, i);
+		const ScriptDigest *step = list_nth(offline->digests, i);
 
 		appendStringInfo(out, "%s\n\t[%s, '%s']", i > from ? "," : "",
 						 quote_literal_cstr(step->revision), step->digest);
@@ -383,13 +377,14 @@ append_ids(StringInfo out, List *ids)
  * into the table by hand: psql would run its own commands, and COMMIT.
  */
 static void
-append_for_psql(StringInfo out, const CatalogScript *script, bool transactional,
+append_for_psql(StringInfo out, const StoredScript *script, bool transactional,
 				MigDirection direction)
 {
 	ScriptOrigin origin = {NULL, script->revision, direction, 0};
 	const char *sql = mig_script_check(script->sql, transactional, &origin);
 	core_yy_extra_type extra;
-	core_yyscan_t scanner = scanner_init(sql, &extra, &ScanKeywords, ScanKeywordTokens);
+	core_yyscan_t scanner = scanner_init(sql, &extra, &ScanKeywords,
+										 ScanKeywordTokens);
 	core_YYSTYPE value;
 	YYLTYPE		location;
 	int			written = 0;
@@ -455,7 +450,8 @@ Datum
 migrate_upgrade_sql(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(write_script(MIG_UPGRADE,
-												  mig_sql_text_arg(fcinfo, 0, "target"))));
+												  mig_sql_text_arg(fcinfo, 0,
+																   "target"))));
 }
 
 /* SELECT migrate.downgrade_sql(target) */
@@ -463,5 +459,6 @@ Datum
 migrate_downgrade_sql(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(write_script(MIG_DOWNGRADE,
-												  mig_sql_text_arg(fcinfo, 0, "target"))));
+												  mig_sql_text_arg(fcinfo, 0,
+																   "target"))));
 }

@@ -15,15 +15,15 @@
 #include "revision/revision.h"
 #include "run/execute.h"
 #include "run/session.h"
-#include "script/text.h"
 #include "sql.h"
+#include "store/heads.h"
 #include "store/ledger.h"
-#include "store/lock.h"
 #include "store/position.h"
 #include "store/record.h"
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
+#include "store/verify.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -60,7 +60,8 @@ static PlanRows *find_rows(int64 writes);
 static bool are_current(const PlanRows *rows, int64 writes);
 static void check_step(const PlanRows *rows, int node, MigDirection direction);
 static bool all_are(const PlanRows *rows, const GraphLinks *links, bool applied);
-static Bitmapset *find_between(const PlanRows *rows, int node, MigDirection direction);
+static Bitmapset *find_between(const PlanRows *rows, int node,
+							   MigDirection direction);
 static List *record_step(PlanRows *rows, int node, MigDirection direction);
 
 /* Argument n: 22023 unless "upgrade" or "downgrade". */
@@ -80,7 +81,7 @@ direction_arg(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * MG005 unless the version rows are versions (char *).  steps (CatalogDigest
+ * MG005 unless the version rows are versions (char *).  steps (ScriptDigest
  * *) are told from those that are done, for the hint.
  */
 static void
@@ -98,7 +99,8 @@ check_start(const Position *position, List *versions, List *steps,
 		return;
 	foreach(lc, steps)
 	{
-		int			node = mig_graph_find_id(graph, ((CatalogDigest *) lfirst(lc))->revision);
+		int			node = mig_graph_find_id(graph,
+											 ((ScriptDigest *) lfirst(lc))->revision);
 
 		if ((node >= 0 && bms_is_member(node, applied)) != (direction == MIG_UPGRADE))
 			done = false;
@@ -114,13 +116,12 @@ check_start(const Position *position, List *versions, List *steps,
 }
 
 /*
- * MG007 unless the scripts of steps (CatalogDigest *) are what they were;
+ * MG007 unless the scripts of steps (ScriptDigest *) are what they were;
  * MG001 when a revision is not there.
  */
 static void
 check_digests(const Graph *graph, List *steps, MigDirection direction)
 {
-	MemoryContext context = CurrentMemoryContext;
 	List	   *ids = NIL;
 	List	   *stored;
 	Scope		scope;
@@ -129,16 +130,16 @@ check_digests(const Graph *graph, List *steps, MigDirection direction)
 
 	foreach(lc, steps)
 	{
-		ids = lappend(ids, ((CatalogDigest *) lfirst(lc))->revision);
+		ids = lappend(ids, ((ScriptDigest *) lfirst(lc))->revision);
 		(void) find_revision(graph, llast(ids));
 	}
 	mig_scope_enter(&scope);
-	stored = mig_revisions_read_digests(ids, direction, context);
+	stored = mig_revisions_read_digests(&scope, ids, direction);
 	mig_scope_leave(&scope);
 	forboth(lc, steps, now, stored)
 	{
-		const CatalogDigest *step = lfirst(lc);
-		const char *digest = ((CatalogDigest *) lfirst(now))->digest;
+		const ScriptDigest *step = lfirst(lc);
+		const char *digest = ((ScriptDigest *) lfirst(now))->digest;
 
 		if (digest == NULL || strcmp(step->digest, digest) != 0)
 			ereport(ERROR,
@@ -191,7 +192,8 @@ begin_run(bool goes_on)
 		run.mark = GetCurrentTimestamp();
 	}
 
-	callback = MemoryContextAlloc(TopTransactionContext, sizeof(MemoryContextCallback));
+	callback = MemoryContextAlloc(TopTransactionContext,
+								  sizeof(MemoryContextCallback));
 	callback->func = end_of_transaction;
 	callback->arg = &run;
 	MemoryContextRegisterResetCallback(TopTransactionContext, callback);
@@ -232,7 +234,7 @@ find_rows(int64 writes)
 													"migrate recorded rows",
 													ALLOCSET_DEFAULT_SIZES));
 	run.rows = NULL;
-	position = mig_position_read_checked();
+	position = mig_verify_position();
 	rows = mig_plan_rows_begin(position.graph, position.rows);
 	if (keep)
 		run.rows = rows;
@@ -247,16 +249,15 @@ find_rows(int64 writes)
 static bool
 are_current(const PlanRows *rows, int64 writes)
 {
-	MemoryContext context = CurrentMemoryContext;
 	List	   *versions;
 	Scope		scope;
 
-	if (mig_revisions_graph_changed(rows->graph))
+	if (rows->graph->changes != mig_heads_graph_changes())
 		return false;
 	if (writes >= 0 && writes == run.writes)
 		return true;
 	mig_scope_enter(&scope);
-	versions = mig_revisions_read_versions(context);
+	versions = mig_ledger_read_versions(&scope);
 	mig_scope_leave(&scope);
 	return mig_ids_equal(versions, mig_graph_ids(rows->graph, rows->rows));
 }
@@ -334,15 +335,14 @@ static List *
 record_step(PlanRows *rows, int node, MigDirection direction)
 {
 	const char *role = mig_position_caller();
-	MemoryContext context = CurrentMemoryContext;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz start = run.in_transaction ? run.mark : GetCurrentTransactionStartTimestamp();
 	List	   *after;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	after = mig_record_step(rows, node, direction, NULL, start, now - start,
-							role, context);
+	after = mig_record_step(&scope, rows, node, direction, NULL, start,
+							now - start, role);
 	mig_scope_leave(&scope);
 	run.mark = now;
 	run.writes = mig_ledger_count_writes();
@@ -361,10 +361,8 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 	bool		goes_on = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
 	Position	position;
 
-	mig_scope_refuse_in_script("migrate.begin_script()");
-	mig_lock_acquire("migrate.begin_script()");
-	position = mig_position_read_checked();
-	mig_position_check_snapshot();
+	mig_position_begin_write("migrate.begin_script()");
+	position = mig_verify_position();
 	mig_unfinished_refuse(mig_unfinished_read());
 	check_start(&position, versions, steps, direction);
 	check_digests(position.graph, steps, direction);
@@ -373,7 +371,7 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 }
 
 /*
- * Argument n, an array of pairs, as a list of CatalogDigest *.
+ * Argument n, an array of pairs, as a list of ScriptDigest *.
  */
 static List *
 steps_arg(FunctionCallInfo fcinfo, int n)
@@ -387,7 +385,7 @@ steps_arg(FunctionCallInfo fcinfo, int n)
 				 errmsg("steps must be pairs of revision and checksum")));
 	for (int i = 0; i < list_length(strings); i += 2)
 	{
-		CatalogDigest *step = palloc0(sizeof(CatalogDigest));
+		ScriptDigest *step = palloc0(sizeof(ScriptDigest));
 
 		step->revision = list_nth(strings, i);
 		step->digest = list_nth(strings, i + 1);
@@ -410,9 +408,7 @@ migrate_record(PG_FUNCTION_ARGS)
 	int64		writes;
 	int			node;
 
-	mig_scope_refuse_in_script("migrate.record()");
-	mig_lock_acquire("migrate.record()");
-	mig_position_check_snapshot();
+	mig_position_begin_write("migrate.record()");
 	writes = mig_ledger_count_writes();
 	if (run.in_transaction)
 		mig_session_put_back(run.settings);

@@ -14,12 +14,13 @@
 #include "revision/plan.h"
 #include "revision/target.h"
 #include "sql.h"
+#include "store/heads.h"
 #include "store/ledger.h"
-#include "store/lock.h"
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
+#include "store/verify.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -35,9 +36,9 @@ static List *stamp(List *targets, bool purge, const char *function);
 static void record_steps(const Position *position, List *steps, bool purge);
 static void forget_begun(const Position *position, List *targets,
 						 const Bitmapset *rows, bool purge);
-static char *read_checksum(const char *revision, MemoryContext context);
-static void record_applied(const Position *position, const Bitmapset *rows,
-						   bool purge);
+static char *read_checksum(const Scope *scope, const char *revision);
+static void record_applied(const Scope *scope, const Position *position,
+						   const Bitmapset *rows, bool purge);
 static List *read_alembic_table(const char *name);
 static void check_alembic_table(Oid table, const char *name);
 static void check_targets_exist(const Graph *graph, List *ids);
@@ -57,16 +58,15 @@ stamp(List *targets, bool purge, const char *function)
 	Bitmapset  *rows;
 
 	mig_scope_refuse_in_script(function);
-	mig_position_warn_subscriber();
+	mig_verify_not_subscriber();
 	position = mig_position_read(purge);
 	mig_position_check_snapshot();
 	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
 	if (steps == NIL && !purge && !mig_unfinished_exists())
 		return mig_graph_ids(position.graph, position.rows);
 
-	mig_lock_acquire(function);
+	mig_position_begin_write(function);
 	position = mig_position_read(purge);
-	mig_position_check_snapshot();
 	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
 	if (steps != NIL || purge)
 		record_steps(&position, steps, purge);
@@ -94,7 +94,8 @@ forget_begun(const Position *position, List *targets, const Bitmapset *rows,
 
 	if (partials == NIL)
 		return;
-	settled = bms_union(bms_difference(settled, applied), bms_difference(applied, settled));
+	settled = bms_union(bms_difference(settled, applied),
+						bms_difference(applied, settled));
 	foreach(lc, targets)
 		settled = bms_add_members(settled, mig_target_stamp(graph, position->rows,
 															 lfirst(lc)).destinations);
@@ -118,7 +119,6 @@ record_steps(const Position *position, List *steps, bool purge)
 	TimestampTz start = GetCurrentTimestamp();
 	Bitmapset  *rows = purge && steps == NIL ? NULL : position->rows;
 	StampStep	base = {-1, NULL};
-	MemoryContext context = CurrentMemoryContext;
 	List	   *before;
 	Scope		scope;
 	ListCell   *lc;
@@ -128,7 +128,7 @@ record_steps(const Position *position, List *steps, bool purge)
 		steps = list_make1(&base);
 
 	mig_scope_enter(&scope);
-	before = mig_revisions_read_versions(context);
+	before = mig_ledger_read_versions(&scope);
 	foreach(lc, steps)
 	{
 		StampStep  *stamped = lfirst(lc);
@@ -138,17 +138,17 @@ record_steps(const Position *position, List *steps, bool purge)
 		step.operation = "stamp";
 		step.revision = stamped->node < 0 ? NULL :
 			position->graph->nodes[stamped->node].revision;
-		step.checksum = read_checksum(step.revision, context);
+		step.checksum = read_checksum(&scope, step.revision);
 		step.versions_before = before;
 		step.versions_after = mig_graph_ids(position->graph, rows);
 		step.started_at = start;
 		step.duration = GetCurrentTimestamp() - start;
-		mig_ledger_add_log(list_make1(&step), role);
+		mig_ledger_add_log(&scope, list_make1(&step), role);
 		before = step.versions_after;
 	}
-	mig_revisions_remember_heads(position->graph);
-	mig_ledger_set_versions(mig_graph_ids(position->graph, rows));
-	record_applied(position, rows, purge);
+	mig_heads_remember(&scope, position->graph);
+	mig_ledger_set_versions(&scope, mig_graph_ids(position->graph, rows));
+	record_applied(&scope, position, rows, purge);
 	mig_scope_leave(&scope);
 }
 
@@ -156,19 +156,20 @@ record_steps(const Position *position, List *steps, bool purge)
  * Checksum of a revision; NULL for NULL.
  */
 static char *
-read_checksum(const char *revision, MemoryContext context)
+read_checksum(const Scope *scope, const char *revision)
 {
 	List	   *scripts;
 
 	if (revision == NULL)
 		return NULL;
-	scripts = mig_revisions_read_scripts(list_make1(unconstify(char *, revision)),
-									   MIG_UPGRADE, context);
+	scripts = mig_revisions_read_scripts(scope,
+										 list_make1(unconstify(char *,
+															   revision)), MIG_UPGRADE);
 	if (scripts == NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
 				 errmsg("revision \"%s\" was dropped while it was being stamped", revision)));
-	return ((CatalogScript *) linitial(scripts))->checksum;
+	return ((StoredScript *) linitial(scripts))->checksum;
 }
 
 /*
@@ -176,7 +177,8 @@ read_checksum(const char *revision, MemoryContext context)
  * applied keep their rows, unless purge records all of them anew.
  */
 static void
-record_applied(const Position *position, const Bitmapset *rows, bool purge)
+record_applied(const Scope *scope, const Position *position,
+			   const Bitmapset *rows, bool purge)
 {
 	const Graph *graph = position->graph;
 	Bitmapset  *before = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
@@ -184,12 +186,16 @@ record_applied(const Position *position, const Bitmapset *rows, bool purge)
 
 	if (purge)
 	{
-		mig_ledger_clear_applied();
+		mig_ledger_clear_applied(scope);
 		before = NULL;
 	}
-	mig_ledger_remove_applied(mig_graph_ids(graph, bms_difference(before, after)));
-	mig_ledger_add_applied(mig_graph_ids(graph, bms_difference(after, before)),
-							"stamp", GetCurrentTimestamp());
+	mig_ledger_remove_applied(scope,
+							  mig_graph_ids(graph,
+											bms_difference(before, after)));
+	mig_ledger_add_applied(scope,
+						   mig_graph_ids(graph,
+										 bms_difference(after,
+														before)), "stamp", GetCurrentTimestamp());
 }
 
 /*
@@ -221,7 +227,8 @@ read_alembic_table(const char *name)
 		elog(ERROR, "could not read \"%s\"", name);
 	for (uint64 row = 0; row < SPI_processed; row++)
 	{
-		char	   *id = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+		char	   *id = SPI_getvalue(SPI_tuptable->vals[row],
+									  SPI_tuptable->tupdesc, 1);
 		MemoryContext old = MemoryContextSwitchTo(context);
 
 		if (id != NULL)

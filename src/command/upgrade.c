@@ -60,8 +60,8 @@ static List *run_move(MigDirection direction, const char *target,
 					  const char *function);
 static void make_plan(Move *move);
 static void run_plan(Move *move);
-static List *read_ahead(const Move *move, int number, MemoryContext context);
-static void run_step(Move *move, int number, CatalogScript *stored);
+static List *read_ahead(const Move *move, int number);
+static void run_step(Move *move, int number, StoredScript *stored);
 static void record_plan(const Move *move);
 
 /*
@@ -78,7 +78,7 @@ run_move(MigDirection direction, const char *target, const char *function)
 	const char *at;
 
 	mig_scope_refuse_in_script(function);
-	mig_position_warn_subscriber();
+	mig_verify_not_subscriber();
 	at = direction == MIG_UPGRADE ? mig_position_at_heads(target) : NULL;
 	if (at != NULL)
 	{
@@ -90,12 +90,10 @@ run_move(MigDirection direction, const char *target, const char *function)
 	if (move.plan != NIL ||
 		(mig_unfinished_exists() && mig_lock_stepwise_pid() == 0))
 	{
-		mig_lock_acquire(function);
-		if (mig_position_is_unchanged(&move.seen))
-			mig_position_check_snapshot();
-		else
+		mig_position_begin_write(function);
+		if (!mig_position_is_unchanged(&move.seen))
 			make_plan(&move);
-		mig_verify_check(direction, move.graph, move.rows, move.plan, target, false);
+		mig_verify_plan(direction, move.graph, move.rows, move.plan, target, false);
 	}
 	if (move.plan == NIL)
 	{
@@ -161,13 +159,15 @@ run_plan(Move *move)
 	int			n = list_length(move->plan);
 
 	/* zeroed, so that memory does not grow while scripts run */
-	move->done = palloc_extended(n * sizeof(RecordDone), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	move->done = palloc_extended(n * sizeof(RecordDone),
+								 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < n; i++)
 	{
 		if (i % READ_AHEAD == 0)
 		{
 			MemoryContextReset(ahead);
-			scripts = read_ahead(move, i, ahead);
+			MemoryContextSwitchTo(ahead);
+			scripts = read_ahead(move, i);
 		}
 		MemoryContextSwitchTo(step);
 		run_step(move, i, list_nth(scripts, i % READ_AHEAD));
@@ -179,10 +179,11 @@ run_plan(Move *move)
 }
 
 /*
- * The next READ_AHEAD scripts of the plan, from step number (from 0) on.
+ * Return the next READ_AHEAD scripts of the plan, from step number (from 0) on,
+ * in the current memory context.
  */
 static List *
-read_ahead(const Move *move, int number, MemoryContext context)
+read_ahead(const Move *move, int number)
 {
 	List	   *ids = mig_graph_plan_ids(move->graph, move->plan, number,
 										 number + READ_AHEAD);
@@ -190,13 +191,12 @@ read_ahead(const Move *move, int number, MemoryContext context)
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	scripts = mig_revisions_read_scripts(ids, move->direction, context);
+	scripts = mig_revisions_read_scripts(&scope, ids, move->direction);
 	mig_scope_leave(&scope);
 	if (list_length(scripts) != list_length(ids))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
 				 errmsg("a revision was dropped while migrations ran")));
-	list_free(ids);
 	return scripts;
 }
 
@@ -204,22 +204,24 @@ read_ahead(const Move *move, int number, MemoryContext context)
  * Run one script, step number (from 0) of the plan.
  */
 static void
-run_step(Move *move, int number, CatalogScript *stored)
+run_step(Move *move, int number, StoredScript *stored)
 {
 	const GraphNode *self = &move->graph->nodes[list_nth_int(move->plan, number)];
 	ExecuteScript script = {.revision = self->revision, .direction = move->direction,
 	.sql = stored->sql, .statement_timeout = StatementTimeout};
 	RecordDone *done = &move->done[number];
-	MemoryContext context = CurrentMemoryContext;
 	Scope		scope;
 
 	done->started_at = GetCurrentTimestamp();
 	strlcpy(done->checksum, stored->checksum, sizeof(done->checksum));
 	if (stored->is_long)
 	{
+		StoredScript *whole;
+
 		mig_scope_enter(&scope);
-		script.sql = mig_revisions_read_sql(self->revision, move->direction, context);
+		whole = mig_revisions_read_script(&scope, self->revision, move->direction);
 		mig_scope_leave(&scope);
+		script.sql = whole != NULL ? whole->sql : NULL;
 	}
 	if (script.sql == NULL)
 		ereport(ERROR,
@@ -246,9 +248,9 @@ record_plan(const Move *move)
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	mig_record_check_unchanged(move->graph, move->rows);
-	mig_record_plan(mig_plan_rows_begin(move->graph, move->rows), move->plan,
-					move->direction, move->done, role);
+	mig_record_check_unchanged(&scope, move->graph, move->rows);
+	mig_record_plan(&scope, mig_plan_rows_begin(move->graph, move->rows),
+					move->plan, move->direction, move->done, role);
 	mig_scope_leave(&scope);
 }
 

@@ -26,7 +26,6 @@
 #include "utils/datetime.h"
 
 #include "files/native.h"
-#include "revision/graph.h"
 #include "revision/revision.h"
 #include "script/script.h"
 #include "script/text.h"

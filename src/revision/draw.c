@@ -114,7 +114,8 @@ mig_draw_dot(const DrawInput *input)
 
 	lines = lappend(lines, pstrdup("digraph migrate {"));
 	lines = lappend(lines, pstrdup("\trankdir=BT;"));
-	lines = lappend(lines, pstrdup("\tnode [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"Helvetica\"];"));
+	lines = lappend(lines,
+					pstrdup("\tnode [shape=box, style=\"rounded,filled\", fillcolor=white, fontname=\"Helvetica\"];"));
 	for (int i = 0; i < graph->n; i++)
 	{
 		StringInfoData buf;
@@ -510,7 +511,8 @@ append_marks(StringInfo buf, const DrawInput *input, int node)
 	appendStringInfoString(buf, self->revision);
 	append_names(buf, "", self->branch_labels);
 	if (self->child.n == 0)
-		appendStringInfoString(buf, self->dependent.n == 0 ? " (head)" : " (effective head)");
+		appendStringInfoString(buf,
+							   self->dependent.n == 0 ? " (head)" : " (effective head)");
 	if (bms_is_member(node, input->current))
 		appendStringInfoString(buf, " (current)");
 }

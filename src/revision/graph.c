@@ -260,7 +260,9 @@ mig_graph_plan_ids(const Graph *graph, List *plan, int from, int to)
 	List	   *ids = NIL;
 
 	for (int i = from; i < to && i < list_length(plan); i++)
-		ids = lappend(ids, unconstify(char *, graph->nodes[list_nth_int(plan, i)].revision));
+		ids = lappend(ids,
+					  unconstify(char *,
+								 graph->nodes[list_nth_int(plan, i)].revision));
 	return ids;
 }
 

@@ -12,6 +12,7 @@
 /* How many ids a message lists before it says "and N more". */
 #define MAX_LISTED 10
 
+static bool contains(List *ids, const char *id);
 static int	compare(const ListCell *a, const ListCell *b);
 
 /*
@@ -44,8 +45,8 @@ mig_ids_equal_as_sets(List *a, List *b)
 /*
  * Return whether id is one of ids.
  */
-bool
-mig_ids_contain(List *ids, const char *id)
+static bool
+contains(List *ids, const char *id)
 {
 	ListCell   *lc;
 
@@ -64,7 +65,7 @@ mig_ids_contain_all(List *ids, List *others)
 	ListCell   *lc;
 
 	foreach(lc, others)
-		if (!mig_ids_contain(ids, lfirst(lc)))
+		if (!contains(ids, lfirst(lc)))
 			return false;
 	return true;
 }
@@ -78,7 +79,7 @@ mig_ids_contain_any(List *ids, List *others)
 	ListCell   *lc;
 
 	foreach(lc, others)
-		if (mig_ids_contain(ids, lfirst(lc)))
+		if (contains(ids, lfirst(lc)))
 			return true;
 	return false;
 }
@@ -94,7 +95,7 @@ mig_ids_have_duplicates(List *ids)
 
 	foreach(lc, ids)
 	{
-		if (mig_ids_contain(seen, lfirst(lc)))
+		if (contains(seen, lfirst(lc)))
 			return true;
 		seen = lappend(seen, lfirst(lc));
 	}

@@ -14,7 +14,6 @@
 
 extern bool mig_ids_equal(List *a, List *b);
 extern bool mig_ids_equal_as_sets(List *a, List *b);
-extern bool mig_ids_contain(List *ids, const char *id);
 extern bool mig_ids_contain_all(List *ids, List *others);
 extern bool mig_ids_contain_any(List *ids, List *others);
 extern bool mig_ids_have_duplicates(List *ids);

@@ -337,7 +337,8 @@ static Bitmapset *
 stamp_one(const Graph *graph, const Bitmapset *rows, int destination)
 {
 	Bitmapset  *now = bms_difference(rows,
-									 mig_graph_lineage(graph, destination, GRAPH_REAL));
+									 mig_graph_lineage(graph, destination,
+													   GRAPH_REAL));
 
 	return bms_add_member(now, destination);
 }

@@ -275,7 +275,9 @@ mig_target_range(const Graph *graph, const Bitmapset *rows, const char *range)
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
 				 errmsg("range \"%s\" is not on one branch", range),
 				 errdetail("%s is not an ancestor of %s.",
-						   mig_ids_quote(mig_graph_ids(graph, bms_difference(lower, below))),
+						   mig_ids_quote(mig_graph_ids(graph,
+													   bms_difference(lower,
+																	  below))),
 						   bms_is_empty(upper) ? "base" :
 						   mig_ids_quote(mig_graph_ids(graph, upper))),
 				 errhint("The older end of a range comes first.")));
@@ -336,7 +338,8 @@ find_colon(const char *range)
 	if (colon == NULL || strchr(colon + 1, ':') != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
-				 errmsg("\"%s\" is not a range of revisions", mig_revision_clip(range)),
+				 errmsg("\"%s\" is not a range of revisions",
+						mig_revision_clip(range)),
 				 errhint("A range is start:end, start: or :end.")));
 	return colon;
 }
@@ -397,7 +400,8 @@ not_found(const char *name)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
-			 errmsg("can't locate revision identified by \"%s\"", mig_revision_clip(name)),
+			 errmsg("can't locate revision identified by \"%s\"",
+					mig_revision_clip(name)),
 			 name[0] == '{' ?
 			 errhint("To name several revisions, write ARRAY['a', 'b'].") :
 			 errhint("SELECT * FROM migrate.history() shows the revisions.")));
@@ -494,7 +498,8 @@ resolve_symbol(const Graph *graph, const Bitmapset *rows,
 	if (lineage != NULL && !bms_is_member(node, lineage))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
-				 errmsg("can't locate revision identified by \"%s\"", mig_revision_clip(parsed->text)),
+				 errmsg("can't locate revision identified by \"%s\"",
+						mig_revision_clip(parsed->text)),
 				 errdetail("Revision \"%s\" is not a member of branch \"%s\".",
 						   graph->nodes[node].revision, parsed->branch)));
 	return bms_make_singleton(node);
@@ -636,7 +641,8 @@ current_starts(const Graph *graph, const Bitmapset *rows,
 	start = bms_intersect(rows, lineage);
 	if (bms_is_empty(start))
 		start = mig_graph_maximal(graph,
-								  bms_intersect(mig_graph_ancestors(graph, rows, GRAPH_REAL),
+								  bms_intersect(mig_graph_ancestors(graph, rows,
+																	GRAPH_REAL),
 												lineage));
 	return start;
 }

@@ -81,10 +81,12 @@ static void begin_timeout(ErrorArgument *argument);
 static void end_timeout(ErrorArgument *argument);
 static void quote_statement(const ErrorArgument *argument, const ErrorData *error);
 static void note_blockers(void);
-static void run_statement(const ExecuteScript *script, const ScriptStatement *statement);
+static void run_statement(const ExecuteScript *script,
+						  const ScriptStatement *statement);
 static void run_planned(PlannedStmt *planned, const char *sql);
 static void call_hook(const ExecuteScript *script, const ScriptStatement *statement);
-static void show_activity(const ExecuteScript *script, const ScriptStatement *statement);
+static void show_activity(const ExecuteScript *script,
+						  const ScriptStatement *statement);
 static void error_callback(void *arg);
 static int	find_line(const ErrorArgument *argument, const ErrorData *error);
 static int	block_line(const char *statement, const DoStmt *block,
@@ -437,7 +439,8 @@ show_activity(const ExecuteScript *script, const ScriptStatement *statement)
 {
 	char		text[MAX_ACTIVITY];
 	const char *begin = script->sql + statement->location;
-	int			len = mig_excerpt_clip_length(begin, statement->len, MAX_ACTIVITY / 2);
+	int			len = mig_excerpt_clip_length(begin, statement->len,
+											  MAX_ACTIVITY / 2);
 
 	snprintf(text, sizeof(text), "migrate %s: %.*s", script->progress, len, begin);
 	pgstat_report_activity(STATE_RUNNING, text);

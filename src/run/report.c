@@ -62,7 +62,8 @@ mig_report_end(MigDirection direction, const char *target, int n, TimestampTz st
 {
 	mig_report_message(psprintf("%s to %s completed: %d revision%s, %ld ms",
 							  mig_direction_name(direction), target, n, n == 1 ? "" : "s",
-							  TimestampDifferenceMilliseconds(start, GetCurrentTimestamp())));
+							  TimestampDifferenceMilliseconds(start,
+															  GetCurrentTimestamp())));
 }
 
 static char *

@@ -96,7 +96,8 @@ static bool scan_next(TokenScan *scan);
 static bool token_is(const TokenScan *scan, const char *word);
 static void scan_script(const char *text, ErrorPlace *place,
 						ScriptSection *sections);
-static void scan_gap(const TokenScan *scan, ErrorPlace *place, ScriptSection *sections);
+static void scan_gap(const TokenScan *scan, ErrorPlace *place,
+					 ScriptSection *sections);
 static void take_marker(const char *text, int offset, ErrorPlace *place,
 						ScriptSection *sections);
 static bool marker_transactional(const char *options);
@@ -671,7 +672,8 @@ unwrap(const char *text, List *statements)
 	from = cut_statement(&out, text, 0, linitial(statements));
 	/* the lines that follow keep their numbers */
 	if (mig_text_line(text, from) > mig_text_line(out.data, out.len))
-		for (int n = mig_text_line(text, from) - mig_text_line(out.data, out.len); n > 0; n--)
+		for (int n = mig_text_line(text, from) - mig_text_line(out.data,
+															   out.len); n > 0; n--)
 			appendStringInfoChar(&out, '\n');
 	from = cut_statement(&out, text, from, llast(statements));
 	appendStringInfoString(&out, text + from);

@@ -9,7 +9,7 @@
 
 #include "migrate.h"
 
-#include "nodes/pg_list.h"
+#include "store/scope.h"
 
 /* An index that a build did not finish. */
 typedef struct InvalidIndex
@@ -20,10 +20,10 @@ typedef struct InvalidIndex
 	char	   *name;
 } InvalidIndex;
 
-extern List *mig_indexes_toast_tables(List *relations, MemoryContext context);
-extern List *mig_indexes_tables(Oid schema, MemoryContext context);
-extern List *mig_indexes_read(List *relations, MemoryContext context);
-extern List *mig_indexes_read_invalid(List *relations, List *except,
-									  MemoryContext context);
+extern List *mig_indexes_toast_tables(const Scope *scope, List *relations);
+extern List *mig_indexes_tables(const Scope *scope, Oid schema);
+extern List *mig_indexes_read(const Scope *scope, List *relations);
+extern List *mig_indexes_read_invalid(const Scope *scope, List *relations,
+									  List *except);
 
 #endif							/* MIG_INDEXES_H */

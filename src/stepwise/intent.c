@@ -36,7 +36,6 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "script/statement.h"
 #include "stepwise/indexes.h"
 #include "stepwise/intent.h"
 #include "store/scope.h"
@@ -49,12 +48,13 @@
 static char *this_database(void);
 static Oid	find_relation(const RangeVar *name);
 static bool makes_existing(const RawStmt *raw);
-static List *built_tables(const RawStmt *raw, MemoryContext context);
-static List *reindexed_tables(const ReindexStmt *stmt, MemoryContext context);
+static List *built_tables(const RawStmt *raw);
+static List *reindexed_tables(const ReindexStmt *stmt);
 static List *with_partitions(Oid relation);
-static List *dropped_index(const RawStmt *raw, MemoryContext context);
-static List *invalid_indexes(List *relations, MemoryContext context);
-static IntentOutcome decide_create_index(const IndexStmt *stmt, const Partial *partial);
+static List *dropped_index(const RawStmt *raw);
+static List *invalid_indexes(const Scope *scope, List *relations);
+static IntentOutcome decide_create_index(const IndexStmt *stmt,
+										 const Partial *partial);
 static IntentOutcome decide_unnamed_index(const IndexStmt *stmt, Oid table,
 										  const Partial *partial);
 static bool same_index(const IndexStmt *stmt, Oid index);
@@ -87,27 +87,28 @@ mig_intent_needs_top_level(const RawStmt *raw)
 }
 
 /*
- * Fill in what the intent of a statement says of the catalogs, in context.
+ * Fill in what the intent of a statement says of the catalogs, in the current
+ * memory context.
  */
 void
-mig_intent_prepare(const RawStmt *raw, Partial *partial, MemoryContext context)
+mig_intent_prepare(const RawStmt *raw, Partial *partial)
 {
-	List	   *relations = built_tables(raw, context);
+	List	   *relations = built_tables(raw);
 	Scope		scope;
 
 	partial->existed = makes_existing(raw);
-	partial->database = MemoryContextStrdup(context, this_database());
+	partial->database = this_database();
 	partial->relations = NIL;
-	partial->indexes = dropped_index(raw, context);
+	partial->indexes = dropped_index(raw);
 	if (relations == NIL)
 		return;
 	mig_scope_enter(&scope);
-	relations = list_concat(relations, mig_indexes_toast_tables(relations, context));
+	relations = list_concat(relations, mig_indexes_toast_tables(&scope, relations));
 	partial->relations = relations;
 	if (IsA(raw->stmt, ReindexStmt))
-		partial->indexes = invalid_indexes(relations, context);
+		partial->indexes = invalid_indexes(&scope, relations);
 	else
-		partial->indexes = mig_indexes_read(relations, context);
+		partial->indexes = mig_indexes_read(&scope, relations);
 	mig_scope_leave(&scope);
 }
 
@@ -171,11 +172,11 @@ mig_intent_decide(const RawStmt *raw, const Partial *partial, char **instead)
 
 /*
  * The invalid indexes (InvalidIndex *) that a statement which did not end
- * left, in context.  raw is the statement, NULL when it was edited since.
+ * left, in the current
+ * memory context.  raw is the statement, NULL when it was edited since.
  */
 List *
-mig_intent_leftovers(const RawStmt *raw, const Partial *partial,
-					 MemoryContext context)
+mig_intent_leftovers(const RawStmt *raw, const Partial *partial)
 {
 	List	   *found;
 	Scope		scope;
@@ -184,7 +185,7 @@ mig_intent_leftovers(const RawStmt *raw, const Partial *partial,
 	if (partial->relations == NIL)
 		return NIL;
 	mig_scope_enter(&scope);
-	found = mig_indexes_read_invalid(partial->relations, partial->indexes, context);
+	found = mig_indexes_read_invalid(&scope, partial->relations, partial->indexes);
 	mig_scope_leave(&scope);
 	if (raw != NULL && IsA(raw->stmt, ReindexStmt))
 		foreach(lc, found)
@@ -261,9 +262,11 @@ makes_existing(const RawStmt *raw)
 	switch (nodeTag(raw->stmt))
 	{
 		case T_CreatedbStmt:
-			return OidIsValid(get_database_oid(castNode(CreatedbStmt, raw->stmt)->dbname, true));
+			return OidIsValid(get_database_oid(castNode(CreatedbStmt,
+														raw->stmt)->dbname, true));
 		case T_CreateTableSpaceStmt:
-			return OidIsValid(get_tablespace_oid(castNode(CreateTableSpaceStmt, raw->stmt)->tablespacename, true));
+			return OidIsValid(get_tablespace_oid(castNode(CreateTableSpaceStmt,
+														  raw->stmt)->tablespacename, true));
 		case T_CreateSubscriptionStmt:
 			return OidIsValid(get_subscription_oid(castNode(CreateSubscriptionStmt, raw->stmt)->subname, true));
 		default:
@@ -275,9 +278,8 @@ makes_existing(const RawStmt *raw)
  * The tables (Oid) whose indexes a statement builds concurrently.
  */
 static List *
-built_tables(const RawStmt *raw, MemoryContext context)
+built_tables(const RawStmt *raw)
 {
-	MemoryContext old = MemoryContextSwitchTo(context);
 	List	   *tables = NIL;
 
 	if (IsA(raw->stmt, IndexStmt))
@@ -288,13 +290,12 @@ built_tables(const RawStmt *raw, MemoryContext context)
 			tables = list_make1_oid(table);
 	}
 	else if (IsA(raw->stmt, ReindexStmt))
-		tables = reindexed_tables(castNode(ReindexStmt, raw->stmt), context);
-	MemoryContextSwitchTo(old);
+		tables = reindexed_tables(castNode(ReindexStmt, raw->stmt));
 	return tables;
 }
 
 static List *
-reindexed_tables(const ReindexStmt *stmt, MemoryContext context)
+reindexed_tables(const ReindexStmt *stmt)
 {
 	Oid			relation;
 	Oid			schema = InvalidOid;
@@ -315,7 +316,7 @@ reindexed_tables(const ReindexStmt *stmt, MemoryContext context)
 			return NIL;
 	}
 	mig_scope_enter(&scope);
-	tables = mig_indexes_tables(schema, context);
+	tables = mig_indexes_tables(&scope, schema);
 	mig_scope_leave(&scope);
 	return tables;
 }
@@ -333,10 +334,9 @@ with_partitions(Oid relation)
  * The index (Oid) that DROP INDEX CONCURRENTLY is about to drop, as a list.
  */
 static List *
-dropped_index(const RawStmt *raw, MemoryContext context)
+dropped_index(const RawStmt *raw)
 {
 	const DropStmt *stmt = (const DropStmt *) raw->stmt;
-	MemoryContext old = MemoryContextSwitchTo(context);
 	List	   *indexes = NIL;
 
 	if (IsA(stmt, DropStmt))
@@ -346,18 +346,18 @@ dropped_index(const RawStmt *raw, MemoryContext context)
 		if (OidIsValid(index))
 			indexes = list_make1_oid(index);
 	}
-	MemoryContextSwitchTo(old);
 	return indexes;
 }
 
 /*
- * The indexes (Oid) of some tables (Oid) that are invalid.
+ * Return the indexes (Oid) of some tables (Oid) that are invalid, in the scope's
+ * context.
  */
 static List *
-invalid_indexes(List *relations, MemoryContext context)
+invalid_indexes(const Scope *scope, List *relations)
 {
-	List	   *found = mig_indexes_read_invalid(relations, NIL, context);
-	MemoryContext old = MemoryContextSwitchTo(context);
+	List	   *found = mig_indexes_read_invalid(scope, relations, NIL);
+	MemoryContext old = MemoryContextSwitchTo(scope->context);
 	List	   *indexes = NIL;
 	ListCell   *lc;
 
@@ -400,11 +400,10 @@ decide_unnamed_index(const IndexStmt *stmt, Oid table, const Partial *partial)
 	IntentOutcome outcome = INTENT_AGAIN;
 	List	   *indexes;
 	Scope		scope;
-	MemoryContext context = CurrentMemoryContext;
 	ListCell   *lc;
 
 	mig_scope_enter(&scope);
-	indexes = mig_indexes_read(list_make1_oid(table), context);
+	indexes = mig_indexes_read(&scope, list_make1_oid(table));
 	mig_scope_leave(&scope);
 	foreach(lc, indexes)
 	{
@@ -425,7 +424,8 @@ decide_unnamed_index(const IndexStmt *stmt, Oid table, const Partial *partial)
 static bool
 same_index(const IndexStmt *stmt, Oid index)
 {
-	Datum		definition = DirectFunctionCall1(pg_get_indexdef, ObjectIdGetDatum(index));
+	Datum		definition = DirectFunctionCall1(pg_get_indexdef,
+												 ObjectIdGetDatum(index));
 	List	   *parsed = pg_parse_query(TextDatumGetCString(definition));
 	IndexStmt  *other = (IndexStmt *) linitial_node(RawStmt, parsed)->stmt;
 	IndexStmt  *self = copyObject(unconstify(IndexStmt *, stmt));

@@ -21,13 +21,11 @@ typedef enum IntentOutcome
 } IntentOutcome;
 
 extern bool mig_intent_needs_top_level(const RawStmt *raw);
-extern void mig_intent_prepare(const RawStmt *raw, Partial *partial,
-							   MemoryContext context);
+extern void mig_intent_prepare(const RawStmt *raw, Partial *partial);
 extern void mig_intent_forget_elsewhere(Partial *partial);
 extern IntentOutcome mig_intent_decide(const RawStmt *raw, const Partial *partial,
 									   char **instead);
-extern List *mig_intent_leftovers(const RawStmt *raw, const Partial *partial,
-								  MemoryContext context);
+extern List *mig_intent_leftovers(const RawStmt *raw, const Partial *partial);
 extern bool mig_intent_is_leftover(const InvalidIndex *index);
 extern void mig_intent_check_result(const RawStmt *raw);
 

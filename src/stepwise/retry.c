@@ -25,7 +25,6 @@
 #include "lib/stringinfo.h"
 #include "pgstat.h"
 #include "run/execute.h"
-#include "run/report.h"
 #include "script/excerpt.h"
 #include "stepwise/retry.h"
 #include "storage/proc.h"
@@ -179,7 +178,8 @@ is_retried(int sqlerrcode)
 static int
 pause_before(int retry)
 {
-	int			pause = retry > 8 ? MAX_PAUSE : Min(FIRST_PAUSE << (retry - 1), MAX_PAUSE);
+	int			pause = retry > 8 ? MAX_PAUSE : Min(FIRST_PAUSE << (retry - 1),
+													MAX_PAUSE);
 
 	return pause / 2 + (int) (GetCurrentTimestamp() % (pause + 1));
 }

@@ -88,7 +88,7 @@ static bool make_plan(Stepwise *run, bool locked);
 static void leave_snapshot(void);
 static void run_plan(Stepwise *run);
 static void run_step(Stepwise *run, int number);
-static CatalogScript *read_script(const Stepwise *run, const char *revision);
+static StoredScript *read_script(const Stepwise *run, const char *revision);
 static void run_transaction(void *arg);
 static void record_step(void *arg, TimestampTz started_at);
 static Running running(const Stepwise *run, int number);
@@ -128,7 +128,7 @@ run_stepwise(FunctionCallInfo fcinfo, MigDirection direction, const char *functi
 	MemoryContextSwitchTo(run.context);
 	mig_scope_refuse_in_script(function);
 	check_call(fcinfo, function);
-	mig_position_warn_subscriber();
+	mig_verify_not_subscriber();
 	run.role = mig_position_caller();
 	at = direction == MIG_UPGRADE ? mig_position_at_heads(run.target) : NULL;
 	if (at != NULL)
@@ -190,7 +190,7 @@ make_plan(Stepwise *run, bool locked)
 		mig_plan_upgrade(position.graph, position.rows, run->target) :
 		mig_plan_downgrade(position.graph, position.rows, run->target);
 	if (locked)
-		mig_verify_check(run->direction, position.graph, position.rows, run->plan,
+		mig_verify_plan(run->direction, position.graph, position.rows, run->plan,
 						run->target, true);
 	else if (mig_unfinished_exists() && mig_lock_stepwise_pid() == 0)
 		return true;
@@ -224,7 +224,7 @@ run_plan(Stepwise *run)
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	mig_partial_begin_run(&first);
+	mig_partial_begin_run(&scope, &first);
 	mig_scope_leave(&scope);
 	CommitTransactionCommand();
 	StartTransactionCommand();
@@ -247,7 +247,7 @@ run_step(Stepwise *run, int number)
 	Step	   *step = palloc0(sizeof(Step));
 	int			node = list_nth_int(run->plan, number);
 	const GraphNode *self = &run->graph->nodes[node];
-	CatalogScript *stored;
+	StoredScript *stored;
 
 	step->run = run;
 	step->number = number;
@@ -278,21 +278,21 @@ run_step(Stepwise *run, int number)
 /*
  * The script of a revision, in the current memory context.
  */
-static CatalogScript *
+static StoredScript *
 read_script(const Stepwise *run, const char *revision)
 {
-	MemoryContext context = CurrentMemoryContext;
-	CatalogScript *script;
+	StoredScript *script;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
 	mig_scope_by_key();
-	script = mig_revisions_read_script(revision, run->direction, context);
+	script = mig_revisions_read_script(&scope, revision, run->direction);
 	mig_scope_leave(&scope);
 	if (script == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
-				 errmsg("revision \"%s\" was changed while migrations ran", revision)));
+				 errmsg("revision \"%s\" was changed while migrations ran",
+						revision)));
 	return script;
 }
 
@@ -332,19 +332,19 @@ record_step(void *arg, TimestampTz started_at)
 	}
 	mig_lock_check_held();
 	mig_scope_enter(&scope);
-	mig_record_check_unchanged_since(step->writes, run->graph, run->rows->rows);
+	mig_record_check_unchanged_since(&scope, step->writes, run->graph,
+									 run->rows->rows);
 	if (!step->transactional)
-		mig_partial_delete(step->script.revision);
+		mig_partial_delete(&scope, step->script.revision);
 	step->taken = true;
-	(void) mig_record_step(run->rows, step->node, run->direction, step->checksum,
-						   started_at, GetCurrentTimestamp() - started_at,
-						   run->role, context);
+	(void) mig_record_step(&scope, run->rows, step->node, run->direction,
+						   step->checksum, started_at, GetCurrentTimestamp() - started_at, run->role);
 	if (step->number + 1 == list_length(run->plan))
-		mig_partial_end_run();
+		mig_partial_end_run(&scope);
 	else
 	{
 		next = running(run, step->number + 1);
-		mig_partial_next_step(&next);
+		mig_partial_next_step(&scope, &next);
 	}
 	mig_scope_leave(&scope);
 }

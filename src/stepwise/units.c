@@ -73,7 +73,8 @@ static void run_unit(Pieces *pieces, const ScriptUnit *unit);
 static UnitKind kind_now(const ScriptUnit *unit);
 static void run_committing(Pieces *pieces, const ScriptUnit *unit, UnitKind kind);
 static bool finish_begun(Pieces *pieces, const ScriptUnit *unit, const char *digest);
-pg_noreturn static void in_doubt(const Pieces *pieces, const ScriptStatement *statement);
+pg_noreturn static void in_doubt(const Pieces *pieces,
+								 const ScriptStatement *statement);
 static void remove_leftovers(Pieces *pieces, const RawStmt *raw);
 static void remove_index(const Pieces *pieces, const InvalidIndex *index);
 static void begin_intent(Pieces *pieces, const ScriptStatement *statement,
@@ -138,7 +139,6 @@ mig_units_run(const ExecuteScript *script, PiecesRecord record, void *arg,
 static void
 read_partial(Pieces *pieces)
 {
-	MemoryContext context = CurrentMemoryContext;
 	const ExecuteScript *script = &pieces->script;
 	Partial    *partial = &pieces->partial;
 	List	   *stored;
@@ -150,7 +150,7 @@ read_partial(Pieces *pieces)
 	partial->digest = "";
 	partial->started_at = GetCurrentTimestamp();
 	mig_scope_enter(&scope);
-	stored = mig_partial_read(context);
+	stored = mig_partial_read(&scope);
 	mig_scope_leave(&scope);
 	foreach(lc, stored)
 		if (strcmp(((Partial *) lfirst(lc))->revision, script->revision) == 0)
@@ -162,7 +162,8 @@ read_partial(Pieces *pieces)
 	mig_intent_forget_elsewhere(partial);
 
 	if (partial->statements_done > partial->statements ||
-		strcmp(mig_unit_digest(script->sql, pieces->statements, partial->statements_done),
+		strcmp(mig_unit_digest(script->sql, pieces->statements,
+							   partial->statements_done),
 			   partial->digest) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
@@ -255,7 +256,8 @@ finish_begun(Pieces *pieces, const ScriptUnit *unit, const char *digest)
 {
 	const Partial *partial = &pieces->partial;
 	ScriptStatement *statement = linitial(unit->statements);
-	bool		begun = partial->intent != NULL && strcmp(partial->intent, digest) == 0;
+	bool		begun = partial->intent != NULL && strcmp(partial->intent,
+														  digest) == 0;
 	IntentOutcome outcome = INTENT_AGAIN;
 	ExecuteScript other = pieces->script;
 	char	   *instead = NULL;
@@ -300,7 +302,8 @@ in_doubt(const Pieces *pieces, const ScriptStatement *statement)
 					   timestamptz_to_str(partial->statement_started_at)),
 			 errhint("Look, then SELECT migrate.resume('%s', 'done' or 'again'); and call again.",
 					 partial->revision),
-			 internalerrquery(mig_excerpt_around(pieces->script.sql, statement->location,
+			 internalerrquery(mig_excerpt_around(pieces->script.sql,
+												 statement->location,
 												 statement->len, statement->location).text)));
 }
 
@@ -315,7 +318,7 @@ remove_leftovers(Pieces *pieces, const RawStmt *raw)
 
 	if (pieces->partial.relations == NIL)
 		return;
-	foreach(lc, mig_intent_leftovers(raw, &pieces->partial, CurrentMemoryContext))
+	foreach(lc, mig_intent_leftovers(raw, &pieces->partial))
 		remove_index(pieces, lfirst(lc));
 	mig_execute_commit(&pieces->script);
 }
@@ -359,7 +362,7 @@ begin_intent(Pieces *pieces, const ScriptStatement *statement, const char *diges
 	partial->in_doubt = true;
 	partial->intent = unconstify(char *, digest);
 	partial->statement_started_at = GetCurrentTimestamp();
-	mig_intent_prepare(statement->raw, partial, CurrentMemoryContext);
+	mig_intent_prepare(statement->raw, partial);
 	mig_lock_check_held();
 	write_partial(pieces, partial);
 	mig_execute_commit(&pieces->script);
@@ -495,9 +498,9 @@ write_partial(const Pieces *pieces, const Partial *partial)
 
 	mig_scope_enter(&scope);
 	if (partial->statements_done == 0 && partial->intent == NULL && !pieces->begun)
-		mig_partial_delete(partial->revision);
+		mig_partial_delete(&scope, partial->revision);
 	else
-		mig_partial_write(partial);
+		mig_partial_write(&scope, partial);
 	mig_scope_leave(&scope);
 }
 

@@ -16,6 +16,7 @@
 #include "pgstat.h"
 #include "revision/ids.h"
 #include "store/ledger.h"
+#include "store/query.h"
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "utils/array.h"
@@ -29,8 +30,8 @@
 pg_noreturn static void was_dropped(void);
 static void append_rows(List **ones, List **lists, List *rows);
 static char *array_text(List *strings);
-static void write_ids(ScopeQuery *query, List *ids);
-static uint64 write_id(ScopeQuery *query, const char *id);
+static void write_ids(const Scope *scope, StoreQuery *query, List *ids);
+static uint64 write_id(const Scope *scope, StoreQuery *query, const char *id);
 
 /*
  * How many rows this transaction has inserted, updated and deleted in
@@ -64,25 +65,75 @@ mig_ledger_count_writes(void)
 		relation_close(relation, NoLock);
 		if (!counts)
 			return -1;
-		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_inserted, table));
-		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_updated, table));
-		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_deleted, table));
+		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_inserted,
+											   table));
+		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_updated,
+											   table));
+		n += DatumGetInt64(DirectFunctionCall1(pg_stat_get_xact_tuples_deleted,
+											   table));
 	}
 	return n;
+}
+
+/*
+ * Ids of the version rows (char *), in byte order.
+ */
+List *
+mig_ledger_read_versions(const Scope *scope)
+{
+	static StoreQuery query = {
+		"SELECT revision FROM migrate.versions"
+		" ORDER BY revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
+	};
+
+	return mig_query_texts(scope, &query, NULL);
+}
+
+/*
+ * Ids of the applied revisions (char *), in byte order.
+ */
+List *
+mig_ledger_read_applied(const Scope *scope)
+{
+	static StoreQuery query = {
+		"SELECT revision FROM migrate.applied"
+		" ORDER BY revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
+	};
+
+	return mig_query_texts(scope, &query, NULL);
+}
+
+/*
+ * Ids of applied revisions whose upgrade script is not what it was when they
+ * were applied, or that are gone (char *), in byte order.
+ */
+List *
+mig_ledger_read_edited(const Scope *scope)
+{
+	static StoreQuery query = {
+		"SELECT a.revision FROM migrate.applied a"
+		" LEFT JOIN migrate.revisions r"
+		" ON r.revision OPERATOR(pg_catalog.=) a.revision"
+		" WHERE r.checksum IS NULL"
+		" OR r.checksum OPERATOR(pg_catalog.<>) a.checksum"
+		" ORDER BY a.revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
+	};
+
+	return mig_query_texts(scope, &query, NULL);
 }
 
 /*
  * Make the version rows be exactly versions (char *).
  */
 void
-mig_ledger_set_versions(List *versions)
+mig_ledger_set_versions(const Scope *scope, List *versions)
 {
-	static ScopeQuery remove = {
+	static StoreQuery remove = {
 		"DELETE FROM migrate.versions"
 		" WHERE revision OPERATOR(pg_catalog.<>) ALL ($1)",
 		1, {TEXTARRAYOID}, NULL
 	};
-	static ScopeQuery insert = {
+	static StoreQuery insert = {
 		"INSERT INTO migrate.versions (revision)"
 		" SELECT u.revision FROM pg_catalog.unnest($1) AS u (revision)"
 		" WHERE NOT EXISTS (SELECT 1 FROM migrate.versions v"
@@ -90,8 +141,8 @@ mig_ledger_set_versions(List *versions)
 		1, {TEXTARRAYOID}, NULL
 	};
 
-	write_ids(&remove, versions);
-	write_ids(&insert, versions);
+	write_ids(scope, &remove, versions);
+	write_ids(scope, &insert, versions);
 }
 
 /*
@@ -102,34 +153,35 @@ mig_ledger_set_versions(List *versions)
  * when a row of before is not there.
  */
 void
-mig_ledger_change_versions(List *before, List *after)
+mig_ledger_change_versions(const Scope *scope, List *before, List *after)
 {
-	static ScopeQuery remove = {
+	static StoreQuery remove = {
 		"DELETE FROM migrate.versions WHERE revision OPERATOR(pg_catalog.=) $1",
 		1, {TEXTOID}, NULL
 	};
-	static ScopeQuery insert = {
+	static StoreQuery insert = {
 		"INSERT INTO migrate.versions (revision) VALUES ($1)", 1, {TEXTOID}, NULL
 	};
 	ListCell   *lc;
 
 	foreach(lc, mig_ids_difference(before, after))
-		if (write_id(&remove, lfirst(lc)) != 1)
+		if (write_id(scope, &remove, lfirst(lc)) != 1)
 			ereport(ERROR,
 					(errcode(ERRCODE_MIG_CHANGED),
 					 errmsg("current revision \"%s\" is not in migrate.versions any more",
 							(char *) lfirst(lc))));
 	foreach(lc, mig_ids_difference(after, before))
-		(void) write_id(&insert, lfirst(lc));
+		(void) write_id(scope, &insert, lfirst(lc));
 }
 
 /*
  * Record revisions (char *) as applied, with the checksums they have now.
  */
 void
-mig_ledger_add_applied(List *revisions, const char *how, TimestampTz applied_at)
+mig_ledger_add_applied(const Scope *scope, List *revisions, const char *how,
+					   TimestampTz applied_at)
 {
-	static ScopeQuery query = {
+	static StoreQuery query = {
 		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
 		" SELECT r.revision, r.checksum, $2, $3 FROM migrate.revisions r"
 		" WHERE r.revision OPERATOR(pg_catalog.=) ANY ($1)",
@@ -139,10 +191,10 @@ mig_ledger_add_applied(List *revisions, const char *how, TimestampTz applied_at)
 
 	if (revisions == NIL)
 		return;
-	values[0] = mig_scope_text_array(revisions);
+	values[0] = mig_query_text_array(revisions);
 	values[1] = TimestampTzGetDatum(applied_at);
 	values[2] = CStringGetTextDatum(how);
-	if (mig_scope_write(&query, values, NULL) !=
+	if (mig_query_write(scope, &query, values, NULL) !=
 		(uint64) list_length(revisions))
 		was_dropped();
 }
@@ -150,12 +202,13 @@ mig_ledger_add_applied(List *revisions, const char *how, TimestampTz applied_at)
 /*
  * Record revisions (char *) as applied by an upgrade, each with the checksum
  * (char *) that it had when its script was read.  That they are still there is
- * for mig_ledger_check_there to see.
+ * for mig_revisions_check_there to see.
  */
 void
-mig_ledger_add_upgraded(List *revisions, List *checksums, TimestampTz applied_at)
+mig_ledger_add_upgraded(const Scope *scope, List *revisions, List *checksums,
+						TimestampTz applied_at)
 {
-	static ScopeQuery query = {
+	static StoreQuery query = {
 		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
 		" SELECT u.revision, u.checksum, $3, 'upgrade'"
 		" FROM (SELECT pg_catalog.unnest($1) AS revision,"
@@ -166,10 +219,10 @@ mig_ledger_add_upgraded(List *revisions, List *checksums, TimestampTz applied_at
 
 	if (revisions == NIL)
 		return;
-	values[0] = mig_scope_text_array(revisions);
-	values[1] = mig_scope_text_array(checksums);
+	values[0] = mig_query_text_array(revisions);
+	values[1] = mig_query_text_array(checksums);
 	values[2] = TimestampTzGetDatum(applied_at);
-	(void) mig_scope_write(&query, values, NULL);
+	(void) mig_query_write(scope, &query, values, NULL);
 }
 
 /*
@@ -177,10 +230,10 @@ mig_ledger_add_upgraded(List *revisions, List *checksums, TimestampTz applied_at
  * now, which is returned (in context).
  */
 char *
-mig_ledger_add_one_upgraded(const char *revision, TimestampTz applied_at,
-							 MemoryContext context)
+mig_ledger_add_one_upgraded(const Scope *scope, const char *revision,
+							TimestampTz applied_at)
 {
-	static ScopeQuery query = {
+	static StoreQuery query = {
 		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
 		" SELECT r.revision, r.checksum, $2, 'upgrade' FROM migrate.revisions r"
 		" WHERE r.revision OPERATOR(pg_catalog.=) $1 RETURNING checksum",
@@ -190,9 +243,9 @@ mig_ledger_add_one_upgraded(const char *revision, TimestampTz applied_at,
 
 	values[0] = CStringGetTextDatum(revision);
 	values[1] = TimestampTzGetDatum(applied_at);
-	if (mig_scope_write(&query, values, NULL) != 1)
+	if (mig_query_write(scope, &query, values, NULL) != 1)
 		was_dropped();
-	return MemoryContextStrdup(context, mig_scope_text(0, 1));
+	return MemoryContextStrdup(scope->context, mig_query_text(0, 1));
 }
 
 /*
@@ -200,45 +253,16 @@ mig_ledger_add_one_upgraded(const char *revision, TimestampTz applied_at,
  * applied with, in context; NULL when it was not applied.
  */
 char *
-mig_ledger_remove_one_applied(const char *revision, MemoryContext context)
+mig_ledger_remove_one_applied(const Scope *scope, const char *revision)
 {
-	static ScopeQuery query = {
+	static StoreQuery query = {
 		"DELETE FROM migrate.applied WHERE revision OPERATOR(pg_catalog.=) $1"
 		" RETURNING checksum", 1, {TEXTOID}, NULL
 	};
 
-	if (write_id(&query, revision) == 0)
+	if (write_id(scope, &query, revision) == 0)
 		return NULL;
-	return MemoryContextStrdup(context, mig_scope_text(0, 1));
-}
-
-/*
- * MG007 unless revisions (char *) of a graph are still there, for whoever
- * holds the run lock and has the graph from mig_revisions_read_revisions.
- * Others could only have dropped one by hand, which their number tells; this
- * session could have added one too.
- */
-void
-mig_ledger_check_there(const Graph *graph, List *revisions)
-{
-	static ScopeQuery these = {
-		"SELECT pg_catalog.count(*) FROM migrate.revisions"
-		" WHERE revision OPERATOR(pg_catalog.=) ANY ($1)",
-		1, {TEXTARRAYOID}, NULL
-	};
-	Datum		values[1];
-	bool		isnull;
-
-	if (!mig_revisions_graph_changed(graph))
-	{
-		if (mig_revisions_count_revisions() < graph->n)
-			was_dropped();
-		return;
-	}
-	values[0] = mig_scope_text_array(revisions);
-	(void) mig_scope_read(&these, values, NULL);
-	if (DatumGetInt64(mig_scope_value(0, 1, INT8OID, &isnull)) < list_length(revisions))
-		was_dropped();
+	return MemoryContextStrdup(scope->context, mig_query_text(0, 1));
 }
 
 static void
@@ -253,27 +277,27 @@ was_dropped(void)
  * Record revisions (char *) as no longer applied.
  */
 void
-mig_ledger_remove_applied(List *revisions)
+mig_ledger_remove_applied(const Scope *scope, List *revisions)
 {
-	static ScopeQuery query = {
+	static StoreQuery query = {
 		"DELETE FROM migrate.applied"
 		" WHERE revision OPERATOR(pg_catalog.=) ANY ($1)",
 		1, {TEXTARRAYOID}, NULL
 	};
 
 	if (revisions != NIL)
-		write_ids(&query, revisions);
+		write_ids(scope, &query, revisions);
 }
 
 /*
  * Record that nothing is applied.
  */
 void
-mig_ledger_clear_applied(void)
+mig_ledger_clear_applied(const Scope *scope)
 {
-	static ScopeQuery query = {"DELETE FROM migrate.applied", 0, {0}, NULL};
+	static StoreQuery query = {"DELETE FROM migrate.applied", 0, {0}, NULL};
 
-	(void) mig_scope_write(&query, NULL, NULL);
+	(void) mig_query_write(scope, &query, NULL, NULL);
 }
 
 /*
@@ -284,9 +308,9 @@ mig_ledger_clear_applied(void)
  * is most of them, travel as that revision, and others as the text of an array.
  */
 void
-mig_ledger_add_log(List *steps, const char *role)
+mig_ledger_add_log(const Scope *scope, List *steps, const char *role)
 {
-	static ScopeQuery query = {
+	static StoreQuery query = {
 		"INSERT INTO migrate.log (operation, revision, checksum,"
 		" versions_before, versions_after, started_at, duration, session_role,"
 		" effective_role, application_name, client_addr, server_version)"
@@ -330,23 +354,23 @@ mig_ledger_add_log(List *steps, const char *role)
 	values[0] = CStringGetTextDatum(((LedgerStep *) linitial(steps))->operation);
 	values[1] = CStringGetTextDatum(role);
 	for (int i = 0; i < 6; i++)
-		values[i + 2] = mig_scope_text_array(texts[i]);
+		values[i + 2] = mig_query_text_array(texts[i]);
 	values[8] = PointerGetDatum(construct_array(started, n, TIMESTAMPTZOID,
 												sizeof(TimestampTz),
 												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
 	values[9] = PointerGetDatum(construct_array(duration, n, INTERVALOID,
 												sizeof(Interval), false,
 												TYPALIGN_DOUBLE));
-	(void) mig_scope_write(&query, values, NULL);
+	(void) mig_query_write(scope, &query, values, NULL);
 }
 
 /*
  * Add one row to the log, likewise.
  */
 void
-mig_ledger_add_one_log(const LedgerStep *step, const char *role)
+mig_ledger_add_one_log(const Scope *scope, const LedgerStep *step, const char *role)
 {
-	static ScopeQuery query = {
+	static StoreQuery query = {
 		"INSERT INTO migrate.log (operation, revision, checksum,"
 		" versions_before, versions_after, started_at, duration, session_role,"
 		" effective_role, application_name, client_addr, server_version)"
@@ -370,12 +394,12 @@ mig_ledger_add_one_log(const LedgerStep *step, const char *role)
 		values[2] = CStringGetTextDatum(step->checksum);
 	else
 		nulls[2] = 'n';
-	values[3] = mig_scope_text_array(step->versions_before);
-	values[4] = mig_scope_text_array(step->versions_after);
+	values[3] = mig_query_text_array(step->versions_before);
+	values[4] = mig_query_text_array(step->versions_after);
 	values[5] = TimestampTzGetDatum(step->started_at);
 	values[6] = IntervalPGetDatum(&duration);
 	values[7] = CStringGetTextDatum(role);
-	(void) mig_scope_write(&query, values, nulls);
+	(void) mig_query_write(scope, &query, values, nulls);
 }
 
 /*
@@ -398,28 +422,28 @@ append_rows(List **ones, List **lists, List *rows)
 static char *
 array_text(List *strings)
 {
-	return OidOutputFunctionCall(F_ARRAY_OUT, mig_scope_text_array(strings));
+	return OidOutputFunctionCall(F_ARRAY_OUT, mig_query_text_array(strings));
 }
 
 /*
  * Run a query that writes and takes a list of ids.
  */
 static void
-write_ids(ScopeQuery *query, List *ids)
+write_ids(const Scope *scope, StoreQuery *query, List *ids)
 {
 	Datum		values[1];
 
-	values[0] = mig_scope_text_array(ids);
-	(void) mig_scope_write(query, values, NULL);
+	values[0] = mig_query_text_array(ids);
+	(void) mig_query_write(scope, query, values, NULL);
 }
 
 /*
  * Run a query that writes and takes one id.  Returns the number of rows.
  */
 static uint64
-write_id(ScopeQuery *query, const char *id)
+write_id(const Scope *scope, StoreQuery *query, const char *id)
 {
 	Datum		values[1] = {CStringGetTextDatum(id)};
 
-	return mig_scope_write(query, values, NULL);
+	return mig_query_write(scope, query, values, NULL);
 }

@@ -25,21 +25,22 @@ typedef struct LedgerStep
 } LedgerStep;
 
 extern int64 mig_ledger_count_writes(void);
-extern void mig_ledger_set_versions(List *versions);
-extern void mig_ledger_change_versions(List *before, List *after);
-extern void mig_ledger_add_applied(List *revisions, const char *how,
-									TimestampTz applied_at);
-extern void mig_ledger_add_upgraded(List *revisions, List *checksums,
-									 TimestampTz applied_at);
-extern char *mig_ledger_add_one_upgraded(const char *revision,
-										  TimestampTz applied_at,
-										  MemoryContext context);
-extern void mig_ledger_check_there(const Graph *graph, List *revisions);
-extern void mig_ledger_remove_applied(List *revisions);
-extern char *mig_ledger_remove_one_applied(const char *revision,
-											MemoryContext context);
-extern void mig_ledger_clear_applied(void);
-extern void mig_ledger_add_log(List *steps, const char *role);
-extern void mig_ledger_add_one_log(const LedgerStep *step, const char *role);
+extern List *mig_ledger_read_versions(const Scope *scope);
+extern List *mig_ledger_read_applied(const Scope *scope);
+extern List *mig_ledger_read_edited(const Scope *scope);
+extern void mig_ledger_set_versions(const Scope *scope, List *versions);
+extern void mig_ledger_change_versions(const Scope *scope, List *before, List *after);
+extern void mig_ledger_add_applied(const Scope *scope, List *revisions,
+								   const char *how, TimestampTz applied_at);
+extern void mig_ledger_add_upgraded(const Scope *scope, List *revisions,
+									List *checksums, TimestampTz applied_at);
+extern char *mig_ledger_add_one_upgraded(const Scope *scope,
+										 const char *revision, TimestampTz applied_at);
+extern void mig_ledger_remove_applied(const Scope *scope, List *revisions);
+extern char *mig_ledger_remove_one_applied(const Scope *scope, const char *revision);
+extern void mig_ledger_clear_applied(const Scope *scope);
+extern void mig_ledger_add_log(const Scope *scope, List *steps, const char *role);
+extern void mig_ledger_add_one_log(const Scope *scope, const LedgerStep *step,
+								   const char *role);
 
 #endif							/* MIG_LEDGER_H */

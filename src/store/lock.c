@@ -329,7 +329,8 @@ we_block(int pid)
 static void
 give_up(Holder holder, TimestampTz since, bool at_once)
 {
-	long		waited = TimestampDifferenceMilliseconds(since, GetCurrentTimestamp());
+	long		waited = TimestampDifferenceMilliseconds(since,
+														 GetCurrentTimestamp());
 	MigBackend	backend;
 
 	if (holder.found && holder.pid == 0)

@@ -11,12 +11,13 @@
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "store/partial.h"
+#include "store/query.h"
 #include "store/scope.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-static Partial *partial_value(uint64 row);
+static void *partial_of_row(uint64 row);
 static List *oids_value(uint64 row, int column);
 static Datum direction_name(MigDirection direction);
 
@@ -24,43 +25,37 @@ static Datum direction_name(MigDirection direction);
  * All of them (Partial *), by id in byte order.
  */
 List *
-mig_partial_read(MemoryContext context)
+mig_partial_read(const Scope *scope)
 {
-	static ScopeQuery query = {
+	static StoreQuery query = {
 		"SELECT revision, direction, statements, statements_done, digest,"
 		" in_doubt, started_at, statement_started_at, intent, intent_existed,"
 		" intent_relations, intent_indexes, intent_database"
 		" FROM migrate.partial ORDER BY revision COLLATE pg_catalog.\"C\"",
 		0, {0}, NULL
 	};
-	uint64		n = mig_scope_read(&query, NULL, NULL);
-	MemoryContext old = MemoryContextSwitchTo(context);
-	List	   *partials = NIL;
 
-	for (uint64 row = 0; row < n; row++)
-		partials = lappend(partials, partial_value(row));
-	MemoryContextSwitchTo(old);
-	return partials;
+	return mig_query_rows(scope, &query, NULL, partial_of_row);
 }
 
 /*
  * Whether there is any.
  */
 bool
-mig_partial_exists(void)
+mig_partial_exists(const Scope *scope)
 {
-	static ScopeQuery query = {"SELECT FROM migrate.partial LIMIT 1", 0, {0}, NULL};
+	static StoreQuery query = {"SELECT FROM migrate.partial LIMIT 1", 0, {0}, NULL};
 
-	return mig_scope_read(&query, NULL, NULL) > 0;
+	return mig_query_read(scope, &query, NULL, NULL) > 0;
 }
 
 /*
  * Store one, in place of what was stored of its revision.
  */
 void
-mig_partial_write(const Partial *partial)
+mig_partial_write(const Scope *scope, const Partial *partial)
 {
-	static ScopeQuery query = {
+	static StoreQuery query = {
 		"INSERT INTO migrate.partial (revision, direction, statements,"
 		" statements_done, digest, in_doubt, started_at, statement_started_at,"
 		" intent, intent_existed, intent_relations, intent_indexes, intent_database)"
@@ -91,14 +86,14 @@ mig_partial_write(const Partial *partial)
 	else
 		nulls[8] = 'n';
 	values[9] = BoolGetDatum(partial->existed);
-	values[10] = mig_scope_oid_array(partial->relations);
-	values[11] = mig_scope_oid_array(partial->indexes);
+	values[10] = mig_query_oid_array(partial->relations);
+	values[11] = mig_query_oid_array(partial->indexes);
 	values[12] = (Datum) 0;
 	if (partial->database != NULL)
 		values[12] = CStringGetTextDatum(partial->database);
 	else
 		nulls[12] = 'n';
-	if (mig_scope_write(&query, values, nulls) != 1)
+	if (mig_query_write(scope, &query, values, nulls) != 1)
 		elog(ERROR, "could not write what is done of revision \"%s\"",
 			 partial->revision);
 }
@@ -107,24 +102,24 @@ mig_partial_write(const Partial *partial)
  * Forget that of one revision, if there is one.
  */
 void
-mig_partial_delete(const char *revision)
+mig_partial_delete(const Scope *scope, const char *revision)
 {
-	static ScopeQuery query = {
+	static StoreQuery query = {
 		"DELETE FROM migrate.partial WHERE revision OPERATOR(pg_catalog.=) $1",
 		1, {TEXTOID}, NULL
 	};
 	Datum		values[1] = {CStringGetTextDatum(revision)};
 
-	(void) mig_scope_write(&query, values, NULL);
+	(void) mig_query_write(scope, &query, values, NULL);
 }
 
 /*
  * A run begins: the row of the last one, which may have crashed, goes.
  */
 void
-mig_partial_begin_run(const Running *running)
+mig_partial_begin_run(const Scope *scope, const Running *running)
 {
-	static ScopeQuery query = {
+	static StoreQuery query = {
 		"INSERT INTO migrate.running (pid, operation, target, revision, step,"
 		" steps, started_at, step_started_at)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
@@ -133,7 +128,7 @@ mig_partial_begin_run(const Running *running)
 	};
 	Datum		values[7];
 
-	mig_partial_end_run();
+	mig_partial_end_run(scope);
 	values[0] = Int32GetDatum(MyProcPid);
 	values[1] = direction_name(running->direction);
 	values[2] = CStringGetTextDatum(running->target);
@@ -141,16 +136,16 @@ mig_partial_begin_run(const Running *running)
 	values[4] = Int32GetDatum(running->step);
 	values[5] = Int32GetDatum(running->steps);
 	values[6] = TimestampTzGetDatum(running->started_at);
-	(void) mig_scope_write(&query, values, NULL);
+	(void) mig_query_write(scope, &query, values, NULL);
 }
 
 /*
  * The next step of the run begins.
  */
 void
-mig_partial_next_step(const Running *running)
+mig_partial_next_step(const Scope *scope, const Running *running)
 {
-	static ScopeQuery query = {
+	static StoreQuery query = {
 		"UPDATE migrate.running SET revision = $1, step = $2, steps = $3,"
 		" step_started_at = pg_catalog.clock_timestamp()",
 		3, {TEXTOID, INT4OID, INT4OID}, NULL
@@ -160,43 +155,42 @@ mig_partial_next_step(const Running *running)
 	values[0] = CStringGetTextDatum(running->revision);
 	values[1] = Int32GetDatum(running->step);
 	values[2] = Int32GetDatum(running->steps);
-	(void) mig_scope_write(&query, values, NULL);
+	(void) mig_query_write(scope, &query, values, NULL);
 }
 
 /*
  * The run ends.
  */
 void
-mig_partial_end_run(void)
+mig_partial_end_run(const Scope *scope)
 {
-	static ScopeQuery query = {"DELETE FROM migrate.running", 0, {0}, NULL};
+	static StoreQuery query = {"DELETE FROM migrate.running", 0, {0}, NULL};
 
-	(void) mig_scope_write(&query, NULL, NULL);
+	(void) mig_query_write(scope, &query, NULL, NULL);
 }
 
 /*
  * A row of the last result, in the current memory context.
  */
-static Partial *
-partial_value(uint64 row)
+static void *
+partial_of_row(uint64 row)
 {
 	Partial    *partial = palloc0(sizeof(Partial));
-	bool		isnull;
 
-	partial->revision = mig_scope_text(row, 1);
-	partial->direction = strcmp(mig_scope_text(row, 2), "upgrade") == 0 ?
+	partial->revision = mig_query_text(row, 1);
+	partial->direction = strcmp(mig_query_text(row, 2), "upgrade") == 0 ?
 		MIG_UPGRADE : MIG_DOWNGRADE;
-	partial->statements = DatumGetInt32(mig_scope_value(row, 3, INT4OID, &isnull));
-	partial->statements_done = DatumGetInt32(mig_scope_value(row, 4, INT4OID, &isnull));
-	partial->digest = mig_scope_text(row, 5);
-	partial->in_doubt = DatumGetBool(mig_scope_value(row, 6, BOOLOID, &isnull));
-	partial->started_at = DatumGetTimestampTz(mig_scope_value(row, 7, TIMESTAMPTZOID, &isnull));
-	partial->statement_started_at = DatumGetTimestampTz(mig_scope_value(row, 8, TIMESTAMPTZOID, &isnull));
-	partial->intent = mig_scope_text_or_null(row, 9);
-	partial->existed = DatumGetBool(mig_scope_value(row, 10, BOOLOID, &isnull));
+	partial->statements = mig_query_int(row, 3);
+	partial->statements_done = mig_query_int(row, 4);
+	partial->digest = mig_query_text(row, 5);
+	partial->in_doubt = mig_query_bool(row, 6);
+	partial->started_at = mig_query_time(row, 7);
+	partial->statement_started_at = mig_query_time(row, 8);
+	partial->intent = mig_query_text_or_null(row, 9);
+	partial->existed = mig_query_bool(row, 10);
 	partial->relations = oids_value(row, 11);
 	partial->indexes = oids_value(row, 12);
-	partial->database = mig_scope_text_or_null(row, 13);
+	partial->database = mig_query_text_or_null(row, 13);
 	return partial;
 }
 
@@ -207,7 +201,7 @@ static List *
 oids_value(uint64 row, int column)
 {
 	bool		isnull;
-	Datum		value = mig_scope_value(row, column, OIDARRAYOID, &isnull);
+	Datum		value = mig_query_value(row, column, OIDARRAYOID, &isnull);
 	Datum	   *elements;
 	int			n;
 	List	   *oids = NIL;

@@ -9,7 +9,7 @@
 
 #include "migrate.h"
 
-#include "nodes/pg_list.h"
+#include "store/scope.h"
 #include "utils/timestamp.h"
 
 /* A non-transactional script that has begun and not ended. */
@@ -45,13 +45,13 @@ typedef struct Running
 	TimestampTz started_at;
 } Running;
 
-extern List *mig_partial_read(MemoryContext context);
-extern bool mig_partial_exists(void);
-extern void mig_partial_write(const Partial *partial);
-extern void mig_partial_delete(const char *revision);
+extern List *mig_partial_read(const Scope *scope);
+extern bool mig_partial_exists(const Scope *scope);
+extern void mig_partial_write(const Scope *scope, const Partial *partial);
+extern void mig_partial_delete(const Scope *scope, const char *revision);
 
-extern void mig_partial_begin_run(const Running *running);
-extern void mig_partial_next_step(const Running *running);
-extern void mig_partial_end_run(void);
+extern void mig_partial_begin_run(const Scope *scope, const Running *running);
+extern void mig_partial_next_step(const Scope *scope, const Running *running);
+extern void mig_partial_end_run(const Scope *scope);
 
 #endif							/* MIG_PARTIAL_H */

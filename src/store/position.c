@@ -4,25 +4,55 @@
  */
 #include "migrate.h"
 
-#include "access/htup_details.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
-#include "catalog/pg_subscription.h"
-#include "catalog/pg_subscription_rel.h"
-#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "revision/graph.h"
 #include "revision/ids.h"
-#include "script/text.h"
+#include "store/heads.h"
+#include "store/ledger.h"
+#include "store/lock.h"
 #include "store/position.h"
+#include "store/query.h"
 #include "store/revisions.h"
 #include "store/scope.h"
-#include "utils/catcache.h"
-#include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
+static bool snapshot_is_stale(const Scope *scope);
 static char *describe_heads(List *ids);
+
+/*
+ * The linked graph and the version rows.  Errors: MG010 when the graph is
+ * broken or a row names no revision; with purge such rows are passed over.
+ */
+Position
+mig_position_in_scope(const Scope *scope, bool purge)
+{
+	Position	position = {NULL, NULL};
+	List	   *versions;
+	MemoryContext old;
+	ListCell   *lc;
+
+	position.graph = mig_revisions_read_graph(scope);
+	versions = mig_ledger_read_versions(scope);
+	old = MemoryContextSwitchTo(scope->context);
+	mig_graph_index(position.graph);
+	mig_graph_link(position.graph);
+	foreach(lc, versions)
+	{
+		int			node = mig_graph_find_id(position.graph, lfirst(lc));
+
+		if (node >= 0)
+			position.rows = bms_add_member(position.rows, node);
+		else if (!purge)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+					 errmsg("current revision \"%s\" is not present in migrate.revisions",
+							(char *) lfirst(lc)),
+					 errhint("Load its revision file, or set the rows anew with SELECT migrate.stamp(..., purge => true).")));
+	}
+	MemoryContextSwitchTo(old);
+	return position;
+}
 
 /*
  * Graph and version rows, in the current memory context.  Errors: MG010; with
@@ -31,12 +61,11 @@ static char *describe_heads(List *ids);
 Position
 mig_position_read(bool purge)
 {
-	MemoryContext context = CurrentMemoryContext;
 	Position	position;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	position = mig_revisions_read_position(context, purge);
+	position = mig_position_in_scope(&scope, purge);
 	mig_scope_leave(&scope);
 	return position;
 }
@@ -48,7 +77,6 @@ mig_position_read(bool purge)
 Position
 mig_position_read_seen(PositionSeen *seen)
 {
-	MemoryContext context = CurrentMemoryContext;
 	Position	position;
 	Snapshot	snapshot;
 	Scope		scope;
@@ -58,10 +86,11 @@ mig_position_read_seen(PositionSeen *seen)
 	seen->next = snapshot->xmax;
 	seen->command = snapshot->curcid;
 	seen->running_count = snapshot->xcnt;
-	seen->running = MemoryContextAlloc(context, (snapshot->xcnt + 1) * sizeof(TransactionId));
+	seen->running = MemoryContextAlloc(scope.context,
+									   (snapshot->xcnt + 1) * sizeof(TransactionId));
 	if (snapshot->xcnt > 0)
 		memcpy(seen->running, snapshot->xip, snapshot->xcnt * sizeof(TransactionId));
-	position = mig_revisions_read_position(context, false);
+	position = mig_position_in_scope(&scope, false);
 	mig_scope_leave(&scope);
 	return position;
 }
@@ -93,27 +122,17 @@ mig_position_is_unchanged(const PositionSeen *seen)
 }
 
 /*
- * The same, checked as a mover does: MG010 unless migrate.applied is what the
- * version rows imply, MG007 when an applied revision was edited.  All is read
- * at one moment, because whoever only looks has no lock.
+ * Begin to write our tables: take the run lock until the end of the
+ * transaction.  function names the caller for errors.  Errors: 55000 in a
+ * migration script, 25006, MG012 and 40P01 of mig_lock_acquire, 40001 of
+ * mig_position_check_snapshot.
  */
-Position
-mig_position_read_checked(void)
+void
+mig_position_begin_write(const char *function)
 {
-	MemoryContext context = CurrentMemoryContext;
-	Position	position;
-	List	   *applied;
-	List	   *edited;
-	Scope		scope;
-
-	mig_scope_enter(&scope);
-	position = mig_revisions_read_position(context, false);
-	applied = mig_revisions_read_applied(context);
-	edited = mig_revisions_read_edited(context);
-	mig_scope_leave(&scope);
-	mig_position_check_applied(position.graph, position.rows, applied);
-	mig_position_check_edited(edited);
-	return position;
+	mig_scope_refuse_in_script(function);
+	mig_lock_acquire(function);
+	mig_position_check_snapshot();
 }
 
 /*
@@ -130,7 +149,7 @@ mig_position_check_snapshot(void)
 	if (!IsolationUsesXactSnapshot())
 		return;
 	mig_scope_enter(&scope);
-	stale = mig_revisions_snapshot_is_stale();
+	stale = snapshot_is_stale(&scope);
 	mig_scope_leave(&scope);
 	if (stale)
 		ereport(ERROR,
@@ -140,64 +159,31 @@ mig_position_check_snapshot(void)
 }
 
 /*
- * MG010 unless applied, the ids in migrate.applied, is what the version rows
- * imply; our functions never leave it otherwise.
+ * Whether the transaction's snapshot shows other revisions or settings, or
+ * another position, than the latest one.  Rows are compared with their xmin:
+ * one that a committed transaction wrote again counts as changed.
  */
-void
-mig_position_check_applied(const Graph *graph, const Bitmapset *rows,
-						   List *applied)
+static bool
+snapshot_is_stale(const Scope *scope)
 {
-	List	   *implied = mig_graph_ids(graph,
-										mig_graph_ancestors(graph, rows, GRAPH_REAL));
+	static StoreQuery query = {
+		"SELECT pg_catalog.concat("
+		"(SELECT pg_catalog.string_agg(v.revision, ','"
+		" ORDER BY v.revision COLLATE pg_catalog.\"C\") FROM migrate.versions v), '/',"
+		" (SELECT pg_catalog.max(l.id) FROM migrate.log l), '/',"
+		" (SELECT pg_catalog.md5(pg_catalog.string_agg("
+		"pg_catalog.concat(r.revision, '@', r.xmin), ','"
+		" ORDER BY r.revision COLLATE pg_catalog.\"C\")) FROM migrate.revisions r), '/',"
+		" (SELECT pg_catalog.string_agg(pg_catalog.concat(s.name, '@', s.xmin), ','"
+		" ORDER BY s.name COLLATE pg_catalog.\"C\") FROM migrate.settings s))",
+		0, {0}, NULL
+	};
+	char	   *old;
 
-	if (!mig_ids_equal(applied, implied))
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
-				 errmsg("migrate.applied does not agree with migrate.versions"),
-				 errdetail("%d revisions are recorded as applied, %d are implied by the version rows.",
-						   list_length(applied), list_length(implied)),
-				 errhint("Somebody changed the tables by hand. SELECT migrate.stamp(..., purge => true) sets both anew.")));
-}
-
-/*
- * MG007 when applied revisions were edited; edited are their ids.
- */
-void
-mig_position_check_edited(List *edited)
-{
-	if (edited == NIL)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_MIG_CHANGED),
-			 errmsg("revision \"%s\" was changed after it was applied",
-					(char *) linitial(edited)),
-			 errdetail("The checksums of these applied revisions differ: %s.", mig_ids_quote(edited)),
-			 errhint("Put the upgrade script back as it was and the change into a new revision; or, to accept it, SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true).")));
-}
-
-/*
- * Warn when a subscription writes the version rows of this database: what they
- * say was run at the publisher, not here.
- */
-void
-mig_position_warn_subscriber(void)
-{
-	Oid			table = get_relname_relid("versions",
-										  get_namespace_oid(MIG_SCHEMA, true));
-	CatCList   *list;
-	Oid			subscription = InvalidOid;
-
-	list = SearchSysCacheList1(SUBSCRIPTIONRELMAP, ObjectIdGetDatum(table));
-	if (list->n_members > 0)
-		subscription = ((Form_pg_subscription_rel)
-						GETSTRUCT(&list->members[0]->tuple))->srsubid;
-	ReleaseSysCacheList(list);
-	if (OidIsValid(subscription))
-		ereport(WARNING,
-				(errmsg("version rows of this database are written by subscription \"%s\"",
-						get_subscription_name(subscription, true)),
-				 errdetail("What they say was run at the publisher, not here."),
-				 errhint("Leave schema migrate out of the publication.")));
+	(void) mig_query_read_transaction(scope, &query);
+	old = mig_query_text(0, 1);
+	(void) mig_query_read(scope, &query, NULL, NULL);
+	return strcmp(old, mig_query_text(0, 1)) != 0;
 }
 
 /*
@@ -210,14 +196,13 @@ char *
 mig_position_at_heads(const char *target)
 {
 	bool		real = strcmp(target, "heads") == 0;
-	MemoryContext context = CurrentMemoryContext;
 	List	   *heads;
 	Scope		scope;
 
 	if (IsolationUsesXactSnapshot() || (!real && strcmp(target, "head") != 0))
 		return NULL;
 	mig_scope_enter(&scope);
-	heads = mig_revisions_read_heads_if_current(real, context);
+	heads = mig_heads_read_if_current(&scope, real);
 	mig_scope_leave(&scope);
 	return heads != NIL ? describe_heads(heads) : NULL;
 }
@@ -243,7 +228,8 @@ mig_position_describe(const Graph *graph, const Bitmapset *rows)
 static char *
 describe_heads(List *ids)
 {
-	return psprintf("%s %s", list_length(ids) == 1 ? "head" : "heads", mig_ids_join(ids));
+	return psprintf("%s %s", list_length(ids) == 1 ? "head" : "heads",
+					mig_ids_join(ids));
 }
 
 /*

@@ -10,7 +10,7 @@
 #include "revision/graph.h"
 #include "revision/ids.h"
 #include "revision/plan.h"
-#include "script/text.h"
+#include "store/heads.h"
 #include "store/ledger.h"
 #include "store/record.h"
 #include "store/revisions.h"
@@ -21,11 +21,12 @@
 /* Rows are written this many at a time, so that they take little memory. */
 #define WRITE_AHEAD 1000
 
-static void write_log(PlanRows *rows, List *plan, int from, int to,
+static void write_log(const Scope *scope, PlanRows *rows, List *plan, int from,
+					  int to,
 					  MigDirection direction, const RecordDone *done,
 					  const char *role);
 static List *checksums_of(const RecordDone *done, int from, int to);
-static void remember_heads(const Graph *graph);
+static void remember_heads(const Scope *scope, const Graph *graph);
 static void take_step(PlanRows *rows, int node, MigDirection direction);
 
 /*
@@ -33,14 +34,14 @@ static void take_step(PlanRows *rows, int node, MigDirection direction);
  * unless the version rows are rows, and what is applied is what they imply.
  */
 void
-mig_record_check_unchanged(const Graph *graph, const Bitmapset *rows)
+mig_record_check_unchanged(const Scope *scope, const Graph *graph,
+						   const Bitmapset *rows)
 {
-	MemoryContext context = CurrentMemoryContext;
 	Bitmapset  *applied = mig_graph_ancestors(graph, rows, GRAPH_REAL);
 
-	if (!mig_ids_equal(mig_revisions_read_versions(context),
+	if (!mig_ids_equal(mig_ledger_read_versions(scope),
 							mig_graph_ids(graph, rows)) ||
-		!mig_ids_equal(mig_revisions_read_applied(context),
+		!mig_ids_equal(mig_ledger_read_applied(scope),
 							mig_graph_ids(graph, applied)))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
@@ -54,11 +55,11 @@ mig_record_check_unchanged(const Graph *graph, const Bitmapset *rows)
  * has.  So it does not cost more the more revisions there are.
  */
 void
-mig_record_check_unchanged_since(int64 writes, const Graph *graph,
-								 const Bitmapset *rows)
+mig_record_check_unchanged_since(const Scope *scope, int64 writes,
+								 const Graph *graph, const Bitmapset *rows)
 {
 	if (writes < 0 || writes != mig_ledger_count_writes())
-		mig_record_check_unchanged(graph, rows);
+		mig_record_check_unchanged(scope, graph, rows);
 }
 
 /*
@@ -69,9 +70,8 @@ mig_record_check_unchanged_since(int64 writes, const Graph *graph,
  * context.  MG007 when the revision or a version row is gone.
  */
 List *
-mig_record_step(PlanRows *rows, int node, MigDirection direction,
-				const char *checksum, TimestampTz started_at, int64 duration,
-				const char *role, MemoryContext context)
+mig_record_step(const Scope *scope, PlanRows *rows, int node,
+				MigDirection direction, const char *checksum, TimestampTz started_at, int64 duration, const char *role)
 {
 	const char *revision = rows->graph->nodes[node].revision;
 	char	   *applied_as;
@@ -83,21 +83,21 @@ mig_record_step(PlanRows *rows, int node, MigDirection direction,
 	step.revision = revision;
 	step.versions_before = mig_graph_ids(rows->graph, rows->rows);
 	take_step(rows, node, direction);
-	old = MemoryContextSwitchTo(context);
+	old = MemoryContextSwitchTo(scope->context);
 	step.versions_after = mig_graph_ids(rows->graph, rows->rows);
 	MemoryContextSwitchTo(old);
 	step.started_at = started_at;
 	step.duration = duration;
 
-	remember_heads(rows->graph);
-	mig_ledger_change_versions(step.versions_before, step.versions_after);
+	remember_heads(scope, rows->graph);
+	mig_ledger_change_versions(scope, step.versions_before, step.versions_after);
 	if (direction == MIG_UPGRADE)
-		applied_as = mig_ledger_add_one_upgraded(revision, GetCurrentTimestamp(),
-												  CurrentMemoryContext);
+		applied_as = mig_ledger_add_one_upgraded(scope, revision,
+												 GetCurrentTimestamp());
 	else
-		applied_as = mig_ledger_remove_one_applied(revision, CurrentMemoryContext);
+		applied_as = mig_ledger_remove_one_applied(scope, revision);
 	step.checksum = checksum != NULL ? checksum : applied_as;
-	mig_ledger_add_one_log(&step, role);
+	mig_ledger_add_one_log(scope, &step, role);
 	return step.versions_after;
 }
 
@@ -107,8 +107,8 @@ mig_record_step(PlanRows *rows, int node, MigDirection direction,
  * last one.  MG007 when a revision that was applied is gone.
  */
 void
-mig_record_plan(PlanRows *rows, List *plan, MigDirection direction,
-				const RecordDone *done, const char *role)
+mig_record_plan(const Scope *scope, PlanRows *rows, List *plan,
+				MigDirection direction, const RecordDone *done, const char *role)
 {
 	MemoryContext outer = CurrentMemoryContext;
 	MemoryContext chunk = AllocSetContextCreate(outer, "migrate records",
@@ -117,24 +117,27 @@ mig_record_plan(PlanRows *rows, List *plan, MigDirection direction,
 	int			n = list_length(plan);
 
 	if (direction == MIG_UPGRADE)
-		mig_ledger_check_there(rows->graph, mig_graph_plan_ids(rows->graph, plan, 0, n));
+		mig_revisions_check_there(scope, rows->graph,
+								  mig_graph_plan_ids(rows->graph, plan, 0, n));
 	else
-		mig_ledger_remove_applied(mig_graph_plan_ids(rows->graph, plan, 0, n));
+		mig_ledger_remove_applied(scope, mig_graph_plan_ids(rows->graph, plan, 0, n));
 	for (int from = 0; from < n; from += WRITE_AHEAD)
 	{
 		int			to = Min(from + WRITE_AHEAD, n);
 
 		MemoryContextSwitchTo(chunk);
-		write_log(rows, plan, from, to, direction, done, role);
+		write_log(scope, rows, plan, from, to, direction, done, role);
 		if (direction == MIG_UPGRADE)
-			mig_ledger_add_upgraded(mig_graph_plan_ids(rows->graph, plan, from, to),
-									 checksums_of(done, from, to), now);
+			mig_ledger_add_upgraded(scope,
+									mig_graph_plan_ids(rows->graph, plan, from,
+													   to), checksums_of(done,
+																		 from, to), now);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(chunk);
 	}
 	MemoryContextDelete(chunk);
-	remember_heads(rows->graph);
-	mig_ledger_set_versions(mig_graph_ids(rows->graph, rows->rows));
+	remember_heads(scope, rows->graph);
+	mig_ledger_set_versions(scope, mig_graph_ids(rows->graph, rows->rows));
 }
 
 /*
@@ -142,7 +145,8 @@ mig_record_plan(PlanRows *rows, List *plan, MigDirection direction,
  * them in rows.
  */
 static void
-write_log(PlanRows *rows, List *plan, int from, int to, MigDirection direction,
+write_log(const Scope *scope, PlanRows *rows, List *plan, int from, int to,
+		  MigDirection direction,
 		  const RecordDone *done, const char *role)
 {
 	List	   *before = mig_graph_ids(rows->graph, rows->rows);
@@ -163,7 +167,7 @@ write_log(PlanRows *rows, List *plan, int from, int to, MigDirection direction,
 		step->duration = done[i].duration;
 		steps = lappend(steps, step);
 	}
-	mig_ledger_add_log(steps, role);
+	mig_ledger_add_log(scope, steps, role);
 }
 
 /*
@@ -187,10 +191,10 @@ checksums_of(const RecordDone *done, int from, int to)
  * Write down the heads, unless they are known or a script changed the graph.
  */
 static void
-remember_heads(const Graph *graph)
+remember_heads(const Scope *scope, const Graph *graph)
 {
-	if (!mig_revisions_graph_changed(graph))
-		mig_revisions_remember_heads(graph);
+	if (graph->changes == mig_heads_graph_changes())
+		mig_heads_remember(scope, graph);
 }
 
 /*

@@ -21,14 +21,13 @@ typedef struct RecordDone
 	char		checksum[RECORD_CHECKSUM_LENGTH + 1];
 } RecordDone;
 
-extern void mig_record_check_unchanged(const Graph *graph, const Bitmapset *rows);
-extern void mig_record_check_unchanged_since(int64 writes, const Graph *graph,
-											 const Bitmapset *rows);
-extern List *mig_record_step(PlanRows *rows, int node, MigDirection direction,
-							 const char *checksum, TimestampTz started_at,
-							 int64 duration, const char *role,
-							 MemoryContext context);
-extern void mig_record_plan(PlanRows *rows, List *plan, MigDirection direction,
-							const RecordDone *done, const char *role);
+extern void mig_record_check_unchanged(const Scope *scope, const Graph *graph,
+									   const Bitmapset *rows);
+extern void mig_record_check_unchanged_since(const Scope *scope, int64 writes,
+											 const Graph *graph, const Bitmapset *rows);
+extern List *mig_record_step(const Scope *scope, PlanRows *rows, int node,
+							 MigDirection direction, const char *checksum, TimestampTz started_at, int64 duration, const char *role);
+extern void mig_record_plan(const Scope *scope, PlanRows *rows, List *plan,
+							MigDirection direction, const RecordDone *done, const char *role);
 
 #endif							/* MIG_RECORD_H */

@@ -1,11 +1,9 @@
 /*
  * revisions.h
- *		SQL against our own tables: reading them, and writing revisions and
- *		settings.
+ *		Revisions as they are stored (migrate.revisions).
  *
- * Every function must be called between mig_scope_enter and mig_scope_leave.
- * Those that return something allocate it in the memory context given, so
- * that it outlives the scope.  Columns and SQL never leave catalog.c.
+ * Every function takes the scope in which it is called, and returns what it
+ * reads in that scope's context.
  */
 #ifndef MIG_REVISIONS_H
 #define MIG_REVISIONS_H
@@ -14,16 +12,10 @@
 
 #include "revision/graph.h"
 #include "revision/revision.h"
-
-/* Where the database is. */
-typedef struct Position
-{
-	Graph	   *graph;
-	Bitmapset  *rows;			/* the version rows, as nodes */
-} Position;
+#include "store/scope.h"
 
 /* One direction of a revision, ready to run. */
-typedef struct CatalogScript
+typedef struct StoredScript
 {
 	char	   *revision;
 	char	   *message;
@@ -32,63 +24,52 @@ typedef struct CatalogScript
 								 * long */
 	bool		is_long;		/* read it by itself */
 	bool		transactional;	/* known of a script that is read by itself */
-} CatalogScript;
+} StoredScript;
 
 /* What a script of a revision is recognized by. */
-typedef struct CatalogDigest
+typedef struct ScriptDigest
 {
 	char	   *revision;
 	char	   *digest;			/* NULL: no such revision, or no such script */
 	bool		transactional;
-} CatalogDigest;
+} ScriptDigest;
 
 /* What the history shows besides the graph. */
-typedef struct CatalogLine
+typedef struct HistoryLine
 {
 	char	   *revision;
 	char	   *message;
 	bool		is_applied;
 	TimestampTz applied_at;
 	TimestampTz created_at;
-} CatalogLine;
+} HistoryLine;
 
 /* reading */
-extern Graph *mig_revisions_read_revisions(MemoryContext context);
-extern bool mig_revisions_graph_changed(const Graph *graph);
-extern int64 mig_revisions_count_revisions(void);
-extern Position mig_revisions_read_position(MemoryContext context, bool purge);
-extern List *mig_revisions_read_versions(MemoryContext context);
-extern List *mig_revisions_read_edited(MemoryContext context);
-extern List *mig_revisions_read_lines(MemoryContext context);
-extern Revision *mig_revisions_read_revision(const char *revision,
-										   MemoryContext context);
-extern List *mig_revisions_read_scripts(List *revisions, MigDirection direction,
-									  MemoryContext context);
-extern CatalogScript *mig_revisions_read_script(const char *revision,
-											  MigDirection direction,
-											  MemoryContext context);
-extern List *mig_revisions_read_digests(List *revisions, MigDirection direction,
-									  MemoryContext context);
-extern char *mig_revisions_read_sql(const char *revision, MigDirection direction,
-								  MemoryContext context);
-extern char *mig_revisions_first_without_downgrade(List *revisions,
-												 MemoryContext context);
-extern char *mig_revisions_first_not_transactional(List *revisions,
-												 MigDirection direction,
-												 MemoryContext context);
-extern List *mig_revisions_read_applied(MemoryContext context);
-extern bool mig_revisions_has_models(void);
-extern bool mig_revisions_snapshot_is_stale(void);
-extern List *mig_revisions_read_heads_if_current(bool real, MemoryContext context);
-extern List *mig_revisions_find_ids(List *names, MemoryContext context);
-extern List *mig_revisions_read_labels(MemoryContext context);
-extern char *mig_revisions_read_setting(const char *name, MemoryContext context);
+extern Graph *mig_revisions_read_graph(const Scope *scope);
+extern Revision *mig_revisions_read_one(const Scope *scope, const char *revision);
+extern List *mig_revisions_read_lines(const Scope *scope);
+extern List *mig_revisions_read_scripts(const Scope *scope, List *revisions,
+										MigDirection direction);
+extern StoredScript *mig_revisions_read_script(const Scope *scope,
+											   const char *revision,
+											   MigDirection direction);
+extern List *mig_revisions_read_digests(const Scope *scope, List *revisions,
+										MigDirection direction);
+extern char *mig_revisions_first_without_downgrade(const Scope *scope,
+												   List *revisions);
+extern char *mig_revisions_first_not_transactional(const Scope *scope,
+												   List *revisions,
+												   MigDirection direction);
+extern List *mig_revisions_find_ids(const Scope *scope, List *names);
+extern List *mig_revisions_read_labels(const Scope *scope);
+extern void mig_revisions_check_there(const Scope *scope, const Graph *graph,
+									  List *revisions);
 
 /* writing */
-extern void mig_revisions_insert_revision(const Revision *rev, const char *role);
-extern void mig_revisions_update_revision(const Revision *rev, const char *role);
-extern void mig_revisions_delete_revision(const char *revision);
-extern void mig_revisions_remember_heads(const Graph *graph);
-extern void mig_revisions_write_setting(const char *name, const char *value);
+extern void mig_revisions_insert(const Scope *scope, const Revision *rev,
+								 const char *role);
+extern void mig_revisions_update(const Scope *scope, const Revision *rev,
+								 const char *role);
+extern void mig_revisions_delete(const Scope *scope, const char *revision);
 
 #endif							/* MIG_REVISIONS_H */

@@ -11,12 +11,6 @@
  *
  * When an error leaves a scope, (sub)transaction abort puts role, settings
  * and SPI back; there is nothing to catch.
- *
- * Reads see what was committed when the scope began, whatever the isolation
- * level, because they follow the run lock; and all reads of one scope see the
- * same, so that what is read without the lock fits together.  After a write
- * they see that too.  Writes use the transaction's snapshot, so that the
- * server's own check of concurrent updates stays in force.
  */
 #include "migrate.h"
 
@@ -30,10 +24,10 @@
 #include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "executor/spi.h"
 #include "jit/jit.h"
 #include "miscadmin.h"
 #include "store/scope.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -49,9 +43,6 @@ static Oid	tables_owner(void);
 static void check_version(void);
 static char *installed_version(void);
 pg_noreturn static void not_installed(void);
-static void prepare(ScopeQuery *query);
-static uint64 execute(ScopeQuery *query, Datum *values, const char *nulls,
-					  bool read_only);
 
 /*
  * 55000 when a migration script calls a function of ours that writes.
@@ -79,14 +70,16 @@ mig_scope_set_in_script(bool value)
 }
 
 /*
- * Begin bookkeeping; the memory context is SPI's until mig_scope_leave.
- * Errors: 55000 when the extension is not there or of another version.
+ * Begin bookkeeping.  What the store returns until mig_scope_leave is allocated
+ * in the memory context that is current now; meanwhile SPI's is.  Errors: 55000
+ * when the extension is not installed, or of another version.
  */
 void
 mig_scope_enter(Scope *scope)
 {
 	Oid			owner = tables_owner();
 
+	scope->context = CurrentMemoryContext;
 	GetUserIdAndSecContext(&scope->caller, &scope->security_context);
 	scope->guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",
@@ -129,142 +122,6 @@ mig_scope_leave(const Scope *scope)
 		elog(ERROR, "SPI_finish failed");
 	SetUserIdAndSecContext(scope->caller, scope->security_context);
 	AtEOXact_GUC(false, scope->guc_level);
-}
-
-/*
- * Run a query that reads.  Returns the number of rows; mig_scope_value gets at
- * them until the next query.
- */
-uint64
-mig_scope_read(ScopeQuery *query, Datum *values, const char *nulls)
-{
-	return execute(query, values, nulls, true);
-}
-
-/*
- * The same on the transaction's own snapshot, which in REPEATABLE READ and
- * SERIALIZABLE may be old.
- */
-uint64
-mig_scope_read_transaction(ScopeQuery *query)
-{
-	uint64		n;
-
-	PushActiveSnapshot(GetTransactionSnapshot());
-	n = execute(query, NULL, NULL, true);
-	PopActiveSnapshot();
-	return n;
-}
-
-/*
- * Run a query that writes.  Returns the number of rows written.
- */
-uint64
-mig_scope_write(ScopeQuery *query, Datum *values, const char *nulls)
-{
-	uint64		n = execute(query, values, nulls, false);
-
-	CommandCounterIncrement();
-	PopActiveSnapshot();
-	PushActiveSnapshot(GetLatestSnapshot());
-	return n;
-}
-
-/*
- * A value of the last query's result, which must be of a type.  By-reference
- * values point into SPI's memory.  Errors: 55000.
- *
- * The tables' owner need not be a superuser and can alter them: what is read
- * as something else than it is could be an address.
- */
-Datum
-mig_scope_value(uint64 row, int column, Oid type, bool *isnull)
-{
-	TupleDesc	desc;
-
-	/* a rule may have made another query of it */
-	if (SPI_tuptable == NULL || row >= SPI_tuptable->numvals)
-		elog(ERROR, "row " UINT64_FORMAT " is not in the result", row);
-	desc = SPI_tuptable->tupdesc;
-	if (SPI_gettypeid(desc, column) != type)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("column \"%s\" of extension \"migrate\" is of type %s, not %s",
-						SPI_fname(desc, column),
-						format_type_be(SPI_gettypeid(desc, column)),
-						format_type_be(type)),
-				 errhint("Somebody altered a table in schema migrate.")));
-	return SPI_getbinval(SPI_tuptable->vals[row], desc, column, isnull);
-}
-
-/*
- * A text of the last query's result, copied to the current memory context.
- */
-char *
-mig_scope_text_or_null(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = mig_scope_value(row, column, TEXTOID, &isnull);
-
-	return isnull ? NULL : TextDatumGetCString(value);
-}
-
-/*
- * The same for a column that holds no nulls.  Errors: 55000.
- */
-char *
-mig_scope_text(uint64 row, int column)
-{
-	char	   *text = mig_scope_text_or_null(row, column);
-
-	if (text == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("column \"%s\" of extension \"migrate\" contains a null value",
-						SPI_fname(SPI_tuptable->tupdesc, column)),
-				 errhint("Somebody altered a table in schema migrate.")));
-	return text;
-}
-
-/*
- * oid[] for a query's value, in the current memory context.
- */
-Datum
-mig_scope_oid_array(List *oids)
-{
-	Datum	   *elements = palloc(Max(list_length(oids), 1) * sizeof(Datum));
-	int			n = 0;
-	ListCell   *lc;
-
-	foreach(lc, oids)
-		elements[n++] = ObjectIdGetDatum(lfirst_oid(lc));
-	return PointerGetDatum(construct_array(elements, n, OIDOID, sizeof(Oid),
-										   true, TYPALIGN_INT));
-}
-
-/*
- * text[] of strings, in the current memory context; a NULL pointer is a NULL.
- */
-Datum
-mig_scope_text_array(List *strings)
-{
-	int			n = list_length(strings);
-	Datum	   *elements = palloc(Max(n, 1) * sizeof(Datum));
-	bool	   *nulls = palloc0(Max(n, 1) * sizeof(bool));
-	int			lower_bound = 1;
-	ListCell   *lc;
-
-	if (n == 0)
-		return PointerGetDatum(construct_empty_array(TEXTOID));
-	n = 0;
-	foreach(lc, strings)
-	{
-		nulls[n] = lfirst(lc) == NULL;
-		elements[n] = nulls[n] ? (Datum) 0 : CStringGetTextDatum((char *) lfirst(lc));
-		n++;
-	}
-	return PointerGetDatum(construct_md_array(elements, nulls, 1, &n, &lower_bound,
-											  TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 /*
@@ -349,37 +206,4 @@ not_installed(void)
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 			 errmsg("extension \"migrate\" is not installed in this database"),
 			 errhint("CREATE EXTENSION migrate;")));
-}
-
-/*
- * Make the query's plan, to be kept.
- */
-static void
-prepare(ScopeQuery *query)
-{
-	SPIPlanPtr	plan = SPI_prepare(query->sql, query->nargs, query->argtypes);
-
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed for \"%s\": %s", query->sql,
-			 SPI_result_code_string(SPI_result));
-	if (SPI_keepplan(plan) != 0)
-		elog(ERROR, "SPI_keepplan failed");
-	query->plan = plan;
-}
-
-/*
- * Run a query and check SPI's result code.
- */
-static uint64
-execute(ScopeQuery *query, Datum *values, const char *nulls, bool read_only)
-{
-	int			result;
-
-	if (query->plan == NULL)
-		prepare(query);
-	result = SPI_execute_plan(query->plan, values, nulls, read_only, 0);
-	if (result < 0)
-		elog(ERROR, "query \"%s\" failed: %s", query->sql,
-			 SPI_result_code_string(result));
-	return SPI_processed;
 }

@@ -13,7 +13,6 @@
 #include "revision/ids.h"
 #include "revision/target.h"
 #include "script/script.h"
-#include "script/text.h"
 #include "script/unit.h"
 #include "sql.h"
 #include "store/lock.h"
@@ -38,12 +37,11 @@ static void resume(Partial *partial, bool done);
 List *
 mig_unfinished_read(void)
 {
-	MemoryContext context = CurrentMemoryContext;
 	List	   *partials;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	partials = mig_partial_read(context);
+	partials = mig_partial_read(&scope);
 	mig_scope_leave(&scope);
 	return partials;
 }
@@ -58,7 +56,7 @@ mig_unfinished_exists(void)
 	bool		exists;
 
 	mig_scope_enter(&scope);
-	exists = mig_partial_exists();
+	exists = mig_partial_exists(&scope);
 	mig_scope_leave(&scope);
 	return exists;
 }
@@ -147,7 +145,7 @@ mig_unfinished_settle(const char *revision)
 					mig_direction_name(partial->direction), partial->revision),
 			 errdetail("%s", mig_unfinished_describe(partial))));
 	mig_scope_enter(&scope);
-	mig_partial_delete(revision);
+	mig_partial_delete(&scope, revision);
 	mig_scope_leave(&scope);
 }
 
@@ -186,7 +184,8 @@ mig_unfinished_describe(const Partial *partial)
 	appendStringInfo(&buf, "%d of %d statements are done",
 					 partial->statements_done, partial->statements);
 	if (partial->in_doubt)
-		appendStringInfo(&buf, "; statement %d has begun", partial->statements_done + 1);
+		appendStringInfo(&buf, "; statement %d has begun",
+						 partial->statements_done + 1);
 	appendStringInfoChar(&buf, '.');
 	return buf.data;
 }
@@ -230,12 +229,11 @@ check_done_part(const Revision *rev, const Partial *partial)
 static void
 check_same_parents(const Revision *rev)
 {
-	MemoryContext context = CurrentMemoryContext;
 	Revision   *stored;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	stored = mig_revisions_read_revision(rev->revision, context);
+	stored = mig_revisions_read_one(&scope, rev->revision);
 	mig_scope_leave(&scope);
 	if (stored != NULL &&
 		(!mig_ids_equal(stored->down_revisions, rev->down_revisions) ||
@@ -263,17 +261,16 @@ changed(const Partial *partial, const char *detail)
 static void
 resume(Partial *partial, bool done)
 {
-	MemoryContext context = CurrentMemoryContext;
 	List	   *statements;
-	char	   *sql;
+	StoredScript *script;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	sql = mig_revisions_read_sql(partial->revision, partial->direction, context);
+	script = mig_revisions_read_script(&scope, partial->revision, partial->direction);
 	mig_scope_leave(&scope);
-	statements = sql ? mig_script_split(sql) : NIL;
+	statements = script != NULL ? mig_script_split(script->sql) : NIL;
 	if (partial->statements_done >= list_length(statements) ||
-		strcmp(mig_unit_digest(sql, statements, partial->statements_done + 1),
+		strcmp(mig_unit_digest(script->sql, statements, partial->statements_done + 1),
 			   partial->intent) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
@@ -292,7 +289,7 @@ resume(Partial *partial, bool done)
 	partial->intent = NULL;
 	partial->in_doubt = false;
 	mig_scope_enter(&scope);
-	mig_partial_write(partial);
+	mig_partial_write(&scope, partial);
 	mig_scope_leave(&scope);
 }
 
@@ -312,10 +309,8 @@ migrate_resume(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid decision: \"%s\"", decision),
 				 errhint("\"done\": the statement has done its work; \"again\": run it again.")));
-	mig_scope_refuse_in_script("migrate.resume()");
-	mig_lock_acquire("migrate.resume()");
+	mig_position_begin_write("migrate.resume()");
 	position = mig_position_read(false);
-	mig_position_check_snapshot();
 	node = mig_target_one(position.graph, position.rows, target);
 	partial = node < 0 ? NULL :
 		find(mig_unfinished_read(), position.graph->nodes[node].revision);

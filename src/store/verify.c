@@ -1,16 +1,111 @@
 /*
  * verify.c
- *		What is checked before a plan begins.
+ *		Checking that our tables agree, and what can refuse a plan, before
+ *		anything runs.
  */
 #include "migrate.h"
 
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_subscription.h"
+#include "catalog/pg_subscription_rel.h"
 #include "revision/graph.h"
+#include "revision/ids.h"
+#include "store/ledger.h"
 #include "store/partial.h"
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
 #include "store/verify.h"
+#include "utils/catcache.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/*
+ * Read the position, in the current memory context, checked as a mover does:
+ * MG010 unless migrate.applied is what the
+ * version rows imply, MG007 when an applied revision was edited.  All is read
+ * at one moment, because whoever only looks has no lock.
+ */
+Position
+mig_verify_position(void)
+{
+	Position	position;
+	List	   *applied;
+	List	   *edited;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	position = mig_position_in_scope(&scope, false);
+	applied = mig_ledger_read_applied(&scope);
+	edited = mig_ledger_read_edited(&scope);
+	mig_scope_leave(&scope);
+	mig_verify_applied(position.graph, position.rows, applied);
+	mig_verify_edited(edited);
+	return position;
+}
+
+/*
+ * MG010 unless applied, the ids in migrate.applied, is what the version rows
+ * imply; our functions never leave it otherwise.
+ */
+void
+mig_verify_applied(const Graph *graph, const Bitmapset *rows,
+						   List *applied)
+{
+	List	   *implied = mig_graph_ids(graph,
+										mig_graph_ancestors(graph, rows, GRAPH_REAL));
+
+	if (!mig_ids_equal(applied, implied))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
+				 errmsg("migrate.applied does not agree with migrate.versions"),
+				 errdetail("%d revisions are recorded as applied, %d are implied by the version rows.",
+						   list_length(applied), list_length(implied)),
+				 errhint("Somebody changed the tables by hand. SELECT migrate.stamp(..., purge => true) sets both anew.")));
+}
+
+/*
+ * MG007 when applied revisions were edited; edited are their ids.
+ */
+void
+mig_verify_edited(List *edited)
+{
+	if (edited == NIL)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_CHANGED),
+			 errmsg("revision \"%s\" was changed after it was applied",
+					(char *) linitial(edited)),
+			 errdetail("The checksums of these applied revisions differ: %s.", mig_ids_quote(edited)),
+			 errhint("Put the upgrade script back as it was and the change into a new revision; or, to accept it, SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true).")));
+}
+
+/*
+ * Warn when a subscription writes the version rows of this database: what they
+ * say was run at the publisher, not here.
+ */
+void
+mig_verify_not_subscriber(void)
+{
+	Oid			table = get_relname_relid("versions",
+										  get_namespace_oid(MIG_SCHEMA, true));
+	CatCList   *list;
+	Oid			subscription = InvalidOid;
+
+	list = SearchSysCacheList1(SUBSCRIPTIONRELMAP, ObjectIdGetDatum(table));
+	if (list->n_members > 0)
+		subscription = ((Form_pg_subscription_rel)
+						GETSTRUCT(&list->members[0]->tuple))->srsubid;
+	ReleaseSysCacheList(list);
+	if (OidIsValid(subscription))
+		ereport(WARNING,
+				(errmsg("version rows of this database are written by subscription \"%s\"",
+						get_subscription_name(subscription, true)),
+				 errdetail("What they say was run at the publisher, not here."),
+				 errhint("Leave schema migrate out of the publication.")));
+}
 
 /*
  * Everything that can refuse a plan before it begins.  stepwise: it is run step
@@ -19,11 +114,10 @@
  * MG010.
  */
 void
-mig_verify_check(MigDirection direction, const Graph *graph,
+mig_verify_plan(MigDirection direction, const Graph *graph,
 				const Bitmapset *rows, List *plan, const char *target,
 				bool stepwise)
 {
-	MemoryContext context = CurrentMemoryContext;
 	List	   *ids = mig_graph_plan_ids(graph, plan, 0, list_length(plan));
 	List	   *applied;
 	List	   *edited;
@@ -33,21 +127,22 @@ mig_verify_check(MigDirection direction, const Graph *graph,
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	applied = mig_revisions_read_applied(context);
-	edited = mig_revisions_read_edited(context);
+	applied = mig_ledger_read_applied(&scope);
+	edited = mig_ledger_read_edited(&scope);
 	if (direction == MIG_DOWNGRADE)
-		missing = mig_revisions_first_without_downgrade(ids, context);
+		missing = mig_revisions_first_without_downgrade(&scope, ids);
 	if (!stepwise)
-		not_transactional = mig_revisions_first_not_transactional(ids, direction, context);
-	partials = mig_partial_read(context);
+		not_transactional = mig_revisions_first_not_transactional(&scope, ids,
+																  direction);
+	partials = mig_partial_read(&scope);
 	mig_scope_leave(&scope);
 
 	if (stepwise)
 		mig_unfinished_refuse_direction(partials, direction, rows);
 	else
 		mig_unfinished_refuse(partials);
-	mig_position_check_applied(graph, rows, applied);
-	mig_position_check_edited(edited);
+	mig_verify_applied(graph, rows, applied);
+	mig_verify_edited(edited);
 	if (missing != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_NO_DOWNGRADE),

@@ -1,16 +1,22 @@
 /*
  * verify.h
- *		What is checked before a plan begins.
+ *		Checking that our tables agree, and what can refuse a plan, before
+ *		anything runs.
  */
 #ifndef MIG_VERIFY_H
 #define MIG_VERIFY_H
 
 #include "migrate.h"
 
-#include "revision/graph.h"
+#include "store/position.h"
 
-extern void mig_verify_check(MigDirection direction, const Graph *graph,
-							const Bitmapset *rows, List *plan,
-							const char *target, bool stepwise);
+extern Position mig_verify_position(void);
+extern void mig_verify_applied(const Graph *graph, const Bitmapset *rows,
+							   List *applied);
+extern void mig_verify_edited(List *edited);
+extern void mig_verify_not_subscriber(void);
+extern void mig_verify_plan(MigDirection direction, const Graph *graph,
+							const Bitmapset *rows, List *plan, const char *target,
+							bool stepwise);
 
 #endif							/* MIG_VERIFY_H */

@@ -86,12 +86,13 @@ debian_version()
 
 # Prints the pg_config to use: the caller's PG_CONFIG, else the one in the
 # path, else that of the newest installed server.  Fails when there is none.
+# Only the caller's may be one whose server is not installed.
 find_pg_config()
 {
 	local candidate
 
 	if [ -n "${PG_CONFIG:-}" ] && [ "$PG_CONFIG" != pg_config ]; then
-		command -v "$PG_CONFIG" || die "PG_CONFIG=$PG_CONFIG: no such program"
+		command -v "$PG_CONFIG"
 		return
 	fi
 	for candidate in "$(command -v pg_config)" \
@@ -126,47 +127,94 @@ install_packages()
 	as_root rm -f "$dropin"
 	if [ "$status" -ne 0 ]; then
 		tail -n 30 "$work/apt.log" >&2
-		die "apt-get failed"
+		die "apt-get could not install what is missing; please install: $*"
+	fi
+}
+
+# Whether the server of $pg_config can be built for.  Debian's client package
+# brings PGXS, so that proves nothing; the headers come with another package.
+has_headers()
+{
+	[ -e "$("$pg_config" --pgxs)" ] && [ -e "$("$pg_config" --includedir-server)/postgres.h" ]
+}
+
+# The compiler that PGXS will call.
+compiler()
+{
+	local cc=
+
+	[ -z "$pg_config" ] || cc=$("$pg_config" --cc 2>/dev/null || true)
+	cc=${cc:-gcc}
+	echo "${cc%% *}"
+}
+
+# Whether the tests' Perl has every module that they use.
+has_perl_modules()
+{
+	local names
+
+	names=$(sed -nE 's/^[[:space:]]*use ([A-Z][A-Za-z0-9]*(::[A-Za-z0-9]+)*)[ ;].*/\1/p' \
+		"$top"/test/t/*.t "$top"/test/t/lib/*.pm "$top"/test/tools/* 2>/dev/null |
+		sort -u | grep -v '^Migrate')
+	# shellcheck disable=SC2086
+	perl -e 'eval "require $_; 1" || exit 1 for @ARGV' $names 2>/dev/null
+}
+
+# Prints the packages of what is missing to build, and with $1 = pgtap to test,
+# a line each.  What is needed is asked for itself, not the package.
+missing_packages()
+{
+	local want=$1 cc
+
+	if [ -z "$pg_config" ] || [ ! -x "$("$pg_config" --bindir)/initdb" ]; then
+		echo "postgresql-$version"
+	fi
+	if [ -z "$pg_config" ] || ! has_headers; then
+		echo "postgresql-server-dev-$version"
+	fi
+	cc=$(compiler)
+	command -v "$cc" >/dev/null || echo "${cc##*/}"
+	# The package gcc does not depend on the C library's headers.
+	if ! command -v "$cc" >/dev/null ||
+		! echo '#include <stdlib.h>' | "$cc" -E - >/dev/null 2>&1; then
+		echo libc6-dev
+	fi
+	command -v make >/dev/null || echo make
+	[ "$want" = pgtap ] || return 0
+	if [ -z "$pg_config" ] || [ ! -e "$("$pg_config" --sharedir)/extension/pgtap.control" ]; then
+		echo "postgresql-$version-pgtap"
+	fi
+	has_perl_modules || echo perl
+	# Its package enables a service, so only where nobody else is.
+	if [ "${CI:-}" = true ] && [ ! -x /usr/sbin/pgbouncer ]; then
+		echo pgbouncer
 	fi
 }
 
 # shellcheck disable=SC2120
 # Finds a server and its development files, installing what is missing, and
-# sets pg_config and bindir.  Arguments: what is needed more, "pgtap".
+# sets pg_config, bindir and version.  Arguments: what is needed more, "pgtap".
 setup_packages()
 {
-	local want=${1:-} missing=()
+	local want=${1:-} missing
 
+	if [ -n "${PG_CONFIG:-}" ] && ! command -v "$PG_CONFIG" >/dev/null &&
+		[ "$PG_CONFIG" != pg_config ]; then
+		die "PG_CONFIG=$PG_CONFIG: no such program"
+	fi
 	if pg_config=$(find_pg_config); then
 		version=$("$pg_config" --version | sed 's/^PostgreSQL \([0-9]*\).*/\1/')
 	else
+		pg_config=
 		version=$(debian_version) ||
 			die "no PostgreSQL server is installed; give PG_CONFIG=/path/to/pg_config"
-		missing+=("postgresql-$version")
 	fi
-	if [ ${#missing[@]} -gt 0 ] || [ ! -e "$("$pg_config" --pgxs)" ]; then
-		missing+=("postgresql-server-dev-$version")
-	fi
-	command -v gcc >/dev/null || command -v cc >/dev/null || missing+=(gcc libc6-dev)
-	command -v make >/dev/null || missing+=(make)
-	# Its package enables a service, so only where nobody else is.
-	if [ "$want" = pgtap ] && [ "${CI:-}" = true ] && [ ! -x /usr/sbin/pgbouncer ]; then
-		missing+=(pgbouncer)
-	fi
-	if [ "$want" = pgtap ]; then
-		if [ -z "$pg_config" ] || [ ! -e "$("$pg_config" --sharedir)/extension/pgtap.control" ]; then
-			missing+=("postgresql-$version-pgtap")
-		fi
-		perl -MTAP::Harness -MTest::More -e 1 2>/dev/null || missing+=(perl)
-	fi
-
+	mapfile -t missing < <(missing_packages "$want")
 	if [ ${#missing[@]} -gt 0 ]; then
 		install_packages "${missing[@]}"
-		pg_config=$(PG_CONFIG=${PG_CONFIG:-} find_pg_config) || die "still no PostgreSQL server"
-	fi
-	# Debian's /usr/bin/pg_config may answer for another version.
-	if [ ! -e "$("$pg_config" --pgxs)" ]; then
-		die "$pg_config has no PGXS: the server's development files are missing"
+		pg_config=$(find_pg_config) || die "still no PostgreSQL server"
+		mapfile -t missing < <(missing_packages "$want")
+		[ ${#missing[@]} -eq 0 ] || die "still missing: ${missing[*]}"
 	fi
 	bindir=$("$pg_config" --bindir)
 	choose_user

@@ -1,0 +1,138 @@
+/*
+ * heads.c
+ *		The heads, written down (migrate.revisions_heads), and whether the
+ *		graph has changed.
+ *
+ * What every application asks when it starts must not cost more the more
+ * revisions there are.  So the functions that write under the run lock write
+ * the heads down when they are not known, and a trigger on migrate.revisions
+ * and migrate.partial forgets them at every change, no matter who writes: the
+ * rows are the heads, or there are none.
+ *
+ * The same trigger counts how often this session changes the graph; others
+ * cannot while it holds the run lock.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "fmgr.h"
+#include "revision/graph.h"
+#include "revision/ids.h"
+#include "store/heads.h"
+#include "store/query.h"
+#include "store/scope.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(migrate_forget_heads);
+
+/* How often this session changed revisions, parents or dependencies. */
+static uint64 graph_changes = 0;
+
+/*
+ * Return how often this session has changed the graph.
+ */
+uint64
+mig_heads_graph_changes(void)
+{
+	return graph_changes;
+}
+
+/*
+ * The version rows (char *, in byte order), when they are the heads and the
+ * heads are known, which they are not while a script is partly run; otherwise
+ * NIL, which says nothing.  real: all real heads; otherwise the one head by
+ * down revision.
+ *
+ * Reads two small tables, however many revisions there are.  The query is as
+ * plain as can be, because planning it is most of its cost in a new session.
+ */
+List *
+mig_heads_read_if_current(const Scope *scope, bool real)
+{
+	static StoreQuery query = {
+		"SELECT revision, is_real, true FROM migrate.revisions_heads"
+		" UNION ALL SELECT revision, true, false FROM migrate.versions",
+		0, {0}, NULL
+	};
+	uint64		n = mig_query_read(scope, &query, NULL, NULL);
+	MemoryContext old = MemoryContextSwitchTo(scope->context);
+	List	   *heads = NIL;
+	List	   *versions = NIL;
+
+	for (uint64 row = 0; row < n; row++)
+	{
+		if (!mig_query_bool(row, 3))
+			versions = lappend(versions, mig_query_text(row, 1));
+		else if (!real || mig_query_bool(row, 2))
+			heads = lappend(heads, mig_query_text(row, 1));
+	}
+	MemoryContextSwitchTo(old);
+	mig_ids_sort(heads);
+	mig_ids_sort(versions);
+	if ((!real && list_length(heads) != 1) || !mig_ids_equal(heads, versions))
+		return NIL;
+	return versions;
+}
+
+/*
+ * Write down the heads of the graph, unless they are known, or the graph is not
+ * all that is stored because a revision was added by hand.
+ */
+void
+mig_heads_remember(const Scope *scope, const Graph *graph)
+{
+	static StoreQuery known = {
+		"SELECT 1 FROM migrate.revisions_heads"
+		" UNION ALL SELECT 1 FROM migrate.partial LIMIT 1", 0, {0}, NULL
+	};
+	static StoreQuery count = {
+		"SELECT pg_catalog.count(*) FROM migrate.revisions", 0, {0}, NULL
+	};
+	static StoreQuery insert = {
+		"INSERT INTO migrate.revisions_heads (revision, is_real)"
+		" SELECT u.revision, u.revision OPERATOR(pg_catalog.=) ANY ($2)"
+		" FROM pg_catalog.unnest($1) AS u (revision)",
+		2, {TEXTARRAYOID, TEXTARRAYOID}, NULL
+	};
+	Datum		values[2];
+	bool		isnull;
+
+	if (mig_query_read(scope, &known, NULL, NULL) > 0)
+		return;
+	(void) mig_query_read(scope, &count, NULL, NULL);
+	if (DatumGetInt64(mig_query_value(0, 1, INT8OID, &isnull)) != graph->n)
+		return;
+	values[0] = mig_query_text_array(mig_graph_ids(graph,
+												   mig_graph_heads(graph,
+																   GRAPH_DOWN)));
+	values[1] = mig_query_text_array(mig_graph_ids(graph,
+												   mig_graph_heads(graph,
+																   GRAPH_REAL)));
+	(void) mig_query_write(scope, &insert, values, NULL);
+}
+
+/*
+ * Implement migrate.forget_heads(), the trigger of migrate.revisions and
+ * migrate.partial: the heads are not known any more.  It acts with the owner's
+ * rights, because a role that may write that table need not be allowed to write
+ * this one.
+ */
+Datum
+migrate_forget_heads(PG_FUNCTION_ARGS)
+{
+	static StoreQuery query = {"DELETE FROM migrate.revisions_heads", 0, {0}, NULL};
+	Scope		scope;
+
+	if (!CALLED_AS_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("migrate.forget_heads() can only be called as a trigger")));
+	if (strcmp(RelationGetRelationName(((TriggerData *) fcinfo->context)->tg_relation),
+			   "revisions") == 0)
+		graph_changes++;
+	mig_scope_enter(&scope);
+	(void) mig_query_write(&scope, &query, NULL, NULL);
+	mig_scope_leave(&scope);
+	return PointerGetDatum(NULL);
+}
