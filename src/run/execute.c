@@ -210,12 +210,13 @@ execute(const ExecuteScript *script, List *statements, ExecuteBody body)
 }
 
 /*
- * Have pg_stat_activity show the client's own query again.
+ * Have pg_stat_activity show the client's own query again; in a process that has
+ * none, as in most background workers, nothing.
  */
 void
 mig_execute_end_activity(void)
 {
-	pgstat_report_activity(STATE_RUNNING, debug_query_string);
+	pgstat_report_activity(STATE_RUNNING, debug_query_string ? debug_query_string : "");
 }
 
 /*

@@ -9,24 +9,24 @@ use warnings;
 
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use MigrateModule;
 use MigrateTest;
 use Test::More;
 
 my $top = "$FindBin::RealBin/../..";
 my $dir = scratch_dir();
-my $pg_config = $ENV{PG_CONFIG} // 'pg_config';
-my %config = map { $_ => `'$pg_config' --$_` =~ s/\n//r } qw(includedir-server cc);
-my $compiler = $ENV{CC} // ((split ' ', $config{cc})[0] || 'cc');
-$compiler = 'cc' if system("command -v '$compiler' >/dev/null 2>&1") != 0;
-
-my ($status, $out, $err) = run_program($compiler, '-shared', '-fPIC', '-O1', '-fwrapv', '-fno-strict-aliasing', '-DUSE_ASSERT_CHECKING',
-	'-isystem', $config{'includedir-server'}, "-I$top/src", "$top/test/fuzz/harness.c", "$top/src/compat.c",
-	glob("$top/src/script/*.c $top/src/revision/*.c $top/src/files/native.c"), '-Wl,-Bsymbolic', '-o', "$dir/replay.so");
-is($status, 0, 'the harness is built') or diag $err;
-chmod 0755, "$dir/replay.so";
+my $library = build_library(
+	$dir, 'replay',
+	[
+		"$top/test/fuzz/harness.c", "$top/src/compat.c",
+		glob "$top/src/script/*.c $top/src/revision/*.c $top/src/files/native.c"
+	],
+	'-DUSE_ASSERT_CHECKING', '-Wl,-Bsymbolic');
+ok(-s $library, 'the harness is built');
 
 my $session = connect_to(create_database('mig_fuzz', plain => 1), options => '-c statement_timeout=10s');
-$session->run('CREATE FUNCTION fuzz_one(target text, input bytea) RETURNS text LANGUAGE c STRICT AS ' . lit("$dir/replay.so"));
+$session->run('CREATE FUNCTION fuzz_one(target text, input bytea) RETURNS text'
+	  . ' LANGUAGE c STRICT AS ' . lit($library));
 
 for my $target (qw(file script target))
 {
