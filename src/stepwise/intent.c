@@ -22,9 +22,12 @@
  */
 #include "migrate.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xlog.h"
 #include "catalog/index.h"
+#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -38,13 +41,18 @@
 #include "nodes/makefuncs.h"
 #include "stepwise/indexes.h"
 #include "stepwise/intent.h"
+#include "storage/lmgr.h"
 #include "store/scope.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+static bool is_invalid(Relation indexes, Oid index, Snapshot snapshot);
 static char *this_database(void);
 static Oid	find_relation(const RangeVar *name);
 static bool makes_existing(const RawStmt *raw);
@@ -195,18 +203,49 @@ mig_intent_leftovers(const RawStmt *raw, const Partial *partial)
 }
 
 /*
- * Whether it is still there and still invalid.
+ * Return whether an index is still there and still invalid, for a caller who
+ * holds a lock on its table that a concurrent build needs.
+ *
+ * A build releases its lock on the table before the transaction that makes the
+ * index valid has ended.  So whoever is writing the index's row is waited for.
  */
 bool
 mig_intent_is_leftover(const InvalidIndex *index)
 {
-	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index->index));
+	Relation	indexes = table_open(IndexRelationId, AccessShareLock);
+	SnapshotData dirty;
+	TransactionId writer;
 	bool		invalid;
 
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	invalid = !((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
-	ReleaseSysCache(tuple);
+	do
+	{
+		InitDirtySnapshot(dirty);
+		invalid = is_invalid(indexes, index->index, &dirty);
+		writer = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
+		if (TransactionIdIsValid(writer))
+			XactLockTableWait(writer, NULL, NULL, XLTW_None);
+	} while (TransactionIdIsValid(writer));
+	table_close(indexes, AccessShareLock);
+	return invalid;
+}
+
+/*
+ * Return whether a snapshot shows an index, and as an invalid one.
+ */
+static bool
+is_invalid(Relation indexes, Oid index, Snapshot snapshot)
+{
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		invalid;
+
+	ScanKeyInit(&key, Anum_pg_index_indexrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(index));
+	scan = systable_beginscan(indexes, IndexRelidIndexId, true, snapshot, 1, &key);
+	tuple = systable_getnext(scan);
+	invalid = HeapTupleIsValid(tuple) && !((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
+	systable_endscan(scan);
 	return invalid;
 }
 

@@ -41,45 +41,87 @@
 /* Most bytes of a blocker's query that are told. */
 #define MAX_QUERY		200
 
-static ErrorData *try_once(const ExecuteScript *script, void (*body) (void *arg),
-						   void *arg);
-static void bound_waiting(void);
+struct Attempt
+{
+	void	   *arg;
+};
+
+static bool attempt(const ExecuteScript *script, RetryWaits waits, AttemptBody body,
+					void *arg, RetryFailure *failure);
+static void listen_to_waits(RetryWaits waits);
+static void sleep_before_retry(int pause);
 static void set_for_transaction(const char *name, int value);
 static bool is_retried(int sqlerrcode);
 static int	pause_before(int retry);
-static void tell_retry(const ErrorData *error, int retry, int pause);
+static void report_retry(const ErrorData *error, int retry, int pause);
 static char *describe_blockers(void);
 
 /*
- * Call body with arg in the transaction that is there, and commit; script is
- * for messages.  What body sets stays set.  Lock timeouts, deadlocks and
- * serialization failures are rolled back and tried again, at most
- * migrate.lock_retries times: body must not rely on anything that it left in
- * memory.  Other errors are raised, after the transaction was rolled back and a
- * new one was begun.
+ * Attempt a transaction of short waits, and raise its error when it is given up.
+ * See mig_retry_try.
  */
 void
-mig_retry_run(const ExecuteScript *script, void (*body) (void *arg), void *arg)
+mig_retry_run(const ExecuteScript *script, AttemptBody body, void *arg)
 {
-	for (int retry = 1;; retry++)
-	{
-		ErrorData  *error = try_once(script, body, arg);
-		int			pause;
-		TimestampTz end;
+	RetryFailure failure;
 
-		if (error == NULL)
-			return;
-		if (!is_retried(error->sqlerrcode) || retry > mig_lock_retries)
-			ReThrowError(error);
+	if (!mig_retry_try(script, RETRY_SHORT_WAITS, body, arg, &failure))
+		ReThrowError(failure.error);
+}
+
+/*
+ * Call body in the transaction that there is, which must have done nothing yet,
+ * and commit; script is for messages.  What body sets stays set.
+ *
+ * Lock timeouts, deadlocks and serialization failures are rolled back and
+ * attempted again, at most migrate.lock_retries times, for as long as all that
+ * body did since it was called was rolled back with them: a body that has
+ * committed (as a procedure can) is never repeated.  body must not rely on
+ * anything that it left in memory.
+ *
+ * Return whether it was committed.  If not, *failure has the error, in the
+ * current memory context, and there is a new transaction.
+ */
+bool
+mig_retry_try(const ExecuteScript *script, RetryWaits waits, AttemptBody body,
+			  void *arg, RetryFailure *failure)
+{
+	for (int retry = 1; !attempt(script, waits, body, arg, failure); retry++)
+	{
+		int			pause;
+
+		if (failure->committed || !is_retried(failure->error->sqlerrcode) ||
+			retry > mig_lock_retries)
+			return false;
 		pause = pause_before(retry);
-		tell_retry(error, retry, pause);
-		FreeErrorData(error);
-		end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause);
-		while (GetCurrentTimestamp() < end)
-		{
-			mig_wait_check();
-			mig_lock_pause(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end) + 1);
-		}
+		report_retry(failure->error, retry, pause);
+		FreeErrorData(failure->error);
+		sleep_before_retry(pause);
+	}
+	return true;
+}
+
+/*
+ * Return what mig_retry_run was given for its body.
+ */
+void *
+mig_retry_argument(const Attempt *attempt)
+{
+	return attempt->arg;
+}
+
+/*
+ * Sleep for some milliseconds, with an eye on interrupts and the client.
+ */
+static void
+sleep_before_retry(int pause)
+{
+	TimestampTz end = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), pause);
+
+	while (GetCurrentTimestamp() < end)
+	{
+		mig_wait_check();
+		mig_lock_pause(TimestampDifferenceMilliseconds(GetCurrentTimestamp(), end) + 1);
 	}
 }
 
@@ -102,41 +144,52 @@ mig_retry_roll_back(MemoryContext context)
 }
 
 /*
- * The error, in the current memory context, or NULL.
+ * Run body once and commit; see mig_retry_try.
+ *
+ * The settings of the attempt hold until the commit is over, because deferred
+ * triggers fire in it and wait for locks as well: the end of the transaction is
+ * what ends their level.
  */
-static ErrorData *
-try_once(const ExecuteScript *script, void (*body) (void *arg), void *arg)
+static bool
+attempt(const ExecuteScript *script, RetryWaits waits, AttemptBody body, void *arg,
+		RetryFailure *failure)
 {
 	MemoryContext context = CurrentMemoryContext;
-	ErrorData  *volatile error = NULL;
+	LocalTransactionId began = mig_local_xid();
+	Attempt		self = {arg};
+	volatile bool done = false;
 
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		elog(ERROR, "a transaction that has written already cannot be repeated");
 	PG_TRY();
 	{
-		int			guc_level = NewGUCNestLevel();
-
-		bound_waiting();
-		body(arg);
-		AtEOXact_GUC(true, guc_level);
+		(void) NewGUCNestLevel();
+		listen_to_waits(waits);
+		body(&self);
 		mig_execute_commit(script);
+		done = true;
 	}
 	PG_CATCH();
 	{
-		error = mig_retry_roll_back(context);
+		/* before the rollback, which ends the transaction */
+		failure->committed = began != mig_local_xid();
+		failure->error = mig_retry_roll_back(context);
 	}
 	PG_END_TRY();
-	return error;
+	return done;
 }
 
 /*
- * Have waits for locks end after migrate.lock_timeout, and hear who blocks
- * before they do.
+ * Have waits for locks end after migrate.lock_timeout, where they are to be
+ * short, and hear who blocks before they end.
  */
 static void
-bound_waiting(void)
+listen_to_waits(RetryWaits waits)
 {
 	int			wait = LockTimeout;
 
-	if (mig_lock_timeout > 0 && (wait == 0 || wait > mig_lock_timeout))
+	if (waits == RETRY_SHORT_WAITS && mig_lock_timeout > 0 &&
+		(wait == 0 || wait > mig_lock_timeout))
 	{
 		wait = mig_lock_timeout;
 		set_for_transaction("lock_timeout", wait);
@@ -154,7 +207,8 @@ bound_waiting(void)
 }
 
 /*
- * Put back when the level ends, unless the script sets it itself.
+ * Set a number for the rest of the transaction, unless the script sets it
+ * itself.
  */
 static void
 set_for_transaction(const char *name, int value)
@@ -189,7 +243,7 @@ pause_before(int retry)
  * whatever migrate.step_messages says, because somebody may have to act.
  */
 static void
-tell_retry(const ErrorData *error, int retry, int pause)
+report_retry(const ErrorData *error, int retry, int pause)
 {
 	char	   *who = describe_blockers();
 	const char *where = error->context ? error->context : "";

@@ -87,9 +87,10 @@ static void check_call(FunctionCallInfo fcinfo, const char *function);
 static bool make_plan(Stepwise *run, bool locked);
 static void leave_snapshot(void);
 static void run_plan(Stepwise *run);
+static void begin_run(const Attempt *attempt);
 static void run_step(Stepwise *run, int number);
 static StoredScript *read_script(const Stepwise *run, const char *revision);
-static void run_transaction(void *arg);
+static void run_transaction(const Attempt *attempt);
 static void record_step(void *arg, TimestampTz started_at);
 static Running running(const Stepwise *run, int number);
 static void clean_up(Stepwise *run);
@@ -220,14 +221,10 @@ static void
 run_plan(Stepwise *run)
 {
 	int			n = list_length(run->plan);
-	Running		first = running(run, 0);
-	Scope		scope;
+	ExecuteScript nothing = {.revision = run->graph->nodes[linitial_int(run->plan)].revision,
+	.direction = run->direction};
 
-	mig_scope_enter(&scope);
-	mig_partial_begin_run(&scope, &first);
-	mig_scope_leave(&scope);
-	CommitTransactionCommand();
-	StartTransactionCommand();
+	mig_retry_run(&nothing, begin_run, run);
 	for (int i = 0; i < n; i++)
 	{
 		MemoryContextSwitchTo(run->step_context);
@@ -236,6 +233,20 @@ run_plan(Stepwise *run)
 		MemoryContextReset(run->step_context);
 	}
 	mig_report_end(run->direction, run->target, n, run->start);
+}
+
+/*
+ * Write that a run begins; the body of an attempt.
+ */
+static void
+begin_run(const Attempt *attempt)
+{
+	Running		first = running(mig_retry_argument(attempt), 0);
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	mig_partial_begin_run(&scope, &first);
+	mig_scope_leave(&scope);
 }
 
 /*
@@ -300,9 +311,9 @@ read_script(const Stepwise *run, const char *revision)
  * A transactional revision; the body of an attempt.
  */
 static void
-run_transaction(void *arg)
+run_transaction(const Attempt *attempt)
 {
-	Step	   *step = arg;
+	Step	   *step = mig_retry_argument(attempt);
 
 	step->writes = mig_ledger_count_writes();
 	mig_execute_script(&step->script);

@@ -79,13 +79,20 @@ static void remove_leftovers(Pieces *pieces, const RawStmt *raw);
 static void remove_index(const Pieces *pieces, const InvalidIndex *index);
 static void begin_intent(Pieces *pieces, const ScriptStatement *statement,
 						 const char *digest);
-static void run_statement(Pieces *pieces, ScriptStatement *statement, UnitKind kind);
+static void commit_partial(Pieces *pieces);
+static void write_attempt(const Attempt *attempt);
+static void run_top_level(Pieces *pieces, ScriptStatement *statement);
+static void run_procedure(Pieces *pieces, const ScriptUnit *unit);
+static void run_procedure_piece(const Attempt *attempt);
 static void bound_waiting(const Pieces *pieces);
-static void note_failure(Pieces *pieces, UnitKind kind, bool unknown,
-						 ErrorData *error);
+static void unbound_waiting(const Pieces *pieces);
+pg_noreturn static void note_failure(Pieces *pieces, ErrorData *error);
+static void add_hint(ErrorData *error, const char *hint);
 static void run_recorded(Pieces *pieces, const ScriptUnit *unit,
 						 const ExecuteScript *script, List *statements);
-static void run_piece(void *arg);
+static void set_done(Piece *piece);
+static void run_piece(const Attempt *attempt);
+static void record_piece(Piece *piece);
 static void write_partial(const Pieces *pieces, const Partial *partial);
 static void tell_begin(const Pieces *pieces, const ScriptStatement *statement);
 static void tell_end(const Pieces *pieces, const ScriptUnit *unit, TimestampTz start);
@@ -226,7 +233,7 @@ kind_now(const ScriptUnit *unit)
 }
 
 /*
- * Run what commits by itself.
+ * Run a unit that commits by itself, or that may.
  */
 static void
 run_committing(Pieces *pieces, const ScriptUnit *unit, UnitKind kind)
@@ -239,11 +246,19 @@ run_committing(Pieces *pieces, const ScriptUnit *unit, UnitKind kind)
 		return;
 	begin_intent(pieces, statement, digest);
 	tell_begin(pieces, statement);
-	run_statement(pieces, statement, kind);
-	/* a procedure's last transaction and this record are one */
+	bound_waiting(pieces);
+	mig_execute_commit(&pieces->script);
 	if (kind == UNIT_TOP_LEVEL)
-		mig_execute_commit(&pieces->script);
-	run_recorded(pieces, unit, &pieces->script, NIL);
+	{
+		run_top_level(pieces, statement);
+		unbound_waiting(pieces);
+		run_recorded(pieces, unit, &pieces->script, NIL);
+	}
+	else
+	{
+		run_procedure(pieces, unit);
+		unbound_waiting(pieces);
+	}
 }
 
 /*
@@ -364,41 +379,96 @@ begin_intent(Pieces *pieces, const ScriptStatement *statement, const char *diges
 	partial->statement_started_at = GetCurrentTimestamp();
 	mig_intent_prepare(statement->raw, partial);
 	mig_lock_check_held();
-	write_partial(pieces, partial);
-	mig_execute_commit(&pieces->script);
+	commit_partial(pieces);
 }
 
 /*
- * Run the statement that the intent is about.  After an error it is recorded
- * what is known, and the error goes on.
+ * Commit the record of the script as it is in memory.
  */
 static void
-run_statement(Pieces *pieces, ScriptStatement *statement, UnitKind kind)
+commit_partial(Pieces *pieces)
+{
+	mig_retry_run(&pieces->script, write_attempt, pieces);
+}
+
+/*
+ * Write the record; the body of a transaction of its own.
+ */
+static void
+write_attempt(const Attempt *attempt)
+{
+	Pieces	   *pieces = mig_retry_argument(attempt);
+
+	write_partial(pieces, &pieces->partial);
+}
+
+/*
+ * Run the statement that the intent is about, and commit.  After an error it is
+ * recorded that the statement is not in doubt, and the error is raised: what it
+ * left is removed when it is run again.
+ */
+static void
+run_top_level(Pieces *pieces, ScriptStatement *statement)
 {
 	MemoryContext context = CurrentMemoryContext;
-	LocalTransactionId began;
 
-	bound_waiting(pieces);
-	mig_execute_commit(&pieces->script);
-	began = mig_local_xid();
 	PG_TRY();
 	{
 		mig_execute_top_level(&pieces->script, statement);
+		mig_execute_commit(&pieces->script);
 	}
 	PG_CATCH();
 	{
-		/* a procedure that is in another transaction has committed some of it */
-		bool		unknown = kind == UNIT_PROCEDURE && began != mig_local_xid();
 		ErrorData  *error = mig_retry_roll_back(context);
 
-		note_failure(pieces, kind, unknown, error);
-		ReThrowError(error);
+		pieces->partial.in_doubt = false;
+		note_failure(pieces, error);
 	}
 	PG_END_TRY();
-	/* what the script has set itself stays */
-	if (LockTimeout == mig_concurrent_lock_timeout)
-		(void) set_config_option("lock_timeout", psprintf("%d", pieces->lock_timeout),
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+}
+
+/*
+ * Run a CALL or DO, which may commit, together with its record, which is in its
+ * last transaction.  As long as it has committed nothing it is one transaction
+ * with its record and attempted again as such; when that fails it has done
+ * nothing.  An error after that leaves it in doubt, because what it has done is
+ * known to nobody, and is raised.
+ */
+static void
+run_procedure(Pieces *pieces, const ScriptUnit *unit)
+{
+	Piece		piece = {pieces, unit, &pieces->script, unit->statements, pieces->partial};
+	RetryFailure failure;
+
+	set_done(&piece);
+	if (mig_retry_try(&pieces->script, RETRY_OWN_WAITS, run_procedure_piece, &piece,
+					  &failure))
+	{
+		pieces->partial = piece.after;
+		return;
+	}
+	if (failure.committed)
+	{
+		add_hint(failure.error,
+				 psprintf("Statement %d has committed a part of its work. Look, then SELECT migrate.resume('%s', 'done' or 'again'); and call again.",
+						  pieces->partial.statements_done + 1, pieces->partial.revision));
+		ReThrowError(failure.error);
+	}
+	pieces->partial.in_doubt = false;
+	pieces->partial.intent = NULL;
+	note_failure(pieces, failure.error);
+}
+
+/*
+ * Run a CALL or DO and record it; the body of an attempt.
+ */
+static void
+run_procedure_piece(const Attempt *attempt)
+{
+	Piece	   *piece = mig_retry_argument(attempt);
+
+	mig_execute_top_level(piece->script, linitial(piece->statements));
+	record_piece(piece);
 }
 
 /*
@@ -415,29 +485,54 @@ bound_waiting(const Pieces *pieces)
 }
 
 /*
- * The statement raised an error.  Unless it is unknown what it has done before
- * that, it is not in doubt any more: a procedure has done nothing, and what
- * another statement left is removed when it is run again.
+ * Wait again for locks as before such a statement, unless the script has set
+ * something else.
  */
 static void
-note_failure(Pieces *pieces, UnitKind kind, bool unknown, ErrorData *error)
+unbound_waiting(const Pieces *pieces)
 {
-	Partial    *partial = &pieces->partial;
+	if (LockTimeout == mig_concurrent_lock_timeout)
+		(void) set_config_option("lock_timeout", psprintf("%d", pieces->lock_timeout),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+}
 
-	if (unknown)
-	{
-		error->hint = psprintf("%s%sStatement %d has committed a part of its work. Look, then SELECT migrate.resume('%s', 'done' or 'again'); and call again.",
-							   error->hint ? error->hint : "", error->hint ? "\n" : "",
-							   partial->statements_done + 1, partial->revision);
-		return;
-	}
+/*
+ * Record what is known of a statement that failed, and raise its error.  An
+ * error of the recording is no more than a WARNING: then the statement stays in
+ * doubt, but its own error is not lost.
+ */
+static void
+note_failure(Pieces *pieces, ErrorData *error)
+{
+	MemoryContext context = CurrentMemoryContext;
+
 	if (!mig_lock_is_held())
-		return;
-	partial->in_doubt = false;
-	if (kind == UNIT_PROCEDURE)
-		partial->intent = NULL;
-	write_partial(pieces, partial);
-	mig_execute_commit(&pieces->script);
+		ReThrowError(error);
+	PG_TRY();
+	{
+		commit_partial(pieces);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *second = mig_retry_roll_back(context);
+
+		ereport(WARNING,
+				(errcode(second->sqlerrcode),
+				 errmsg("could not record that statement %d failed: %s",
+						pieces->partial.statements_done + 1, second->message)));
+	}
+	PG_END_TRY();
+	ReThrowError(error);
+}
+
+/*
+ * Add a line to the hint of an error that is about to be raised.
+ */
+static void
+add_hint(ErrorData *error, const char *hint)
+{
+	error->hint = error->hint != NULL ? psprintf("%s\n%s", error->hint, hint) :
+		unconstify(char *, hint);
 }
 
 /*
@@ -449,13 +544,26 @@ run_recorded(Pieces *pieces, const ScriptUnit *unit, const ExecuteScript *script
 			 List *statements)
 {
 	Piece		piece = {pieces, unit, script, statements, pieces->partial};
-	Partial    *after = &piece.after;
+
+	set_done(&piece);
+	mig_retry_run(script, run_piece, &piece);
+	pieces->partial = piece.after;
+}
+
+/*
+ * Set what is to be recorded once a piece is done.
+ */
+static void
+set_done(Piece *piece)
+{
+	const ScriptUnit *unit = piece->unit;
+	Partial    *after = &piece->after;
 
 	if (unit != NULL)
 	{
 		for (int i = after->statements_done; i < unit->last; i++)
-			after->digest = mig_unit_digest_next(after->digest, pieces->script.sql,
-												 list_nth(pieces->statements, i));
+			after->digest = mig_unit_digest_next(after->digest, piece->pieces->script.sql,
+												 list_nth(piece->pieces->statements, i));
 		after->statements_done = unit->last;
 	}
 	after->in_doubt = false;
@@ -463,21 +571,30 @@ run_recorded(Pieces *pieces, const ScriptUnit *unit, const ExecuteScript *script
 	after->existed = false;
 	after->relations = NIL;
 	after->indexes = NIL;
-	mig_retry_run(script, run_piece, &piece);
-	pieces->partial = *after;
 }
 
 /*
- * The body of the transaction.
+ * Run the statements of a piece and record it; the body of an attempt.
  */
 static void
-run_piece(void *arg)
+run_piece(const Attempt *attempt)
 {
-	Piece	   *piece = arg;
-	Pieces	   *pieces = piece->pieces;
+	Piece	   *piece = mig_retry_argument(attempt);
 
 	if (piece->statements != NIL)
 		mig_execute_statements(piece->script, piece->statements);
+	record_piece(piece);
+}
+
+/*
+ * Write, in the transaction that there is, that a piece is done: that the whole
+ * script is, if it was the last.
+ */
+static void
+record_piece(Piece *piece)
+{
+	Pieces	   *pieces = piece->pieces;
+
 	mig_lock_check_held();
 	if (piece->after.statements_done == list_length(pieces->statements))
 	{
