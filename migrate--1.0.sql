@@ -78,6 +78,7 @@ CREATE TABLE migrate.partial (
 	intent_relations pg_catalog.oid[] NOT NULL DEFAULT '{}',
 	intent_indexes pg_catalog.oid[] NOT NULL DEFAULT '{}',
 	intent_database pg_catalog.text,
+	settings pg_catalog.text[] NOT NULL DEFAULT '{}',
 	CONSTRAINT partial_pkey PRIMARY KEY (revision),
 	CONSTRAINT partial_direction_check CHECK (direction OPERATOR(pg_catalog.=) ANY (ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text]))
 );
@@ -91,6 +92,7 @@ COMMENT ON COLUMN migrate.partial.intent_existed IS 'what that one makes was the
 COMMENT ON COLUMN migrate.partial.intent_relations IS 'tables whose indexes it builds';
 COMMENT ON COLUMN migrate.partial.intent_indexes IS 'indexes that these tables had before; for REINDEX those that were invalid; for DROP INDEX the one to drop';
 COMMENT ON COLUMN migrate.partial.intent_database IS 'database of these OIDs, as system identifier and OID; in a restored one they mean nothing';
+COMMENT ON COLUMN migrate.partial.settings IS 'what the statements that are recorded as done have set, "name=value" or, where they reset it, "name": set again before the script resumes';
 
 -- One row while a run that commits step by step is under way, or since it
 -- crashed: what migrate.progress shows.  Of no use elsewhere: dumps

@@ -19,7 +19,6 @@
 #include "store/heads.h"
 #include "store/ledger.h"
 #include "store/position.h"
-#include "store/record.h"
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
@@ -334,15 +333,15 @@ find_between(const PlanRows *rows, int node, MigDirection direction)
 static List *
 record_step(PlanRows *rows, int node, MigDirection direction)
 {
-	const char *role = mig_position_caller();
+	LedgerActor actor = mig_ledger_actor();
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz start = run.in_transaction ? run.mark : GetCurrentTransactionStartTimestamp();
 	List	   *after;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	after = mig_record_step(&scope, rows, node, direction, NULL, start,
-							now - start, role);
+	after = mig_ledger_record_step(&scope, rows, node, direction, NULL, start,
+							now - start, &actor);
 	mig_scope_leave(&scope);
 	run.mark = now;
 	run.writes = mig_ledger_count_writes();
@@ -411,7 +410,7 @@ migrate_record(PG_FUNCTION_ARGS)
 	mig_position_begin_write("migrate.record()");
 	writes = mig_ledger_count_writes();
 	if (run.in_transaction)
-		mig_session_put_back(run.settings);
+		mig_session_restore(run.settings);
 	rows = find_rows(writes);
 	node = find_revision(rows->graph, revision);
 	check_step(rows, node, direction);

@@ -33,12 +33,9 @@ PG_FUNCTION_INFO_V1(migrate_stamp_several);
 PG_FUNCTION_INFO_V1(migrate_adopt_alembic);
 
 static List *stamp(List *targets, bool purge, const char *function);
-static void record_steps(const Position *position, List *steps, bool purge);
+static void record(const Position *position, List *steps, bool purge);
 static void forget_begun(const Position *position, List *targets,
 						 const Bitmapset *rows, bool purge);
-static char *read_checksum(const Scope *scope, const char *revision);
-static void record_applied(const Scope *scope, const Position *position,
-						   const Bitmapset *rows, bool purge);
 static List *read_alembic_table(const char *name);
 static void check_alembic_table(Oid table, const char *name);
 static void check_targets_exist(const Graph *graph, List *ids);
@@ -69,7 +66,7 @@ stamp(List *targets, bool purge, const char *function)
 	position = mig_position_read(purge);
 	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
 	if (steps != NIL || purge)
-		record_steps(&position, steps, purge);
+		record(&position, steps, purge);
 	if (steps == NIL)
 		rows = purge ? NULL : position.rows;
 	else
@@ -110,92 +107,17 @@ forget_begun(const Position *position, List *targets, const Bitmapset *rows,
 }
 
 /*
- * Write version rows, applied and log for the steps of a stamp.
+ * Write the steps of a stamp (StampStep *).
  */
 static void
-record_steps(const Position *position, List *steps, bool purge)
+record(const Position *position, List *steps, bool purge)
 {
-	const char *role = mig_position_caller();
-	TimestampTz start = GetCurrentTimestamp();
-	Bitmapset  *rows = purge && steps == NIL ? NULL : position->rows;
-	StampStep	base = {-1, NULL};
-	List	   *before;
+	LedgerActor actor = mig_ledger_actor();
 	Scope		scope;
-	ListCell   *lc;
-
-	/* a purge to base is a step too */
-	if (purge && steps == NIL)
-		steps = list_make1(&base);
 
 	mig_scope_enter(&scope);
-	before = mig_ledger_read_versions(&scope);
-	foreach(lc, steps)
-	{
-		StampStep  *stamped = lfirst(lc);
-		LedgerStep step;
-
-		rows = stamped->rows;
-		step.operation = "stamp";
-		step.revision = stamped->node < 0 ? NULL :
-			position->graph->nodes[stamped->node].revision;
-		step.checksum = read_checksum(&scope, step.revision);
-		step.versions_before = before;
-		step.versions_after = mig_graph_ids(position->graph, rows);
-		step.started_at = start;
-		step.duration = GetCurrentTimestamp() - start;
-		mig_ledger_add_log(&scope, list_make1(&step), role);
-		before = step.versions_after;
-	}
-	mig_heads_remember(&scope, position->graph);
-	mig_ledger_set_versions(&scope, mig_graph_ids(position->graph, rows));
-	record_applied(&scope, position, rows, purge);
+	mig_ledger_record_stamp(&scope, position->graph, position->rows, steps, purge, &actor);
 	mig_scope_leave(&scope);
-}
-
-/*
- * Checksum of a revision; NULL for NULL.
- */
-static char *
-read_checksum(const Scope *scope, const char *revision)
-{
-	List	   *scripts;
-
-	if (revision == NULL)
-		return NULL;
-	scripts = mig_revisions_read_scripts(scope,
-										 list_make1(unconstify(char *,
-															   revision)), MIG_UPGRADE);
-	if (scripts == NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_CHANGED),
-				 errmsg("revision \"%s\" was dropped while it was being stamped", revision)));
-	return ((StoredScript *) linitial(scripts))->checksum;
-}
-
-/*
- * Bring migrate.applied in line with the new rows.  Revisions that stay
- * applied keep their rows, unless purge records all of them anew.
- */
-static void
-record_applied(const Scope *scope, const Position *position,
-			   const Bitmapset *rows, bool purge)
-{
-	const Graph *graph = position->graph;
-	Bitmapset  *before = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
-	Bitmapset  *after = mig_graph_ancestors(graph, rows, GRAPH_REAL);
-
-	if (purge)
-	{
-		mig_ledger_clear_applied(scope);
-		before = NULL;
-	}
-	mig_ledger_remove_applied(scope,
-							  mig_graph_ids(graph,
-											bms_difference(before, after)));
-	mig_ledger_add_applied(scope,
-						   mig_graph_ids(graph,
-										 bms_difference(after,
-														before)), "stamp", GetCurrentTimestamp());
 }
 
 /*

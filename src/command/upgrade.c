@@ -26,9 +26,9 @@
 #include "run/report.h"
 #include "sql.h"
 #include "storage/proc.h"
+#include "store/ledger.h"
 #include "store/lock.h"
 #include "store/position.h"
-#include "store/record.h"
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
@@ -50,7 +50,8 @@ typedef struct Move
 	Bitmapset  *rows;			/* before the first step */
 	bool		no_rows;		/* that is, none */
 	List	   *plan;			/* of node numbers */
-	RecordDone *done;			/* one a step */
+	LedgerDone *done;			/* one a step */
+	LedgerActor actor;
 } Move;
 
 PG_FUNCTION_INFO_V1(migrate_upgrade);
@@ -79,6 +80,7 @@ run_move(MigDirection direction, const char *target, const char *function)
 
 	mig_scope_refuse_in_script(function);
 	mig_verify_not_subscriber();
+	move.actor = mig_ledger_actor();
 	at = direction == MIG_UPGRADE ? mig_position_at_heads(target) : NULL;
 	if (at != NULL)
 	{
@@ -159,7 +161,7 @@ run_plan(Move *move)
 	int			n = list_length(move->plan);
 
 	/* zeroed, so that memory does not grow while scripts run */
-	move->done = palloc_extended(n * sizeof(RecordDone),
+	move->done = palloc_extended(n * sizeof(LedgerDone),
 								 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < n; i++)
 	{
@@ -209,7 +211,7 @@ run_step(Move *move, int number, StoredScript *stored)
 	const GraphNode *self = &move->graph->nodes[list_nth_int(move->plan, number)];
 	ExecuteScript script = {.revision = self->revision, .direction = move->direction,
 	.sql = stored->sql, .statement_timeout = StatementTimeout};
-	RecordDone *done = &move->done[number];
+	LedgerDone *done = &move->done[number];
 	Scope		scope;
 
 	done->started_at = GetCurrentTimestamp();
@@ -244,13 +246,12 @@ run_step(Move *move, int number, StoredScript *stored)
 static void
 record_plan(const Move *move)
 {
-	const char *role = mig_position_caller();
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	mig_record_check_unchanged(&scope, move->graph, move->rows);
-	mig_record_plan(&scope, mig_plan_rows_begin(move->graph, move->rows),
-					move->plan, move->direction, move->done, role);
+	mig_ledger_check_unchanged(&scope, move->graph, move->rows);
+	mig_ledger_record_plan(&scope, mig_plan_rows_begin(move->graph, move->rows),
+						   move->plan, move->direction, move->done, &move->actor);
 	mig_scope_leave(&scope);
 }
 

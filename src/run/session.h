@@ -1,16 +1,21 @@
 /*
  * session.h
- *		Remembering what a session has set, and putting it back.
+ *		What a session has set: remembering it, and restoring it.
  */
 #ifndef MIG_SESSION_H
 #define MIG_SESSION_H
 
 #include "migrate.h"
 
+#include "nodes/pg_list.h"
+
 /* What a session had set; opaque to callers. */
 typedef struct SessionSettings SessionSettings;
 
 extern SessionSettings *mig_session_remember(MemoryContext context);
-extern void mig_session_put_back(const SessionSettings *settings);
+extern void mig_session_restore(const SessionSettings *settings);
+
+extern List *mig_session_changes(const SessionSettings *before);
+extern void mig_session_apply(List *changes);
 
 #endif							/* MIG_SESSION_H */

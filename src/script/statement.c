@@ -156,33 +156,6 @@ mig_statement_may_commit(const RawStmt *raw)
 	return false;
 }
 
-/*
- * Does it set the session, and nothing else: SET, RESET, or SELECT of
- * set_config alone, as pg_dump writes it?  SET LOCAL does not count.
- */
-bool
-mig_statement_sets(const RawStmt *raw)
-{
-	const SelectStmt *select = (const SelectStmt *) raw->stmt;
-	ListCell   *lc;
-
-	if (IsA(raw->stmt, VariableSetStmt))
-		return !castNode(VariableSetStmt, raw->stmt)->is_local &&
-			castNode(VariableSetStmt, raw->stmt)->kind != VAR_SET_MULTI;
-	if (!IsA(select, SelectStmt) || select->targetList == NIL ||
-		select->fromClause != NIL || select->whereClause != NULL)
-		return false;
-	foreach(lc, select->targetList)
-	{
-		const FuncCall *call = (const FuncCall *) lfirst_node(ResTarget, lc)->val;
-
-		if (call == NULL || !IsA(call, FuncCall) ||
-			strcmp(strVal(llast(call->funcname)), "set_config") != 0)
-			return false;
-	}
-	return true;
-}
-
 /* Is this a SET of standard_conforming_strings to off? */
 bool
 mig_statement_turns_strings_off(const RawStmt *raw)

@@ -14,7 +14,6 @@ extern const char *mig_statement_cannot_run(const RawStmt *raw);
 extern bool mig_statement_is_begin(const RawStmt *raw);
 extern bool mig_statement_is_commit(const RawStmt *raw);
 extern bool mig_statement_may_commit(const RawStmt *raw);
-extern bool mig_statement_sets(const RawStmt *raw);
 extern bool mig_statement_turns_strings_off(const RawStmt *raw);
 
 #endif							/* MIG_STATEMENT_H */

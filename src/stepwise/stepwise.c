@@ -38,7 +38,6 @@
 #include "store/lock.h"
 #include "store/partial.h"
 #include "store/position.h"
-#include "store/record.h"
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "store/unfinished.h"
@@ -55,7 +54,7 @@ typedef struct Stepwise
 	MigDirection direction;
 	const char *target;
 	const char *function;		/* for messages */
-	const char *role;			/* who calls, for the log */
+	LedgerActor actor;
 	TimestampTz start;
 	MemoryContext context;		/* as long as the run */
 	MemoryContext step_context;
@@ -130,7 +129,7 @@ run_stepwise(FunctionCallInfo fcinfo, MigDirection direction, const char *functi
 	mig_scope_refuse_in_script(function);
 	check_call(fcinfo, function);
 	mig_verify_not_subscriber();
-	run.role = mig_position_caller();
+	run.actor = mig_ledger_actor();
 	at = direction == MIG_UPGRADE ? mig_position_at_heads(run.target) : NULL;
 	if (at != NULL)
 		mig_report_nothing_to_do(at);
@@ -343,13 +342,14 @@ record_step(void *arg, TimestampTz started_at)
 	}
 	mig_lock_check_held();
 	mig_scope_enter(&scope);
-	mig_record_check_unchanged_since(&scope, step->writes, run->graph,
+	mig_ledger_check_unchanged_since(&scope, step->writes, run->graph,
 									 run->rows->rows);
 	if (!step->transactional)
 		mig_partial_delete(&scope, step->script.revision);
 	step->taken = true;
-	(void) mig_record_step(&scope, run->rows, step->node, run->direction,
-						   step->checksum, started_at, GetCurrentTimestamp() - started_at, run->role);
+	(void) mig_ledger_record_step(&scope, run->rows, step->node, run->direction,
+						   step->checksum, started_at,
+						   GetCurrentTimestamp() - started_at, &run->actor);
 	if (step->number + 1 == list_length(run->plan))
 		mig_partial_end_run(&scope);
 	else
@@ -389,7 +389,7 @@ clean_up(Stepwise *run)
 	mig_execute_end_activity();
 	if (run->settings != NULL)
 	{
-		mig_session_put_back(run->settings);
+		mig_session_restore(run->settings);
 		run->settings = NULL;
 		CommitTransactionCommand();
 		StartTransactionCommand();

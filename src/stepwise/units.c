@@ -12,8 +12,9 @@
  * recorded.  An intent without an end is decided by stepwise/intent, or by a
  * person; what an interrupted build left is removed before it is repeated.
  *
- * What the script SETs lasts until its end, and is set again when the script
- * goes on in another session.
+ * What the script SETs lasts until its end.  Each record has the settings that
+ * differ from those before the script, and they are set again when the script
+ * resumes: no statement that is done is run a second time.
  *
  * No transaction outlasts a piece; between pieces there is no snapshot.
  */
@@ -52,7 +53,9 @@ typedef struct Pieces
 	List	   *units;			/* ScriptUnit * */
 	Partial		partial;		/* as it is recorded */
 	bool		begun;			/* before this call */
+	const SessionSettings *session; /* before the script */
 	int			lock_timeout;	/* before the script, in milliseconds */
+	bool		bounded;		/* lock_timeout is ours, unless it is the script's */
 	PiecesRecord record;
 	void	   *arg;
 } Pieces;
@@ -69,6 +72,7 @@ typedef struct Piece
 
 static void read_partial(Pieces *pieces);
 static void set_again(Pieces *pieces);
+static List *script_settings(const Pieces *pieces);
 static void run_unit(Pieces *pieces, const ScriptUnit *unit);
 static UnitKind kind_now(const ScriptUnit *unit);
 static void run_committing(Pieces *pieces, const ScriptUnit *unit, UnitKind kind);
@@ -76,7 +80,7 @@ static bool finish_begun(Pieces *pieces, const ScriptUnit *unit, const char *dig
 pg_noreturn static void in_doubt(const Pieces *pieces,
 								 const ScriptStatement *statement);
 static void remove_leftovers(Pieces *pieces, const RawStmt *raw);
-static void remove_index(const Pieces *pieces, const InvalidIndex *index);
+static void remove_index(Pieces *pieces, const InvalidIndex *index);
 static void begin_intent(Pieces *pieces, const ScriptStatement *statement,
 						 const char *digest);
 static void commit_partial(Pieces *pieces);
@@ -84,8 +88,8 @@ static void write_attempt(const Attempt *attempt);
 static void run_top_level(Pieces *pieces, ScriptStatement *statement);
 static void run_procedure(Pieces *pieces, const ScriptUnit *unit);
 static void run_procedure_piece(const Attempt *attempt);
-static void bound_waiting(const Pieces *pieces);
-static void unbound_waiting(const Pieces *pieces);
+static void bound_waiting(Pieces *pieces);
+static void unbound_waiting(Pieces *pieces);
 pg_noreturn static void note_failure(Pieces *pieces, ErrorData *error);
 static void add_hint(ErrorData *error, const char *hint);
 static void run_recorded(Pieces *pieces, const ScriptUnit *unit,
@@ -109,7 +113,8 @@ void
 mig_units_run(const ExecuteScript *script, PiecesRecord record, void *arg,
 			   SessionSettings **settings)
 {
-	Pieces		pieces = {*script, NIL, NIL, {0}, false, LockTimeout, record, arg};
+	Pieces		pieces = {.script = *script, .lock_timeout = LockTimeout,
+	.record = record, .arg = arg};
 	int			done;
 	ListCell   *lc;
 
@@ -119,7 +124,7 @@ mig_units_run(const ExecuteScript *script, PiecesRecord record, void *arg,
 	read_partial(&pieces);
 	done = pieces.partial.statements_done;
 
-	*settings = mig_session_remember(CurrentMemoryContext);
+	pieces.session = *settings = mig_session_remember(CurrentMemoryContext);
 	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 	mig_execute_commit(script);
@@ -134,7 +139,7 @@ mig_units_run(const ExecuteScript *script, PiecesRecord record, void *arg,
 		run_recorded(&pieces, NULL, script, NIL);
 	}
 
-	mig_session_put_back(*settings);
+	mig_session_restore(*settings);
 	mig_execute_commit(script);
 	*settings = NULL;
 }
@@ -181,27 +186,33 @@ read_partial(Pieces *pieces)
 }
 
 /*
- * What is done of the script in another session has set that session: set this
- * one likewise.
+ * Set what the statements that are done have set, in whatever session that was,
+ * without running them again.
  */
 static void
 set_again(Pieces *pieces)
 {
-	List	   *sets = NIL;
+	if (pieces->partial.settings == NIL)
+		return;
+	mig_session_apply(pieces->partial.settings);
+	mig_execute_commit(&pieces->script);
+}
+
+/*
+ * Return what the script has set so far (char *), but for what we set ourselves
+ * for a statement that commits by itself.
+ */
+static List *
+script_settings(const Pieces *pieces)
+{
+	List	   *changes = mig_session_changes(pieces->session);
 	ListCell   *lc;
 
-	foreach(lc, pieces->statements)
-	{
-		ScriptStatement *statement = lfirst(lc);
-
-		if (statement->number <= pieces->partial.statements_done &&
-			mig_statement_sets(statement->raw))
-			sets = lappend(sets, statement);
-	}
-	if (sets == NIL)
-		return;
-	mig_execute_statements(&pieces->script, sets);
-	mig_execute_commit(&pieces->script);
+	if (pieces->bounded && LockTimeout == mig_concurrent_lock_timeout)
+		foreach(lc, changes)
+			if (strncmp(lfirst(lc), "lock_timeout", strlen("lock_timeout")) == 0)
+				changes = foreach_delete_current(changes, lc);
+	return changes;
 }
 
 static void
@@ -344,7 +355,7 @@ remove_leftovers(Pieces *pieces, const RawStmt *raw)
  * released by an error too.
  */
 static void
-remove_index(const Pieces *pieces, const InvalidIndex *index)
+remove_index(Pieces *pieces, const InvalidIndex *index)
 {
 	LockRelId	table = {index->relation, MyDatabaseId};
 	ExecuteScript script = pieces->script;
@@ -363,6 +374,7 @@ remove_index(const Pieces *pieces, const InvalidIndex *index)
 		mig_execute_top_level(&script, linitial(mig_execute_parse(&script)));
 	}
 	UnlockRelationIdForSession(&table, ShareUpdateExclusiveLock);
+	unbound_waiting(pieces);
 	mig_execute_commit(&pieces->script);
 }
 
@@ -476,10 +488,12 @@ run_procedure_piece(const Attempt *attempt)
  * migrate.concurrent_lock_timeout says, unless the script says otherwise.
  */
 static void
-bound_waiting(const Pieces *pieces)
+bound_waiting(Pieces *pieces)
 {
-	if (LockTimeout == pieces->lock_timeout)
-		(void) set_config_option("lock_timeout",
+	if (pieces->bounded || LockTimeout != pieces->lock_timeout)
+		return;
+	pieces->bounded = true;
+	(void) set_config_option("lock_timeout",
 								 psprintf("%d", mig_concurrent_lock_timeout),
 								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 }
@@ -489,8 +503,11 @@ bound_waiting(const Pieces *pieces)
  * something else.
  */
 static void
-unbound_waiting(const Pieces *pieces)
+unbound_waiting(Pieces *pieces)
 {
+	if (!pieces->bounded)
+		return;
+	pieces->bounded = false;
 	if (LockTimeout == mig_concurrent_lock_timeout)
 		(void) set_config_option("lock_timeout", psprintf("%d", pieces->lock_timeout),
 								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
@@ -602,6 +619,7 @@ record_piece(Piece *piece)
 		return;
 	}
 	piece->after.statement_started_at = GetCurrentTimestamp();
+	piece->after.settings = script_settings(pieces);
 	write_partial(pieces, &piece->after);
 }
 

@@ -1,10 +1,9 @@
 /*
  * ledger.c
- *		SQL that writes what was done: version rows, applied, log.
+ *		What is applied: version rows, applied and log, which are written
+ *		together.
  *
- * Every query is constant, names everything with its schema (operators too)
- * and takes its values as parameters.  scope.c says with whose rights and on
- * which snapshot it runs.
+ * What is recorded of one step does not cost more the more revisions there are.
  */
 #include "migrate.h"
 
@@ -13,8 +12,12 @@
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "fmgr.h"
+#include "miscadmin.h"
 #include "pgstat.h"
+#include "revision/graph.h"
 #include "revision/ids.h"
+#include "revision/plan.h"
+#include "store/heads.h"
 #include "store/ledger.h"
 #include "store/query.h"
 #include "store/revisions.h"
@@ -23,15 +26,64 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/timestamp.h"
 
+/* Rows are written this many at a time, so that they take little memory. */
+#define WRITE_AHEAD 1000
+
+/* One step, for the log. */
+typedef struct LedgerStep
+{
+	const char *operation;		/* "upgrade", "downgrade", "stamp" */
+	const char *revision;		/* NULL: base */
+	const char *checksum;		/* NULL with revision */
+	List	   *versions_before;	/* of char * */
+	List	   *versions_after;
+	TimestampTz started_at;
+	int64		duration;		/* microseconds */
+} LedgerStep;
+
+static void set_versions(const Scope *scope, List *versions);
+static void change_versions(const Scope *scope, List *before, List *after);
+static void add_applied(const Scope *scope, List *revisions, const char *how, TimestampTz applied_at);
+static void add_upgraded(const Scope *scope, List *revisions, List *checksums, TimestampTz applied_at);
+static char *add_one_upgraded(const Scope *scope, const char *revision, const char *checksum, TimestampTz applied_at);
+static char *remove_one_applied(const Scope *scope, const char *revision);
 pg_noreturn static void was_dropped(void);
+static void remove_applied(const Scope *scope, List *revisions);
+static void clear_applied(const Scope *scope);
+static void add_log(const Scope *scope, List *steps, const LedgerActor *actor);
+static void add_one_log(const Scope *scope, const LedgerStep *step, const LedgerActor *actor);
 static void append_rows(List **ones, List **lists, List *rows);
 static char *array_text(List *strings);
 static void write_ids(const Scope *scope, StoreQuery *query, List *ids);
 static uint64 write_id(const Scope *scope, StoreQuery *query, const char *id);
+static void write_log(const Scope *scope, PlanRows *rows, List *plan, int from, int to, MigDirection direction, const LedgerDone *done, const LedgerActor *actor);
+static List *checksums_of(const LedgerDone *done, int from, int to);
+static void remember_heads(const Scope *scope, const Graph *graph);
+static void take_step(PlanRows *rows, int node, MigDirection direction);
+static char *checksum_of(const Scope *scope, const char *revision);
+static void stamp_applied(const Scope *scope, const Graph *graph, const Bitmapset *from, const Bitmapset *rows, bool purge);
+
+/*
+ * Return who acts, for the log, in the current memory context.  To be called
+ * before a script runs: what a script sets does not count.  Must be called
+ * outside of a scope.
+ */
+LedgerActor
+mig_ledger_actor(void)
+{
+	LedgerActor actor;
+
+	actor.session_role = GetUserNameFromId(GetSessionUserId(), false);
+	actor.role = GetUserNameFromId(GetUserId(), false);
+	actor.application_name = pstrdup(application_name ? application_name : "");
+	return actor;
+}
 
 /*
  * How many rows this transaction has inserted, updated and deleted in
@@ -125,8 +177,8 @@ mig_ledger_read_edited(const Scope *scope)
 /*
  * Make the version rows be exactly versions (char *).
  */
-void
-mig_ledger_set_versions(const Scope *scope, List *versions)
+static void
+set_versions(const Scope *scope, List *versions)
 {
 	static StoreQuery remove = {
 		"DELETE FROM migrate.versions"
@@ -152,8 +204,8 @@ mig_ledger_set_versions(const Scope *scope, List *versions)
  * cannot be removed yet, so nothing may scan it; see mig_scope_by_key.  MG007
  * when a row of before is not there.
  */
-void
-mig_ledger_change_versions(const Scope *scope, List *before, List *after)
+static void
+change_versions(const Scope *scope, List *before, List *after)
 {
 	static StoreQuery remove = {
 		"DELETE FROM migrate.versions WHERE revision OPERATOR(pg_catalog.=) $1",
@@ -177,8 +229,8 @@ mig_ledger_change_versions(const Scope *scope, List *before, List *after)
 /*
  * Record revisions (char *) as applied, with the checksums they have now.
  */
-void
-mig_ledger_add_applied(const Scope *scope, List *revisions, const char *how,
+static void
+add_applied(const Scope *scope, List *revisions, const char *how,
 					   TimestampTz applied_at)
 {
 	static StoreQuery query = {
@@ -204,8 +256,8 @@ mig_ledger_add_applied(const Scope *scope, List *revisions, const char *how,
  * (char *) that it had when its script was read.  That they are still there is
  * for mig_revisions_check_there to see.
  */
-void
-mig_ledger_add_upgraded(const Scope *scope, List *revisions, List *checksums,
+static void
+add_upgraded(const Scope *scope, List *revisions, List *checksums,
 						TimestampTz applied_at)
 {
 	static StoreQuery query = {
@@ -226,24 +278,31 @@ mig_ledger_add_upgraded(const Scope *scope, List *revisions, List *checksums,
 }
 
 /*
- * Record one revision as applied by an upgrade, with the checksum that it has
- * now, which is returned (in context).
+ * Record one revision as applied by an upgrade, with the checksum of the script
+ * that was run; NULL: the one that it has now.  Returns it.
  */
-char *
-mig_ledger_add_one_upgraded(const Scope *scope, const char *revision,
-							TimestampTz applied_at)
+static char *
+add_one_upgraded(const Scope *scope, const char *revision, const char *checksum,
+				 TimestampTz applied_at)
 {
 	static StoreQuery query = {
 		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
-		" SELECT r.revision, r.checksum, $2, 'upgrade' FROM migrate.revisions r"
+		" SELECT r.revision, COALESCE($3, r.checksum), $2, 'upgrade'"
+		" FROM migrate.revisions r"
 		" WHERE r.revision OPERATOR(pg_catalog.=) $1 RETURNING checksum",
-		2, {TEXTOID, TIMESTAMPTZOID}, NULL
+		3, {TEXTOID, TIMESTAMPTZOID, TEXTOID}, NULL
 	};
-	Datum		values[2];
+	Datum		values[3];
+	char		nulls[] = "   ";
 
 	values[0] = CStringGetTextDatum(revision);
 	values[1] = TimestampTzGetDatum(applied_at);
-	if (mig_query_write(scope, &query, values, NULL) != 1)
+	values[2] = (Datum) 0;
+	if (checksum != NULL)
+		values[2] = CStringGetTextDatum(checksum);
+	else
+		nulls[2] = 'n';
+	if (mig_query_write(scope, &query, values, nulls) != 1)
 		was_dropped();
 	return MemoryContextStrdup(scope->context, mig_query_text(0, 1));
 }
@@ -252,8 +311,8 @@ mig_ledger_add_one_upgraded(const Scope *scope, const char *revision,
  * Record one revision as no longer applied.  Returns the checksum that it was
  * applied with, in context; NULL when it was not applied.
  */
-char *
-mig_ledger_remove_one_applied(const Scope *scope, const char *revision)
+static char *
+remove_one_applied(const Scope *scope, const char *revision)
 {
 	static StoreQuery query = {
 		"DELETE FROM migrate.applied WHERE revision OPERATOR(pg_catalog.=) $1"
@@ -276,8 +335,8 @@ was_dropped(void)
 /*
  * Record revisions (char *) as no longer applied.
  */
-void
-mig_ledger_remove_applied(const Scope *scope, List *revisions)
+static void
+remove_applied(const Scope *scope, List *revisions)
 {
 	static StoreQuery query = {
 		"DELETE FROM migrate.applied"
@@ -292,8 +351,8 @@ mig_ledger_remove_applied(const Scope *scope, List *revisions)
 /*
  * Record that nothing is applied.
  */
-void
-mig_ledger_clear_applied(const Scope *scope)
+static void
+clear_applied(const Scope *scope)
 {
 	static StoreQuery query = {"DELETE FROM migrate.applied", 0, {0}, NULL};
 
@@ -307,8 +366,8 @@ mig_ledger_clear_applied(const Scope *scope)
  * unnest would take an array of arrays apart.  So lists of one revision, which
  * is most of them, travel as that revision, and others as the text of an array.
  */
-void
-mig_ledger_add_log(const Scope *scope, List *steps, const char *role)
+static void
+add_log(const Scope *scope, List *steps, const LedgerActor *actor)
 {
 	static StoreQuery query = {
 		"INSERT INTO migrate.log (operation, revision, checksum,"
@@ -317,23 +376,23 @@ mig_ledger_add_log(const Scope *scope, List *steps, const char *role)
 		" SELECT $1, u.revision, u.checksum,"
 		" CASE WHEN u.before IS NULL THEN u.all_before::pg_catalog.text[] ELSE ARRAY[u.before] END,"
 		" CASE WHEN u.after IS NULL THEN u.all_after::pg_catalog.text[] ELSE ARRAY[u.after] END,"
-		" u.started_at, u.duration, (SELECT SESSION_USER), $2,"
-		" (SELECT pg_catalog.current_setting('application_name')),"
+		" u.started_at, u.duration, $11, $2, $12,"
 		" (SELECT pg_catalog.inet_client_addr()),"
 		" (SELECT pg_catalog.current_setting('server_version'))"
 		" FROM (SELECT pg_catalog.unnest($3) AS revision, pg_catalog.unnest($4) AS checksum,"
 		" pg_catalog.unnest($5) AS before, pg_catalog.unnest($6) AS all_before,"
 		" pg_catalog.unnest($7) AS after, pg_catalog.unnest($8) AS all_after,"
 		" pg_catalog.unnest($9) AS started_at, pg_catalog.unnest($10) AS duration) AS u",
-		10, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
-			TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INTERVALARRAYOID}, NULL
+		12, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+			TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INTERVALARRAYOID, TEXTOID,
+			TEXTOID}, NULL
 	};
 	int			n = list_length(steps);
 	List	   *texts[6] = {NIL, NIL, NIL, NIL, NIL, NIL};
 	Datum	   *started = palloc(Max(n, 1) * sizeof(Datum));
 	Datum	   *duration = palloc(Max(n, 1) * sizeof(Datum));
 	Interval   *intervals = palloc0(Max(n, 1) * sizeof(Interval));
-	Datum		values[10];
+	Datum		values[12];
 	ListCell   *lc;
 
 	if (steps == NIL)
@@ -352,7 +411,7 @@ mig_ledger_add_log(const Scope *scope, List *steps, const char *role)
 		duration[i] = IntervalPGetDatum(&intervals[i]);
 	}
 	values[0] = CStringGetTextDatum(((LedgerStep *) linitial(steps))->operation);
-	values[1] = CStringGetTextDatum(role);
+	values[1] = CStringGetTextDatum(actor->role);
 	for (int i = 0; i < 6; i++)
 		values[i + 2] = mig_query_text_array(texts[i]);
 	values[8] = PointerGetDatum(construct_array(started, n, TIMESTAMPTZOID,
@@ -361,28 +420,29 @@ mig_ledger_add_log(const Scope *scope, List *steps, const char *role)
 	values[9] = PointerGetDatum(construct_array(duration, n, INTERVALOID,
 												sizeof(Interval), false,
 												TYPALIGN_DOUBLE));
+	values[10] = CStringGetTextDatum(actor->session_role);
+	values[11] = CStringGetTextDatum(actor->application_name);
 	(void) mig_query_write(scope, &query, values, NULL);
 }
 
 /*
  * Add one row to the log, likewise.
  */
-void
-mig_ledger_add_one_log(const Scope *scope, const LedgerStep *step, const char *role)
+static void
+add_one_log(const Scope *scope, const LedgerStep *step, const LedgerActor *actor)
 {
 	static StoreQuery query = {
 		"INSERT INTO migrate.log (operation, revision, checksum,"
 		" versions_before, versions_after, started_at, duration, session_role,"
 		" effective_role, application_name, client_addr, server_version)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, SESSION_USER, $8,"
-		" pg_catalog.current_setting('application_name'),"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $9, $8, $10,"
 		" pg_catalog.inet_client_addr(), pg_catalog.current_setting('server_version'))",
-		8, {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID,
-			INTERVALOID, TEXTOID}, NULL
+		10, {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID,
+			INTERVALOID, TEXTOID, TEXTOID, TEXTOID}, NULL
 	};
 	Interval	duration = {.time = step->duration};
-	Datum		values[8];
-	char		nulls[] = "        ";
+	Datum		values[10];
+	char		nulls[] = "          ";
 
 	values[0] = CStringGetTextDatum(step->operation);
 	values[1] = values[2] = (Datum) 0;
@@ -398,7 +458,9 @@ mig_ledger_add_one_log(const Scope *scope, const LedgerStep *step, const char *r
 	values[4] = mig_query_text_array(step->versions_after);
 	values[5] = TimestampTzGetDatum(step->started_at);
 	values[6] = IntervalPGetDatum(&duration);
-	values[7] = CStringGetTextDatum(role);
+	values[7] = CStringGetTextDatum(actor->role);
+	values[8] = CStringGetTextDatum(actor->session_role);
+	values[9] = CStringGetTextDatum(actor->application_name);
 	(void) mig_query_write(scope, &query, values, nulls);
 }
 
@@ -446,4 +508,259 @@ write_id(const Scope *scope, StoreQuery *query, const char *id)
 	Datum		values[1] = {CStringGetTextDatum(id)};
 
 	return mig_query_write(scope, query, values, NULL);
+}
+
+/*
+ * MG007 when a script that runs as the owner of our tables wrote to them:
+ * unless the version rows are rows, and what is applied is what they imply.
+ */
+void
+mig_ledger_check_unchanged(const Scope *scope, const Graph *graph,
+						   const Bitmapset *rows)
+{
+	Bitmapset  *applied = mig_graph_ancestors(graph, rows, GRAPH_REAL);
+
+	if (!mig_ids_equal(mig_ledger_read_versions(scope),
+							mig_graph_ids(graph, rows)) ||
+		!mig_ids_equal(mig_ledger_read_applied(scope),
+							mig_graph_ids(graph, applied)))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("a migration script changed the version rows of migrate"),
+				 errhint("Scripts must leave the tables of migrate alone.")));
+}
+
+/*
+ * The same, for what can have happened in this session only: when writes, from
+ * mig_ledger_count_writes in this transaction, is still the number, nothing
+ * has.  So it does not cost more the more revisions there are.
+ */
+void
+mig_ledger_check_unchanged_since(const Scope *scope, int64 writes,
+								 const Graph *graph, const Bitmapset *rows)
+{
+	if (writes < 0 || writes != mig_ledger_count_writes())
+		mig_ledger_check_unchanged(scope, graph, rows);
+}
+
+/*
+ * Take one step in rows, which grow in their own memory context, and write it
+ * as done: version rows, heads when they are not known, applied, log.  The
+ * version rows must be those of rows.  checksum is that of the upgrade script;
+ * NULL: what applied says.  Returns the ids of the rows after it, allocated in
+ * context.  MG007 when the revision or a version row is gone.
+ */
+List *
+mig_ledger_record_step(const Scope *scope, PlanRows *rows, int node,
+				MigDirection direction, const char *checksum, TimestampTz started_at, int64 duration, const LedgerActor *actor)
+{
+	const char *revision = rows->graph->nodes[node].revision;
+	char	   *applied_as;
+	LedgerStep step;
+	MemoryContext old;
+
+	mig_scope_by_key();
+	step.operation = mig_direction_name(direction);
+	step.revision = revision;
+	step.versions_before = mig_graph_ids(rows->graph, rows->rows);
+	take_step(rows, node, direction);
+	old = MemoryContextSwitchTo(scope->context);
+	step.versions_after = mig_graph_ids(rows->graph, rows->rows);
+	MemoryContextSwitchTo(old);
+	step.started_at = started_at;
+	step.duration = duration;
+
+	remember_heads(scope, rows->graph);
+	change_versions(scope, step.versions_before, step.versions_after);
+	if (direction == MIG_UPGRADE)
+		applied_as = add_one_upgraded(scope, revision, checksum, GetCurrentTimestamp());
+	else
+		applied_as = remove_one_applied(scope, revision);
+	step.checksum = checksum != NULL ? checksum : applied_as;
+	add_one_log(scope, &step, actor);
+	return step.versions_after;
+}
+
+/*
+ * Write all steps of a plan (node numbers) as done, each with what done holds
+ * for it.  rows are those before the first one, and become those after the
+ * last one.  MG007 when a revision that was applied is gone.
+ */
+void
+mig_ledger_record_plan(const Scope *scope, PlanRows *rows, List *plan,
+				MigDirection direction, const LedgerDone *done, const LedgerActor *actor)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext chunk = AllocSetContextCreate(outer, "migrate records",
+												ALLOCSET_DEFAULT_SIZES);
+	TimestampTz now = GetCurrentTimestamp();
+	int			n = list_length(plan);
+
+	if (direction == MIG_UPGRADE)
+		mig_revisions_check_there(scope, rows->graph,
+								  mig_graph_plan_ids(rows->graph, plan, 0, n));
+	else
+		remove_applied(scope, mig_graph_plan_ids(rows->graph, plan, 0, n));
+	for (int from = 0; from < n; from += WRITE_AHEAD)
+	{
+		int			to = Min(from + WRITE_AHEAD, n);
+
+		MemoryContextSwitchTo(chunk);
+		write_log(scope, rows, plan, from, to, direction, done, actor);
+		if (direction == MIG_UPGRADE)
+			add_upgraded(scope, mig_graph_plan_ids(rows->graph, plan, from, to),
+						 checksums_of(done, from, to), now);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(chunk);
+	}
+	MemoryContextDelete(chunk);
+	remember_heads(scope, rows->graph);
+	set_versions(scope, mig_graph_ids(rows->graph, rows->rows));
+}
+
+/*
+ * Write the log rows of steps from (from 0) up to, not including, to, and take
+ * them in rows.
+ */
+static void
+write_log(const Scope *scope, PlanRows *rows, List *plan, int from, int to,
+		  MigDirection direction,
+		  const LedgerDone *done, const LedgerActor *actor)
+{
+	List	   *before = mig_graph_ids(rows->graph, rows->rows);
+	List	   *steps = NIL;
+
+	for (int i = from; i < to; i++)
+	{
+		LedgerStep *step = palloc(sizeof(LedgerStep));
+		int			node = list_nth_int(plan, i);
+
+		take_step(rows, node, direction);
+		step->operation = mig_direction_name(direction);
+		step->revision = rows->graph->nodes[node].revision;
+		step->checksum = done[i].checksum;
+		step->versions_before = before;
+		step->versions_after = before = mig_graph_ids(rows->graph, rows->rows);
+		step->started_at = done[i].started_at;
+		step->duration = done[i].duration;
+		steps = lappend(steps, step);
+	}
+	add_log(scope, steps, actor);
+}
+
+/*
+ * Checksums (char *) of the steps from up to, not including, to.
+ */
+static List *
+checksums_of(const LedgerDone *done, int from, int to)
+{
+	List	   *checksums = NIL;
+
+	for (int i = from; i < to; i++)
+	{
+		const char *checksum = done[i].checksum;
+
+		checksums = lappend(checksums, unconstify(char *, checksum));
+	}
+	return checksums;
+}
+
+/*
+ * Write down the heads, unless they are known or a script changed the graph.
+ */
+static void
+remember_heads(const Scope *scope, const Graph *graph)
+{
+	if (graph->changes == mig_heads_graph_changes())
+		mig_heads_remember(scope, graph);
+}
+
+/*
+ * Take one step in rows, which grow in their own memory context.
+ */
+static void
+take_step(PlanRows *rows, int node, MigDirection direction)
+{
+	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(rows));
+
+	mig_plan_rows_step(rows, node, direction);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Write the steps of a stamp (StampStep *) as done: log, version rows, heads when
+ * they are not known, applied.  from are the version rows before it; without
+ * steps, purge sets none.  Errors: MG007 when a revision is gone.
+ */
+void
+mig_ledger_record_stamp(const Scope *scope, const Graph *graph, const Bitmapset *from,
+						List *steps, bool purge, const LedgerActor *actor)
+{
+	TimestampTz start = GetCurrentTimestamp();
+	StampStep	base = {-1, NULL};
+	const Bitmapset *rows = from;
+	List	   *before = mig_ledger_read_versions(scope);
+	ListCell   *lc;
+
+	/* a purge to base is a step too */
+	if (purge && steps == NIL)
+		steps = list_make1(&base);
+	foreach(lc, steps)
+	{
+		const StampStep *stamped = lfirst(lc);
+		LedgerStep step;
+
+		rows = stamped->rows;
+		step.operation = "stamp";
+		step.revision = stamped->node < 0 ? NULL : graph->nodes[stamped->node].revision;
+		step.checksum = checksum_of(scope, step.revision);
+		step.versions_before = before;
+		step.versions_after = before = mig_graph_ids(graph, rows);
+		step.started_at = start;
+		step.duration = GetCurrentTimestamp() - start;
+		add_one_log(scope, &step, actor);
+	}
+	mig_heads_remember(scope, graph);
+	set_versions(scope, mig_graph_ids(graph, rows));
+	stamp_applied(scope, graph, from, rows, purge);
+}
+
+/*
+ * Checksum of a revision; NULL for NULL.
+ */
+static char *
+checksum_of(const Scope *scope, const char *revision)
+{
+	List	   *scripts;
+
+	if (revision == NULL)
+		return NULL;
+	scripts = mig_revisions_read_scripts(scope, list_make1(unconstify(char *, revision)),
+										 MIG_UPGRADE);
+	if (scripts == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_CHANGED),
+				 errmsg("revision \"%s\" was dropped while it was being stamped", revision)));
+	return ((StoredScript *) linitial(scripts))->checksum;
+}
+
+/*
+ * Bring migrate.applied in line with the new rows.  Revisions that stay
+ * applied keep their rows, unless purge records all of them anew.
+ */
+static void
+stamp_applied(const Scope *scope, const Graph *graph, const Bitmapset *from,
+			  const Bitmapset *rows, bool purge)
+{
+	Bitmapset  *before = mig_graph_ancestors(graph, from, GRAPH_REAL);
+	Bitmapset  *after = mig_graph_ancestors(graph, rows, GRAPH_REAL);
+
+	if (purge)
+	{
+		clear_applied(scope);
+		before = NULL;
+	}
+	remove_applied(scope, mig_graph_ids(graph, bms_difference(before, after)));
+	add_applied(scope, mig_graph_ids(graph, bms_difference(after, before)), "stamp",
+				GetCurrentTimestamp());
 }

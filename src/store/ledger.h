@@ -1,46 +1,56 @@
 /*
  * ledger.h
- *		SQL that writes what was done: version rows, applied, log.
+ *		What is applied: version rows, applied and log, which are written
+ *		together.
  *
- * Every function but mig_ledger_count_writes must be called between
- * mig_scope_enter and mig_scope_leave.
+ * Every function with a scope is to be called within it.
  */
 #ifndef MIG_LEDGER_H
 #define MIG_LEDGER_H
 
 #include "migrate.h"
 
-#include "store/revisions.h"
+#include "datatype/timestamp.h"
+#include "revision/plan.h"
+#include "store/scope.h"
 
-/* One step done, for the log. */
-typedef struct LedgerStep
+/* Length of a checksum. */
+#define LEDGER_CHECKSUM_LENGTH 64
+
+/* What is recorded of a step that was done. */
+typedef struct LedgerDone
 {
-	const char *operation;		/* "upgrade", "downgrade", "stamp" */
-	const char *revision;		/* NULL: base */
-	const char *checksum;		/* NULL with revision */
-	List	   *versions_before;	/* of char * */
-	List	   *versions_after;
 	TimestampTz started_at;
 	int64		duration;		/* microseconds */
-} LedgerStep;
+	char		checksum[LEDGER_CHECKSUM_LENGTH + 1];
+} LedgerDone;
 
+/* Who acts, for the log. */
+typedef struct LedgerActor
+{
+	const char *session_role;
+	const char *role;
+	const char *application_name;
+} LedgerActor;
+
+extern LedgerActor mig_ledger_actor(void);
 extern int64 mig_ledger_count_writes(void);
 extern List *mig_ledger_read_versions(const Scope *scope);
 extern List *mig_ledger_read_applied(const Scope *scope);
 extern List *mig_ledger_read_edited(const Scope *scope);
-extern void mig_ledger_set_versions(const Scope *scope, List *versions);
-extern void mig_ledger_change_versions(const Scope *scope, List *before, List *after);
-extern void mig_ledger_add_applied(const Scope *scope, List *revisions,
-								   const char *how, TimestampTz applied_at);
-extern void mig_ledger_add_upgraded(const Scope *scope, List *revisions,
-									List *checksums, TimestampTz applied_at);
-extern char *mig_ledger_add_one_upgraded(const Scope *scope,
-										 const char *revision, TimestampTz applied_at);
-extern void mig_ledger_remove_applied(const Scope *scope, List *revisions);
-extern char *mig_ledger_remove_one_applied(const Scope *scope, const char *revision);
-extern void mig_ledger_clear_applied(const Scope *scope);
-extern void mig_ledger_add_log(const Scope *scope, List *steps, const char *role);
-extern void mig_ledger_add_one_log(const Scope *scope, const LedgerStep *step,
-								   const char *role);
+extern void mig_ledger_check_unchanged(const Scope *scope, const Graph *graph,
+									   const Bitmapset *rows);
+extern void mig_ledger_check_unchanged_since(const Scope *scope, int64 writes,
+											 const Graph *graph, const Bitmapset *rows);
+extern List *mig_ledger_record_step(const Scope *scope, PlanRows *rows, int node,
+									MigDirection direction, const char *checksum,
+									TimestampTz started_at, int64 duration,
+									const LedgerActor *actor);
+extern void mig_ledger_record_plan(const Scope *scope, PlanRows *rows, List *plan,
+								   MigDirection direction, const LedgerDone *done,
+								   const LedgerActor *actor);
+extern void mig_ledger_record_stamp(const Scope *scope, const Graph *graph,
+									const Bitmapset *from, List *steps, bool purge,
+									const LedgerActor *actor);
 
 #endif							/* MIG_LEDGER_H */

@@ -30,7 +30,7 @@ mig_partial_read(const Scope *scope)
 	static StoreQuery query = {
 		"SELECT revision, direction, statements, statements_done, digest,"
 		" in_doubt, started_at, statement_started_at, intent, intent_existed,"
-		" intent_relations, intent_indexes, intent_database"
+		" intent_relations, intent_indexes, intent_database, settings"
 		" FROM migrate.partial ORDER BY revision COLLATE pg_catalog.\"C\"",
 		0, {0}, NULL
 	};
@@ -58,19 +58,20 @@ mig_partial_write(const Scope *scope, const Partial *partial)
 	static StoreQuery query = {
 		"INSERT INTO migrate.partial (revision, direction, statements,"
 		" statements_done, digest, in_doubt, started_at, statement_started_at,"
-		" intent, intent_existed, intent_relations, intent_indexes, intent_database)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)"
+		" intent, intent_existed, intent_relations, intent_indexes, intent_database,"
+		" settings)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
 		" ON CONFLICT ON CONSTRAINT partial_pkey DO UPDATE SET"
 		" direction = $2, statements = $3, statements_done = $4, digest = $5,"
 		" in_doubt = $6, started_at = $7, statement_started_at = $8,"
 		" intent = $9, intent_existed = $10, intent_relations = $11,"
-		" intent_indexes = $12, intent_database = $13",
-		13, {TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, BOOLOID,
+		" intent_indexes = $12, intent_database = $13, settings = $14",
+		14, {TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, BOOLOID,
 			TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, BOOLOID, OIDARRAYOID,
-			OIDARRAYOID, TEXTOID}, NULL
+			OIDARRAYOID, TEXTOID, TEXTARRAYOID}, NULL
 	};
-	Datum		values[13];
-	char		nulls[] = "             ";
+	Datum		values[14];
+	char		nulls[] = "              ";
 
 	values[0] = CStringGetTextDatum(partial->revision);
 	values[1] = direction_name(partial->direction);
@@ -93,6 +94,7 @@ mig_partial_write(const Scope *scope, const Partial *partial)
 		values[12] = CStringGetTextDatum(partial->database);
 	else
 		nulls[12] = 'n';
+	values[13] = mig_query_text_array(partial->settings);
 	if (mig_query_write(scope, &query, values, nulls) != 1)
 		elog(ERROR, "could not write what is done of revision \"%s\"",
 			 partial->revision);
@@ -191,6 +193,7 @@ partial_of_row(uint64 row)
 	partial->relations = oids_value(row, 11);
 	partial->indexes = oids_value(row, 12);
 	partial->database = mig_query_text_or_null(row, 13);
+	partial->settings = mig_query_list(row, 14);
 	return partial;
 }
 

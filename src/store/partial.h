@@ -24,6 +24,8 @@ typedef struct Partial
 								 * nobody knows whether it ended */
 	TimestampTz started_at;
 	TimestampTz statement_started_at;	/* when the next one began */
+	List	   *settings;		/* char *: what the statements that are done have set,
+								 * see run/session */
 
 	/* the intent: a statement that commits by itself and has begun */
 	char	   *intent;			/* its digest, with all before it; NULL: none */

@@ -417,7 +417,7 @@ sub tidy
 sub bad_warning
 {
 	my $result = shift;
-	return $result->{err} =~ /^WARNING:  (?!57P0[12]|.*invalid index "public\.users_own)/m;
+	return $result->{err} =~ /^WARNING:  (?!57P0[12]|53200: could not record that statement|.*invalid index "public\.users_own)/m;
 }
 
 1;
