@@ -34,7 +34,8 @@
 typedef struct ScriptRun
 {
 	MemoryContext context;		/* NULL: none yet */
-	bool		in_transaction; /* begun, or gone on with, in this one */
+	bool		in_transaction; /* begun, or resumed, in this one */
+	SubTransactionId subtransaction;	/* and in this part of it */
 	PlanRows   *rows;			/* where the last step of this transaction led;
 								 * NULL when it must be read */
 	int64		writes;			/* as many as there were then */
@@ -55,6 +56,8 @@ static void check_digests(const Graph *graph, List *steps, MigDirection directio
 static int	find_revision(const Graph *graph, const char *revision);
 static void begin_run(bool goes_on);
 static void end_of_transaction(void *arg);
+static void end_of_subtransaction(SubXactEvent event, SubTransactionId self,
+								  SubTransactionId parent, void *arg);
 static PlanRows *find_rows(int64 writes);
 static bool are_current(const PlanRows *rows, int64 writes);
 static void check_step(const PlanRows *rows, int node, MigDirection direction);
@@ -174,6 +177,7 @@ find_revision(const Graph *graph, const char *revision)
 static void
 begin_run(bool goes_on)
 {
+	static bool registered = false;
 	MemoryContextCallback *callback;
 
 	if (!goes_on || run.context == NULL)
@@ -197,6 +201,27 @@ begin_run(bool goes_on)
 	callback->arg = &run;
 	MemoryContextRegisterResetCallback(TopTransactionContext, callback);
 	run.in_transaction = true;
+	run.subtransaction = GetCurrentSubTransactionId();
+	if (!registered)
+		RegisterSubXactCallback(end_of_subtransaction, NULL);
+	registered = true;
+}
+
+/*
+ * Forget that a script has begun when the savepoint after which it did is rolled
+ * back; a callback of subtransactions.
+ */
+static void
+end_of_subtransaction(SubXactEvent event, SubTransactionId self,
+					  SubTransactionId parent, void *arg)
+{
+	(void) arg;
+	if (!run.in_transaction || run.subtransaction != self)
+		return;
+	if (event == SUBXACT_EVENT_COMMIT_SUB)
+		run.subtransaction = parent;
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		end_of_transaction(&run);
 }
 
 /* callback of TopTransactionContext */

@@ -181,7 +181,7 @@ execute(const ExecuteScript *script, List *statements, ExecuteBody body)
 	MemoryContext caller = CurrentMemoryContext;
 	ErrorArgument argument = {script, statements, NIL, NULL, false, false, 0, 0, NULL, caller};
 	ErrorContextCallback callback;
-	bool		before = mig_scope_set_in_script(true);
+	bool		before;
 
 	argument.context = AllocSetContextCreate(caller, "migrate script",
 											 ALLOCSET_DEFAULT_SIZES);
@@ -191,6 +191,8 @@ execute(const ExecuteScript *script, List *statements, ExecuteBody body)
 	error_context_stack = &callback;
 	nblockers = 0;
 
+	/* nothing may fail between this and PG_TRY */
+	before = mig_scope_set_in_script(true);
 	PG_TRY();
 	{
 		MemoryContextSwitchTo(argument.context);

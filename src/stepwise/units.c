@@ -23,6 +23,7 @@
 #include "access/xact.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "parser/parser.h"
 #include "run/execute.h"
 #include "run/report.h"
 #include "run/session.h"
@@ -125,8 +126,9 @@ mig_units_run(const ExecuteScript *script, PiecesRecord record, void *arg,
 	done = pieces.partial.statements_done;
 
 	pieces.session = *settings = mig_session_remember(CurrentMemoryContext);
-	(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+	if (!standard_conforming_strings)
+		(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 	mig_execute_commit(script);
 	set_again(&pieces);
 	foreach(lc, pieces.units)
