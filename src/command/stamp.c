@@ -4,10 +4,12 @@
  */
 #include "migrate.h"
 
+#include "access/table.h"
+#include "access/tableam.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
-#include "executor/spi.h"
+#include "executor/tuptable.h"
 #include "miscadmin.h"
 #include "revision/graph.h"
 #include "revision/ids.h"
@@ -21,12 +23,18 @@
 #include "store/scope.h"
 #include "store/unfinished.h"
 #include "store/verify.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
+
+/* The one column of Alembic's version table. */
+#define VERSION_COLUMN "version_num"
 
 PG_FUNCTION_INFO_V1(migrate_stamp);
 PG_FUNCTION_INFO_V1(migrate_stamp_several);
@@ -37,7 +45,9 @@ static void record(const Position *position, List *steps, bool purge);
 static void forget_begun(const Position *position, List *targets,
 						 const Bitmapset *rows, bool purge);
 static List *read_alembic_table(const char *name);
-static void check_alembic_table(Oid table, const char *name);
+static void check_alembic_table(Relation table, AttrNumber column, const char *name);
+static void check_select(Relation table, AttrNumber column);
+static char *without_padding(char *id);
 static void check_targets_exist(const Graph *graph, List *ids);
 static void check_not_behind(const Position *position, List *ids, const char *name);
 static bool purge_arg(FunctionCallInfo fcinfo, int n);
@@ -121,69 +131,107 @@ record(const Position *position, List *steps, bool purge)
 }
 
 /*
- * What a table of Alembic's form says, read as the caller: ids (char *).
- * Errors: 42P01, 42703, 42501; 42809 and 42804 of check_alembic_table.
+ * Read the ids (char *) in a table of Alembic's form, with the caller's rights.
  *
- * Its owner need not be trusted by the caller, and no code of the owner's
- * runs: with row_security off, a policy is an error.
+ * Its owner need not be trusted by the caller, so no query is made of it: the
+ * planner evaluates what the owner can attach to a table, such as predicates of
+ * indexes and expressions of statistics, and views, casts and policies are the
+ * owner's functions.  The rows are read as they are stored.  The table is locked
+ * until the end of the transaction.
+ *
+ * Errors: 42P01, 42703, 42501, and those of check_alembic_table.
  */
 static List *
 read_alembic_table(const char *name)
 {
 	RangeVar   *range = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(name)));
-	Oid			table = RangeVarGetRelid(range, AccessShareLock, false);
-	char	   *sql = psprintf("SELECT version_num::pg_catalog.text FROM ONLY %s"
-							   " ORDER BY 1",
-							   quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)),
-														  get_rel_name(table)));
-	MemoryContext context = CurrentMemoryContext;
-	int			guc_level = NewGUCNestLevel();
+	Relation	table = table_openrv(range, AccessShareLock);
+	AttrNumber	column = get_attnum(RelationGetRelid(table), VERSION_COLUMN);
+	TupleTableSlot *slot;
+	TableScanDesc scan;
 	List	   *ids = NIL;
 
-	check_alembic_table(table, name);
-	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute(sql, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read \"%s\"", name);
-	for (uint64 row = 0; row < SPI_processed; row++)
+	check_alembic_table(table, column, name);
+	check_select(table, column);
+	slot = table_slot_create(table, NULL);
+	scan = table_beginscan(table, GetActiveSnapshot(), 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
-		char	   *id = SPI_getvalue(SPI_tuptable->vals[row],
-									  SPI_tuptable->tupdesc, 1);
-		MemoryContext old = MemoryContextSwitchTo(context);
+		bool		isnull;
+		Datum		id = slot_getattr(slot, column, &isnull);
 
-		if (id != NULL)
-			ids = lappend(ids, pstrdup(id));
-		MemoryContextSwitchTo(old);
+		if (!isnull)
+			ids = lappend(ids, without_padding(TextDatumGetCString(id)));
 	}
-	SPI_finish();
-	AtEOXact_GUC(false, guc_level);
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(table, NoLock);
+	mig_ids_sort(ids);
 	return ids;
 }
 
 /*
- * Alembic makes a plain table with a column of text.  A view, or a cast of
- * another type to text, would be a function of whoever made it.
+ * Check that a table is what Alembic makes: a plain one with a column of text
+ * that is stored.  Errors: 42809, 42703, 42804.
  */
 static void
-check_alembic_table(Oid table, const char *name)
+check_alembic_table(Relation table, AttrNumber column, const char *name)
 {
-	AttrNumber	column = get_attnum(table, "version_num");
-	Oid			type;
+	Form_pg_attribute attribute;
 
-	if (get_rel_relkind(table) != RELKIND_RELATION)
+	if (table->rd_rel->relkind != RELKIND_RELATION || RELATION_IS_OTHER_TEMP(table))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a table", name)));
-	if (column == InvalidAttrNumber)
-		return;					/* reading it says so */
-	type = get_atttype(table, column);
-	if (type != TEXTOID && type != VARCHAROID && type != BPCHAROID)
+	if (column <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"" VERSION_COLUMN "\" does not exist in \"%s\"", name)));
+	attribute = TupleDescAttr(RelationGetDescr(table), column - 1);
+	if (attribute->attgenerated != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("column \"" VERSION_COLUMN "\" of \"%s\" is a generated column",
+						name)));
+	if (attribute->atttypid != TEXTOID && attribute->atttypid != VARCHAROID &&
+		attribute->atttypid != BPCHAROID)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"version_num\" of \"%s\" is of type %s, not character varying",
-						name, format_type_be(type))));
+				 errmsg("column \"" VERSION_COLUMN "\" of \"%s\" is of type %s, not character varying",
+						name, format_type_be(attribute->atttypid))));
+}
+
+/*
+ * Check that the caller may read a column, and all of its rows.  Errors: 42501.
+ */
+static void
+check_select(Relation table, AttrNumber column)
+{
+	Oid			relation = RelationGetRelid(table);
+	int			guc_level = NewGUCNestLevel();
+
+	if (pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+		pg_attribute_aclcheck(relation, column, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(table));
+	/* with row_security off, policies that hide rows are an error */
+	(void) set_config_option("row_security", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) check_enable_rls(relation, InvalidOid, false);
+	AtEOXact_GUC(false, guc_level);
+}
+
+/*
+ * Cut the blanks that character(n) pads a value with, in place.
+ */
+static char *
+without_padding(char *id)
+{
+	int			len = strlen(id);
+
+	while (len > 0 && id[len - 1] == ' ')
+		len--;
+	id[len] = '\0';
+	return id;
 }
 
 /*

@@ -92,6 +92,7 @@ static void write_list(StringInfo out, HeaderKey key, List *items);
 static void write_date(StringInfo out, TimestampTz date);
 static void write_section(StringInfo out, MigDirection direction,
 						  const char *sql, bool transactional);
+static bool is_safe(unsigned char c);
 static char *file_name_id(const char *revision);
 static char *slug(const char *message);
 
@@ -194,8 +195,9 @@ mig_native_write(const Revision *rev)
 /*
  * The name of a revision's file: <revision>_<slug of the message>.sql.
  *
- * The result is one path component of at most 255 bytes for any id: bytes of
- * the id that are unsafe in a file name are written as %XX.  The slug goes
+ * The result is one path component of at most 255 bytes for any id, in which
+ * no character means anything to a shell or to psql: bytes of the id that are
+ * not letters, digits, "." or "_" are written as %XX.  The slug goes
  * where it does not fit any more, and an id that alone does not fit is cut and
  * told apart by a hash.  (The header of the file holds the id as it is.)  The
  * slug is lower-cased in ASCII only, so that the name does not depend on the
@@ -707,6 +709,17 @@ write_section(StringInfo out, MigDirection direction, const char *sql,
 	pfree(text);
 }
 
+/*
+ * Return whether a byte may be in a file name as it is.  Bytes of characters that
+ * are not ASCII may.
+ */
+static bool
+is_safe(unsigned char c)
+{
+	return IS_HIGHBIT_SET(c) || c == '.' || c == '_' || (c >= '0' && c <= '9') ||
+		(c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+}
+
 /* A revision id as the first part of a file name. */
 static char *
 file_name_id(const char *revision)
@@ -719,11 +732,10 @@ file_name_id(const char *revision)
 	{
 		unsigned char c = (unsigned char) *p;
 
-		if (c < ' ' || c == 0x7f || strchr("/\\%<>:\"|?*", c) != NULL ||
-			(c == '.' && p == revision))
-			appendStringInfo(&out, "%%%02X", c);
-		else
+		if (is_safe(c) && !(c == '.' && p == revision))
 			appendStringInfoChar(&out, c);
+		else
+			appendStringInfo(&out, "%%%02X", c);
 	}
 	if (out.len > room)
 	{

@@ -240,6 +240,7 @@ my @missing = grep { $called !~ /\bmigrate\.\Q$_\E\(/ } $admin->rows(q{SELECT DI
 is("@missing", '', 'all functions of ours were called');
 
 # A version table of mallory's: only a plain one is read.
+my $version = int($admin->value(q{SELECT pg_catalog.current_setting('server_version_num')}) / 10000);
 $admin->run('RESET search_path', q{SELECT migrate.stamp('base', purge => true)});
 $mallory = connect_to('mig_attack', user => 'mallory');
 $mallory->run('SET search_path = pg_catalog', 'CREATE FUNCTION evil.v() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.spring(current_user::text); RETURN 1; END $$', 'CREATE SCHEMA theirs',
@@ -248,6 +249,26 @@ $mallory->run('SET search_path = pg_catalog', 'CREATE FUNCTION evil.v() RETURNS 
 	'TABLE theirs.parted (version_num text) PARTITION BY LIST (version_num)', 'TABLE theirs.policies (version_num text)', 'POLICY p ON theirs.policies USING (evil.v() IS NULL)', 'TABLE theirs.plain (version_num varchar)');
 $mallory->run(q{INSERT INTO theirs.composite VALUES (ROW('0001'))}, q{INSERT INTO theirs.enum VALUES ('0001')}, q{INSERT INTO theirs.domain VALUES ('0001')}, q{INSERT INTO theirs.policies VALUES ('0001')},
 	'ALTER TABLE theirs.policies ENABLE ROW LEVEL SECURITY', q{INSERT INTO theirs.plain VALUES ('0001')}, 'GRANT USAGE ON SCHEMA theirs, evil TO PUBLIC', 'GRANT SELECT ON ALL TABLES IN SCHEMA theirs TO PUBLIC');
+# What the planner evaluates: expressions with constants.
+my @planned = ('predicate', 'expression', 'statistics', 'inherited');
+$mallory->run(
+	'CREATE FUNCTION evil.constant(n int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS'
+	  . q{ $$ BEGIN IF current_user <> 'mallory' THEN PERFORM evil.spring(current_user::text); END IF;}
+	  . ' RETURN true; END $$',
+	(map { ("CREATE TABLE theirs.$_ (version_num varchar(32))", "INSERT INTO theirs.$_ VALUES ('0001')") } @planned),
+	'CREATE INDEX ON theirs.predicate (version_num) WHERE evil.constant(1)',
+	'CREATE INDEX ON theirs.expression (version_num, (evil.constant(1)))',
+	'CREATE TABLE theirs.child () INHERITS (theirs.inherited)',
+	'CREATE INDEX ON theirs.child (version_num) WHERE evil.constant(1)');
+push @planned, 'virtual' if $version >= 18;
+$mallory->run('CREATE TABLE theirs.virtual (n int,'
+	  . q{ version_num text GENERATED ALWAYS AS (CASE WHEN evil.constant(1) THEN '0001' END) VIRTUAL)},
+	'INSERT INTO theirs.virtual VALUES (1)') if $version >= 18;
+$mallory->run('CREATE STATISTICS theirs.their_statistics ON (evil.constant(1)), version_num FROM theirs.statistics')
+  if $version >= 14;
+$mallory->run('CREATE STATISTICS theirs.of_expressions ON (version_num || (evil.constant(1))::text) FROM theirs.statistics')
+  if $version >= 14;
+$mallory->run('GRANT SELECT ON ALL TABLES IN SCHEMA theirs TO PUBLIC');
 $mallory->finish;
 $admin->run('CREATE ROLE mig_deployer LOGIN', 'GRANT USAGE ON SCHEMA migrate TO mig_deployer', 'GRANT EXECUTE ON FUNCTION migrate.adopt_alembic TO mig_deployer');
 my $deployer = connect_to('mig_attack', user => 'mig_deployer');
@@ -255,6 +276,13 @@ for my $case ([ a_view => '42809' ], [ materialized => '42809' ], [ composite =>
 {
 	untouched($_, 'adopting', [ "SELECT migrate.adopt_alembic('theirs.$case->[0]')", $case->[1] ]) for $admin, $deployer;
 }
+for my $table (@planned)
+{
+	my $state = $table eq 'virtual' ? '42809' : '00000';
+	untouched($_, "adopting, $table", [ "SELECT migrate.adopt_alembic('theirs.$table')", $state ]) for $deployer, $admin;
+}
+like($deployer->query(q{SELECT version_num FROM theirs.predicate WHERE version_num = 'x'})->{err},
+	qr/sprung: mig_deployer/, 'a trap works: the predicate of an index');
 # a superuser is not subject to policies
 untouched($deployer, 'adopting', [ q{SELECT migrate.adopt_alembic('theirs.policies')}, '42501' ], [ 'SELECT * FROM theirs.plain', '00000' ]);
 is($deployer->value('SHOW row_security'), 'on', 'row_security is as it was');

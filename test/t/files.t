@@ -314,6 +314,34 @@ SKIP:
 	is((run_psql('mig_client', $fingerprint))[1], $before, 'load_directory of the same changes nothing');
 }
 
+# ------------------- 5. ids that a shell or psql would take otherwise ----
+{
+	$session->run('DROP EXTENSION migrate', 'CREATE EXTENSION migrate');
+	my @ids = (
+		'0001`touch${IFS}shell_ran`', 'q`id>shell_ran', 'a|b', 'a;b', '$(touch${IFS}shell_ran)', 'a"b', q{a'b},
+		'a&b', 'a\\b', 'a!b', 'a*b', 'a(b)', '~root', '#x', 'a%41', 'aA', '.hidden', '/etc/passwd', '../up', "\xc3\xa9");
+	$session->value(sprintf q{SELECT migrate.revision('it`s|$(touch shell_ran)', rev_id => %s, head => 'base')}, lit($_)) for @ids;
+	my @names = sort $session->rows('SELECT migrate.file_name(revision) FROM migrate.revisions');
+	is_deeply([ grep { !/^[A-Za-z0-9%_\x80-\xff][A-Za-z0-9%._\x80-\xff]*\.sql\z/ } @names ], [],
+		'file names are of safe characters only');
+	my %seen;
+	is(scalar(grep { !$seen{$_}++ } @names), scalar(@ids), 'and all differ');
+
+	# the recipe of the documentation, as it stands there
+	my ($recipe) = slurp("$FindBin::RealBin/../../doc/files.md") =~ /^((?: {4}\\pset .*\n)(?: {4}.*\n)+)/m;
+	my $where = directory('recipe');
+	my $file = spew("$dir/recipe.psql", $recipe =~ s/^ {4}//mgr);
+	my ($status, undef, $err) = run_program('sh', '-c', 'cd "$1" && exec "$2" -X -d "$3" -v ON_ERROR_STOP=1 -f "$4"',
+		'sh', $where, tool('psql'), $session->{database}, $file);
+	is($status, 0, 'the recipe for exporting runs') or diag $err;
+	my @made = sort map { s{.*/}{}r } glob("$where/* $where/.[!.]*");
+	is_deeply(\@made, [ sort 'export.psql', @names ], 'it makes these files and runs nothing');
+	my $other = connect_to(create_database('mig_files_exported'));
+	unlink "$where/export.psql";
+	$other->run(load_sql($where));
+	is($other->value('SELECT count(*) FROM migrate.revisions'), scalar(@ids), 'which load again');
+}
+
 $session->finish;
 drop_databases();
 done_testing();
