@@ -636,14 +636,14 @@ Arguments: target (identifier), or start:target, start being above, to begin at 
 Result: the script. It refuses a database that is not where it starts.
 Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade_sql().';
 
-CREATE FUNCTION migrate.begin_script(operation pg_catalog.text, versions pg_catalog.text[], steps pg_catalog.text[], goes_on pg_catalog.bool DEFAULT false)
+CREATE FUNCTION migrate.begin_script(operation pg_catalog.text, versions pg_catalog.text[], steps pg_catalog.text[], resume pg_catalog.bool DEFAULT false)
 RETURNS pg_catalog.void
 AS 'MODULE_PATHNAME', 'migrate_begin_script'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.begin_script(pg_catalog.text, pg_catalog.text[], pg_catalog.text[], pg_catalog.bool) IS
 'What a script of migrate.upgrade_sql() or migrate.downgrade_sql() calls first: takes the run lock, refuses a database in another state, and remembers the session''s settings for migrate.record() to put back. Writes nothing.
-Arguments: operation (upgrade or downgrade); versions, the rows that the script starts from; steps, pairs of a revision and the checksum of its script; goes_on: keep what was remembered, after a revision that is not transactional.
+Arguments: operation (upgrade or downgrade); versions, the rows that the script starts from; steps, pairs of a revision and the checksum of its script; resume: keep what was remembered, after a revision that is not transactional.
 Result: none.
 Errors: MG005 the version rows are others; MG007 a revision was changed, after the script was made or after it was applied; MG008 a script has begun and not ended; MG001 a revision is not here; MG010 the graph is broken; MG012 the lock could not be had; 22023, 22004 a bad argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script.';
 

@@ -18,19 +18,21 @@
  * back by the script itself, in SQL, because the role that a revision leaves
  * behind may not be able to call us.
  *
- * psql replaces :name, :'name' and :"name" outside of literals.  In a script
- * that was checked these can only be bounds of array slices, where a space
- * behind the colon changes nothing.
+ * What a script holds must not reach psql's own commands, whatever it does to the
+ * session: script/psql writes it in a form that psql reads in one way only, and
+ * where there is a backslash all the same, psql is restricted to SQL.
  */
 #include "migrate.h"
 
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "parser/scanner.h"
 #include "revision/graph.h"
 #include "revision/ids.h"
 #include "revision/plan.h"
 #include "run/execute.h"
+#include "script/checksum.h"
+#include "script/excerpt.h"
+#include "script/psql.h"
 #include "script/script.h"
 #include "sql.h"
 #include "store/lock.h"
@@ -58,6 +60,7 @@ typedef struct Offline
 	PlanRows   *now;			/* after the steps written */
 	bool		stepwise;		/* not all revisions are transactional */
 	bool		roles;			/* a script may change the role */
+	const char *pin;			/* sets client_encoding, or NULL */
 	StringInfoData out;
 } Offline;
 
@@ -73,13 +76,16 @@ static int	next_commit(const Offline *offline, int number);
 static StoredScript *read_script(const char *revision, MigDirection direction);
 static char *step_title(const Offline *offline, int number, const char *message);
 static char *write_head(const Offline *offline);
-static void write_begin(StringInfo out, const Offline *offline, int from, int to,
-						bool goes_on);
+static char *write_begin(const Offline *offline, int from, int to, bool resume);
 static void append_comment(StringInfo out, const char *text);
 static void append_ids(StringInfo out, List *ids);
-static void append_for_psql(StringInfo out, const StoredScript *script,
-							bool transactional, MigDirection direction);
-static bool is_for_psql(char c);
+static void append_script(Offline *offline, const StoredScript *script,
+						  bool transactional);
+static void append_line(Offline *offline, const char *line);
+static char *encoding_pin(void);
+static bool is_ascii(const char *text);
+static bool is_plain(const char *body);
+static void append_restriction(StringInfo out, const StringInfoData *body);
 static bool may_change_role(const char *sql);
 static char *describe_rows(const Graph *graph, const Bitmapset *rows);
 
@@ -96,6 +102,7 @@ write_script(MigDirection direction, const char *target)
 	check_plan(&offline);
 	offline.now = mig_plan_rows_begin(offline.graph, offline.start);
 	initStringInfo(&offline.out);
+	offline.pin = encoding_pin();
 	write_steps(&offline);
 
 	/* the head depends on what the scripts hold */
@@ -199,7 +206,7 @@ write_step(Offline *offline, int number)
 		appendStringInfoString(out, "\nCOMMIT;\n");
 	appendStringInfoChar(out, '\n');
 	append_comment(out, step_title(offline, number, script->message));
-	append_for_psql(out, script, step->transactional, offline->direction);
+	append_script(offline, script, step->transactional);
 	if (may_change_role(script->sql))
 	{
 		offline->roles = true;
@@ -210,11 +217,12 @@ write_step(Offline *offline, int number)
 	if (!step->transactional)
 	{
 		appendStringInfoString(out, "\nBEGIN;\n");
-		write_begin(out, offline, number, next_commit(offline, number), true);
+		append_line(offline, write_begin(offline, number, next_commit(offline, number),
+										 true));
 	}
-	appendStringInfo(out, "SELECT migrate.record('%s', %s);\n",
-					 mig_direction_name(offline->direction),
-					 quote_literal_cstr(step->revision));
+	append_line(offline, psprintf("SELECT migrate.record('%s', %s);",
+								  mig_direction_name(offline->direction),
+								  quote_literal_cstr(step->revision)));
 }
 
 /*
@@ -260,7 +268,7 @@ step_title(const Offline *offline, int number, const char *message)
 {
 	const GraphNode *node = &offline->graph->nodes[list_nth_int(offline->plan,
 																number)];
-	const char *summary = pnstrdup(message, strcspn(message, "\r\n"));
+	const char *summary = mig_excerpt_line(message);
 	char	   *from = mig_ids_join(mig_graph_link_ids(offline->graph, &node->down));
 
 	if (offline->direction == MIG_UPGRADE)
@@ -277,11 +285,8 @@ write_head(const Offline *offline)
 {
 	const char *session = offline->stepwise ? "" : "LOCAL ";
 	int			n = list_length(offline->plan);
-	bool		ascii = true;
 	StringInfoData head;
 
-	for (int i = 0; i < offline->out.len && ascii; i++)
-		ascii = !IS_HIGHBIT_SET(offline->out.data[i]);
 	initStringInfo(&head);
 	append_comment(&head,
 				   psprintf("migrate " MIG_VERSION ": %s from %s to %s, %s",
@@ -296,18 +301,19 @@ write_head(const Offline *offline)
 							   "-- Not in one transaction: a revision that is not transactional commits what is before it.\n"
 							   "\\set ON_ERROR_STOP on\n"
 							   "\\set AUTOCOMMIT on\n");
+	if (!is_plain(offline->out.data))
+		append_restriction(&head, &offline->out);
 	appendStringInfo(&head, "\n%sSET %sstandard_conforming_strings = on;\n",
 					 offline->stepwise ? "" : "BEGIN;\n", session);
-	if (!ascii && pg_get_client_encoding() != PG_SQL_ASCII)
-		appendStringInfo(&head, "SET %sclient_encoding = %s;\n", session,
-						 quote_literal_cstr(pg_get_client_encoding_name()));
+	if (offline->pin != NULL && !is_ascii(offline->out.data))
+		appendStringInfo(&head, "SET %s%s\n", session, offline->pin + strlen("SET "));
 	if (offline->roles)
 		appendStringInfoString(&head,
 							   "SELECT pg_catalog.set_config('" SESSION_SETTING "', pg_catalog.current_setting('session_authorization'), false),\n"
 							   "\tpg_catalog.set_config('" ROLE_SETTING "', pg_catalog.current_setting('role'), false);\n");
 	if (offline->stepwise)
 		appendStringInfoString(&head, "BEGIN;\n");
-	write_begin(&head, offline, 0, n, false);
+	appendStringInfo(&head, "%s\n", write_begin(offline, 0, n, false));
 	if (offline->stepwise)
 		appendStringInfo(&head, "SELECT pg_catalog.pg_advisory_lock(%d, %d), pg_catalog.pg_advisory_lock(%d, %d);\n",
 						 MIG_LOCK_CLASS, MIG_LOCK_RUN, MIG_LOCK_CLASS, MIG_LOCK_STEPWISE);
@@ -315,39 +321,39 @@ write_head(const Offline *offline)
 }
 
 /*
- * The call of migrate.begin_script() for steps from (from 0) up to, not
+ * Return the call of migrate.begin_script() for steps from (from 0) up to, not
  * including, to.  The rows are those before step from.
  */
-static void
-write_begin(StringInfo out, const Offline *offline, int from, int to, bool goes_on)
+static char *
+write_begin(const Offline *offline, int from, int to, bool resume)
 {
-	const Bitmapset *rows = goes_on ? offline->now->rows : offline->start;
+	StringInfoData out;
 
-	appendStringInfo(out, "SELECT migrate.begin_script('%s', ",
+	initStringInfo(&out);
+	appendStringInfo(&out, "SELECT migrate.begin_script('%s', ",
 					 mig_direction_name(offline->direction));
-	append_ids(out, mig_graph_ids(offline->graph, rows));
-	appendStringInfoString(out, from == to ? ", '{}'" : ", ARRAY[");
+	append_ids(&out, mig_graph_ids(offline->graph,
+								   resume ? offline->now->rows : offline->start));
+	appendStringInfoString(&out, from == to ? ", '{}'" : ", ARRAY[");
 	for (int i = from; i < to; i++)
 	{
 		const ScriptDigest *step = list_nth(offline->digests, i);
 
-		appendStringInfo(out, "%s\n\t[%s, '%s']", i > from ? "," : "",
+		appendStringInfo(&out, "%s\n\t[%s, '%s']", i > from ? "," : "",
 						 quote_literal_cstr(step->revision), step->digest);
 	}
-	appendStringInfo(out, "%s%s);\n", from == to ? "" : "]",
-					 goes_on ? ", goes_on => true" : "");
+	appendStringInfo(&out, "%s%s);", from == to ? "" : "]",
+					 resume ? ", resume => true" : "");
+	return out.data;
 }
 
 /*
- * Append one line of comment, whatever text holds.
+ * Append one line of comment.
  */
 static void
 append_comment(StringInfo out, const char *text)
 {
-	appendStringInfoString(out, "-- ");
-	for (; *text; text++)
-		appendStringInfoChar(out, (unsigned char) *text < ' ' ? ' ' : *text);
-	appendStringInfoChar(out, '\n');
+	appendStringInfo(out, "-- %s\n", mig_excerpt_line(text));
 }
 
 /*
@@ -370,57 +376,90 @@ append_ids(StringInfo out, List *ids)
 }
 
 /*
- * Append a script so that psql sends it as it is: with a space between a colon
- * and what could be the name of a variable, and a semicolon at its end.
+ * Append a revision's script in the form for psql.
  *
- * The script is checked as when it entered, because somebody may have put it
- * into the table by hand: psql would run its own commands, and COMMIT.
+ * The script is checked as when it entered, because it may have been put into
+ * the table by hand: psql would run its own commands, and COMMIT.
  */
 static void
-append_for_psql(StringInfo out, const StoredScript *script, bool transactional,
-				MigDirection direction)
+append_script(Offline *offline, const StoredScript *script, bool transactional)
 {
-	ScriptOrigin origin = {NULL, script->revision, direction, 0};
+	ScriptOrigin origin = {NULL, script->revision, offline->direction, 0};
 	const char *sql = mig_script_check(script->sql, transactional, &origin);
-	core_yy_extra_type extra;
-	core_yyscan_t scanner = scanner_init(sql, &extra, &ScanKeywords,
-										 ScanKeywordTokens);
-	core_YYSTYPE value;
-	YYLTYPE		location;
-	int			written = 0;
-	int			end = 0;
-	int			token;
-	bool		closed = true;
 
-	extra.standard_conforming_strings = true;
-	extra.escape_string_warning = false;
-	while ((token = core_yylex(&value, &location, scanner)) != 0)
-	{
-		/* the lexer puts a NUL behind the token in its own copy of the text */
-		end = location + strlen(extra.scanbuf + location);
-		closed = (token == ';');
-		if (token == ':' && is_for_psql(sql[end]))
-		{
-			appendBinaryStringInfo(out, sql + written, end - written);
-			appendStringInfoChar(out, ' ');
-			written = end;
-		}
-	}
-	scanner_finish(scanner);
-	appendBinaryStringInfo(out, sql + written, end - written);
-	if (!closed)
-		appendStringInfoChar(out, ';');
-	appendStringInfo(out, "%s%s", sql + end, *sql ? "\n" : "");
+	appendStringInfoString(&offline->out, mig_psql_script(sql, offline->pin));
 }
 
 /*
- * Whether psql takes a colon before c for the beginning of a variable.
+ * Append a line of our own, after the one that sets client_encoding if there are
+ * ids in it that are not ASCII.
+ */
+static void
+append_line(Offline *offline, const char *line)
+{
+	if (offline->pin != NULL && !is_ascii(line))
+		appendStringInfo(&offline->out, "%s\n", offline->pin);
+	appendStringInfo(&offline->out, "%s\n", line);
+}
+
+/*
+ * Return the line that sets client_encoding to the one in which the client gets
+ * the script, and so writes the file; NULL for bytes of no encoding.
+ */
+static char *
+encoding_pin(void)
+{
+	const char *name = pg_get_client_encoding() == PG_SQL_ASCII ?
+		GetDatabaseEncodingName() : pg_get_client_encoding_name();
+
+	if (GetDatabaseEncoding() == PG_SQL_ASCII)
+		return NULL;
+	return psprintf("SET client_encoding = %s;", quote_literal_cstr(name));
+}
+
+/*
+ * Return whether psql can find no command of its own in a script, whatever it
+ * takes for a character.
  */
 static bool
-is_for_psql(char c)
+is_plain(const char *body)
 {
-	return IS_HIGHBIT_SET(c) || isalnum((unsigned char) c) ||
-		(c != '\0' && strchr("_'\"{", c) != NULL);
+	return mig_psql_is_plain(body) &&
+		(is_ascii(body) || !PG_ENCODING_IS_CLIENT_ONLY(pg_get_client_encoding()));
+}
+
+/*
+ * Append what restricts psql to SQL for the rest of the file, where it can be:
+ * the minor releases of August 2025 began to know \restrict.  The token is the
+ * checksum of the rest, so that nobody can have put it there.
+ */
+static void
+append_restriction(StringInfo out, const StringInfoData *body)
+{
+	char	   *token = pnstrdup(mig_checksum_hex(body), 32);
+
+	appendStringInfo(out,
+					 "-- In what follows psql runs SQL only, where it can be restricted to that; a psql\n"
+					 "-- that continues afterwards needs \\unrestrict %s\n"
+					 "\\set ON_ERROR_STOP on\n"
+					 "SELECT CASE WHEN :VERSION_NUM >= CASE :VERSION_NUM / 10000 WHEN 13 THEN 130022"
+					 " WHEN 14 THEN 140019\n"
+					 "\tWHEN 15 THEN 150014 WHEN 16 THEN 160010 WHEN 17 THEN 170006 ELSE 180000 END\n"
+					 "\tTHEN pg_catalog.chr(92) OPERATOR(pg_catalog.||) 'restrict %s' ELSE '' END"
+					 " AS migrate_restrict \\gset\n"
+					 ":migrate_restrict\n", token, token);
+}
+
+/*
+ * Return whether a text is ASCII.
+ */
+static bool
+is_ascii(const char *text)
+{
+	for (; *text; text++)
+		if (IS_HIGHBIT_SET(*text))
+			return false;
+	return true;
 }
 
 /*

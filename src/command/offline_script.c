@@ -54,7 +54,7 @@ static void check_start(const Position *position, List *versions, List *steps,
 						MigDirection direction);
 static void check_digests(const Graph *graph, List *steps, MigDirection direction);
 static int	find_revision(const Graph *graph, const char *revision);
-static void begin_run(bool goes_on);
+static void begin_run(bool resume);
 static void end_of_transaction(void *arg);
 static void end_of_subtransaction(SubXactEvent event, SubTransactionId self,
 								  SubTransactionId parent, void *arg);
@@ -171,16 +171,16 @@ find_revision(const Graph *graph, const char *revision)
 
 /*
  * Note that this transaction runs a script, what the session has set, and the
- * time.  With goes_on what was remembered stays, so that a revision that was
+ * time.  With resume what was remembered stays, so that a revision that was
  * run outside of a transaction is not remembered as the session's own.
  */
 static void
-begin_run(bool goes_on)
+begin_run(bool resume)
 {
 	static bool registered = false;
 	MemoryContextCallback *callback;
 
-	if (!goes_on || run.context == NULL)
+	if (!resume || run.context == NULL)
 	{
 		MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 													  "migrate script run",
@@ -374,7 +374,7 @@ record_step(PlanRows *rows, int node, MigDirection direction)
 }
 
 /*
- * SELECT migrate.begin_script(operation, versions, steps, goes_on)
+ * SELECT migrate.begin_script(operation, versions, steps, resume)
  */
 Datum
 migrate_begin_script(PG_FUNCTION_ARGS)
@@ -382,7 +382,7 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 	MigDirection direction = direction_arg(fcinfo, 0);
 	List	   *versions = mig_sql_array_arg(fcinfo, 1, "versions");
 	List	   *steps = steps_arg(fcinfo, 2);
-	bool		goes_on = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+	bool		resume = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
 	Position	position;
 
 	mig_position_begin_write("migrate.begin_script()");
@@ -390,7 +390,7 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 	mig_unfinished_refuse(mig_unfinished_read());
 	check_start(&position, versions, steps, direction);
 	check_digests(position.graph, steps, direction);
-	begin_run(goes_on);
+	begin_run(resume);
 	PG_RETURN_VOID();
 }
 

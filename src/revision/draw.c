@@ -25,6 +25,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "revision/draw.h"
+#include "script/excerpt.h"
 
 /* A line that leads down to a revision. */
 typedef struct Lane
@@ -67,7 +68,6 @@ static void put_text(TextPicture *picture, char *line, const char *text);
 static char *describe(const DrawInput *input, int node);
 static void append_marks(StringInfo buf, const DrawInput *input, int node);
 static void append_names(StringInfo buf, const char *before, List *names);
-static char *first_line(const DrawInput *input, int node);
 static char *dot_quote(const char *id);
 static void dot_node(StringInfo buf, const DrawInput *input, int node);
 static void dot_label(StringInfo buf, const char *text);
@@ -152,7 +152,7 @@ mig_draw_mermaid(const DrawInput *input)
 		appendStringInfo(&buf, "    n%d[\"", node);
 		mermaid_label(&buf, title.data);
 		appendStringInfoString(&buf, "<br/>");
-		mermaid_label(&buf, first_line(input, node));
+		mermaid_label(&buf, mig_excerpt_line(input->messages[node]));
 		appendStringInfoString(&buf, "\"]");
 		lines = lappend(lines, buf.data);
 	}
@@ -495,7 +495,7 @@ describe(const DrawInput *input, int node)
 	initStringInfo(&buf);
 	append_marks(&buf, input, node);
 	append_names(&buf, "depends on ", ids);
-	appendStringInfo(&buf, ", %s", first_line(input, node));
+	appendStringInfo(&buf, ", %s", mig_excerpt_line(input->messages[node]));
 	return buf.data;
 }
 
@@ -534,22 +534,6 @@ append_names(StringInfo buf, const char *before, List *names)
 		appendStringInfoChar(buf, ')');
 }
 
-/*
- * The first line of a message, without control characters: it goes to
- * terminals.
- */
-static char *
-first_line(const DrawInput *input, int node)
-{
-	const char *message = input->messages[node];
-	char	   *line = pnstrdup(message, strcspn(message, "\r\n"));
-
-	for (char *p = line; *p; p++)
-		if ((unsigned char) *p < ' ' || *p == 0x7f)
-			*p = ' ';
-	return line;
-}
-
 /* ------------------------------------------------------------------ dot ---- */
 
 /*
@@ -584,7 +568,7 @@ dot_node(StringInfo buf, const DrawInput *input, int node)
 					 dot_quote(input->graph->nodes[node].revision));
 	dot_label(buf, title.data);
 	appendStringInfoString(buf, "\\n");
-	dot_label(buf, first_line(input, node));
+	dot_label(buf, mig_excerpt_line(input->messages[node]));
 	appendStringInfoChar(buf, '"');
 	if (bms_is_member(node, input->applied))
 		appendStringInfoString(buf, ", fillcolor=\"#d5e8d4\"");

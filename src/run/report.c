@@ -10,8 +10,7 @@
 #include "revision/graph.h"
 #include "revision/ids.h"
 #include "run/report.h"
-
-static char *first_line(const char *message);
+#include "script/excerpt.h"
 
 /*
  * Send a message where migrate.step_messages wants it.
@@ -39,10 +38,10 @@ mig_report_step(MigDirection direction, const Graph *graph,
 	parents = mig_ids_join(mig_graph_link_ids(graph, &node->down));
 	if (direction == MIG_UPGRADE)
 		mig_report_message(psprintf("running upgrade %s -> %s, %s", parents,
-								  node->revision, first_line(message)));
+								  node->revision, mig_excerpt_line(message)));
 	else
 		mig_report_message(psprintf("running downgrade %s -> %s, %s", node->revision,
-								  parents, first_line(message)));
+								  parents, mig_excerpt_line(message)));
 }
 
 /*
@@ -64,10 +63,4 @@ mig_report_end(MigDirection direction, const char *target, int n, TimestampTz st
 							  mig_direction_name(direction), target, n, n == 1 ? "" : "s",
 							  TimestampDifferenceMilliseconds(start,
 															  GetCurrentTimestamp())));
-}
-
-static char *
-first_line(const char *message)
-{
-	return pnstrdup(message, strcspn(message, "\n"));
 }

@@ -1,21 +1,20 @@
 /*
  * checksum.c
- *		The checksum of an upgrade script.
+ *		Checksums of scripts.
  */
 #include "migrate.h"
 
 #include "fmgr.h"
-#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "script/checksum.h"
 #include "script/text.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(migrate_script_checksum);
 
 /*
- * SELECT migrate.script_checksum(script, transactional)
- *
- * A generated column calls it: it must give the same answer for ever, in every
+ * Implement migrate.script_checksum(script, transactional), the checksum of an
+ * upgrade script.  A generated column calls it: it must give the same answer for ever, in every
  * database encoding.
  */
 Datum
@@ -24,7 +23,6 @@ migrate_script_checksum(PG_FUNCTION_ARGS)
 	char	   *script = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	bool		transactional = PG_GETARG_BOOL(1);
 	StringInfoData buf;
-	Datum		digest;
 	char	   *utf8;
 
 	utf8 = pg_server_to_any(script, strlen(script), PG_UTF8);
@@ -32,8 +30,19 @@ migrate_script_checksum(PG_FUNCTION_ARGS)
 	if (!transactional)
 		appendStringInfoString(&buf, "transaction:false\n");
 	appendStringInfoString(&buf, mig_text_comparable(utf8));
-	digest = DirectFunctionCall1(sha256_bytea,
-								 PointerGetDatum(cstring_to_text_with_len(buf.data, buf.len)));
-	return DirectFunctionCall2(binary_encode, digest,
-							   PointerGetDatum(cstring_to_text("hex")));
+	PG_RETURN_TEXT_P(cstring_to_text(mig_checksum_hex(&buf)));
+}
+
+/*
+ * Return the SHA-256 of a text in hexadecimal, in the current memory context.
+ */
+char *
+mig_checksum_hex(const StringInfoData *source)
+{
+	Datum		hash = DirectFunctionCall1(sha256_bytea,
+										   PointerGetDatum(cstring_to_text_with_len(source->data,
+																					source->len)));
+
+	hash = DirectFunctionCall2(binary_encode, hash, PointerGetDatum(cstring_to_text("hex")));
+	return TextDatumGetCString(hash);
 }

@@ -70,6 +70,27 @@ mig_excerpt_clip_length(const char *text, int len, int limit)
 }
 
 /*
+ * Return the first line of a text, with spaces in place of control characters: it
+ * goes to terminals.
+ */
+char *
+mig_excerpt_line(const char *text)
+{
+	char	   *line = pnstrdup(text, strcspn(text, "\r\n"));
+	bool		utf8 = GetDatabaseEncoding() == PG_UTF8;
+
+	for (unsigned char *p = (unsigned char *) line; *p; p++)
+	{
+		if (*p < ' ' || *p == 0x7f)
+			*p = ' ';
+		/* those of ISO 6429 that have the high bit set */
+		else if (utf8 && *p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
+			p[0] = p[1] = ' ';
+	}
+	return line;
+}
+
+/*
  * Return the offset of the character number nchars (from 0) of text.
  */
 int

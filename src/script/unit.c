@@ -13,6 +13,7 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "script/checksum.h"
 #include "script/statement.h"
 #include "script/text.h"
 #include "script/unit.h"
@@ -81,15 +82,10 @@ mig_unit_digest_next(const char *digest, const char *sql,
 	char	   *piece = pnstrdup(sql + statement->location, statement->len);
 	char	   *utf8 = pg_server_to_any(piece, strlen(piece), PG_UTF8);
 	StringInfoData buf;
-	Datum		hash;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "%s\n%s", digest, mig_text_comparable(utf8));
-	hash = DirectFunctionCall1(sha256_bytea,
-							   PointerGetDatum(cstring_to_text_with_len(buf.data, buf.len)));
-	hash = DirectFunctionCall2(binary_encode, hash,
-							   PointerGetDatum(cstring_to_text("hex")));
-	return TextDatumGetCString(hash);
+	return mig_checksum_hex(&buf);
 }
 
 static UnitKind

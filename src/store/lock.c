@@ -87,7 +87,7 @@ mig_lock_hold(const char *function)
 	PreventCommandIfReadOnly(function);
 	wait_for_run_lock(true);
 	held = true;
-	/* whoever has the second key has the first: nobody can be in the way */
+	/* a run that has the second key has the first: only a lock by hand is in the way */
 	if (!try_lock(MIG_LOCK_STEPWISE, true))
 		give_up(find_holder(), GetCurrentTimestamp(), false);
 }
@@ -273,6 +273,7 @@ find_holder(void)
 	Holder		holder = {false, 0, false};
 	LOCKTAG		run;
 	LOCKTAG		stepwise;
+	int			stepwise_pid = 0;
 
 	set_tag(&run, MIG_LOCK_RUN);
 	set_tag(&stepwise, MIG_LOCK_STEPWISE);
@@ -288,7 +289,16 @@ find_holder(void)
 			holder.pid = lock->pid;
 		}
 		else if (memcmp(&lock->locktag, &stepwise, sizeof(LOCKTAG)) == 0)
+		{
 			holder.stepwise = true;
+			stepwise_pid = lock->pid;
+		}
+	}
+	/* a session can take the second key by hand, without the first */
+	if (!holder.found && holder.stepwise)
+	{
+		holder.found = true;
+		holder.pid = stepwise_pid;
 	}
 	return holder;
 }

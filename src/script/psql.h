@@ -1,0 +1,16 @@
+/*
+ * psql.h
+ *		A script as psql is to be given it.
+ *
+ * Pure text work with the server's own lexer.  Results are palloc'd in the
+ * current memory context.
+ */
+#ifndef MIG_PSQL_H
+#define MIG_PSQL_H
+
+#include "migrate.h"
+
+extern char *mig_psql_script(const char *sql, const char *pin);
+extern bool mig_psql_is_plain(const char *text);
+
+#endif							/* MIG_PSQL_H */
