@@ -227,6 +227,28 @@ SELECT migrate.upgrade_sql('q1:x3');
 SELECT migrate.downgrade_sql('x3:q1');
 SELECT migrate.upgrade_sql('q1:x1');
 
+-- a script that began in a savepoint does not count when that is rolled back
+SET work_mem = '5MB';
+BEGIN;
+SAVEPOINT s;
+SELECT migrate.begin_script('upgrade', ARRAY(SELECT migrate.current()), '{}');
+ROLLBACK TO s;
+SET work_mem = '6MB';
+SELECT migrate.stamp('base', purge => true);
+SELECT migrate.record('upgrade', 'q1');
+SHOW work_mem;
+ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+SELECT migrate.begin_script('upgrade', ARRAY(SELECT migrate.current()), '{}');
+RELEASE s;
+SET work_mem = '6MB';
+SELECT migrate.stamp('base', purge => true);
+SELECT migrate.record('upgrade', 'q1');
+SHOW work_mem;
+ROLLBACK;
+RESET work_mem;
+
 -- a file of the wrong kind
 SELECT migrate.load(migrate.upgrade_sql('q1:x2'));
 

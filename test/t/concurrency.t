@@ -507,6 +507,21 @@ for my $way ('table', 'table, waiting first', 'row', 'third session')
 	$session->run(q{SELECT migrate.downgrade('base')});
 }
 
+# The second key, taken by hand.
+{
+	my $other = connect_to('waiting');
+	my $caller = connect_to('waiting');
+	$other->run('SELECT pg_advisory_lock(1835624306, 2)');
+	my $result = $caller->query('CALL migrate.upgrade_stepwise()');
+	SKIP:
+	{
+		skip 'nothing to do', 2 if $result->{state} eq '00000';
+		is($result->{state}, 'MG012', 'a session holds the second key alone');
+		like($result->{err}, qr/^DETAIL:  Process $other->{pid} \(/m, 'the detail names it');
+	}
+	$_->finish for $other, $caller;
+}
+
 # A prepared transaction keeps the lock, and has no process.
 {
 	$holder->run('BEGIN', q{SELECT migrate.upgrade('0001')}, q{PREPARE TRANSACTION 'held'});
