@@ -43,11 +43,11 @@ typedef enum ReadWhat
 } ReadWhat;
 
 /* A setting's value. */
-typedef struct Value
+typedef struct SettingValue
 {
 	const char *text;			/* may be NULL */
 	GucSource	source;
-} Value;
+} SettingValue;
 
 /* Settings that decide who we are; the order is that of making them. */
 static const char *const identities[] = {"session_authorization", "role"};
@@ -55,8 +55,8 @@ static const char *const identities[] = {"session_authorization", "role"};
 static List *read_settings(ReadWhat what);
 static char *read_identity(const char *name, ReadWhat what);
 static bool is_set_otherwise(const char *name);
-static Value current_value(const struct config_generic *variable);
-static Value committed_value(const struct config_generic *variable);
+static SettingValue current_value(const struct config_generic *variable);
+static SettingValue committed_value(const struct config_generic *variable);
 static char *value_text(const struct config_generic *variable,
 						const union config_var_val *value);
 static const Setting *find_setting(List *settings, const char *name);
@@ -204,7 +204,7 @@ read_settings(ReadWhat what)
 	{
 		const struct config_generic *variable = variables[i];
 		Setting    *setting;
-		Value		value;
+		SettingValue		value;
 
 		if ((variable->context != PGC_USERSET && variable->context != PGC_SUSET) ||
 			is_set_otherwise(variable->name))
@@ -233,7 +233,7 @@ read_identity(const char *name, ReadWhat what)
 		if (what == READ_COMMITTED && variables[i]->stack != NULL &&
 			strcmp(variables[i]->name, name) == 0)
 		{
-			Value		value = committed_value(variables[i]);
+			SettingValue		value = committed_value(variables[i]);
 
 			if (value.text != NULL)
 				return pstrdup(value.text);
@@ -265,10 +265,10 @@ is_set_otherwise(const char *name)
 /*
  * Return what a setting is.
  */
-static Value
+static SettingValue
 current_value(const struct config_generic *variable)
 {
-	Value		value = {NULL, variable->source};
+	SettingValue		value = {NULL, variable->source};
 
 	value.text = variable->vartype == PGC_REAL ?
 		psprintf("%.17g", *((const struct config_real *) variable)->variable) :
@@ -281,11 +281,11 @@ current_value(const struct config_generic *variable)
  * stack has an entry for each nest level at which it was set, with the value
  * from before: what was only saved, or set locally, will be that again.
  */
-static Value
+static SettingValue
 committed_value(const struct config_generic *variable)
 {
 	const GucStack *entry = variable->stack;
-	Value		value = current_value(variable);
+	SettingValue		value = current_value(variable);
 
 	for (; entry != NULL && (entry->state == GUC_SAVE || entry->state == GUC_LOCAL);
 		 entry = entry->prev)
