@@ -20,11 +20,11 @@
 #include "script/script.h"
 #include "sql.h"
 #include "store/heads.h"
+#include "store/partial.h"
 #include "store/position.h"
 #include "store/project.h"
 #include "store/revisions.h"
 #include "store/scope.h"
-#include "store/unfinished.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
@@ -149,7 +149,7 @@ migrate_edit(PG_FUNCTION_ARGS)
 	if (!PG_ARGISNULL(3))
 		rev->message = mig_native_check_message(optional_text(fcinfo, 3));
 	edit_scripts(rev, fcinfo, is_applied(&position, node));
-	mig_unfinished_check_edit(rev);
+	mig_partial_check_edit(rev);
 
 	mig_scope_enter(&scope);
 	mig_revisions_update(&scope, rev, role);
@@ -168,7 +168,7 @@ migrate_drop(PG_FUNCTION_ARGS)
 	const GraphNode *self = &position.graph->nodes[node];
 	Scope		scope;
 
-	mig_unfinished_refuse(mig_unfinished_read());
+	mig_partial_refuse(mig_partial_read_all());
 	if (is_applied(&position, node))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),

@@ -17,7 +17,6 @@
 #include "store/project.h"
 #include "store/revisions.h"
 #include "store/scope.h"
-#include "store/unfinished.h"
 #include "store/verify.h"
 
 PG_FUNCTION_INFO_V1(migrate_check);
@@ -33,7 +32,7 @@ typedef struct State
 } State;
 
 static State read_state(void);
-static void check_nothing_begun(List *partials);
+static void check_none_incomplete(List *partials);
 static void check_nothing_pending(const Position *position);
 static bool are_transactional(List *ids);
 static void check_models(bool has_models);
@@ -51,7 +50,7 @@ migrate_check(PG_FUNCTION_ARGS)
 	state = read_state();
 	mig_verify_applied(state.position.graph, state.position.rows, state.applied);
 	mig_verify_edited(state.edited);
-	check_nothing_begun(state.partials);
+	check_none_incomplete(state.partials);
 	check_nothing_pending(&state.position);
 	if (PG_GETARG_BOOL(0))
 		check_models(state.has_models);
@@ -78,10 +77,10 @@ read_state(void)
 }
 
 /*
- * MG004 when a script has begun and not ended.
+ * Check that no script is incomplete.  Errors: MG004.
  */
 static void
-check_nothing_begun(List *partials)
+check_none_incomplete(List *partials)
 {
 	const Partial *partial;
 
@@ -91,10 +90,10 @@ check_nothing_begun(List *partials)
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_NOT_UP_TO_DATE),
 			 errmsg("target database is not up to date"),
-			 errdetail("The %s script of revision \"%s\" has begun and not ended. %s",
-					   mig_direction_name(partial->direction),
-					   partial->revision, mig_unfinished_describe(partial)),
-			 errhint("CALL migrate.%s_stepwise(...); goes on.",
+			 errdetail("The %s of revision \"%s\" is incomplete. %s",
+					   mig_direction_name(partial->direction), partial->revision,
+					   mig_partial_describe(partial)),
+			 errhint("Run CALL migrate.%s_stepwise(...) to resume.",
 					 mig_direction_name(partial->direction))));
 }
 

@@ -18,12 +18,13 @@
 #include "revision/plan.h"
 #include "revision/revision.h"
 #include "revision/target.h"
+#include "run/report.h"
 #include "sql.h"
 #include "store/ledger.h"
+#include "store/partial.h"
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
-#include "store/unfinished.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 
@@ -81,7 +82,7 @@ migrate_current(PG_FUNCTION_ARGS)
 	mig_scope_enter(&scope);
 	versions = mig_ledger_read_versions(&scope);
 	mig_scope_leave(&scope);
-	mig_unfinished_tell();
+	mig_report_incomplete();
 	return mig_sql_ids(fcinfo, versions);
 }
 
@@ -126,7 +127,7 @@ migrate_pending(PG_FUNCTION_ARGS)
 	Position	position = mig_position_read(false);
 	List	   *plan = mig_plan_upgrade(position.graph, position.rows, target);
 
-	mig_unfinished_tell();
+	mig_report_incomplete();
 	return mig_sql_ids(fcinfo, mig_graph_plan_ids(position.graph, plan, 0,
 												  list_length(plan)));
 }

@@ -31,10 +31,10 @@
 #include "script/script.h"
 #include "sql.h"
 #include "store/heads.h"
+#include "store/partial.h"
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
-#include "store/unfinished.h"
 #include "utils/builtins.h"
 
 PG_FUNCTION_INFO_V1(migrate_load);
@@ -178,7 +178,7 @@ load_files(List *files, const char *function)
 	changes = find_changes(files, true, &graph);
 	foreach(lc, changes)
 		if (!((Change *) lfirst(lc))->is_new)
-			mig_unfinished_check_edit(((Change *) lfirst(lc))->rev);
+			mig_partial_check_edit(((Change *) lfirst(lc))->rev);
 	mig_scope_enter(&scope);
 	foreach(lc, changes)
 	{

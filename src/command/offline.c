@@ -36,10 +36,10 @@
 #include "script/script.h"
 #include "sql.h"
 #include "store/lock.h"
+#include "store/partial.h"
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
-#include "store/unfinished.h"
 #include "store/verify.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -121,7 +121,7 @@ make_plan(Offline *offline, const char *target)
 		mig_verify_position();
 
 	if (!is_range)
-		mig_unfinished_refuse(mig_unfinished_read());
+		mig_partial_refuse(mig_partial_read_all());
 	offline->graph = position.graph;
 	offline->start = position.rows;
 	if (is_range)

@@ -18,10 +18,10 @@
 #include "sql.h"
 #include "store/heads.h"
 #include "store/ledger.h"
+#include "store/partial.h"
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
-#include "store/unfinished.h"
 #include "store/verify.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -387,7 +387,7 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 
 	mig_position_begin_write("migrate.begin_script()");
 	position = mig_verify_position();
-	mig_unfinished_refuse(mig_unfinished_read());
+	mig_partial_refuse(mig_partial_read_all());
 	check_start(&position, versions, steps, direction);
 	check_digests(position.graph, steps, direction);
 	begin_run(resume);
@@ -439,6 +439,6 @@ migrate_record(PG_FUNCTION_ARGS)
 	rows = find_rows(writes);
 	node = find_revision(rows->graph, revision);
 	check_step(rows, node, direction);
-	mig_unfinished_settle(revision);
+	mig_partial_discard(revision);
 	return mig_sql_ids(fcinfo, record_step(rows, node, direction));
 }

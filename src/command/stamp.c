@@ -18,10 +18,10 @@
 #include "sql.h"
 #include "store/heads.h"
 #include "store/ledger.h"
+#include "store/partial.h"
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
-#include "store/unfinished.h"
 #include "store/verify.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -69,7 +69,7 @@ stamp(List *targets, bool purge, const char *function)
 	position = mig_position_read(purge);
 	mig_position_check_snapshot();
 	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
-	if (steps == NIL && !purge && !mig_unfinished_exists())
+	if (steps == NIL && !purge && !mig_partial_exists())
 		return mig_graph_ids(position.graph, position.rows);
 
 	mig_position_begin_write(function);
@@ -94,7 +94,7 @@ forget_begun(const Position *position, List *targets, const Bitmapset *rows,
 			 bool purge)
 {
 	const Graph *graph = position->graph;
-	List	   *partials = mig_unfinished_read();
+	List	   *partials = mig_partial_read_all();
 	Bitmapset  *settled = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
 	Bitmapset  *applied = mig_graph_ancestors(graph, rows, GRAPH_REAL);
 	ListCell   *lc;
@@ -112,7 +112,7 @@ forget_begun(const Position *position, List *targets, const Bitmapset *rows,
 		int			node = mig_graph_find_id(graph, partial->revision);
 
 		if (purge || node < 0 || bms_is_member(node, settled))
-			mig_unfinished_settle(partial->revision);
+			mig_partial_discard(partial->revision);
 	}
 }
 

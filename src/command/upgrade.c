@@ -28,10 +28,10 @@
 #include "storage/proc.h"
 #include "store/ledger.h"
 #include "store/lock.h"
+#include "store/partial.h"
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
-#include "store/unfinished.h"
 #include "store/verify.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -90,7 +90,7 @@ run_move(MigDirection direction, const char *target, const char *function)
 	make_plan(&move);
 	/* an unfinished script may be one that is running just now */
 	if (move.plan != NIL ||
-		(mig_unfinished_exists() && mig_lock_stepwise_pid() == 0))
+		(mig_partial_exists() && mig_lock_stepwise_pid() == 0))
 	{
 		mig_position_begin_write(function);
 		if (!mig_position_is_unchanged(&move.seen))

@@ -11,6 +11,8 @@
 #include "revision/ids.h"
 #include "run/report.h"
 #include "script/excerpt.h"
+#include "store/lock.h"
+#include "store/partial.h"
 
 /*
  * Send a message where migrate.step_messages wants it.
@@ -63,4 +65,28 @@ mig_report_end(MigDirection direction, const char *target, int n, TimestampTz st
 							  mig_direction_name(direction), target, n, n == 1 ? "" : "s",
 							  TimestampDifferenceMilliseconds(start,
 															  GetCurrentTimestamp())));
+}
+
+/*
+ * Report each script that is incomplete, as NOTICE.
+ */
+void
+mig_report_incomplete(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, mig_partial_read_all())
+	{
+		const Partial *partial = lfirst(lc);
+		int			pid = mig_lock_stepwise_pid();
+
+		ereport(NOTICE,
+				(errmsg("%s of revision \"%s\" is incomplete",
+						mig_direction_name(partial->direction), partial->revision),
+				 errdetail("%s", mig_partial_describe(partial)),
+				 pid != 0 ?
+				 errhint("Process %d runs it; migrate.progress shows how far it is.", pid) :
+				 errhint("Run CALL migrate.%s_stepwise(...) to resume.",
+						 mig_direction_name(partial->direction))));
+	}
 }

@@ -14,6 +14,7 @@ extern void mig_report_message(const char *text);
 extern void mig_report_step(MigDirection direction, const Graph *graph,
 						  const GraphNode *node, const char *message);
 extern void mig_report_nothing_to_do(const char *at);
+extern void mig_report_incomplete(void);
 extern void mig_report_end(MigDirection direction, const char *target, int n,
 						 TimestampTz start);
 

@@ -33,15 +33,16 @@
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_subscription.h"
+#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "commands/tablespace.h"
 #include "compat.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
-#include "stepwise/indexes.h"
 #include "stepwise/intent.h"
 #include "storage/lmgr.h"
+#include "store/query.h"
 #include "store/scope.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
@@ -62,17 +63,23 @@ static List *with_partitions(Oid relation);
 static List *dropped_index(const RawStmt *raw);
 static List *invalid_indexes(const Scope *scope, List *relations);
 static IntentOutcome decide_create_index(const IndexStmt *stmt,
-										 const Partial *partial);
+										 const PartialIntent *intent);
 static IntentOutcome decide_unnamed_index(const IndexStmt *stmt, Oid table,
-										  const Partial *partial);
+										  const PartialIntent *intent);
 static bool same_index(const IndexStmt *stmt, Oid index);
 static void plain_index(IndexStmt *stmt);
-static IntentOutcome decide_drop_index(const DropStmt *stmt, const Partial *partial);
+static IntentOutcome decide_drop_index(const DropStmt *stmt, const PartialIntent *intent);
 static IntentOutcome decide_detach(const AlterTableStmt *stmt, char **instead);
 static const PartitionCmd *detached(const AlterTableStmt *stmt);
-static IntentOutcome made(const RawStmt *raw, const Partial *partial);
+static IntentOutcome made(const RawStmt *raw, const PartialIntent *intent);
 static IntentOutcome gone(bool exists);
 static bool is_reindex_leftover(const char *name);
+static List *read_toast_tables(const Scope *scope, List *relations);
+static List *read_tables(const Scope *scope, Oid schema);
+static List *read_indexes(const Scope *scope, List *relations);
+static List *read_invalid_indexes(const Scope *scope, List *relations, List *except);
+static List *read_oids(const Scope *scope, StoreQuery *query, Datum *values);
+static void *index_of_row(uint64 row);
 
 /*
  * Whether a statement must run at top level because of what the catalogs say:
@@ -95,42 +102,46 @@ mig_intent_needs_top_level(const RawStmt *raw)
 }
 
 /*
- * Fill in what the intent of a statement says of the catalogs, in the current
- * memory context.
+ * Return what is to be written down before a statement is started by itself,
+ * where digest is that of the statement and all before it, in the current memory
+ * context.
  */
-void
-mig_intent_prepare(const RawStmt *raw, Partial *partial)
+PartialIntent
+mig_intent_prepare(const RawStmt *raw, char *digest)
 {
 	List	   *relations = built_tables(raw);
+	PartialIntent intent;
 	Scope		scope;
 
-	partial->existed = makes_existing(raw);
-	partial->database = this_database();
-	partial->relations = NIL;
-	partial->indexes = dropped_index(raw);
+	intent.digest = digest;
+	intent.existed = makes_existing(raw);
+	intent.database = this_database();
+	intent.relations = NIL;
+	intent.indexes = dropped_index(raw);
 	if (relations == NIL)
-		return;
+		return intent;
 	mig_scope_enter(&scope);
-	relations = list_concat(relations, mig_indexes_toast_tables(&scope, relations));
-	partial->relations = relations;
+	relations = list_concat(relations, read_toast_tables(&scope, relations));
+	intent.relations = relations;
 	if (IsA(raw->stmt, ReindexStmt))
-		partial->indexes = invalid_indexes(&scope, relations);
+		intent.indexes = invalid_indexes(&scope, relations);
 	else
-		partial->indexes = mig_indexes_read(&scope, relations);
+		intent.indexes = read_indexes(&scope, relations);
 	mig_scope_leave(&scope);
+	return intent;
 }
 
 /*
- * In a restored database the OIDs of an intent mean other things, or nothing:
- * forget them.
+ * Forget the OIDs of an intent of another database: in a restored one they mean
+ * other things, or nothing.
  */
 void
-mig_intent_forget_elsewhere(Partial *partial)
+mig_intent_forget_elsewhere(PartialIntent *intent)
 {
-	if (partial->database != NULL && strcmp(partial->database, this_database()) == 0)
+	if (intent->database != NULL && strcmp(intent->database, this_database()) == 0)
 		return;
-	partial->relations = NIL;
-	partial->indexes = NIL;
+	intent->relations = NIL;
+	intent->indexes = NIL;
 }
 
 /*
@@ -138,22 +149,22 @@ mig_intent_forget_elsewhere(Partial *partial)
  * the statement to run, in the current memory context.
  */
 IntentOutcome
-mig_intent_decide(const RawStmt *raw, const Partial *partial, char **instead)
+mig_intent_decide(const RawStmt *raw, const PartialIntent *intent, char **instead)
 {
 	Node	   *stmt = raw->stmt;
 
 	switch (nodeTag(stmt))
 	{
 		case T_IndexStmt:
-			return decide_create_index((IndexStmt *) stmt, partial);
+			return decide_create_index((IndexStmt *) stmt, intent);
 		case T_DropStmt:
-			return decide_drop_index((DropStmt *) stmt, partial);
+			return decide_drop_index((DropStmt *) stmt, intent);
 		case T_AlterTableStmt:
 			return decide_detach((AlterTableStmt *) stmt, instead);
 		case T_CreatedbStmt:
 		case T_CreateTableSpaceStmt:
 		case T_CreateSubscriptionStmt:
-			return made(raw, partial);
+			return made(raw, intent);
 		case T_DropdbStmt:
 			if (((DropdbStmt *) stmt)->missing_ok)
 				return INTENT_AGAIN;
@@ -184,16 +195,16 @@ mig_intent_decide(const RawStmt *raw, const Partial *partial, char **instead)
  * memory context.  raw is the statement, NULL when it was edited since.
  */
 List *
-mig_intent_leftovers(const RawStmt *raw, const Partial *partial)
+mig_intent_leftovers(const RawStmt *raw, const PartialIntent *intent)
 {
 	List	   *found;
 	Scope		scope;
 	ListCell   *lc;
 
-	if (partial->relations == NIL)
+	if (intent->relations == NIL)
 		return NIL;
 	mig_scope_enter(&scope);
-	found = mig_indexes_read_invalid(&scope, partial->relations, partial->indexes);
+	found = read_invalid_indexes(&scope, intent->relations, intent->indexes);
 	mig_scope_leave(&scope);
 	if (raw != NULL && IsA(raw->stmt, ReindexStmt))
 		foreach(lc, found)
@@ -355,7 +366,7 @@ reindexed_tables(const ReindexStmt *stmt)
 			return NIL;
 	}
 	mig_scope_enter(&scope);
-	tables = mig_indexes_tables(&scope, schema);
+	tables = read_tables(&scope, schema);
 	mig_scope_leave(&scope);
 	return tables;
 }
@@ -395,7 +406,7 @@ dropped_index(const RawStmt *raw)
 static List *
 invalid_indexes(const Scope *scope, List *relations)
 {
-	List	   *found = mig_indexes_read_invalid(scope, relations, NIL);
+	List	   *found = read_invalid_indexes(scope, relations, NIL);
 	MemoryContext old = MemoryContextSwitchTo(scope->context);
 	List	   *indexes = NIL;
 	ListCell   *lc;
@@ -411,7 +422,7 @@ invalid_indexes(const Scope *scope, List *relations)
  * the leftovers are gone.
  */
 static IntentOutcome
-decide_create_index(const IndexStmt *stmt, const Partial *partial)
+decide_create_index(const IndexStmt *stmt, const PartialIntent *intent)
 {
 	Oid			table = find_relation(stmt->relation);
 	Oid			index;
@@ -419,9 +430,9 @@ decide_create_index(const IndexStmt *stmt, const Partial *partial)
 	if (stmt->if_not_exists || !OidIsValid(table))
 		return INTENT_AGAIN;
 	if (stmt->idxname == NULL)
-		return decide_unnamed_index(stmt, table, partial);
+		return decide_unnamed_index(stmt, table, intent);
 	index = get_relname_relid(stmt->idxname, get_rel_namespace(table));
-	if (!OidIsValid(index) || list_member_oid(partial->indexes, index) ||
+	if (!OidIsValid(index) || list_member_oid(intent->indexes, index) ||
 		get_rel_relkind(index) != RELKIND_INDEX ||
 		IndexGetRelation(index, true) != table || !get_index_isvalid(index))
 		return INTENT_AGAIN;
@@ -434,7 +445,7 @@ decide_create_index(const IndexStmt *stmt, const Partial *partial)
  * else's, or the same in other words.
  */
 static IntentOutcome
-decide_unnamed_index(const IndexStmt *stmt, Oid table, const Partial *partial)
+decide_unnamed_index(const IndexStmt *stmt, Oid table, const PartialIntent *intent)
 {
 	IntentOutcome outcome = INTENT_AGAIN;
 	List	   *indexes;
@@ -442,13 +453,13 @@ decide_unnamed_index(const IndexStmt *stmt, Oid table, const Partial *partial)
 	ListCell   *lc;
 
 	mig_scope_enter(&scope);
-	indexes = mig_indexes_read(&scope, list_make1_oid(table));
+	indexes = read_indexes(&scope, list_make1_oid(table));
 	mig_scope_leave(&scope);
 	foreach(lc, indexes)
 	{
 		Oid			index = lfirst_oid(lc);
 
-		if (list_member_oid(partial->indexes, index) || !get_index_isvalid(index))
+		if (list_member_oid(intent->indexes, index) || !get_index_isvalid(index))
 			continue;
 		if (same_index(stmt, index))
 			return INTENT_DONE;
@@ -507,10 +518,10 @@ plain_index(IndexStmt *stmt)
  * that is gone, the search_path may have another one of its name.
  */
 static IntentOutcome
-decide_drop_index(const DropStmt *stmt, const Partial *partial)
+decide_drop_index(const DropStmt *stmt, const PartialIntent *intent)
 {
-	if (partial->indexes != NIL)
-		return gone(get_rel_relkind(linitial_oid(partial->indexes)) != '\0');
+	if (intent->indexes != NIL)
+		return gone(get_rel_relkind(linitial_oid(intent->indexes)) != '\0');
 	if (stmt->missing_ok)
 		return INTENT_AGAIN;
 	return gone(OidIsValid(find_relation(makeRangeVarFromNameList(linitial(stmt->objects)))));
@@ -558,9 +569,9 @@ detached(const AlterTableStmt *stmt)
  * is not there may have left its slot with the publisher.
  */
 static IntentOutcome
-made(const RawStmt *raw, const Partial *partial)
+made(const RawStmt *raw, const PartialIntent *intent)
 {
-	if (partial->existed)
+	if (intent->existed)
 		return INTENT_AGAIN;
 	if (makes_existing(raw))
 		return INTENT_DONE;
@@ -586,4 +597,114 @@ is_reindex_leftover(const char *name)
 		len--;
 	return len >= 6 && (strncmp(name + len - 6, "_ccnew", 6) == 0 ||
 						strncmp(name + len - 6, "_ccold", 6) == 0);
+}
+
+/*
+ * The TOAST tables (Oid) that some tables (Oid) have.
+ */
+static List *
+read_toast_tables(const Scope *scope, List *relations)
+{
+	static StoreQuery query = {
+		"SELECT reltoastrelid FROM pg_catalog.pg_class"
+		" WHERE oid OPERATOR(pg_catalog.=) ANY ($1)"
+		" AND reltoastrelid OPERATOR(pg_catalog.<>) 0::pg_catalog.oid",
+		1, {OIDARRAYOID}, NULL
+	};
+	Datum		values[1] = {mig_query_oid_array(relations)};
+
+	return read_oids(scope, &query, values);
+}
+
+/*
+ * The tables (Oid) of a schema that can have indexes; of all schemas for
+ * InvalidOid.
+ */
+static List *
+read_tables(const Scope *scope, Oid schema)
+{
+	static StoreQuery query = {
+		"SELECT oid FROM pg_catalog.pg_class"
+		" WHERE relkind OPERATOR(pg_catalog.=) ANY ('{r,m,p}'::pg_catalog.\"char\"[])"
+		" AND ($1 OPERATOR(pg_catalog.=) 0::pg_catalog.oid"
+		" OR relnamespace OPERATOR(pg_catalog.=) $1)",
+		1, {OIDOID}, NULL
+	};
+	Datum		values[1] = {ObjectIdGetDatum(schema)};
+
+	return read_oids(scope, &query, values);
+}
+
+/*
+ * All indexes (Oid) of some tables (Oid), valid or not.
+ */
+static List *
+read_indexes(const Scope *scope, List *relations)
+{
+	static StoreQuery query = {
+		"SELECT indexrelid FROM pg_catalog.pg_index"
+		" WHERE indrelid OPERATOR(pg_catalog.=) ANY ($1)",
+		1, {OIDARRAYOID}, NULL
+	};
+	Datum		values[1] = {mig_query_oid_array(relations)};
+
+	return read_oids(scope, &query, values);
+}
+
+/*
+ * The invalid indexes (InvalidIndex *) of some tables (Oid), but those in
+ * except (Oid) and partitioned ones.
+ */
+static List *
+read_invalid_indexes(const Scope *scope, List *relations, List *except)
+{
+	static StoreQuery query = {
+		"SELECT i.indexrelid, i.indrelid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text"
+		" FROM pg_catalog.pg_index i"
+		" JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid"
+		" JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
+		" WHERE i.indrelid OPERATOR(pg_catalog.=) ANY ($1) AND NOT i.indisvalid"
+		" AND c.relkind OPERATOR(pg_catalog.=) 'i'::pg_catalog.\"char\""
+		" AND i.indexrelid OPERATOR(pg_catalog.<>) ALL ($2)"
+		" ORDER BY i.indexrelid",
+		2, {OIDARRAYOID, OIDARRAYOID}, NULL
+	};
+	Datum		values[2] = {mig_query_oid_array(relations), mig_query_oid_array(except)};
+
+	return mig_query_rows(scope, &query, values, index_of_row);
+}
+
+/*
+ * Return an InvalidIndex, for mig_query_rows.
+ */
+static void *
+index_of_row(uint64 row)
+{
+	InvalidIndex *index = palloc(sizeof(InvalidIndex));
+	bool		isnull;
+
+	index->index = DatumGetObjectId(mig_query_value(row, 1, OIDOID, &isnull));
+	index->relation = DatumGetObjectId(mig_query_value(row, 2, OIDOID, &isnull));
+	index->schema = mig_query_text(row, 3);
+	index->name = mig_query_text(row, 4);
+	return index;
+}
+
+/*
+ * Run a query whose one column is OIDs, and return them (Oid).
+ */
+static List *
+read_oids(const Scope *scope, StoreQuery *query, Datum *values)
+{
+	uint64		n = mig_query_read(scope, query, values, NULL);
+	MemoryContext old = MemoryContextSwitchTo(scope->context);
+	List	   *oids = NIL;
+	bool		isnull;
+
+	for (uint64 row = 0; row < n; row++)
+		oids = lappend_oid(oids,
+						   DatumGetObjectId(mig_query_value(row, 1, OIDOID,
+															&isnull)));
+	MemoryContextSwitchTo(old);
+	return oids;
 }

@@ -31,6 +31,7 @@
 #include "run/session.h"
 #include "sql.h"
 #include "stepwise/intent.h"
+#include "stepwise/progress.h"
 #include "stepwise/retry.h"
 #include "stepwise/units.h"
 #include "storage/proc.h"
@@ -40,7 +41,6 @@
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
-#include "store/unfinished.h"
 #include "store/verify.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -192,11 +192,11 @@ make_plan(Stepwise *run, bool locked)
 	if (locked)
 		mig_verify_plan(run->direction, position.graph, position.rows, run->plan,
 						run->target, true);
-	else if (mig_unfinished_exists() && mig_lock_stepwise_pid() == 0)
+	else if (mig_partial_exists() && mig_lock_stepwise_pid() == 0)
 		return true;
 	if (run->plan != NIL)
 		return true;
-	mig_unfinished_tell();
+	mig_report_incomplete();
 	mig_report_nothing_to_do(mig_position_describe(position.graph, position.rows));
 	return false;
 }
@@ -244,7 +244,7 @@ begin_run(const Attempt *attempt)
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	mig_partial_begin_run(&scope, &first);
+	mig_progress_begin(&scope, &first);
 	mig_scope_leave(&scope);
 }
 
@@ -345,17 +345,17 @@ record_step(void *arg, TimestampTz started_at)
 	mig_ledger_check_unchanged_since(&scope, step->writes, run->graph,
 									 run->rows->rows);
 	if (!step->transactional)
-		mig_partial_delete(&scope, step->script.revision);
+		mig_partial_remove(&scope, step->script.revision);
 	step->taken = true;
 	(void) mig_ledger_record_step(&scope, run->rows, step->node, run->direction,
 						   step->checksum, started_at,
 						   GetCurrentTimestamp() - started_at, &run->actor);
 	if (step->number + 1 == list_length(run->plan))
-		mig_partial_end_run(&scope);
+		mig_progress_end(&scope);
 	else
 	{
 		next = running(run, step->number + 1);
-		mig_partial_next_step(&scope, &next);
+		mig_progress_next(&scope, &next);
 	}
 	mig_scope_leave(&scope);
 }

@@ -1,22 +1,22 @@
 /*
  * units.c
- *		Running a non-transactional script, piece by piece.
+ *		Running a non-transactional script, unit by unit.
  *
- * A piece is a unit of script/unit.  What may run in a transaction block runs
- * in one transaction with its record in migrate.partial.  What commits by
- * itself is preceded by a committed intent and followed by its record; a CALL
- * or DO that may commit likewise, but its record is in its last transaction.
- * The last piece's record is that of the whole script.
+ * A unit (script/unit) that may run in a transaction block runs in one
+ * transaction with its record in migrate.partial.  One that commits by itself is
+ * preceded by a committed intent and followed by its record.  A CALL or DO that
+ * may commit is likewise, but its record is in its last transaction.  The last
+ * unit's record is that of the whole script.
  *
- * Whoever runs the script again, also after a crash, goes on behind what is
- * recorded.  An intent without an end is decided by stepwise/intent, or by a
+ * A script that is run again, also after a crash, resumes after the units that
+ * are recorded.  An intent without an end is decided by stepwise/intent, or by a
  * person; what an interrupted build left is removed before it is repeated.
  *
- * What the script SETs lasts until its end.  Each record has the settings that
- * differ from those before the script, and they are set again when the script
- * resumes: no statement that is done is run a second time.
+ * What the script sets lasts until its end.  Each record has the settings that
+ * differ from those before the script, and they are set again when it resumes:
+ * no statement that is done is run a second time.
  *
- * No transaction outlasts a piece; between pieces there is no snapshot.
+ * No transaction outlasts a unit; between units there is no snapshot.
  */
 #include "migrate.h"
 
@@ -43,102 +43,99 @@
 #include "utils/guc.h"
 #include "utils/inval.h"
 
-/* Pieces that take longer are told of, in microseconds. */
-#define LONG_PIECE USECS_PER_SEC
+/* Units that take longer are reported, in microseconds. */
+#define LONG_UNIT USECS_PER_SEC
 
 /* A script under way. */
-typedef struct Pieces
+typedef struct ScriptRun
 {
 	ExecuteScript script;
 	List	   *statements;		/* ScriptStatement * */
 	List	   *units;			/* ScriptUnit * */
 	Partial		partial;		/* as it is recorded */
-	bool		begun;			/* before this call */
 	const SessionSettings *session; /* before the script */
 	int			lock_timeout;	/* before the script, in milliseconds */
 	bool		bounded;		/* lock_timeout is ours, unless it is the script's */
-	PiecesRecord record;
+	ScriptRecord record;
 	void	   *arg;
-} Pieces;
+} ScriptRun;
 
-/* What one transaction of it does. */
-typedef struct Piece
+/* One transaction of it that is recorded. */
+typedef struct UnitRun
 {
-	Pieces	   *pieces;
-	const ScriptUnit *unit;
+	ScriptRun  *run;
 	const ExecuteScript *script;
 	List	   *statements;		/* to run before it is recorded; NIL: none */
 	Partial		after;			/* what is recorded */
-} Piece;
+} UnitRun;
 
-static void read_partial(Pieces *pieces);
-static void set_again(Pieces *pieces);
-static List *script_settings(const Pieces *pieces);
-static void run_unit(Pieces *pieces, const ScriptUnit *unit);
+static void read_partial(ScriptRun *run);
+static void set_again(ScriptRun *run);
+static List *script_settings(const ScriptRun *run);
+static void run_unit(ScriptRun *run, const ScriptUnit *unit);
 static UnitKind kind_now(const ScriptUnit *unit);
-static void run_committing(Pieces *pieces, const ScriptUnit *unit, UnitKind kind);
-static bool finish_begun(Pieces *pieces, const ScriptUnit *unit, const char *digest);
-pg_noreturn static void in_doubt(const Pieces *pieces,
-								 const ScriptStatement *statement);
-static void remove_leftovers(Pieces *pieces, const RawStmt *raw);
-static void remove_index(Pieces *pieces, const InvalidIndex *index);
-static void begin_intent(Pieces *pieces, const ScriptStatement *statement,
-						 const char *digest);
-static void commit_partial(Pieces *pieces);
-static void write_attempt(const Attempt *attempt);
-static void run_top_level(Pieces *pieces, ScriptStatement *statement);
-static void run_procedure(Pieces *pieces, const ScriptUnit *unit);
-static void run_procedure_piece(const Attempt *attempt);
-static void bound_waiting(Pieces *pieces);
-static void unbound_waiting(Pieces *pieces);
-pg_noreturn static void note_failure(Pieces *pieces, ErrorData *error);
+static void run_committing(ScriptRun *run, const ScriptUnit *unit, UnitKind kind);
+static bool finish_begun(ScriptRun *run, const ScriptUnit *unit, const char *digest);
+pg_noreturn static void report_in_doubt(const ScriptRun *run,
+										const ScriptStatement *statement);
+static void remove_leftovers(ScriptRun *run, const RawStmt *raw);
+static void remove_index(ScriptRun *run, const InvalidIndex *index);
+static void begin_intent(ScriptRun *run, const ScriptStatement *statement, char *digest);
+static void store_partial(ScriptRun *run);
+static void store_attempt(const Attempt *attempt);
+static void run_top_level(ScriptRun *run, ScriptStatement *statement);
+static void run_procedure(ScriptRun *run, const ScriptUnit *unit);
+static void procedure_attempt(const Attempt *attempt);
+static void bound_waiting(ScriptRun *run);
+static void unbound_waiting(ScriptRun *run);
+pg_noreturn static void fail(ScriptRun *run, bool without_effect, ErrorData *error);
 static void add_hint(ErrorData *error, const char *hint);
-static void run_recorded(Pieces *pieces, const ScriptUnit *unit,
-						 const ExecuteScript *script, List *statements);
-static void set_done(Piece *piece);
-static void run_piece(const Attempt *attempt);
-static void record_piece(Piece *piece);
-static void write_partial(const Pieces *pieces, const Partial *partial);
-static void tell_begin(const Pieces *pieces, const ScriptStatement *statement);
-static void tell_end(const Pieces *pieces, const ScriptUnit *unit, TimestampTz start);
+static void run_recorded(ScriptRun *run, int done, const ExecuteScript *script,
+						 List *statements);
+static UnitRun prepare_unit(ScriptRun *run, int done, const ExecuteScript *script,
+							List *statements);
+static void unit_attempt(const Attempt *attempt);
+static void record_unit(UnitRun *unit);
+static void report_begin(const ScriptRun *run, const ScriptStatement *statement);
+static void report_end(const ScriptRun *run, const ScriptUnit *unit, TimestampTz start);
 
 /*
  * Run a script to its end, from where it is.  record is called with arg in the
- * transaction of the last piece; what it does may be rolled back and repeated.
- * *settings is what the session has set before: put back, and NULL, on return;
- * after an error the caller puts it back.  To be called in a transaction that
- * has done nothing yet, and under the session's run lock.  Errors: MG013, MG007,
- * MG012, and whatever the script raises; then the transaction is a new one.
+ * transaction of the last unit; what it does may be rolled back and repeated.
+ * *settings is what the session has set before: restored, and NULL, on return;
+ * after an error the caller restores it.  To be called in a transaction that has
+ * done nothing yet, and under the session's run lock.  Errors: MG013, MG007,
+ * MG012, and those that the script raises; then the transaction is a new one.
  */
 void
-mig_units_run(const ExecuteScript *script, PiecesRecord record, void *arg,
-			   SessionSettings **settings)
+mig_units_run(const ExecuteScript *script, ScriptRecord record, void *arg,
+			  SessionSettings **settings)
 {
-	Pieces		pieces = {.script = *script, .lock_timeout = LockTimeout,
+	ScriptRun	run = {.script = *script, .lock_timeout = LockTimeout,
 	.record = record, .arg = arg};
 	int			done;
 	ListCell   *lc;
 
-	pieces.script.statement_timeout = StatementTimeout;
-	pieces.statements = mig_execute_parse(script);
-	pieces.units = mig_unit_split(pieces.statements);
-	read_partial(&pieces);
-	done = pieces.partial.statements_done;
+	run.script.statement_timeout = StatementTimeout;
+	run.statements = mig_execute_parse(script);
+	run.units = mig_unit_split(run.statements);
+	read_partial(&run);
+	done = run.partial.statements_done;
 
-	pieces.session = *settings = mig_session_remember(CurrentMemoryContext);
+	run.session = *settings = mig_session_remember(CurrentMemoryContext);
 	if (!standard_conforming_strings)
 		(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 	mig_execute_commit(script);
-	set_again(&pieces);
-	foreach(lc, pieces.units)
+	set_again(&run);
+	foreach(lc, run.units)
 		if (((ScriptUnit *) lfirst(lc))->last > done)
-			run_unit(&pieces, lfirst(lc));
-	if (done >= list_length(pieces.statements))
+			run_unit(&run, lfirst(lc));
+	if (done >= list_length(run.statements))
 	{
-		/* what came behind was edited away */
-		remove_leftovers(&pieces, NULL);
-		run_recorded(&pieces, NULL, script, NIL);
+		/* what came after that was edited away */
+		remove_leftovers(&run, NULL);
+		run_recorded(&run, done, script, NIL);
 	}
 
 	mig_session_restore(*settings);
@@ -147,44 +144,29 @@ mig_units_run(const ExecuteScript *script, PiecesRecord record, void *arg,
 }
 
 /*
- * How far the script is.  MG007 when what is done is not what it says: somebody
- * wrote to the table by hand.
+ * Read how far the script is.  Errors: MG007 when the statements that are done
+ * are others than it has, because the table was written by hand.
  */
 static void
-read_partial(Pieces *pieces)
+read_partial(ScriptRun *run)
 {
-	const ExecuteScript *script = &pieces->script;
-	Partial    *partial = &pieces->partial;
-	List	   *stored;
-	Scope		scope;
-	ListCell   *lc;
+	const ExecuteScript *script = &run->script;
+	Partial    *partial = &run->partial;
 
-	partial->revision = unconstify(char *, script->revision);
-	partial->direction = script->direction;
-	partial->digest = "";
-	partial->started_at = GetCurrentTimestamp();
-	mig_scope_enter(&scope);
-	stored = mig_partial_read(&scope);
-	mig_scope_leave(&scope);
-	foreach(lc, stored)
-		if (strcmp(((Partial *) lfirst(lc))->revision, script->revision) == 0)
-		{
-			*partial = *(Partial *) lfirst(lc);
-			pieces->begun = true;
-		}
-	partial->statements = list_length(pieces->statements);
-	mig_intent_forget_elsewhere(partial);
+	*partial = mig_partial_of(script->revision, script->direction);
+	partial->statements = list_length(run->statements);
+	mig_intent_forget_elsewhere(&partial->intent);
 
 	if (partial->statements_done > partial->statements ||
-		strcmp(mig_unit_digest(script->sql, pieces->statements,
-							   partial->statements_done),
+		strcmp(mig_unit_digest(script->sql, run->statements, partial->statements_done),
 			   partial->digest) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
-				 errmsg("%s script of revision \"%s\" was changed after it had begun",
+				 errmsg("%s script of revision \"%s\" was changed while it is incomplete",
 						mig_direction_name(script->direction), script->revision),
-				 errdetail("The statements up to number %d are done.", partial->statements_done),
-				 errhint("Put them back as they were.")));
+				 errdetail("The statements up to number %d are done.",
+						   partial->statements_done),
+				 errhint("Restore these statements.")));
 }
 
 /*
@@ -192,12 +174,12 @@ read_partial(Pieces *pieces)
  * without running them again.
  */
 static void
-set_again(Pieces *pieces)
+set_again(ScriptRun *run)
 {
-	if (pieces->partial.settings == NIL)
+	if (run->partial.settings == NIL)
 		return;
-	mig_session_apply(pieces->partial.settings);
-	mig_execute_commit(&pieces->script);
+	mig_session_apply(run->partial.settings);
+	mig_execute_commit(&run->script);
 }
 
 /*
@@ -205,36 +187,39 @@ set_again(Pieces *pieces)
  * for a statement that commits by itself.
  */
 static List *
-script_settings(const Pieces *pieces)
+script_settings(const ScriptRun *run)
 {
-	List	   *changes = mig_session_changes(pieces->session);
+	List	   *changes = mig_session_changes(run->session);
 	ListCell   *lc;
 
-	if (pieces->bounded && LockTimeout == mig_concurrent_lock_timeout)
+	if (run->bounded && LockTimeout == mig_concurrent_lock_timeout)
 		foreach(lc, changes)
 			if (strncmp(lfirst(lc), "lock_timeout", strlen("lock_timeout")) == 0)
 				changes = foreach_delete_current(changes, lc);
 	return changes;
 }
 
+/*
+ * Run and record a unit.
+ */
 static void
-run_unit(Pieces *pieces, const ScriptUnit *unit)
+run_unit(ScriptRun *run, const ScriptUnit *unit)
 {
 	UnitKind	kind = kind_now(unit);
 	TimestampTz start = GetCurrentTimestamp();
 
 	if (kind == UNIT_TRANSACTION)
 	{
-		remove_leftovers(pieces, NULL);
-		run_recorded(pieces, unit, &pieces->script, unit->statements);
+		remove_leftovers(run, NULL);
+		run_recorded(run, unit->last, &run->script, unit->statements);
 	}
 	else
-		run_committing(pieces, unit, kind);
-	tell_end(pieces, unit, start);
+		run_committing(run, unit, kind);
+	report_end(run, unit, start);
 }
 
 /*
- * The kind of a unit, as the catalogs are now.
+ * Return the kind of a unit, as the catalogs are now.
  */
 static UnitKind
 kind_now(const ScriptUnit *unit)
@@ -246,92 +231,92 @@ kind_now(const ScriptUnit *unit)
 }
 
 /*
- * Run a unit that commits by itself, or that may.
+ * Run and record a unit that commits by itself, or that may.
  */
 static void
-run_committing(Pieces *pieces, const ScriptUnit *unit, UnitKind kind)
+run_committing(ScriptRun *run, const ScriptUnit *unit, UnitKind kind)
 {
 	ScriptStatement *statement = linitial(unit->statements);
-	char	   *digest = mig_unit_digest_next(pieces->partial.digest,
-											  pieces->script.sql, statement);
+	char	   *digest = mig_unit_digest_next(run->partial.digest, run->script.sql,
+											  statement);
 
-	if (finish_begun(pieces, unit, digest))
+	if (finish_begun(run, unit, digest))
 		return;
-	begin_intent(pieces, statement, digest);
-	tell_begin(pieces, statement);
-	bound_waiting(pieces);
-	mig_execute_commit(&pieces->script);
+	begin_intent(run, statement, digest);
+	report_begin(run, statement);
+	bound_waiting(run);
+	mig_execute_commit(&run->script);
 	if (kind == UNIT_TOP_LEVEL)
 	{
-		run_top_level(pieces, statement);
-		unbound_waiting(pieces);
-		run_recorded(pieces, unit, &pieces->script, NIL);
+		run_top_level(run, statement);
+		unbound_waiting(run);
+		run_recorded(run, unit->last, &run->script, NIL);
 	}
 	else
 	{
-		run_procedure(pieces, unit);
-		unbound_waiting(pieces);
+		run_procedure(run, unit);
+		unbound_waiting(run);
 	}
 }
 
 /*
- * When the statement, which with all before it has this digest, has begun
- * before: see what became of it, and end it or clear the way to repeat it.
- * Returns whether it is done and recorded.  MG013 when nobody knows.
+ * If the statement, which with all before it has this digest, was started
+ * before: see what became of it, and complete it or clear the way to repeat it.
+ * Return whether it is done and recorded.  Errors: MG013 when nobody knows.
  */
 static bool
-finish_begun(Pieces *pieces, const ScriptUnit *unit, const char *digest)
+finish_begun(ScriptRun *run, const ScriptUnit *unit, const char *digest)
 {
-	const Partial *partial = &pieces->partial;
+	const PartialIntent *intent = &run->partial.intent;
 	ScriptStatement *statement = linitial(unit->statements);
-	bool		begun = partial->intent != NULL && strcmp(partial->intent,
-														  digest) == 0;
+	bool		begun = intent->digest != NULL && strcmp(intent->digest, digest) == 0;
 	IntentOutcome outcome = INTENT_AGAIN;
-	ExecuteScript other = pieces->script;
+	ExecuteScript other = run->script;
 	char	   *instead = NULL;
 
 	if (begun)
-		outcome = mig_intent_decide(statement->raw, partial, &instead);
-	/* one that failed before our eyes is not in doubt */
-	if (outcome == INTENT_UNKNOWN && partial->in_doubt)
-		in_doubt(pieces, statement);
+		outcome = mig_intent_decide(statement->raw, intent, &instead);
+	/* one that was seen to fail is not in doubt */
+	if (outcome == INTENT_UNKNOWN && run->partial.in_doubt)
+		report_in_doubt(run, statement);
 	if (outcome == INTENT_DONE)
 	{
-		mig_report_message(psprintf("statement %d/%d is done already",
-						  statement->number, partial->statements));
-		run_recorded(pieces, unit, &pieces->script, NIL);
+		mig_report_message(psprintf("statement %d/%d is done already", statement->number,
+									run->partial.statements));
+		run_recorded(run, unit->last, &run->script, NIL);
 		return true;
 	}
 	if (outcome == INTENT_INSTEAD)
 	{
 		other.sql = instead;
 		mig_report_message(psprintf("statement %d/%d was interrupted: %s",
-						  statement->number, partial->statements, instead));
-		run_recorded(pieces, unit, &other, mig_execute_parse(&other));
+									statement->number, run->partial.statements, instead));
+		run_recorded(run, unit->last, &other, mig_execute_parse(&other));
 		return true;
 	}
-	mig_execute_commit(&pieces->script);
-	remove_leftovers(pieces, begun ? statement->raw : NULL);
+	mig_execute_commit(&run->script);
+	remove_leftovers(run, begun ? statement->raw : NULL);
 	return false;
 }
 
-/* MG013 */
+/*
+ * Report, with MG013, that a person has to say what became of a statement.
+ */
 static void
-in_doubt(const Pieces *pieces, const ScriptStatement *statement)
+report_in_doubt(const ScriptRun *run, const ScriptStatement *statement)
 {
-	const Partial *partial = &pieces->partial;
+	const Partial *partial = &run->partial;
 
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_IN_DOUBT),
 			 errmsg("statement %d of the %s script of revision \"%s\" is in doubt",
 					statement->number, mig_direction_name(partial->direction),
 					partial->revision),
-			 errdetail("It began at %s and did not end: nobody knows how much of its work is done.",
+			 errdetail("It was started at %s and did not end: nobody knows how much of its work is done.",
 					   timestamptz_to_str(partial->statement_started_at)),
-			 errhint("Look, then SELECT migrate.resume('%s', 'done' or 'again'); and call again.",
+			 errhint("Look, then run SELECT migrate.resume('%s', 'done' or 'again') and call again.",
 					 partial->revision),
-			 internalerrquery(mig_excerpt_around(pieces->script.sql,
-												 statement->location,
+			 internalerrquery(mig_excerpt_around(run->script.sql, statement->location,
 												 statement->len, statement->location).text)));
 }
 
@@ -340,80 +325,80 @@ in_doubt(const Pieces *pieces, const ScriptStatement *statement)
  * statement, NULL when that was edited since.
  */
 static void
-remove_leftovers(Pieces *pieces, const RawStmt *raw)
+remove_leftovers(ScriptRun *run, const RawStmt *raw)
 {
 	ListCell   *lc;
 
-	if (pieces->partial.relations == NIL)
+	if (run->partial.intent.relations == NIL)
 		return;
-	foreach(lc, mig_intent_leftovers(raw, &pieces->partial))
-		remove_index(pieces, lfirst(lc));
-	mig_execute_commit(&pieces->script);
+	foreach(lc, mig_intent_leftovers(raw, &run->partial.intent))
+		remove_index(run, lfirst(lc));
+	mig_execute_commit(&run->script);
 }
 
 /*
- * Drop one, as the caller.  While we hold a lock that a build by somebody else
- * needs, an index that is invalid is not being built.  The session's lock is
- * released by an error too.
+ * Drop an index that a build left, as the caller.  While we hold a lock that a
+ * build by another session needs, an index that is invalid is not being built.
+ * The session's lock is released by an error too.
  */
 static void
-remove_index(Pieces *pieces, const InvalidIndex *index)
+remove_index(ScriptRun *run, const InvalidIndex *index)
 {
 	LockRelId	table = {index->relation, MyDatabaseId};
-	ExecuteScript script = pieces->script;
+	ExecuteScript script = run->script;
 
-	bound_waiting(pieces);
-	mig_execute_commit(&pieces->script);
+	bound_waiting(run);
+	mig_execute_commit(&run->script);
 	LockRelationIdForSession(&table, ShareUpdateExclusiveLock);
 	AcceptInvalidationMessages();
 	if (mig_intent_is_leftover(index))
 	{
 		mig_report_message(psprintf("removing invalid index \"%s\", which an interrupted build left",
-						  index->name));
+									index->name));
 		script.sql = psprintf("DROP INDEX CONCURRENTLY IF EXISTS %s",
 							  quote_qualified_identifier(index->schema, index->name));
-		mig_execute_commit(&pieces->script);
+		mig_execute_commit(&run->script);
 		mig_execute_top_level(&script, linitial(mig_execute_parse(&script)));
 	}
 	UnlockRelationIdForSession(&table, ShareUpdateExclusiveLock);
-	unbound_waiting(pieces);
-	mig_execute_commit(&pieces->script);
+	unbound_waiting(run);
+	mig_execute_commit(&run->script);
 }
 
 /*
- * Commit that a statement begins.
+ * Commit that a statement is about to be started by itself.
  */
 static void
-begin_intent(Pieces *pieces, const ScriptStatement *statement, const char *digest)
+begin_intent(ScriptRun *run, const ScriptStatement *statement, char *digest)
 {
-	Partial    *partial = &pieces->partial;
+	PartialIntent intent = mig_intent_prepare(statement->raw, digest);
 
-	partial->in_doubt = true;
-	partial->intent = unconstify(char *, digest);
-	partial->statement_started_at = GetCurrentTimestamp();
-	mig_intent_prepare(statement->raw, partial);
+	mig_partial_begin(&run->partial, &intent);
 	mig_lock_check_held();
-	commit_partial(pieces);
+	store_partial(run);
 }
 
 /*
- * Commit the record of the script as it is in memory.
+ * Commit how far the script is.
  */
 static void
-commit_partial(Pieces *pieces)
+store_partial(ScriptRun *run)
 {
-	mig_retry_run(&pieces->script, write_attempt, pieces);
+	mig_retry_run(&run->script, store_attempt, run);
 }
 
 /*
- * Write the record; the body of a transaction of its own.
+ * Write how far the script is; the body of a transaction of its own.
  */
 static void
-write_attempt(const Attempt *attempt)
+store_attempt(const Attempt *attempt)
 {
-	Pieces	   *pieces = mig_retry_argument(attempt);
+	ScriptRun  *run = mig_retry_argument(attempt);
+	Scope		scope;
 
-	write_partial(pieces, &pieces->partial);
+	mig_scope_enter(&scope);
+	mig_partial_store(&scope, &run->partial);
+	mig_scope_leave(&scope);
 }
 
 /*
@@ -422,21 +407,18 @@ write_attempt(const Attempt *attempt)
  * left is removed when it is run again.
  */
 static void
-run_top_level(Pieces *pieces, ScriptStatement *statement)
+run_top_level(ScriptRun *run, ScriptStatement *statement)
 {
 	MemoryContext context = CurrentMemoryContext;
 
 	PG_TRY();
 	{
-		mig_execute_top_level(&pieces->script, statement);
-		mig_execute_commit(&pieces->script);
+		mig_execute_top_level(&run->script, statement);
+		mig_execute_commit(&run->script);
 	}
 	PG_CATCH();
 	{
-		ErrorData  *error = mig_retry_roll_back(context);
-
-		pieces->partial.in_doubt = false;
-		note_failure(pieces, error);
+		fail(run, false, mig_retry_roll_back(context));
 	}
 	PG_END_TRY();
 }
@@ -445,91 +427,86 @@ run_top_level(Pieces *pieces, ScriptStatement *statement)
  * Run a CALL or DO, which may commit, together with its record, which is in its
  * last transaction.  As long as it has committed nothing it is one transaction
  * with its record and attempted again as such; when that fails it has done
- * nothing.  An error after that leaves it in doubt, because what it has done is
- * known to nobody, and is raised.
+ * nothing.  An error after that leaves it in doubt, because nobody knows what it
+ * has done, and is raised.
  */
 static void
-run_procedure(Pieces *pieces, const ScriptUnit *unit)
+run_procedure(ScriptRun *run, const ScriptUnit *unit)
 {
-	Piece		piece = {pieces, unit, &pieces->script, unit->statements, pieces->partial};
+	UnitRun		procedure = prepare_unit(run, unit->last, &run->script, unit->statements);
 	RetryFailure failure;
 
-	set_done(&piece);
-	if (mig_retry_try(&pieces->script, RETRY_OWN_WAITS, run_procedure_piece, &piece,
+	if (mig_retry_try(&run->script, RETRY_OWN_WAITS, procedure_attempt, &procedure,
 					  &failure))
 	{
-		pieces->partial = piece.after;
+		run->partial = procedure.after;
 		return;
 	}
-	if (failure.committed)
-	{
-		add_hint(failure.error,
-				 psprintf("Statement %d has committed a part of its work. Look, then SELECT migrate.resume('%s', 'done' or 'again'); and call again.",
-						  pieces->partial.statements_done + 1, pieces->partial.revision));
-		ReThrowError(failure.error);
-	}
-	pieces->partial.in_doubt = false;
-	pieces->partial.intent = NULL;
-	note_failure(pieces, failure.error);
+	if (!failure.committed)
+		fail(run, true, failure.error);
+	add_hint(failure.error,
+			 psprintf("Statement %d has committed a part of its work. Look, then run SELECT migrate.resume('%s', 'done' or 'again') and call again.",
+					  run->partial.statements_done + 1, run->partial.revision));
+	ReThrowError(failure.error);
 }
 
 /*
  * Run a CALL or DO and record it; the body of an attempt.
  */
 static void
-run_procedure_piece(const Attempt *attempt)
+procedure_attempt(const Attempt *attempt)
 {
-	Piece	   *piece = mig_retry_argument(attempt);
+	UnitRun    *unit = mig_retry_argument(attempt);
 
-	mig_execute_top_level(piece->script, linitial(piece->statements));
-	record_piece(piece);
+	mig_execute_top_level(unit->script, linitial(unit->statements));
+	record_unit(unit);
 }
 
 /*
- * Statements that commit by themselves wait for locks as long as
+ * Have statements that commit by themselves wait for locks as long as
  * migrate.concurrent_lock_timeout says, unless the script says otherwise.
  */
 static void
-bound_waiting(Pieces *pieces)
+bound_waiting(ScriptRun *run)
 {
-	if (pieces->bounded || LockTimeout != pieces->lock_timeout)
+	if (run->bounded || LockTimeout != run->lock_timeout)
 		return;
-	pieces->bounded = true;
-	(void) set_config_option("lock_timeout",
-								 psprintf("%d", mig_concurrent_lock_timeout),
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+	run->bounded = true;
+	(void) set_config_option("lock_timeout", psprintf("%d", mig_concurrent_lock_timeout),
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 }
 
 /*
- * Wait again for locks as before such a statement, unless the script has set
- * something else.
+ * Wait for locks as before such a statement, unless the script has set something
+ * else.
  */
 static void
-unbound_waiting(Pieces *pieces)
+unbound_waiting(ScriptRun *run)
 {
-	if (!pieces->bounded)
+	if (!run->bounded)
 		return;
-	pieces->bounded = false;
+	run->bounded = false;
 	if (LockTimeout == mig_concurrent_lock_timeout)
-		(void) set_config_option("lock_timeout", psprintf("%d", pieces->lock_timeout),
+		(void) set_config_option("lock_timeout", psprintf("%d", run->lock_timeout),
 								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 }
 
 /*
- * Record what is known of a statement that failed, and raise its error.  An
- * error of the recording is no more than a WARNING: then the statement stays in
- * doubt, but its own error is not lost.
+ * Record that a statement has failed, and raise its error.  An error of the
+ * recording is no more than a WARNING: then the statement stays in doubt, but its
+ * own error is not lost.
  */
 static void
-note_failure(Pieces *pieces, ErrorData *error)
+fail(ScriptRun *run, bool without_effect, ErrorData *error)
 {
 	MemoryContext context = CurrentMemoryContext;
 
 	if (!mig_lock_is_held())
 		ReThrowError(error);
+	mig_partial_fail(&run->partial, without_effect);
 	PG_TRY();
 	{
-		commit_partial(pieces);
+		store_partial(run);
 	}
 	PG_CATCH();
 	{
@@ -538,7 +515,7 @@ note_failure(Pieces *pieces, ErrorData *error)
 		ereport(WARNING,
 				(errcode(second->sqlerrcode),
 				 errmsg("could not record that statement %d failed: %s",
-						pieces->partial.statements_done + 1, second->message)));
+						run->partial.statements_done + 1, second->message)));
 	}
 	PG_END_TRY();
 	ReThrowError(error);
@@ -555,112 +532,94 @@ add_hint(ErrorData *error, const char *hint)
 }
 
 /*
- * Run statements (none: NIL), which are script's, and record that the script is
- * done up to the unit, in one transaction.  unit NULL: all was done before.
+ * Run statements (none: NIL), which are script's, and record that the statements
+ * up to number done are, in one transaction.
  */
 static void
-run_recorded(Pieces *pieces, const ScriptUnit *unit, const ExecuteScript *script,
-			 List *statements)
+run_recorded(ScriptRun *run, int done, const ExecuteScript *script, List *statements)
 {
-	Piece		piece = {pieces, unit, script, statements, pieces->partial};
+	UnitRun		unit = prepare_unit(run, done, script, statements);
 
-	set_done(&piece);
-	mig_retry_run(script, run_piece, &piece);
-	pieces->partial = piece.after;
+	mig_retry_run(script, unit_attempt, &unit);
+	run->partial = unit.after;
 }
 
 /*
- * Set what is to be recorded once a piece is done.
+ * Return a transaction that runs statements and records that the statements up to
+ * number done are.
  */
-static void
-set_done(Piece *piece)
+static UnitRun
+prepare_unit(ScriptRun *run, int done, const ExecuteScript *script, List *statements)
 {
-	const ScriptUnit *unit = piece->unit;
-	Partial    *after = &piece->after;
+	UnitRun		unit = {run, script, statements, run->partial};
+	char	   *digest = run->partial.digest;
 
-	if (unit != NULL)
-	{
-		for (int i = after->statements_done; i < unit->last; i++)
-			after->digest = mig_unit_digest_next(after->digest, piece->pieces->script.sql,
-												 list_nth(piece->pieces->statements, i));
-		after->statements_done = unit->last;
-	}
-	after->in_doubt = false;
-	after->intent = NULL;
-	after->existed = false;
-	after->relations = NIL;
-	after->indexes = NIL;
+	for (int i = run->partial.statements_done; i < done; i++)
+		digest = mig_unit_digest_next(digest, run->script.sql,
+									  list_nth(run->statements, i));
+	mig_partial_advance(&unit.after, done, digest);
+	return unit;
 }
 
 /*
- * Run the statements of a piece and record it; the body of an attempt.
+ * Run the statements of a unit and record it; the body of an attempt.
  */
 static void
-run_piece(const Attempt *attempt)
+unit_attempt(const Attempt *attempt)
 {
-	Piece	   *piece = mig_retry_argument(attempt);
+	UnitRun    *unit = mig_retry_argument(attempt);
 
-	if (piece->statements != NIL)
-		mig_execute_statements(piece->script, piece->statements);
-	record_piece(piece);
+	if (unit->statements != NIL)
+		mig_execute_statements(unit->script, unit->statements);
+	record_unit(unit);
 }
 
 /*
- * Write, in the transaction that there is, that a piece is done: that the whole
- * script is, if it was the last.
+ * Write, in the transaction that there is, that a unit is done, or if it is the
+ * last one that the whole script is.
  */
 static void
-record_piece(Piece *piece)
+record_unit(UnitRun *unit)
 {
-	Pieces	   *pieces = piece->pieces;
-
-	mig_lock_check_held();
-	if (piece->after.statements_done == list_length(pieces->statements))
-	{
-		pieces->record(pieces->arg, pieces->partial.started_at);
-		return;
-	}
-	piece->after.statement_started_at = GetCurrentTimestamp();
-	piece->after.settings = script_settings(pieces);
-	write_partial(pieces, &piece->after);
-}
-
-/*
- * What has not begun at all, in an earlier call either, needs no row.
- */
-static void
-write_partial(const Pieces *pieces, const Partial *partial)
-{
+	ScriptRun  *run = unit->run;
 	Scope		scope;
 
+	mig_lock_check_held();
+	if (unit->after.statements_done == list_length(run->statements))
+	{
+		run->record(run->arg, run->partial.started_at);
+		return;
+	}
+	unit->after.settings = script_settings(run);
+	unit->after.statement_started_at = GetCurrentTimestamp();
 	mig_scope_enter(&scope);
-	if (partial->statements_done == 0 && partial->intent == NULL && !pieces->begun)
-		mig_partial_delete(&scope, partial->revision);
-	else
-		mig_partial_write(&scope, partial);
+	mig_partial_store(&scope, &unit->after);
 	mig_scope_leave(&scope);
 }
 
 /*
- * What commits by itself often takes long: say that it begins.
+ * Report that a statement begins that commits by itself and so often takes long.
  */
 static void
-tell_begin(const Pieces *pieces, const ScriptStatement *statement)
+report_begin(const ScriptRun *run, const ScriptStatement *statement)
 {
 	const char *name = mig_statement_needs_top_level(statement->raw);
 
 	mig_report_message(psprintf("statement %d/%d: %s", statement->number,
-					  pieces->partial.statements,
-					  name ? name : CreateCommandName(statement->raw->stmt)));
+								run->partial.statements,
+								name ? name : CreateCommandName(statement->raw->stmt)));
 }
 
+/*
+ * Report that a unit has ended, if it has taken long.
+ */
 static void
-tell_end(const Pieces *pieces, const ScriptUnit *unit, TimestampTz start)
+report_end(const ScriptRun *run, const ScriptUnit *unit, TimestampTz start)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	if (now - start >= LONG_PIECE)
+	if (now - start >= LONG_UNIT)
 		mig_report_message(psprintf("statement %d/%d took %ld ms", unit->last,
-						  pieces->partial.statements,
-						  TimestampDifferenceMilliseconds(start, now)));
+									run->partial.statements,
+									TimestampDifferenceMilliseconds(start, now)));
 }

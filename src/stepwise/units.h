@@ -1,6 +1,6 @@
 /*
  * units.h
- *		Running a non-transactional script, piece by piece.
+ *		Running a non-transactional script, unit by unit.
  */
 #ifndef MIG_UNITS_H
 #define MIG_UNITS_H
@@ -12,9 +12,9 @@
 #include "utils/timestamp.h"
 
 /* Writes, in the current transaction, that the whole script is done. */
-typedef void (*PiecesRecord) (void *arg, TimestampTz started_at);
+typedef void (*ScriptRecord) (void *arg, TimestampTz started_at);
 
-extern void mig_units_run(const ExecuteScript *script, PiecesRecord record,
-						   void *arg, SessionSettings **settings);
+extern void mig_units_run(const ExecuteScript *script, ScriptRecord record,
+						  void *arg, SessionSettings **settings);
 
 #endif							/* MIG_UNITS_H */

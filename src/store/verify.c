@@ -16,7 +16,6 @@
 #include "store/position.h"
 #include "store/revisions.h"
 #include "store/scope.h"
-#include "store/unfinished.h"
 #include "store/verify.h"
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
@@ -138,9 +137,9 @@ mig_verify_plan(MigDirection direction, const Graph *graph,
 	mig_scope_leave(&scope);
 
 	if (stepwise)
-		mig_unfinished_refuse_direction(partials, direction, rows);
+		mig_partial_refuse_direction(partials, direction, rows);
 	else
-		mig_unfinished_refuse(partials);
+		mig_partial_refuse(partials);
 	mig_verify_applied(graph, rows, applied);
 	mig_verify_edited(edited);
 	if (missing != NULL)
