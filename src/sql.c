@@ -14,7 +14,7 @@
 #include "utils/builtins.h"
 
 /*
- * Text argument n (from 0) as a string in the current memory context.
+ * Return text argument n (from 0) as a string in the current memory context.
  * Errors: 22004 for NULL.
  */
 char *
@@ -28,8 +28,8 @@ mig_sql_text_arg(FunctionCallInfo fcinfo, int n, const char *name)
 }
 
 /*
- * text[] argument n as a list of strings.  Errors: 22004 for NULL and for a
- * NULL element.
+ * Return text[] argument n (from 0) as a list of strings. Errors: 22004 for a
+ * null and for a null element.
  */
 List *
 mig_sql_array_arg(FunctionCallInfo fcinfo, int n, const char *name)

@@ -56,7 +56,10 @@ static Revision *read_one(FunctionCallInfo fcinfo);
 static void edit_scripts(Revision *rev, FunctionCallInfo fcinfo, bool applied);
 static void check_setting(const char *name, const char *value);
 
-/* SELECT migrate.revision(...) */
+/*
+ * Implement migrate.revision(): store a new revision. Errors: 22023 and 22004
+ * for arguments, 0A000, MG001 to MG003, MG005, MG010, MG011, and the parser's.
+ */
 Datum
 migrate_revision(PG_FUNCTION_ARGS)
 {
@@ -91,7 +94,10 @@ migrate_revision(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(rev.revision));
 }
 
-/* SELECT migrate.merge(...) */
+/*
+ * Implement migrate.merge(): store a revision that joins heads. Errors: MG001,
+ * MG002, MG005, MG010, 22023.
+ */
 Datum
 migrate_merge(PG_FUNCTION_ARGS)
 {
@@ -127,7 +133,10 @@ migrate_merge(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(rev.revision));
 }
 
-/* SELECT migrate.edit(...) */
+/*
+ * Implement migrate.edit(): change a revision. Errors: MG001, MG002, MG007,
+ * MG011, 22023, and the parser's.
+ */
 Datum
 migrate_edit(PG_FUNCTION_ARGS)
 {
@@ -158,7 +167,10 @@ migrate_edit(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(rev->revision));
 }
 
-/* SELECT migrate.drop(revision) */
+/*
+ * Implement migrate.drop(revision): delete a revision that nothing refers to.
+ * Errors: MG001, MG002, MG007, MG008, MG010.
+ */
 Datum
 migrate_drop(PG_FUNCTION_ARGS)
 {
@@ -190,14 +202,20 @@ migrate_drop(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(self->revision));
 }
 
-/* SELECT migrate.export(revision) */
+/*
+ * Implement migrate.export(revision): return a revision's file. Errors: MG001,
+ * MG002, MG011.
+ */
 Datum
 migrate_export(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_TEXT_P(cstring_to_text(mig_native_write(read_one(fcinfo))));
 }
 
-/* SELECT migrate.file_name(revision) */
+/*
+ * Implement migrate.file_name(revision): return the name of a revision's file.
+ * Errors: MG001, MG002.
+ */
 Datum
 migrate_file_name(PG_FUNCTION_ARGS)
 {
@@ -206,7 +224,10 @@ migrate_file_name(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(mig_native_name(rev->revision, rev->message)));
 }
 
-/* SELECT migrate.configure(name, value) */
+/*
+ * Implement migrate.configure(name, value): set a setting of the project, or
+ * remove it. Errors: 22023.
+ */
 Datum
 migrate_configure(PG_FUNCTION_ARGS)
 {
@@ -233,7 +254,7 @@ begin(const char *function)
 }
 
 /*
- * The one revision that an identifier names; base is none.
+ * Return the one revision that an identifier names; base is none.
  */
 static int
 one_revision(const Position *position, const char *target)
@@ -248,6 +269,9 @@ one_revision(const Position *position, const char *target)
 	return node;
 }
 
+/*
+ * Return whether a node is applied.
+ */
 static bool
 is_applied(const Position *position, int node)
 {
@@ -277,7 +301,7 @@ parent_of(const Position *position, const char *head, bool splice)
 }
 
 /*
- * Ids that names (ids, prefixes, labels) mean, each once.
+ * Return the ids that names (ids, prefixes, labels) mean, each once.
  */
 static List *
 resolve_ids(const Graph *graph, List *names)
@@ -305,7 +329,8 @@ check_new_name(const char *name, const char *kind)
 }
 
 /*
- * The id of a new revision: rev_id, or one as the setting revision_ids says.
+ * Return the id of a new revision: rev_id, or one as the setting revision_ids
+ * says.
  */
 static char *
 new_id(const Position *position, const char *rev_id)
@@ -365,8 +390,8 @@ fill_scripts(Revision *rev, const char *upgrade, const char *downgrade,
 }
 
 /*
- * The heads that a merge joins: ids.  MG005 for fewer than two, or for one
- * that is not a head.
+ * Return the heads that a merge joins: ids. MG005 for fewer than two, or for
+ * one that is not a head.
  */
 static List *
 merged_heads(const Position *position, List *names)
@@ -395,6 +420,9 @@ merged_heads(const Position *position, List *names)
 	return mig_graph_ids(graph, heads);
 }
 
+/*
+ * Return text argument n (from 0) as a string, or NULL for a null.
+ */
 static char *
 optional_text(FunctionCallInfo fcinfo, int n)
 {
@@ -402,7 +430,7 @@ optional_text(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * The revision that argument 0 names.
+ * Return the revision that argument 0 names.
  */
 static Revision *
 read_one(FunctionCallInfo fcinfo)

@@ -37,7 +37,9 @@ static void check_nothing_pending(const Position *position);
 static bool are_transactional(List *ids);
 static void check_models(bool has_models);
 
-/* SELECT migrate.check(models) */
+/*
+ * Implement migrate.check(models). Errors: MG004, MG007, MG010, 0A000.
+ */
 Datum
 migrate_check(PG_FUNCTION_ARGS)
 {
@@ -117,7 +119,8 @@ check_nothing_pending(const Position *position)
 }
 
 /*
- * Whether all upgrade scripts of some revisions (char *) are transactional.
+ * Return whether all upgrade scripts of some revisions (char *) are
+ * transactional.
  */
 static bool
 are_transactional(List *ids)

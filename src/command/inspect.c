@@ -72,7 +72,9 @@ static void put_line(Tuplestorestate *store, TupleDesc tupdesc,
 static Datum links_datum(const Graph *graph, const GraphLinks *links);
 static Datum strings_datum(List *strings);
 
-/* SELECT migrate.current() */
+/*
+ * Implement migrate.current(): return the version rows.
+ */
 Datum
 migrate_current(PG_FUNCTION_ARGS)
 {
@@ -86,7 +88,9 @@ migrate_current(PG_FUNCTION_ARGS)
 	return mig_sql_ids(fcinfo, versions);
 }
 
-/* SELECT migrate.heads() */
+/*
+ * Implement migrate.heads(). Errors: MG010.
+ */
 Datum
 migrate_heads(PG_FUNCTION_ARGS)
 {
@@ -97,7 +101,9 @@ migrate_heads(PG_FUNCTION_ARGS)
 									 mig_graph_heads(graph, GRAPH_DOWN)));
 }
 
-/* SELECT migrate.bases() */
+/*
+ * Implement migrate.bases(). Errors: MG010.
+ */
 Datum
 migrate_bases(PG_FUNCTION_ARGS)
 {
@@ -106,7 +112,9 @@ migrate_bases(PG_FUNCTION_ARGS)
 	return mig_sql_ids(fcinfo, mig_graph_ids(graph, mig_graph_bases(graph)));
 }
 
-/* SELECT migrate.branches() */
+/*
+ * Implement migrate.branches(): return the branch points. Errors: MG010.
+ */
 Datum
 migrate_branches(PG_FUNCTION_ARGS)
 {
@@ -119,7 +127,10 @@ migrate_branches(PG_FUNCTION_ARGS)
 	return mig_sql_ids(fcinfo, mig_graph_ids(graph, points));
 }
 
-/* SELECT migrate.pending(target) */
+/*
+ * Implement migrate.pending(target): return what an upgrade would apply.
+ * Errors: as those of upgrade.
+ */
 Datum
 migrate_pending(PG_FUNCTION_ARGS)
 {
@@ -132,7 +143,10 @@ migrate_pending(PG_FUNCTION_ARGS)
 												  list_length(plan)));
 }
 
-/* SELECT migrate.resolve(target) */
+/*
+ * Implement migrate.resolve(target): return the revisions that an identifier
+ * names. Errors: MG001 to MG003, MG005, MG010.
+ */
 Datum
 migrate_resolve(PG_FUNCTION_ARGS)
 {
@@ -145,7 +159,10 @@ migrate_resolve(PG_FUNCTION_ARGS)
 														   position.rows, target)));
 }
 
-/* SELECT * FROM migrate.history(range) */
+/*
+ * Implement migrate.history(range): return revisions, newest first. Errors:
+ * MG001 to MG003, MG005, MG010.
+ */
 Datum
 migrate_history(PG_FUNCTION_ARGS)
 {
@@ -172,7 +189,10 @@ migrate_history(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* SELECT migrate.show(revision) */
+/*
+ * Implement migrate.show(revision): return Alembic's verbose entry and the
+ * scripts. Errors: as migrate.resolve.
+ */
 Datum
 migrate_show(PG_FUNCTION_ARGS)
 {
@@ -189,11 +209,14 @@ migrate_show(PG_FUNCTION_ARGS)
 			appendStringInfoChar(&buf, '\n');
 		show_revision(&buf, &position, node);
 	}
-	/* whoever prints it ends the last line */
+	/* the client that prints it ends the last line */
 	PG_RETURN_TEXT_P(cstring_to_text_with_len(buf.data, Max(buf.len - 1, 0)));
 }
 
-/* SELECT migrate.graph(format) */
+/*
+ * Implement migrate.graph(format): return a drawing of the graph. Errors:
+ * 22023, MG010.
+ */
 Datum
 migrate_graph(PG_FUNCTION_ARGS)
 {
@@ -229,6 +252,10 @@ read_with_lines(bool purge, HistoryLine ***lines)
 	return position;
 }
 
+/*
+ * Return the lines (HistoryLine *) by node number. Errors: 55000 when they are
+ * of other revisions.
+ */
 static HistoryLine **
 lines_by_node(const Graph *graph, List *all)
 {
@@ -251,7 +278,7 @@ lines_by_node(const Graph *graph, List *all)
 }
 
 /*
- * Only where somebody has made a view of a table, or given it a policy, can
+ * Only where a table was made a view, or given a policy, can
  * one snapshot show a revision now and not then.
  */
 static void
@@ -293,7 +320,7 @@ put_line(Tuplestorestate *store, TupleDesc tupdesc, const Position *position,
 }
 
 /*
- * The format of that name; 22023 when there is none.
+ * Return the format of that name; 22023 when there is none.
  */
 static const Format *
 find_format(const char *name)
@@ -307,7 +334,9 @@ find_format(const char *name)
 			 errhint("Use \"text\", \"dot\" or \"mermaid\".")));
 }
 
-/* messages of the revisions, by node number */
+/*
+ * Return the messages of the revisions, by node number.
+ */
 static char **
 messages(const Graph *graph, HistoryLine **lines)
 {
@@ -321,7 +350,7 @@ messages(const Graph *graph, HistoryLine **lines)
 /* ----------------------------------------------------------------- show ---- */
 
 /*
- * Alembic's verbose entry of a revision, and behind it the scripts as a
+ * Append Alembic's verbose entry of a revision, and after it the scripts as a
  * revision file has them.
  */
 static void
@@ -349,6 +378,9 @@ show_revision(StringInfo buf, const Position *position, int node)
 	show_script(buf, "down", rev->downgrade_sql, rev->downgrade_transactional);
 }
 
+/*
+ * Append the lines about parents, dependencies and children.
+ */
 static void
 show_edges(StringInfo buf, const Graph *graph, const GraphNode *self)
 {
@@ -361,7 +393,9 @@ show_edges(StringInfo buf, const Graph *graph, const GraphNode *self)
 		show_ids(buf, "Branches into", graph, &self->child);
 }
 
-/* "Title: a, b" */
+/*
+ * Append "Title: a, b" for the ids that some links lead to.
+ */
 static void
 show_ids(StringInfo buf, const char *title, const Graph *graph,
 		 const GraphLinks *links)
@@ -369,7 +403,9 @@ show_ids(StringInfo buf, const char *title, const Graph *graph,
 	show_names(buf, title, mig_graph_link_ids(graph, links));
 }
 
-/* the same; nothing when there are none */
+/*
+ * Append "Title: a, b", or nothing without names.
+ */
 static void
 show_names(StringInfo buf, const char *title, List *names)
 {
@@ -377,7 +413,9 @@ show_names(StringInfo buf, const char *title, List *names)
 		appendStringInfo(buf, "%s: %s\n", title, mig_ids_join(names));
 }
 
-/* a blank line, and every line of the message indented */
+/*
+ * Append a blank line, and every line of the message indented.
+ */
 static void
 show_message(StringInfo buf, const char *message)
 {
@@ -391,6 +429,9 @@ show_message(StringInfo buf, const char *message)
 	}
 }
 
+/*
+ * Append a script after its marker line, or a comment that there is none.
+ */
 static void
 show_script(StringInfo buf, const char *direction, const char *sql,
 			bool transactional)
@@ -408,14 +449,18 @@ show_script(StringInfo buf, const char *direction, const char *sql,
 
 /* -------------------------------------------------------------- columns ---- */
 
-/* text[] of the ids that links lead to */
+/*
+ * Return a text[] of the ids that some links lead to.
+ */
 static Datum
 links_datum(const Graph *graph, const GraphLinks *links)
 {
 	return strings_datum(mig_graph_link_ids(graph, links));
 }
 
-/* text[] of strings */
+/*
+ * Return a text[] of strings.
+ */
 static Datum
 strings_datum(List *strings)
 {

@@ -198,12 +198,12 @@ load_files(List *files, const char *function)
 }
 
 /*
- * What storing files would change (Change *), parents before children, and the
- * graph after it.  Works
- * on copies of files, because it replaces the names in them by ids, and what a
- * name means may be another revision the next time.  Without the lock the
- * answer is preliminary: no messages, no MG007.  Errors: MG001, MG002, MG003, MG007, MG010, with the file's name in
- * the context where they are about one.
+ * Return what storing files would change (Change *), parents before children,
+ * and the graph after it. Works on copies of files, because it replaces the
+ * names in them by ids, and what a name means may be another revision the next
+ * time. Without the lock the answer is preliminary: no messages, no MG007.
+ * Errors: MG001, MG002, MG003, MG007, MG010, with the file's name in the
+ * context where they are about one.
  */
 static List *
 find_changes(List *files, bool locked, Graph **after)
@@ -243,6 +243,9 @@ find_changes(List *files, bool locked, Graph **after)
 	return ordered;
 }
 
+/*
+ * Return shallow copies of files (RevisionFile *).
+ */
 static List *
 copy_files(List *files)
 {
@@ -298,6 +301,9 @@ check_distinct(List *files)
 	}
 }
 
+/*
+ * Compare two files by id, then by name, for list_sort.
+ */
 static int
 compare_files(const ListCell *a, const ListCell *b)
 {
@@ -310,8 +316,8 @@ compare_files(const ListCell *a, const ListCell *b)
 }
 
 /*
- * The stored graph with the revisions of files added or put in place, not yet
- * indexed.
+ * Return the stored graph with the revisions of files added or put in place,
+ * not yet indexed.
  */
 static Graph *
 combine(const Graph *stored, List *files)
@@ -435,7 +441,7 @@ resolve_parents(Graph *graph, List *files, FileContext *context)
 }
 
 /*
- * Ids of names, in their order, each once.
+ * Return the ids of names, in their order, each once.
  */
 static List *
 resolve_names(const Graph *graph, List *names)
@@ -457,7 +463,7 @@ resolve_names(const Graph *graph, List *names)
 }
 
 /*
- * What storing one file changes; NULL for nothing.
+ * Return what storing one file changes; NULL for nothing.
  */
 static Change *
 compare(const Graph *stored, const Bitmapset *applied, RevisionFile *file)
@@ -506,7 +512,9 @@ check_applied(const Revision *old, const Revision *now)
 				 errhint("Put the file back as it was and the change into a new revision.")));
 }
 
-/* error context: the file that an error is about */
+/*
+ * Say which file an error is about; an error context callback.
+ */
 static void
 file_callback(void *arg)
 {
@@ -516,6 +524,9 @@ file_callback(void *arg)
 		errcontext("revision file \"%s\"", file->name);
 }
 
+/*
+ * Return the format that argument 1 names. Errors: 22004, 22023.
+ */
 static FileFormat
 format_arg(FunctionCallInfo fcinfo)
 {
@@ -558,7 +569,10 @@ check_format(List *files, FileFormat format)
 	}
 }
 
-/* SELECT migrate.load(content, name) */
+/*
+ * Implement migrate.load(content, name): store the revision of one file.
+ * Errors: MG001 to MG003, MG007, MG010, MG011, and the parser's.
+ */
 Datum
 migrate_load(PG_FUNCTION_ARGS)
 {
@@ -573,7 +587,11 @@ migrate_load(PG_FUNCTION_ARGS)
 	PG_RETURN_TEXT_P(cstring_to_text(file->rev.revision));
 }
 
-/* SELECT migrate.load_directory(path, format) */
+/*
+ * Implement migrate.load_directory(path, format): store the revisions of all
+ * files of a directory of the server. Errors: as migrate.load, and those of
+ * mig_directory_read.
+ */
 Datum
 migrate_load_directory(PG_FUNCTION_ARGS)
 {

@@ -6,7 +6,7 @@
  * only read, and take no lock.  The script's transaction begins with
  * migrate.begin_script(), which takes the run lock and refuses a database in
  * another state; then come the scripts of the revisions as they are, each
- * with migrate.record() behind it (command/offline_script).
+ * followed by migrate.record() (command/offline_script).
  *
  * A revision that is not transactional ends the transaction; its statements
  * are run by psql at top level, and the next transaction begins with another
@@ -14,8 +14,8 @@
  * the session holds both keys of the run lock, so that nobody else comes in
  * between: others see a stepwise run.
  *
- * What a script SETs is put back by migrate.record().  Only the role is put
- * back by the script itself, in SQL, because the role that a revision leaves
+ * What a script SETs is restored by migrate.record().  Only the role is restored
+ * by the script itself, in SQL, because the role that a revision leaves
  * behind may not be able to call us.
  *
  * What a script holds must not reach psql's own commands, whatever it does to the
@@ -44,7 +44,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-/* Where a script keeps the roles that it puts back. */
+/* Where a script keeps the roles that it restores. */
 #define ROLE_SETTING	"migrate_script.role"
 #define SESSION_SETTING	"migrate_script.session_authorization"
 
@@ -90,8 +90,8 @@ static bool may_change_role(const char *sql);
 static char *describe_rows(const Graph *graph, const Bitmapset *rows);
 
 /*
- * The script that takes a database along the plan for target, which may be a
- * range "start:target".  Changes nothing.
+ * Return the script that takes a database along the plan for target, which may
+ * be a range "start:target". Changes nothing.
  */
 static char *
 write_script(MigDirection direction, const char *target)
@@ -226,7 +226,8 @@ write_step(Offline *offline, int number)
 }
 
 /*
- * The step behind those that one commit, after step number, makes last: up to
+ * Return the number of the step after those that the next commit, after step
+ * number, makes last: up to
  * the next one that is not transactional, that included.
  */
 static int
@@ -278,7 +279,8 @@ step_title(const Offline *offline, int number, const char *message)
 }
 
 /*
- * What stands before the first step, for a script whose steps are written.
+ * Return what stands before the first step, for a script whose steps are
+ * written.
  */
 static char *
 write_head(const Offline *offline)
@@ -463,7 +465,8 @@ is_ascii(const char *text)
 }
 
 /*
- * Whether the text of a script speaks of roles; false alarms do no harm.
+ * Return whether the text of a script speaks of roles; false alarms do no
+ * harm.
  */
 static bool
 may_change_role(const char *sql)
@@ -484,7 +487,10 @@ describe_rows(const Graph *graph, const Bitmapset *rows)
 	return bms_is_empty(rows) ? pstrdup("base") : mig_ids_join(mig_graph_ids(graph, rows));
 }
 
-/* SELECT migrate.upgrade_sql(target) */
+/*
+ * Implement migrate.upgrade_sql(target). Errors: as those of upgrade, but none
+ * of the run lock.
+ */
 Datum
 migrate_upgrade_sql(PG_FUNCTION_ARGS)
 {
@@ -493,7 +499,10 @@ migrate_upgrade_sql(PG_FUNCTION_ARGS)
 																   "target"))));
 }
 
-/* SELECT migrate.downgrade_sql(target) */
+/*
+ * Implement migrate.downgrade_sql(target). Errors: as those of downgrade, but
+ * none of the run lock.
+ */
 Datum
 migrate_downgrade_sql(PG_FUNCTION_ARGS)
 {

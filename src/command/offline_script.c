@@ -153,7 +153,7 @@ check_digests(const Graph *graph, List *steps, MigDirection direction)
 }
 
 /*
- * Node of an id, no prefix and no label.  MG001 when there is none.
+ * Return the node of an id, no prefix and no label. MG001 when there is none.
  */
 static int
 find_revision(const Graph *graph, const char *revision)
@@ -224,7 +224,9 @@ end_of_subtransaction(SubXactEvent event, SubTransactionId self,
 		end_of_transaction(&run);
 }
 
-/* callback of TopTransactionContext */
+/*
+ * Forget what belongs to the transaction; a callback of TopTransactionContext.
+ */
 static void
 end_of_transaction(void *arg)
 {
@@ -235,7 +237,8 @@ end_of_transaction(void *arg)
 }
 
 /*
- * The version rows as a plan's steps change them, which brings the graph.
+ * Return the version rows as a plan's steps change them, which brings the
+ * graph.
  *
  * The first record of a transaction reads and checks all.  The next ones of a
  * script take what it left, if this session did not change the rows meanwhile,
@@ -267,8 +270,8 @@ find_rows(int64 writes)
 }
 
 /*
- * Whether rows, which the last step left, and the graph are what the tables
- * hold.
+ * Return whether rows, which the last step left, and the graph are what the
+ * tables hold.
  */
 static bool
 are_current(const PlanRows *rows, int64 writes)
@@ -324,7 +327,7 @@ check_step(const PlanRows *rows, int node, MigDirection direction)
 }
 
 /*
- * Whether all of some nodes are applied, or none.
+ * Return whether all of some nodes are applied, or none.
  */
 static bool
 all_are(const PlanRows *rows, const GraphLinks *links, bool applied)
@@ -336,8 +339,8 @@ all_are(const PlanRows *rows, const GraphLinks *links, bool applied)
 }
 
 /*
- * What must move before a node does: below it and not applied, or above it and
- * applied.
+ * Return what must move before a node does: below it and not applied, or above
+ * it and applied.
  */
 static Bitmapset *
 find_between(const PlanRows *rows, int node, MigDirection direction)
@@ -353,7 +356,7 @@ find_between(const PlanRows *rows, int node, MigDirection direction)
 
 /*
  * Write one step that is done, by the clock since the last one.  rows become
- * those behind it; returns their ids.
+ * those after it; return their ids.
  */
 static List *
 record_step(PlanRows *rows, int node, MigDirection direction)
@@ -374,7 +377,9 @@ record_step(PlanRows *rows, int node, MigDirection direction)
 }
 
 /*
- * SELECT migrate.begin_script(operation, versions, steps, resume)
+ * Implement migrate.begin_script(operation, versions, steps, resume): begin a
+ * transaction of an offline script. Errors: MG001, MG005, MG007, MG008, MG010,
+ * MG012.
  */
 Datum
 migrate_begin_script(PG_FUNCTION_ARGS)
@@ -419,9 +424,9 @@ steps_arg(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * SELECT migrate.record(operation, revision)
- *
- * Settings are put back first, so that the log names the caller.
+ * Implement migrate.record(operation, revision): record one step that was done.
+ * Settings are restored first, so that the log names the caller.  Errors: MG001,
+ * MG005, MG007, MG010, MG012.
  */
 Datum
 migrate_record(PG_FUNCTION_ARGS)

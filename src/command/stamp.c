@@ -86,8 +86,8 @@ stamp(List *targets, bool purge, const char *function)
 }
 
 /*
- * What a script has begun and not ended is settled by a stamp of its revision,
- * or by one that changes whether that is applied; purge settles all.
+ * An incomplete script is discarded by a stamp of its revision, or by one that
+ * changes whether that is applied; purge discards all.
  */
 static void
 forget_begun(const Position *position, List *targets, const Bitmapset *rows,
@@ -278,6 +278,9 @@ check_not_behind(const Position *position, List *ids, const char *name)
 				 errhint("To set the version rows back all the same, name them: SELECT migrate.stamp(...).")));
 }
 
+/*
+ * Return argument n, purge. Errors: 22004.
+ */
 static bool
 purge_arg(FunctionCallInfo fcinfo, int n)
 {
@@ -288,7 +291,10 @@ purge_arg(FunctionCallInfo fcinfo, int n)
 	return PG_GETARG_BOOL(n);
 }
 
-/* SELECT migrate.stamp(target, purge) */
+/*
+ * Implement migrate.stamp(target, purge). Errors: MG001 to MG003, MG005,
+ * MG010, MG012.
+ */
 Datum
 migrate_stamp(PG_FUNCTION_ARGS)
 {
@@ -298,7 +304,9 @@ migrate_stamp(PG_FUNCTION_ARGS)
 										"migrate.stamp()"));
 }
 
-/* SELECT migrate.stamp(targets, purge) */
+/*
+ * Implement migrate.stamp(targets, purge), likewise.
+ */
 Datum
 migrate_stamp_several(PG_FUNCTION_ARGS)
 {
@@ -313,7 +321,10 @@ migrate_stamp_several(PG_FUNCTION_ARGS)
 										"migrate.stamp()"));
 }
 
-/* SELECT migrate.adopt_alembic(version_table) */
+/*
+ * Implement migrate.adopt_alembic(version_table): stamp what a version table
+ * of Alembic says. Errors: as migrate.stamp, and those of read_alembic_table.
+ */
 Datum
 migrate_adopt_alembic(PG_FUNCTION_ARGS)
 {

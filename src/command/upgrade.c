@@ -5,7 +5,7 @@
  * 1. Read graph and version rows without a lock; when nothing is missing,
  *    that is all.
  * 2. Take the run lock.  Unless nothing was committed since then, read again,
- *    plan again: whoever had the lock before may have done the work.
+ *    plan again: the last holder of the lock may have done the work.
  * 3. Check what can be checked before anything runs: no applied revision was
  *    edited (MG007), every script of the plan is there (MG006) and
  *    transactional (MG008).
@@ -255,7 +255,9 @@ record_plan(const Move *move)
 	mig_scope_leave(&scope);
 }
 
-/* SELECT migrate.upgrade(target) */
+/*
+ * Implement migrate.upgrade(target). Errors: as run_move.
+ */
 Datum
 migrate_upgrade(PG_FUNCTION_ARGS)
 {
@@ -265,7 +267,9 @@ migrate_upgrade(PG_FUNCTION_ARGS)
 								   "migrate.upgrade()"));
 }
 
-/* SELECT migrate.downgrade(target) */
+/*
+ * Implement migrate.downgrade(target). Errors: as run_move.
+ */
 Datum
 migrate_downgrade(PG_FUNCTION_ARGS)
 {

@@ -55,8 +55,8 @@ static bool is_source_name(const char *name);
 static int	compare_names(const ListCell *a, const ListCell *b);
 
 /*
- * The files of a directory that end in ".sql", as a list of SourceFile, in the
- * order of the bytes of their names, in the current memory context.
+ * Return the files of a directory that end in ".sql", as a list of SourceFile,
+ * in the order of the bytes of their names, in the current memory context.
  *
  * Regular files count, and symbolic links to such; files whose name begins with
  * a dot do not, nor do directories.  Errors: 42501 without the role, the
@@ -116,8 +116,8 @@ mig_directory_read_directory(const char *path)
 }
 
 /*
- * errcode_for_file_access, which does not know all that a path can be refused
- * for.
+ * Do what errcode_for_file_access does, which does not know all that a path
+ * can be refused for.
  */
 static int
 file_error_code(void)
@@ -245,6 +245,9 @@ to_server(const char *path, const char *text, int len)
 	return result == text ? pnstrdup(text, len) : result;
 }
 
+/*
+ * Report a NUL byte, which no text can have. Errors: MG011.
+ */
 static void
 refuse_nul(const char *path, const StringInfo bytes)
 {
@@ -296,6 +299,10 @@ encoding_error_context(void *arg)
 		errcontext("revision file \"%s\"", place->path);
 }
 
+/*
+ * Return whether a name is that of a file to be loaded: it ends in ".sql" and
+ * does not begin with a dot.
+ */
 static bool
 is_source_name(const char *name)
 {
@@ -304,6 +311,9 @@ is_source_name(const char *name)
 	return name[0] != '.' && len > 4 && strcmp(name + len - 4, ".sql") == 0;
 }
 
+/*
+ * Compare two files by the bytes of their names, for list_sort.
+ */
 static int
 compare_names(const ListCell *a, const ListCell *b)
 {

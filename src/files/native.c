@@ -9,7 +9,7 @@
  * mig_script_check.
  *
  * Errors are told with file and line: in the header by an error context
- * callback of ours, behind it by those of script.c.  Nothing here catches an
+ * callback of ours, after it by those of script.c.  Nothing here catches an
  * error.
  *
  * No locks, no catalog access; callable in and out of a transaction block.
@@ -163,9 +163,9 @@ mig_native_check_message(const char *message)
 }
 
 /*
- * The content of a revision's file.  mig_native_read reads the same revision
- * from it, provided that message and scripts have gone through their checks and
- * that a missing downgrade script counts as transactional.
+ * Return the content of a revision's file. mig_native_read reads the same
+ * revision from it, provided that message and scripts have gone through their
+ * checks and that a missing downgrade script counts as transactional.
  *
  * The result is in the current memory context.  Errors: MG011 for an id or a
  * label that the header's lists cannot hold.
@@ -193,7 +193,7 @@ mig_native_write(const Revision *rev)
 }
 
 /*
- * The name of a revision's file: <revision>_<slug of the message>.sql.
+ * Return the name of a revision's file: <revision>_<slug of the message>.sql.
  *
  * The result is one path component of at most 255 bytes for any id, in which
  * no character means anything to a shell or to psql: bytes of the id that are
@@ -370,8 +370,8 @@ read_header_line(RevisionFile *file, Header *header, const char *line)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
 				 errmsg("unrecognized line in the header of a revision file"),
-				 errdetail("Between \"Revision ID\" and \"-- migrate:up\" only \"Revises\", \"Depends On\", \"Branch Labels\" and \"Create Date\" may stand."),
-				 errhint("Write the message before \"Revision ID\", and comments on the script behind \"-- migrate:up\".")));
+				 errdetail("Between \"Revision ID\" and \"-- migrate:up\" only \"Revises\", \"Depends On\", \"Branch Labels\" and \"Create Date\" are allowed."),
+				 errhint("Write the message before \"Revision ID\", and comments on the script after \"-- migrate:up\".")));
 	}
 	if (header->seen[key] != 0)
 		ereport(ERROR,
@@ -491,8 +491,8 @@ read_file_name(RevisionFile *file)
 }
 
 /*
- * Which key does a comment line, given without its "--", begin with?  Sets
- * *value to a mig_text_trim copy of what follows the colon.
+ * Return which key a comment line, given without its "--", begins with.
+ * Sets *value to a mig_text_trim copy of what follows the colon.
  */
 static HeaderKey
 header_key(const char *line, char **value)
@@ -627,7 +627,7 @@ message_problem(const char *message)
  * ----------
  */
 
-/* The message as comment lines, and an empty one behind it. */
+/* Append the message as comment lines, and an empty one after it. */
 static void
 write_message(StringInfo out, const char *message)
 {

@@ -17,7 +17,7 @@
  *	  line; only the first of them may go far in one line, "_|_|/".
  *
  * A lane on its way to the left crosses those that stay: it meets another at
- * the end of a line and goes on as "/" in the next, while the other goes on
+ * the end of a line and continues as "/" in the next, while the other continues
  * as "|".  So the picture can be read back; test/t/draw.t does.
  */
 #include "migrate.h"
@@ -103,8 +103,8 @@ mig_draw_text(const DrawInput *input)
 }
 
 /*
- * A graph in the language of Graphviz, with the newest on top.  Dependencies
- * are dashed.
+ * Return a graph in the language of Graphviz, with the newest on top.
+ * Dependencies are dashed.
  */
 List *
 mig_draw_dot(const DrawInput *input)
@@ -130,9 +130,9 @@ mig_draw_dot(const DrawInput *input)
 }
 
 /*
- * A flowchart in the language of Mermaid, which goes up.  Dependencies are
- * dotted.  Nodes have names of our own, n0, n1 and so on: what Mermaid takes
- * as a name is narrower than what an id can be.
+ * Return a flowchart in the language of Mermaid, which goes up. Dependencies
+ * are dotted. Nodes have names of our own, n0, n1 and so on: what Mermaid
+ * takes as a name is narrower than what an id can be.
  */
 List *
 mig_draw_mermaid(const DrawInput *input)
@@ -164,9 +164,9 @@ mig_draw_mermaid(const DrawInput *input)
 /* ---------------------------------------------------------------- order ---- */
 
 /*
- * Node numbers in the order in which the text shows them: children and
+ * Return node numbers in the order in which the text shows them: children and
  * dependents before parents and dependencies, and each branch in one piece as
- * far as that goes.  The last parent's branch comes before the first's, whose
+ * far as that goes. The last parent's branch comes before the first's, whose
  * lane goes straight down.
  */
 static int *
@@ -198,7 +198,7 @@ drawing_order(const Graph *graph)
 }
 
 /*
- * One less to wait for at the other end of links; whoever waits no more goes
+ * One less to wait for at the other end of links; one that waits no more goes
  * on the stack.  Returns its depth.
  */
 static int
@@ -212,6 +212,9 @@ release(const GraphLinks *links, int *waiting, int *stack, int depth)
 
 /* ----------------------------------------------------------------- text ---- */
 
+/*
+ * Draw the line of a revision, and the lines of edges that lead to it.
+ */
 static void
 draw_revision(TextPicture *picture, int node)
 {
@@ -435,7 +438,7 @@ merge_lanes(TextPicture *picture)
 }
 
 /*
- * A line of blanks, as long as the lanes and so many columns more need.
+ * Return a line of blanks, as long as the lanes and so many columns more need.
  */
 static char *
 blank_line(const TextPicture *picture, int more)
@@ -467,7 +470,7 @@ put_line(TextPicture *picture, char *line)
 }
 
 /*
- * The same with text behind the line, which is freed.
+ * Likewise with text after the line, which is freed.
  */
 static void
 put_text(TextPicture *picture, char *line, const char *text)
@@ -480,7 +483,7 @@ put_text(TextPicture *picture, char *line, const char *text)
 /* ---------------------------------------------------------- annotations ---- */
 
 /*
- * "id (labels) (head) (current) (depends on ids), message"
+ * Return "id (labels) (head) (current) (depends on ids), message".
  */
 static char *
 describe(const DrawInput *input, int node)
@@ -517,7 +520,9 @@ append_marks(StringInfo buf, const DrawInput *input, int node)
 		appendStringInfoString(buf, " (current)");
 }
 
-/* " (before a, b)", or nothing without names */
+/*
+ * Append " (before a, b)", or nothing without names.
+ */
 static void
 append_names(StringInfo buf, const char *before, List *names)
 {
@@ -537,7 +542,7 @@ append_names(StringInfo buf, const char *before, List *names)
 /* ------------------------------------------------------------------ dot ---- */
 
 /*
- * A quoted name.  In one, \" is the only escape, but a backslash before
+ * Return a quoted name. In one, \" is the only escape, but a backslash before
  * another backslash or the last quote would be misread.
  */
 static char *
@@ -557,6 +562,9 @@ dot_quote(const char *id)
 	return buf.data;
 }
 
+/*
+ * Append the line of a node, in the language of Graphviz.
+ */
 static void
 dot_node(StringInfo buf, const DrawInput *input, int node)
 {
@@ -595,6 +603,9 @@ dot_label(StringInfo buf, const char *text)
 	}
 }
 
+/*
+ * Return the line of an edge, in the language of Graphviz.
+ */
 static char *
 dot_edge(const Graph *graph, int from, int to, bool depends)
 {
@@ -625,6 +636,9 @@ mermaid_label(StringInfo buf, const char *text)
 	}
 }
 
+/*
+ * Return the line of an edge, in the language of Mermaid.
+ */
 static char *
 mermaid_edge(const Graph *graph, int from, int to, bool depends)
 {
@@ -633,7 +647,8 @@ mermaid_edge(const Graph *graph, int from, int to, bool depends)
 }
 
 /*
- * What is applied and what is current get their colours.
+ * Return the classes of the nodes: what is applied and what is current get their
+ * colours.
  */
 static List *
 mermaid_classes(List *lines, const DrawInput *input)

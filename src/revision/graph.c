@@ -4,8 +4,8 @@
  *
  * Pure computation over palloc'd memory; nothing here reads a table.  All
  * walks are iterative and bounded by the number of edges, so that a graph of
- * any depth is safe.  Whatever is wrong with a graph that somebody put into
- * the tables by hand is reported by mig_graph_index and mig_graph_link with
+ * any depth is safe.  Whatever is wrong with a graph that was put into the
+ * tables by hand is reported by mig_graph_index and mig_graph_link with
  * MG010; a Graph that came through both is acyclic and complete.
  *
  * The order: Kahn's algorithm, taking the revision with the least id (bytes)
@@ -42,8 +42,8 @@ static Bitmapset *closure(const Graph *graph, const Bitmapset *from,
 						  GraphEdges edges, bool upwards);
 
 /*
- * A new, empty graph in the current memory context, which will also hold all
- * that is added to it.
+ * Return a new, empty graph in the current memory context, which will also
+ * hold all that is added to it.
  */
 Graph *
 mig_graph_create(void)
@@ -128,7 +128,7 @@ mig_graph_link(Graph *graph)
 }
 
 /*
- * Node whose id or label is exactly name; -1 when there is none.
+ * Return the node whose id or label is exactly name; -1 when there is none.
  */
 int
 mig_graph_find(const Graph *graph, const char *name)
@@ -139,7 +139,7 @@ mig_graph_find(const Graph *graph, const char *name)
 }
 
 /*
- * Node whose id is exactly revision; -1 when there is none.
+ * Return the node whose id is exactly revision; -1 when there is none.
  */
 int
 mig_graph_find_id(const Graph *graph, const char *revision)
@@ -152,7 +152,7 @@ mig_graph_find_id(const Graph *graph, const char *revision)
 }
 
 /*
- * from and everything below it.
+ * Return the nodes in from and all below them.
  */
 Bitmapset *
 mig_graph_ancestors(const Graph *graph, const Bitmapset *from, GraphEdges edges)
@@ -161,7 +161,7 @@ mig_graph_ancestors(const Graph *graph, const Bitmapset *from, GraphEdges edges)
 }
 
 /*
- * from and everything above it.
+ * Return the nodes in from and all above them.
  */
 Bitmapset *
 mig_graph_descendants(const Graph *graph, const Bitmapset *from,
@@ -171,7 +171,7 @@ mig_graph_descendants(const Graph *graph, const Bitmapset *from,
 }
 
 /*
- * The lineage of a node: itself, its ancestors and its descendants.
+ * Return the lineage of a node: itself, its ancestors and its descendants.
  */
 Bitmapset *
 mig_graph_lineage(const Graph *graph, int node, GraphEdges edges)
@@ -212,7 +212,7 @@ mig_graph_bases(const Graph *graph)
 }
 
 /*
- * The members of set that are no real ancestor of another member.
+ * Return the members of set that are no real ancestor of another member.
  */
 Bitmapset *
 mig_graph_maximal(const Graph *graph, const Bitmapset *set)
@@ -235,8 +235,8 @@ mig_graph_maximal(const Graph *graph, const Bitmapset *set)
 }
 
 /*
- * Ids of the members of set (const char *, the graph's own strings), in byte
- * order.
+ * Return the ids of the members of set (const char *, the graph's own strings), in
+ * byte order.
  */
 List *
 mig_graph_ids(const Graph *graph, const Bitmapset *set)
@@ -279,7 +279,9 @@ mig_graph_link_ids(const Graph *graph, const GraphLinks *links)
 	return ids;
 }
 
-/* dynahash callbacks over a key that is a pointer to a string */
+/*
+ * Return the hash of a key that is a pointer to a string; a dynahash callback.
+ */
 static uint32
 name_hash(const void *key, Size keysize)
 {
@@ -289,6 +291,9 @@ name_hash(const void *key, Size keysize)
 	return string_hash(name, strlen(name) + 1);
 }
 
+/*
+ * Compare two such keys; a dynahash callback.
+ */
 static int
 name_match(const void *a, const void *b, Size keysize)
 {
@@ -296,6 +301,9 @@ name_match(const void *a, const void *b, Size keysize)
 	return strcmp(*(const char *const *) a, *(const char *const *) b);
 }
 
+/*
+ * Compare two nodes by the bytes of their ids, for qsort.
+ */
 static int
 compare_nodes(const void *a, const void *b)
 {
@@ -362,7 +370,7 @@ link_parents(Graph *graph, int node)
 }
 
 /*
- * Node numbers of names, each once, in a new array.
+ * Return node numbers of names, each once, in a new array.
  */
 static int *
 resolve_links(Graph *graph, int node, List *names, int *n)
@@ -458,7 +466,10 @@ sort_topologically(Graph *graph)
 	pfree(waiting);
 }
 
-/* the heap's root is the greatest: turn the order round */
+/*
+ * Compare two nodes for the heap. Its root is the greatest, so the order is
+ * reversed.
+ */
 static int
 compare_ready(Datum a, Datum b, void *arg)
 {
@@ -504,7 +515,8 @@ report_cycle(const Graph *graph, const int *waiting)
 }
 
 /*
- * from and all that can be reached from it in one direction.
+ * Return the nodes in from and all that can be reached from them in one
+ * direction.
  */
 static Bitmapset *
 closure(const Graph *graph, const Bitmapset *from, GraphEdges edges,

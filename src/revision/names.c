@@ -26,9 +26,9 @@ static int	compare_numbers(const char *a, const char *b);
 static char *timestamp_id(const Graph *graph);
 
 /*
- * Ids and labels (char *) that begin with prefix, of the nodes in within (NULL:
- * all).  As in Alembic, only names of more than three letters can be
- * abbreviated.
+ * Return ids and labels (char *) that begin with prefix, of the nodes in
+ * within (NULL: all). As in Alembic, only names of more than three letters can
+ * be abbreviated.
  */
 List *
 mig_names_with_prefix(const Graph *graph, const char *prefix,
@@ -53,6 +53,10 @@ mig_names_with_prefix(const Graph *graph, const char *prefix,
 	return found;
 }
 
+/*
+ * Return whether a name begins with a prefix of len bytes and may be
+ * abbreviated.
+ */
 static bool
 is_abbreviated(const char *name, const char *prefix, size_t len)
 {
@@ -61,11 +65,11 @@ is_abbreviated(const char *name, const char *prefix, size_t len)
 }
 
 /*
- * The branch labels (char *, the graph's own strings) that a node bears, in
- * byte order.  As in Alembic, a label spreads up to all descendants by down
- * revision of the revision that declares it; and where neither that one nor a
- * descendant is a branch or merge point, down to, and not including, the
- * first that is.
+ * Return the branch labels (char *, the graph's own strings) that a node
+ * bears, in byte order. As in Alembic, a label spreads up to all descendants
+ * by down revision of the revision that declares it; and where neither that
+ * one nor a descendant is a branch or merge point, down to, and not including,
+ * the first that is.
  */
 List *
 mig_names_labels(const Graph *graph, int node)
@@ -83,7 +87,7 @@ mig_names_labels(const Graph *graph, int node)
 }
 
 /*
- * Whether a label of from spreads to node, which is below it.
+ * Return whether a label of from spreads to node, which is below it.
  */
 static bool
 spreads_down_to(const Graph *graph, int from, int node)
@@ -102,7 +106,7 @@ spreads_down_to(const Graph *graph, int from, int node)
 }
 
 /*
- * A branch point, where a dependent counts too, or a merge point.
+ * Return a branch point, where a dependent counts too, or a merge point.
  */
 static bool
 is_junction(const GraphNode *node)
@@ -233,7 +237,7 @@ compare_numbers(const char *a, const char *b)
 }
 
 /*
- * The time in UTC as YYYYMMDDHHMMSS, or the next second that is free.
+ * Return the time in UTC as YYYYMMDDHHMMSS, or the next second that is free.
  */
 static char *
 timestamp_id(const Graph *graph)

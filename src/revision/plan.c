@@ -51,8 +51,8 @@ check_rows(const Graph *graph, const Bitmapset *rows)
 }
 
 /*
- * Revisions that an upgrade to target applies, in order; NIL when there is
- * nothing to do.
+ * Return revisions that an upgrade to target applies, in order; NIL when there
+ * is nothing to do.
  */
 List *
 mig_plan_upgrade(const Graph *graph, const Bitmapset *rows, const char *target)
@@ -61,8 +61,8 @@ mig_plan_upgrade(const Graph *graph, const Bitmapset *rows, const char *target)
 }
 
 /*
- * Revisions that a downgrade to target reverts, in order.  MG005 when the
- * target is not one that is applied.
+ * Return revisions that a downgrade to target reverts, in order. MG005 when
+ * the target is not one that is applied.
  */
 List *
 mig_plan_downgrade(const Graph *graph, const Bitmapset *rows,
@@ -74,9 +74,9 @@ mig_plan_downgrade(const Graph *graph, const Bitmapset *rows,
 }
 
 /*
- * The plan of a range "start:target", and in *start the rows that it begins
- * with, whatever the database's rows are.  MG005 when an upgrade's target is
- * below its start, or a downgrade's not.
+ * Return the plan of a range "start:target", and in *start the rows that it
+ * begins with, whatever the database's rows are. MG005 when an upgrade's
+ * target is below its start, or a downgrade's not.
  */
 List *
 mig_plan_range(const Graph *graph, const Bitmapset *rows, const char *range,
@@ -200,7 +200,7 @@ mig_plan_rows_step(PlanRows *state, int node, MigDirection direction)
 }
 
 /*
- * Revisions that are missing for targets, in order.
+ * Return revisions that are missing for targets, in order.
  */
 static List *
 upgrade_to(const Graph *graph, const Bitmapset *rows, const Bitmapset *targets)
@@ -216,8 +216,8 @@ upgrade_to(const Graph *graph, const Bitmapset *rows, const Bitmapset *targets)
 }
 
 /*
- * Revisions that are applied above a target, which text names, in the order
- * in which they go.
+ * Return revisions that are applied above a target, which text names, in the
+ * order in which they go.
  */
 static List *
 downgrade_to(const Graph *graph, const Bitmapset *rows,
@@ -266,7 +266,7 @@ check_not_reversed(const Graph *graph, const Bitmapset *start,
 }
 
 /*
- * Members of set that another member implies.
+ * Return members of set that another member implies.
  */
 static Bitmapset *
 overlap(const Graph *graph, const Bitmapset *set)
@@ -293,9 +293,9 @@ check_targets(const Graph *graph, const Bitmapset *targets)
 }
 
 /*
- * The lowest revisions that must go: the children of the target by down
- * revision (for base: all bases).  Where there are several and the target
- * names a branch, only the branch's own.
+ * Return the lowest revisions that must go: the children of the target by down
+ * revision (for base: all bases). Where there are several and the target names
+ * a branch, only the branch's own.
  */
 static Bitmapset *
 downgrade_roots(const Graph *graph, const DowngradeTarget *target,
@@ -331,7 +331,7 @@ downgrade_roots(const Graph *graph, const DowngradeTarget *target,
 }
 
 /*
- * rows with everything on the destination's lineage replaced by it.
+ * Return rows with everything on the destination's lineage replaced by it.
  */
 static Bitmapset *
 stamp_one(const Graph *graph, const Bitmapset *rows, int destination)
@@ -344,7 +344,8 @@ stamp_one(const Graph *graph, const Bitmapset *rows, int destination)
 }
 
 /*
- * Whether an applied revision has node among its parents or dependencies.
+ * Return whether an applied revision has node among its parents or
+ * dependencies.
  */
 static bool
 has_applied_successor(const PlanRows *state, int node)
@@ -361,7 +362,7 @@ has_applied_successor(const PlanRows *state, int node)
 }
 
 /*
- * Members of set as a list of node numbers, parents before children.
+ * Return members of set as a list of node numbers, parents before children.
  */
 static List *
 sort(const Graph *graph, const Bitmapset *set)

@@ -11,8 +11,8 @@
 #include "script/script.h"
 
 /*
- * Whether two revisions of the same id are the same, up to what does not count
- * in scripts (mig_script_same) and the date.
+ * Return whether two revisions of the same id are the same, up to what does
+ * not count in scripts (mig_script_same) and the date.
  */
 bool
 mig_revision_same(const Revision *a, const Revision *b)

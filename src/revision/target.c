@@ -69,7 +69,7 @@ static Bitmapset *walk_down_all(const Graph *graph, const Bitmapset *from,
 								int steps);
 
 /*
- * The revisions that an upgrade shall reach; empty for base.
+ * Return the revisions that an upgrade shall reach; empty for base.
  */
 Bitmapset *
 mig_target_upgrade(const Graph *graph, const Bitmapset *rows,
@@ -109,7 +109,7 @@ mig_target_upgrade(const Graph *graph, const Bitmapset *rows,
 }
 
 /*
- * The revision that a downgrade shall come down to.
+ * Return the revision that a downgrade shall come down to.
  *
  * The branch of an absolute target is handed on unresolved, because like
  * Alembic we look at it only where there is a choice of branches.
@@ -150,8 +150,8 @@ mig_target_downgrade(const Graph *graph, const Bitmapset *rows,
 }
 
 /*
- * What a stamp with one target sets.  A relative target starts from the one
- * row; upwards there is nothing to be relative to.
+ * Return what a stamp with one target sets. A relative target starts from the
+ * one row; upwards there is nothing to be relative to.
  */
 StampTarget
 mig_target_stamp(const Graph *graph, const Bitmapset *rows, const char *target)
@@ -189,8 +189,8 @@ mig_target_stamp(const Graph *graph, const Bitmapset *rows, const char *target)
 }
 
 /*
- * The revisions that an identifier names, for whoever only looks: +N and -N
- * are relative to the version rows.
+ * Return the revisions that an identifier names, for callers that only look:
+ * +N and -N are relative to the version rows.
  */
 Bitmapset *
 mig_target_resolve(const Graph *graph, const Bitmapset *rows,
@@ -210,7 +210,7 @@ mig_target_resolve(const Graph *graph, const Bitmapset *rows,
 }
 
 /*
- * The one revision that an identifier names, or TARGET_BASE.
+ * Return the one revision that an identifier names, or TARGET_BASE.
  */
 int
 mig_target_one(const Graph *graph, const Bitmapset *rows, const char *target)
@@ -225,8 +225,8 @@ mig_target_one(const Graph *graph, const Bitmapset *rows, const char *target)
 }
 
 /*
- * The revision that a plain name means: an id, a label, or a unique prefix.
- * Needs the graph indexed, not linked.  Errors: MG001, MG002.
+ * Return the revision that a plain name means: an id, a label, or a unique
+ * prefix. Needs the graph indexed, not linked. Errors: MG001, MG002.
  */
 int
 mig_target_name(const Graph *graph, const char *name)
@@ -235,10 +235,10 @@ mig_target_name(const Graph *graph, const char *name)
 }
 
 /*
- * The revisions of a range "a:b", both ends included.  A missing a is base, a
- * missing b is heads.  Only the revisions between the ends on their own
- * branch count, unless the lower end is base.  A relative end that goes past
- * the first or last revision stops there.  Errors: MG005 when the range is
+ * Return the revisions of a range "a:b", both ends included. A missing a is
+ * base, a missing b is heads. Only the revisions between the ends on their own
+ * branch count, unless the lower end is base. A relative end that goes past
+ * the first or last revision stops there. Errors: MG005 when the range is
  * reversed, its ends are on different branches, or there is no colon.
  */
 Bitmapset *
@@ -291,11 +291,12 @@ mig_target_range(const Graph *graph, const Bitmapset *rows, const char *range)
 }
 
 /*
- * A range as a move takes it, "start:target": an upgrade has the older end
- * first, a downgrade the newer.  A missing older end is base, a missing newer
- * one heads.  In an upgrade's "-N:" the start counts back from the target, as
- * in mig_target_range; otherwise the start is relative to the rows, and the
- * target to the start.  Errors: MG005 when there is no colon, or several.
+ * Return a range as a move takes it, "start:target": an upgrade has the older
+ * end first, a downgrade the newer. A missing older end is base, a missing
+ * newer one heads. In an upgrade's "-N:" the start counts back from the
+ * target, as in mig_target_range; otherwise the start is relative to the rows,
+ * and the target to the start. Errors: MG005 when there is no colon, or
+ * several.
  */
 MoveRange
 mig_target_move_range(const Graph *graph, const Bitmapset *rows,
@@ -328,7 +329,7 @@ mig_target_move_range(const Graph *graph, const Bitmapset *rows,
 }
 
 /*
- * The colon of a range.  MG005 when there is none, or several.
+ * Return the colon of a range. MG005 when there is none, or several.
  */
 static const char *
 find_colon(const char *range)
@@ -379,8 +380,8 @@ parse_target(const char *target)
 }
 
 /*
- * The number in "+N" or "-N", cut off at the greatest int: no graph has that
- * many revisions.
+ * Return the number in "+N" or "-N", cut off at the greatest int: no graph has
+ * that many revisions.
  */
 static int
 parse_steps(const char *target, const char *steps)
@@ -395,6 +396,9 @@ parse_steps(const char *target, const char *steps)
 	return (int) (*steps == '-' ? -n : n);
 }
 
+/*
+ * Report, with MG001, that nothing has a name.
+ */
 static void
 not_found(const char *name)
 {
@@ -407,6 +411,9 @@ not_found(const char *name)
 			 errhint("SELECT * FROM migrate.history() shows the revisions.")));
 }
 
+/*
+ * Report, with MG005, that a walk leaves the graph.
+ */
 static void
 too_far(const ParsedTarget *parsed)
 {
@@ -418,6 +425,9 @@ too_far(const ParsedTarget *parsed)
 			 errhint("\"head\" is the last revision.")));
 }
 
+/*
+ * Report, with MG003, that there are several heads where one is needed.
+ */
 static void
 several_heads(const Graph *graph, const char *text, const Bitmapset *heads)
 {
@@ -430,7 +440,7 @@ several_heads(const Graph *graph, const char *text, const Bitmapset *heads)
 }
 
 /*
- * The node of an id, a label, or a unique prefix.  With within, a prefix
+ * Return the node of an id, a label, or a unique prefix. With within, a prefix
  * looks only at those nodes (an exact name is the caller's to check).
  */
 static int
@@ -454,7 +464,7 @@ find_name(const Graph *graph, const char *name, const Bitmapset *within)
 }
 
 /*
- * Revisions that share the branch's lineage; NULL for no branch.
+ * Return revisions that share the branch's lineage; NULL for no branch.
  */
 static Bitmapset *
 branch_lineage(const Graph *graph, const char *branch)
@@ -466,7 +476,7 @@ branch_lineage(const Graph *graph, const char *branch)
 }
 
 /*
- * All revisions that [branch@]symbol names; empty for base.
+ * Return all revisions that [branch@]symbol names; empty for base.
  */
 static Bitmapset *
 resolve_symbol(const Graph *graph, const Bitmapset *rows,
@@ -506,8 +516,8 @@ resolve_symbol(const Graph *graph, const Bitmapset *rows,
 }
 
 /*
- * The one revision of [branch@]symbol, or TARGET_BASE.  check_branch false:
- * the branch plays no part.
+ * Return the one revision of [branch@]symbol, or TARGET_BASE. check_branch
+ * false: the branch plays no part.
  */
 static int
 resolve_one(const Graph *graph, const Bitmapset *rows,
@@ -648,7 +658,7 @@ current_starts(const Graph *graph, const Bitmapset *rows,
 }
 
 /*
- * The one of the starts; MG002 for several.
+ * Return the one of the starts; MG002 for several.
  */
 static int
 single_start(const Graph *graph, const Bitmapset *start,
@@ -721,6 +731,9 @@ downgrade_start(const Graph *graph, const Bitmapset *rows,
 	return single_start(graph, start, parsed);
 }
 
+/*
+ * Return whether a target is the word "current".
+ */
 static bool
 is_current(const ParsedTarget *parsed)
 {
@@ -728,7 +741,7 @@ is_current(const ParsedTarget *parsed)
 }
 
 /*
- * The upper end of a range.  +N counts from the lower end.
+ * Return the upper end of a range. +N counts from the lower end.
  */
 static Bitmapset *
 range_upper(const Graph *graph, const Bitmapset *rows, const char *lower,
@@ -758,8 +771,8 @@ range_upper(const Graph *graph, const Bitmapset *rows, const char *lower,
 }
 
 /*
- * The lower end of a range.  -N counts from the upper end; in "-N:current"
- * that is the version rows.
+ * Return the lower end of a range. -N counts from the upper end; in
+ * "-N:current" that is the version rows.
  */
 static Bitmapset *
 range_lower(const Graph *graph, const Bitmapset *rows,

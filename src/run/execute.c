@@ -6,7 +6,7 @@
  * and run with the whole script as its source text, as the server's own
  * extension scripts are, so that every position in an error is a position in
  * the script.  It runs as the caller, in the caller's transaction, with the
- * caller's settings; what it SETs is put back when it ends.
+ * caller's settings; what it SETs is restored when it ends.
  *
  * Errors keep everything they have.  An error context callback moves the
  * position to the statement (only that is quoted, never the whole script),
@@ -63,7 +63,7 @@ typedef struct ErrorArgument
 	MemoryContext caller;
 } ErrorArgument;
 
-/* What is done with a script. */
+/* What execute() does with a script. */
 typedef void (*ExecuteBody) (ErrorArgument *argument);
 
 /* Who blocked the last script; see mig_execute_blockers. */
@@ -96,7 +96,7 @@ static const char *find_hint(const ErrorArgument *argument, const ErrorData *err
 
 /*
  * Run a script to its end, in the caller's transaction.  What it allocates is
- * freed; settings, role and search_path are put back.  pg_stat_activity is left
+ * freed; settings, role and search_path are restored.  pg_stat_activity is left
  * at the last statement: mig_execute_end_activity is the caller's to call, also
  * after an error.  Errors: whatever the script raises.
  */
@@ -114,8 +114,8 @@ mig_execute_script(const ExecuteScript *script)
 }
 
 /*
- * The statements of a script (ScriptStatement *), in the current memory
- * context.  Errors: those of the parser.
+ * Return the statements of a script (ScriptStatement *), in the current memory
+ * context. Errors: those of the parser.
  */
 List *
 mig_execute_parse(const ExecuteScript *script)
@@ -146,7 +146,7 @@ mig_execute_top_level(const ExecuteScript *script, ScriptStatement *statement)
 
 /*
  * Commit, and begin a new transaction.  What commit finds, a deferred
- * constraint for one, is told as the script's.  The current memory context
+ * constraint for one, is reported as the script's.  The current memory context
  * stays.
  */
 void
@@ -232,6 +232,9 @@ parse(ErrorArgument *argument)
 	MemoryContextSwitchTo(argument->context);
 }
 
+/*
+ * Parse the script and run its statements.
+ */
 static void
 parse_and_run(ErrorArgument *argument)
 {
@@ -314,6 +317,9 @@ run_top_level(ErrorArgument *argument)
 	MemoryContextSwitchTo(argument->context);
 }
 
+/*
+ * Commit and begin a transaction.
+ */
 static void
 commit(ErrorArgument *argument)
 {
@@ -361,7 +367,7 @@ end_timeout(ErrorArgument *argument)
 }
 
 /*
- * MG011 for what migrate.revision() and migrate.load() refuse, but somebody put
+ * MG011 for what migrate.revision() and migrate.load() refuse, but that was put
  * into the table by hand: it would end our transaction, or speak to the client
  * in the middle of a query.
  */
@@ -539,8 +545,8 @@ note_blockers(void)
 }
 
 /*
- * Line of the script where an error arose: that of its position, else that of
- * the place in a function body, else that of the statement.
+ * Return line of the script where an error arose: that of its position, else
+ * that of the place in a function body, else that of the statement.
  */
 static int
 find_line(const ErrorArgument *argument, const ErrorData *error)

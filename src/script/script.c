@@ -207,7 +207,7 @@ mig_script_split(const char *sql)
 		int			end = raw->stmt_len > 0 ?
 			raw->stmt_location + raw->stmt_len : len;
 
-		/* before 18 the location is just behind the previous semicolon */
+		/* before 18 the location is just after the previous semicolon */
 		stmt->location = mig_text_skip_gap(sql, Max(raw->stmt_location, 0));
 		while (end > stmt->location && mig_text_is_space(sql[end - 1]))
 			end--;
@@ -244,8 +244,8 @@ mig_script_same(const char *a, const char *b)
 }
 
 /*
- * The canonical form of a script: a copy without white space at its end.
- * Lines stay where they are, so that an error in line 40 says line 40.
+ * Return the canonical form of a script: a copy without white space at its
+ * end. Lines stay where they are, so that an error in line 40 says line 40.
  */
 char *
 mig_script_canonical(const char *text, int len)
@@ -256,7 +256,7 @@ mig_script_canonical(const char *text, int len)
 }
 
 /*
- * Find the scripts in a revision file's text behind its header.
+ * Find the scripts in a revision file's text after its header.
  *
  * sections, indexed by MigDirection, is set; one whose marker line is missing
  * is not present.  origin says where the text comes from; its first_line is the
@@ -277,7 +277,7 @@ mig_script_sections(const char *text, const ScriptOrigin *origin,
 
 /*
  * Is a comment line, given without its "--", a marker?  Sets *direction and
- * *options, which then points behind the marker's word.
+ * *options, which then points after the marker's word.
  */
 bool
 mig_script_marker(const char *line, MigDirection *direction,
@@ -335,7 +335,7 @@ scan_next(TokenScan *scan)
 		return false;
 	}
 
-	/* the lexer puts a NUL behind the token in its own copy of the text */
+	/* the lexer puts a NUL after the token in its own copy of the text */
 	scan->start = location;
 	scan->end = location + strlen(scan->extra.scanbuf + location);
 	return true;
@@ -464,7 +464,7 @@ take_marker(const char *text, int offset, ErrorPlace *place, ScriptSection *sect
 	place->line = 0;
 }
 
-/* Read the options behind a marker, up to the end of the line. */
+/* Read the options after a marker, up to the end of the line. */
 static bool
 marker_transactional(const char *options)
 {
@@ -476,7 +476,7 @@ marker_transactional(const char *options)
 	else if (*option != '\0' && strcmp(option, "transaction:true") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("unrecognized option \"%s\" behind a marker", option),
+				 errmsg("unrecognized option \"%s\" after a marker", option),
 				 errhint("The option is \"transaction:false\" or \"transaction:true\".")));
 	pfree(option);
 	return result;
@@ -509,6 +509,9 @@ refuse_psql_command(const TokenScan *scan, const ErrorPlace *place)
 			 place_error(place, scan->start)));
 }
 
+/*
+ * Report, with MG011, a COPY from or to the client.
+ */
 static void
 refuse_client_copy(const ErrorPlace *place, int offset)
 {
@@ -570,7 +573,7 @@ check_any(const ScriptStatement *stmt, const ErrorPlace *place)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
 				 errmsg("DISCARD cannot be used in a script"),
-				 errhint("Settings that a script changes are put back when it ends; drop temporary objects by name."),
+				 errhint("Settings that a script changes are restored when it ends; drop temporary objects by name."),
 				 place_error(place, stmt->location)));
 	if (mig_statement_turns_strings_off(stmt->raw))
 		ereport(ERROR,
@@ -658,8 +661,8 @@ check_control(const ScriptStatement *stmt, const ScriptStatement **group,
 }
 
 /*
- * The text without the BEGIN and COMMIT that wrap it.  What stands around
- * these, comments mostly, stays; a line that holds nothing else goes.
+ * Return the text without the BEGIN and COMMIT that wrap it. What stands
+ * around these, comments mostly, stays; a line that holds nothing else goes.
  */
 static char *
 unwrap(const char *text, List *statements)
@@ -684,7 +687,7 @@ unwrap(const char *text, List *statements)
 
 /*
  * Append the text from offset from up to a BEGIN or COMMIT statement, and the
- * comments inside of it; return the offset behind it and its semicolon.
+ * comments inside of it; return the offset after it and its semicolon.
  */
 static int
 cut_statement(StringInfo out, const char *text, int from,
@@ -717,7 +720,7 @@ cut_statement(StringInfo out, const char *text, int from,
 	{
 		int			gap_end = mig_text_skip_gap(text, i);
 
-		/* a comment in it or behind it must not become a marker line */
+		/* a comment in it or after it must not become a marker line */
 		if (gap_end > i && text[i] == '-')
 			appendStringInfoChar(out, ' ');
 		if (gap_end > i)
@@ -749,6 +752,9 @@ place_enter(ErrorPlace *place, const char *text, int first_line,
 	error_context_stack = &place->callback;
 }
 
+/*
+ * Have errors not tell the place any more.
+ */
 static void
 place_leave(const ErrorPlace *place)
 {

@@ -43,7 +43,7 @@ typedef struct ScriptSection
 	bool		present;
 	bool		transactional;
 	int			marker;			/* offset of the marker line */
-	int			body;			/* offset of the line behind it */
+	int			body;			/* offset of the line after it */
 } ScriptSection;
 
 extern char *mig_script_check(const char *sql, bool transactional,

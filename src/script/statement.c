@@ -26,9 +26,10 @@ static bool option_is_there(List *options, const char *name);
 static bool contains(const char *text, const char *word);
 
 /*
- * The name of a statement that cannot run inside a transaction block, NULL for
- * one that can.  Where the server decides when it runs (DROP SUBSCRIPTION,
- * REINDEX of a partitioned table) the answer is NULL.  The result is a constant.
+ * Return the name of a statement that cannot run inside a transaction block,
+ * NULL for one that can. Where the server decides when it runs (DROP
+ * SUBSCRIPTION, REINDEX of a partitioned table) the answer is NULL. The result
+ * is a constant.
  */
 const char *
 mig_statement_needs_top_level(const RawStmt *raw)
@@ -82,9 +83,9 @@ mig_statement_needs_top_level(const RawStmt *raw)
 }
 
 /*
- * What a statement is, when it must never run inside of a migration: it would
- * end the transaction, speak to the client, or drop the session's locks.  NULL
- * for all others.  The result is a constant.
+ * Return what a statement is, when it must never run inside of a migration: it
+ * would end the transaction, speak to the client, or drop the session's locks.
+ * NULL for all others. The result is a constant.
  */
 const char *
 mig_statement_cannot_run(const RawStmt *raw)
@@ -176,6 +177,10 @@ mig_statement_turns_strings_off(const RawStmt *raw)
 		parse_bool(strVal(&value->val), &on) && !on;
 }
 
+/*
+ * Return the name of a REINDEX that cannot run in a transaction block, or
+ * NULL.
+ */
 static const char *
 reindex_needs_top_level(const ReindexStmt *stmt)
 {
@@ -195,6 +200,10 @@ reindex_needs_top_level(const ReindexStmt *stmt)
 	}
 }
 
+/*
+ * Return the name of an ALTER TABLE that cannot run in a transaction block, or
+ * NULL.
+ */
 static const char *
 alter_table_needs_top_level(const AlterTableStmt *stmt)
 {
@@ -210,6 +219,10 @@ alter_table_needs_top_level(const AlterTableStmt *stmt)
 	return NULL;
 }
 
+/*
+ * Return the name of an ALTER SUBSCRIPTION that cannot run in a transaction
+ * block, or NULL.
+ */
 static const char *
 subscription_needs_top_level(const AlterSubscriptionStmt *stmt)
 {
@@ -248,6 +261,9 @@ option_is_on(List *options, const char *name, bool missing)
 	return missing;
 }
 
+/*
+ * Return whether an option is given.
+ */
 static bool
 option_is_there(List *options, const char *name)
 {

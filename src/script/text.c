@@ -11,7 +11,7 @@
 
 #include "script/text.h"
 
-/* The line that a byte offset is in, from 1.  Looks at no byte behind it. */
+/* The line that a byte offset is in, from 1.  Looks at no byte after it. */
 int
 mig_text_line(const char *text, int offset)
 {
@@ -34,7 +34,7 @@ mig_text_line_end(const char *text, int offset)
 	return offset + strcspn(text + offset, "\r\n");
 }
 
-/* Offset of the line behind the line end at offset. */
+/* Return the offset of the line after the line end at offset. */
 int
 mig_text_skip_line_end(const char *text, int offset)
 {
@@ -45,7 +45,7 @@ mig_text_skip_line_end(const char *text, int offset)
 	return offset;
 }
 
-/* Offset behind the comment that begins at offset. */
+/* Return the offset after the comment that begins at offset. */
 int
 mig_text_skip_comment(const char *text, int offset)
 {
@@ -103,10 +103,10 @@ mig_text_trim(const char *text, int len)
 }
 
 /*
- * A copy of a script in the form in which scripts are compared and checksums
- * made: with LF line ends, and without the blank lines before the first line
- * that is neither blank nor a "--" comment.  So neither line ends count nor the
- * line that a BEGIN left empty when it was taken off.
+ * Return a copy of a script in the form in which scripts are compared and
+ * checksums made: with LF line ends, and without the blank lines before the
+ * first line that is neither blank nor a "--" comment. So neither line ends
+ * count nor the line that a BEGIN left empty when it was taken off.
  */
 char *
 mig_text_comparable(const char *text)

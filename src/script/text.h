@@ -19,6 +19,9 @@ mig_text_is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
+/*
+ * Return whether a character is a space or a tab.
+ */
 static inline bool
 mig_text_is_blank(char c)
 {

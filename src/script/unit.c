@@ -3,7 +3,7 @@
  *		A non-transactional script as units that are run and recorded one by
  *		one: a statement, or a BEGIN ... COMMIT group.
  *
- * What is done of a script is recognized by a digest of the statements' texts
+ * The statements that are done are recognized by a digest of the statements' texts
  * alone: comments and white space between them do not count, and neither do
  * CRLF line ends.  It is a chain, each digest over the one before and the next
  * statement, so that going on by one statement costs one statement.
@@ -23,9 +23,9 @@
 static UnitKind kind_of(const ScriptStatement *statement);
 
 /*
- * The units (ScriptUnit *) of a script's statements (ScriptStatement *), in the
- * current memory context.  What the catalogs decide, whether a table is
- * partitioned, is not known here.
+ * Return the units (ScriptUnit *) of a script's statements (ScriptStatement
+ * *), in the current memory context. What the catalogs decide, whether a table
+ * is partitioned, is not known here.
  */
 List *
 mig_unit_split(List *statements)
@@ -88,6 +88,9 @@ mig_unit_digest_next(const char *digest, const char *sql,
 	return mig_checksum_hex(&buf);
 }
 
+/*
+ * Return the kind of a unit that is one statement, as its parse tree tells.
+ */
 static UnitKind
 kind_of(const ScriptStatement *statement)
 {

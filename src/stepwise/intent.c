@@ -82,8 +82,8 @@ static List *read_oids(const Scope *scope, StoreQuery *query, Datum *values);
 static void *index_of_row(uint64 row);
 
 /*
- * Whether a statement must run at top level because of what the catalogs say:
- * REINDEX and CLUSTER of what is partitioned.
+ * Return whether a statement must run at top level because of what the
+ * catalogs say: REINDEX and CLUSTER of what is partitioned.
  */
 bool
 mig_intent_needs_top_level(const RawStmt *raw)
@@ -145,8 +145,8 @@ mig_intent_forget_elsewhere(PartialIntent *intent)
 }
 
 /*
- * What became of a statement that did not end.  For INTENT_INSTEAD *instead is
- * the statement to run, in the current memory context.
+ * Return what became of a statement that did not end. For INTENT_INSTEAD
+ * *instead is the statement to run, in the current memory context.
  */
 IntentOutcome
 mig_intent_decide(const RawStmt *raw, const PartialIntent *intent, char **instead)
@@ -190,9 +190,9 @@ mig_intent_decide(const RawStmt *raw, const PartialIntent *intent, char **instea
 }
 
 /*
- * The invalid indexes (InvalidIndex *) that a statement which did not end
- * left, in the current
- * memory context.  raw is the statement, NULL when it was edited since.
+ * Return the invalid indexes (InvalidIndex *) that a statement which did not
+ * end left, in the current memory context. raw is the statement, NULL when it
+ * was edited since.
  */
 List *
 mig_intent_leftovers(const RawStmt *raw, const PartialIntent *intent)
@@ -218,7 +218,7 @@ mig_intent_leftovers(const RawStmt *raw, const PartialIntent *intent)
  * holds a lock on its table that a concurrent build needs.
  *
  * A build releases its lock on the table before the transaction that makes the
- * index valid has ended.  So whoever is writing the index's row is waited for.
+ * index valid has ended.  So a writer of the index's row is waited for.
  */
 bool
 mig_intent_is_leftover(const InvalidIndex *index)
@@ -287,8 +287,8 @@ mig_intent_check_result(const RawStmt *raw)
 }
 
 /*
- * What no other database has: the system identifier, which initdb makes, and
- * the OID.
+ * Return what no other database has: the system identifier, which initdb
+ * makes, and the OID.
  */
 static char *
 this_database(void)
@@ -304,7 +304,7 @@ find_relation(const RangeVar *name)
 }
 
 /*
- * Whether what a statement makes is there before it runs.
+ * Return whether what a statement makes is there before it runs.
  */
 static bool
 makes_existing(const RawStmt *raw)
@@ -325,7 +325,7 @@ makes_existing(const RawStmt *raw)
 }
 
 /*
- * The tables (Oid) whose indexes a statement builds concurrently.
+ * Return the tables (Oid) whose indexes a statement builds concurrently.
  */
 static List *
 built_tables(const RawStmt *raw)
@@ -344,6 +344,9 @@ built_tables(const RawStmt *raw)
 	return tables;
 }
 
+/*
+ * Return the tables (Oid) whose indexes a REINDEX builds.
+ */
 static List *
 reindexed_tables(const ReindexStmt *stmt)
 {
@@ -372,7 +375,7 @@ reindexed_tables(const ReindexStmt *stmt)
 }
 
 /*
- * A table and its partitions.
+ * Return a table and its partitions.
  */
 static List *
 with_partitions(Oid relation)
@@ -381,7 +384,8 @@ with_partitions(Oid relation)
 }
 
 /*
- * The index (Oid) that DROP INDEX CONCURRENTLY is about to drop, as a list.
+ * Return the index (Oid) that DROP INDEX CONCURRENTLY is about to drop, as a
+ * list.
  */
 static List *
 dropped_index(const RawStmt *raw)
@@ -440,9 +444,9 @@ decide_create_index(const IndexStmt *stmt, const PartialIntent *intent)
 }
 
 /*
- * The server chose the name: a valid index that was not there before and reads
- * as the statement does is the one.  One that reads otherwise may be somebody
- * else's, or the same in other words.
+ * Return the server chose the name: a valid index that was not there before
+ * and reads as the statement does is the one. One that reads otherwise may be
+ * of another session, or the same in other words.
  */
 static IntentOutcome
 decide_unnamed_index(const IndexStmt *stmt, Oid table, const PartialIntent *intent)
@@ -469,7 +473,7 @@ decide_unnamed_index(const IndexStmt *stmt, Oid table, const PartialIntent *inte
 }
 
 /*
- * Whether the definition of an index, parsed, is what a statement says.
+ * Return whether the definition of an index, parsed, is what a statement says.
  */
 static bool
 same_index(const IndexStmt *stmt, Oid index)
@@ -514,8 +518,8 @@ plain_index(IndexStmt *stmt)
 }
 
 /*
- * DROP INDEX CONCURRENTLY.  Asked by OID, where it is known: behind an index
- * that is gone, the search_path may have another one of its name.
+ * DROP INDEX CONCURRENTLY.  Decided by OID, where it is known: once an index
+ * is gone, the search_path may have another one of its name.
  */
 static IntentOutcome
 decide_drop_index(const DropStmt *stmt, const PartialIntent *intent)
@@ -578,6 +582,9 @@ made(const RawStmt *raw, const PartialIntent *intent)
 	return IsA(raw->stmt, CreateSubscriptionStmt) ? INTENT_UNKNOWN : INTENT_AGAIN;
 }
 
+/*
+ * Return the outcome of a DROP, by whether its object exists.
+ */
 static IntentOutcome
 gone(bool exists)
 {
@@ -585,8 +592,8 @@ gone(bool exists)
 }
 
 /*
- * Whether REINDEX CONCURRENTLY gives such a name: one that ends in _ccnew or
- * _ccold, and a number where that is taken.
+ * Return whether REINDEX CONCURRENTLY gives such a name: one that ends in
+ * _ccnew or _ccold, and a number where that is taken.
  */
 static bool
 is_reindex_leftover(const char *name)
@@ -600,7 +607,7 @@ is_reindex_leftover(const char *name)
 }
 
 /*
- * The TOAST tables (Oid) that some tables (Oid) have.
+ * Return the TOAST tables (Oid) that some tables (Oid) have.
  */
 static List *
 read_toast_tables(const Scope *scope, List *relations)
@@ -617,8 +624,8 @@ read_toast_tables(const Scope *scope, List *relations)
 }
 
 /*
- * The tables (Oid) of a schema that can have indexes; of all schemas for
- * InvalidOid.
+ * Return the tables (Oid) of a schema that can have indexes; of all schemas
+ * for InvalidOid.
  */
 static List *
 read_tables(const Scope *scope, Oid schema)
@@ -636,7 +643,7 @@ read_tables(const Scope *scope, Oid schema)
 }
 
 /*
- * All indexes (Oid) of some tables (Oid), valid or not.
+ * Return all indexes (Oid) of some tables (Oid), valid or not.
  */
 static List *
 read_indexes(const Scope *scope, List *relations)
@@ -652,8 +659,8 @@ read_indexes(const Scope *scope, List *relations)
 }
 
 /*
- * The invalid indexes (InvalidIndex *) of some tables (Oid), but those in
- * except (Oid) and partitioned ones.
+ * Return the invalid indexes (InvalidIndex *) of some tables (Oid), but those
+ * in except (Oid) and partitioned ones.
  */
 static List *
 read_invalid_indexes(const Scope *scope, List *relations, List *except)

@@ -4,14 +4,14 @@
  *		locks are in the way.
  *
  * What waits for a lock stands in front of everybody who comes later and wants
- * a weaker one: an ALTER TABLE behind a long report stops all queries of that
+ * a weaker one: an ALTER TABLE that waits for a long report stops all queries of that
  * table.  So it waits for migrate.lock_timeout only, gives up, leaves the way
  * free for a while, longer each time and never at regular times, and tries
  * again.
  *
- * The default is shorter than the default of deadlock_timeout: when somebody
- * else comes to wait for us while we wait for them, we are gone before their
- * detector looks, and they never hear of it.
+ * The default is shorter than the default of deadlock_timeout: when another
+ * session comes to wait for us while we wait for it, we are gone before its
+ * detector looks, and it never hears of it.
  *
  * Who was in the way is asked while we wait, because afterwards it cannot be
  * known: with log_lock_waits on, the server tells its log after
@@ -217,6 +217,9 @@ set_for_transaction(const char *name, int value)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
+/*
+ * Return whether an error is one of locks of others.
+ */
 static bool
 is_retried(int sqlerrcode)
 {
@@ -239,8 +242,8 @@ pause_before(int retry)
 }
 
 /*
- * Say that a transaction is tried again, and who was in the way.  This is told
- * whatever migrate.step_messages says, because somebody may have to act.
+ * Report that a transaction is attempted again, and who was in the way, whatever
+ * migrate.step_messages says: a person may have to act.
  */
 static void
 report_retry(const ErrorData *error, int retry, int pause)

@@ -5,14 +5,14 @@
  *
  * 1. Read and plan; when nothing is missing, that is all.
  * 2. Commit, to have no snapshot any more, and take the run lock for the
- *    session: whoever waits for it with a snapshot would keep the concurrent
+ *    session: one that waits for it with a snapshot would keep the concurrent
  *    index builds of the run before it from ending.
  * 3. Plan again, and check what can be checked.
  * 4. Each revision: a transactional script runs in one transaction with its
  *    record (stepwise/retry tries it again when locks are in the way), another
  *    one piece by piece (stepwise/units).
  *
- * An error leaves what was committed, and calling again goes on from there.
+ * An error leaves what was committed, and another call resumes from there.
  * Whatever way it ends, the lock is released and the session's settings are as
  * they were.
  *
@@ -62,7 +62,7 @@ typedef struct Stepwise
 	PlanRows   *rows;			/* as they are recorded */
 	bool		no_rows;		/* there was none before */
 	List	   *plan;			/* of node numbers */
-	SessionSettings *settings;	/* to be put back, or NULL */
+	SessionSettings *settings;	/* to be restored, or NULL */
 } Stepwise;
 
 /* A step of it. */
@@ -94,7 +94,9 @@ static void record_step(void *arg, TimestampTz started_at);
 static Running running(const Stepwise *run, int number);
 static void clean_up(Stepwise *run);
 
-/* CALL migrate.upgrade_stepwise(target) */
+/*
+ * Implement migrate.upgrade_stepwise(target). Errors: as run_stepwise.
+ */
 Datum
 migrate_upgrade_stepwise(PG_FUNCTION_ARGS)
 {
@@ -102,7 +104,9 @@ migrate_upgrade_stepwise(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* CALL migrate.downgrade_stepwise(target) */
+/*
+ * Implement migrate.downgrade_stepwise(target). Errors: as run_stepwise.
+ */
 Datum
 migrate_downgrade_stepwise(PG_FUNCTION_ARGS)
 {
@@ -110,6 +114,11 @@ migrate_downgrade_stepwise(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
+/*
+ * Run a plan step by step. Errors: 25001 where we may not commit, 55000 in a
+ * script, those of make_plan and mig_lock_hold, and those that the scripts
+ * raise.
+ */
 static void
 run_stepwise(FunctionCallInfo fcinfo, MigDirection direction, const char *function)
 {
@@ -216,6 +225,9 @@ leave_snapshot(void)
 		elog(ERROR, "SPI_finish failed");
 }
 
+/*
+ * Run the steps of the plan.
+ */
 static void
 run_plan(Stepwise *run)
 {
@@ -286,7 +298,7 @@ run_step(Stepwise *run, int number)
 }
 
 /*
- * The script of a revision, in the current memory context.
+ * Return the script of a revision, in the current memory context.
  */
 static StoredScript *
 read_script(const Stepwise *run, const char *revision)
@@ -361,7 +373,7 @@ record_step(void *arg, TimestampTz started_at)
 }
 
 /*
- * What migrate.progress is to show when step number (from 0) begins.
+ * Return what migrate.progress is to show when step number (from 0) begins.
  */
 static Running
 running(const Stepwise *run, int number)
@@ -380,7 +392,7 @@ running(const Stepwise *run, int number)
 /*
  * At the end of a run, however it came: release the lock, and have the session
  * as it was.  With an error under way the transaction is a new one; settings
- * that are put back must be committed, or the error would undo it.
+ * that are restored must be committed, or the error would undo it.
  */
 static void
 clean_up(Stepwise *run)

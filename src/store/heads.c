@@ -39,10 +39,10 @@ mig_heads_graph_changes(void)
 }
 
 /*
- * The version rows (char *, in byte order), when they are the heads and the
- * heads are known, which they are not while a script is partly run; otherwise
- * NIL, which says nothing.  real: all real heads; otherwise the one head by
- * down revision.
+ * Return the version rows (char *, in byte order), when they are the heads and
+ * the heads are known, which they are not while a script is partly run;
+ * otherwise NIL, which says nothing. real: all real heads; otherwise the one
+ * head by down revision.
  *
  * Reads two small tables, however many revisions there are.  The query is as
  * plain as can be, because planning it is most of its cost in a new session.

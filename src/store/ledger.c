@@ -86,10 +86,10 @@ mig_ledger_actor(void)
 }
 
 /*
- * How many rows this transaction has inserted, updated and deleted in
+ * Return how many rows this transaction has inserted, updated and deleted in
  * migrate.versions and migrate.applied, those that were rolled back too; -1
- * when that is not known.  As long as the number is the same, this session has
- * written to neither.  Needs no scope.
+ * when that is not known. As long as the number is the same, this session has
+ * written to neither. Needs no scope.
  *
  * It is the server's statistics that count.  A TRUNCATE takes back what they
  * counted, but gives the table another file.
@@ -128,7 +128,7 @@ mig_ledger_count_writes(void)
 }
 
 /*
- * Ids of the version rows (char *), in byte order.
+ * Return the ids of the version rows (char *), in byte order.
  */
 List *
 mig_ledger_read_versions(const Scope *scope)
@@ -142,7 +142,7 @@ mig_ledger_read_versions(const Scope *scope)
 }
 
 /*
- * Ids of the applied revisions (char *), in byte order.
+ * Return the ids of the applied revisions (char *), in byte order.
  */
 List *
 mig_ledger_read_applied(const Scope *scope)
@@ -156,8 +156,8 @@ mig_ledger_read_applied(const Scope *scope)
 }
 
 /*
- * Ids of applied revisions whose upgrade script is not what it was when they
- * were applied, or that are gone (char *), in byte order.
+ * Return the ids of applied revisions whose upgrade script is not what it was when
+ * they were applied, or that are gone (char *), in byte order.
  */
 List *
 mig_ledger_read_edited(const Scope *scope)
@@ -324,6 +324,9 @@ remove_one_applied(const Scope *scope, const char *revision)
 	return MemoryContextStrdup(scope->context, mig_query_text(0, 1));
 }
 
+/*
+ * Report, with MG007, that a revision is gone.
+ */
 static void
 was_dropped(void)
 {
@@ -479,7 +482,7 @@ append_rows(List **ones, List **lists, List *rows)
 }
 
 /*
- * The text of a text[] of strings.
+ * Return the text of a text[] of strings.
  */
 static char *
 array_text(List *strings)

@@ -93,7 +93,7 @@ mig_lock_hold(const char *function)
 }
 
 /*
- * Whether the session still holds both keys.
+ * Return whether the session still holds both keys.
  */
 bool
 mig_lock_is_held(void)
@@ -208,7 +208,7 @@ poll(TimestampTz start, bool stepwise, bool *ended)
 
 	CHECK_FOR_INTERRUPTS();
 	holder = find_holder();
-	/* before the next test: its index builds wait for whoever has a snapshot */
+	/* before the next test: its index builds wait for every session with a snapshot */
 	if (holder.stepwise && !stepwise)
 		give_up(holder, start, true);
 	if (holder.pid == 0 || !we_block(holder.pid))
@@ -235,7 +235,7 @@ poll(TimestampTz start, bool stepwise, bool *ended)
 /*
  * A stepwise run that waits has nothing in its transaction, but a concurrent
  * index build that looked while it had a snapshot, for the time of a look at
- * the catalogs, waits for its end.  Whoever waits for us after that waits for a
+ * the catalogs, waits for its end.  Those that wait for us after that wait for a
  * lock of the session.
  */
 static void
@@ -248,12 +248,19 @@ end_transaction(void)
 	MemoryContextSwitchTo(context);
 }
 
+/*
+ * Set the tag of one of our keys.
+ */
 static void
 set_tag(LOCKTAG *tag, int key)
 {
 	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, MIG_LOCK_CLASS, key, 2);
 }
 
+/*
+ * Take a key for the transaction or the session, if nobody else has it; return
+ * whether it was taken.
+ */
 static bool
 try_lock(int key, bool session)
 {
@@ -304,8 +311,8 @@ find_holder(void)
 }
 
 /*
- * Whether a process waits for us, directly or for one that does.  The server's
- * own detector cannot see it, because polling is not waiting.
+ * Return whether a process waits for us, directly or for one that does. The
+ * server's own detector cannot see it, because polling is not waiting.
  */
 static bool
 we_block(int pid)
@@ -353,7 +360,7 @@ give_up(Holder holder, TimestampTz since, bool at_once)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_LOCK_NOT_HAD),
 				 errmsg("could not obtain the run lock of migrate"),
-				 errdetail("Waited %ld ms; whoever held it last is gone now.", waited),
+				 errdetail("Waited %ld ms; its last holder is gone now.", waited),
 				 errhint("Call again.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_LOCK_NOT_HAD),

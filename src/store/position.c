@@ -21,8 +21,8 @@ static bool snapshot_is_stale(const Scope *scope);
 static char *describe_heads(List *ids);
 
 /*
- * The linked graph and the version rows.  Errors: MG010 when the graph is
- * broken or a row names no revision; with purge such rows are passed over.
+ * Return the linked graph and the version rows. Errors: MG010 when the graph
+ * is broken or a row names no revision; with purge such rows are passed over.
  */
 Position
 mig_position_in_scope(const Scope *scope, bool purge)
@@ -96,9 +96,9 @@ mig_position_read_seen(PositionSeen *seen)
 }
 
 /*
- * Whether now the same can be seen, so that reading again would find the same
- * position.  No means that any transaction has ended since, or that we wrote
- * something ourselves.
+ * Return whether now the same can be seen, so that reading again would find
+ * the same position. No means that any transaction has ended since, or that we
+ * wrote something ourselves.
  *
  * Two snapshots see the same when they have the same first transaction that
  * they do not see, and the same ones before it that were running: every other
@@ -137,8 +137,8 @@ mig_position_begin_write(const char *function)
 
 /*
  * In REPEATABLE READ and SERIALIZABLE: 40001 when the transaction's snapshot
- * shows another position, or other revisions, than the latest one.  Whoever
- * decides by the snapshot would decide on what is no longer so.
+ * shows another position, or other revisions, than the latest one.  A
+ * decision by the snapshot would be one on what is no longer so.
  */
 void
 mig_position_check_snapshot(void)
@@ -159,8 +159,8 @@ mig_position_check_snapshot(void)
 }
 
 /*
- * Whether the transaction's snapshot shows other revisions or settings, or
- * another position, than the latest one.  Rows are compared with their xmin:
+ * Return whether the transaction's snapshot shows other revisions or settings,
+ * or another position, than the latest one. Rows are compared with their xmin:
  * one that a committed transaction wrote again counts as changed.
  */
 static bool
@@ -208,7 +208,8 @@ mig_position_at_heads(const char *target)
 }
 
 /*
- * The position for a message: "base", "0003", "head 0003", "heads a, b".
+ * Return the position for a message: "base", "0003", "head 0003", "heads a,
+ * b".
  */
 char *
 mig_position_describe(const Graph *graph, const Bitmapset *rows)

@@ -138,7 +138,8 @@ mig_query_value(uint64 row, int column, Oid type, bool *isnull)
 }
 
 /*
- * A text of the last query's result, copied to the current memory context.
+ * Return a text of the last query's result, copied to the current memory
+ * context.
  */
 char *
 mig_query_text_or_null(uint64 row, int column)
@@ -256,7 +257,7 @@ null_value(int column)
 }
 
 /*
- * oid[] for a query's value, in the current memory context.
+ * Return an oid[] for a query's value, in the current memory context.
  */
 Datum
 mig_query_oid_array(List *oids)
@@ -272,7 +273,8 @@ mig_query_oid_array(List *oids)
 }
 
 /*
- * text[] of strings, in the current memory context; a NULL pointer is a NULL.
+ * Return a text[] of strings, in the current memory context; a NULL pointer is
+ * a null.
  */
 Datum
 mig_query_text_array(List *strings)

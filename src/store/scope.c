@@ -57,8 +57,8 @@ mig_scope_refuse_in_script(const char *function)
 }
 
 /*
- * Say that a script begins or ends; returns what was the case before.  Whoever
- * sets it puts the old value back in PG_FINALLY.
+ * Say that a script begins or ends; return what was the case before.  The caller
+ * restores that in PG_FINALLY.
  */
 bool
 mig_scope_set_in_script(bool value)
@@ -125,8 +125,8 @@ mig_scope_leave(const Scope *scope)
 }
 
 /*
- * Owner of migrate.versions, which the installation script gave to whoever
- * installed the extension.
+ * Return the owner of migrate.versions, which the installation script gave to the
+ * role that installed the extension.
  */
 static Oid
 tables_owner(void)
@@ -199,6 +199,9 @@ installed_version(void)
 	return version;
 }
 
+/*
+ * Report, with 55000, that the extension is not installed in this database.
+ */
 static void
 not_installed(void)
 {

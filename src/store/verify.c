@@ -25,7 +25,7 @@
  * Read the position, in the current memory context, checked as a mover does:
  * MG010 unless migrate.applied is what the
  * version rows imply, MG007 when an applied revision was edited.  All is read
- * at one moment, because whoever only looks has no lock.
+ * at one moment, because a caller that only looks has no lock.
  */
 Position
 mig_verify_position(void)
@@ -62,7 +62,7 @@ mig_verify_applied(const Graph *graph, const Bitmapset *rows,
 				 errmsg("migrate.applied does not agree with migrate.versions"),
 				 errdetail("%d revisions are recorded as applied, %d are implied by the version rows.",
 						   list_length(applied), list_length(implied)),
-				 errhint("Somebody changed the tables by hand. SELECT migrate.stamp(..., purge => true) sets both anew.")));
+				 errhint("The tables were changed by hand. SELECT migrate.stamp(..., purge => true) sets both anew.")));
 }
 
 /*

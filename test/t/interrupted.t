@@ -167,7 +167,7 @@ for my $commits (0, 1)
 	my $result = upgrade();
 	is($result->{state}, '22012', "$case: it fails") or diag $result->{err};
 	is(partial(), $commits ? '1 t t' : '1 f f', '    it is in doubt when it had committed');
-	is($result->{err} =~ /^HINT:  Statement 2 has committed a part of its work\. Look, then SELECT migrate\.resume\('$id'/m ? 1 : 0, $commits, '    and says so then');
+	is($result->{err} =~ /^HINT:  Statement 2 has committed a part of its work\. Look, then run SELECT migrate\.resume\('$id'/m ? 1 : 0, $commits, '    and says so then');
 	is(session_state(), $revision_state, '    the session is as before, without locks');
 	$watch->run("INSERT INTO marks VALUES ('$name', 1)");
 	if ($commits)

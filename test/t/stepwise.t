@@ -579,7 +579,7 @@ is($session->query('CALL migrate.upgrade_stepwise()')->{state}, '00000', 'and th
 	# One that fails when it has committed some of its work.
 	$result = try(q{CALL public.commits(2, true); INSERT INTO public.runs VALUES ('z end')}, pieces => 1, keep => 1);
 	is($result->{state}, 'P0001', 'a procedure that fails after it has committed') or diag $result->{err};
-	like($result->{err}, qr/^HINT:  Statement 1 has committed a part of its work\. Look, then SELECT migrate\.resume\('$result->{id}', 'done' or 'again'\); and call again\.$/m, '    says what to do');
+	like($result->{err}, qr/^HINT:  Statement 1 has committed a part of its work\. Look, then run SELECT migrate\.resume\('$result->{id}', 'done' or 'again'\) and call again\.$/m, '    says what to do');
 	is($result->{partial}, '0|t', '    is in doubt');
 	is($session->query('CALL migrate.upgrade_stepwise()')->{state}, 'MG013', '    and so says the next call');
 	$session->run("SELECT migrate.resume('$result->{id}', 'done')");
