@@ -647,8 +647,8 @@ mermaid_edge(const Graph *graph, int from, int to, bool depends)
 }
 
 /*
- * Return the classes of the nodes: what is applied and what is current get their
- * colours.
+ * Return lines with those that give classes, and so colours, to the nodes that
+ * are applied and current.
  */
 static List *
 mermaid_classes(List *lines, const DrawInput *input)
