@@ -25,6 +25,7 @@
 #include "parser/parser.h"
 #include "pgstat.h"
 #include "run/execute.h"
+#include "run/session.h"
 #include "script/excerpt.h"
 #include "script/script.h"
 #include "script/statement.h"
@@ -103,8 +104,10 @@ static const char *find_hint(const ErrorArgument *argument, const ErrorData *err
 void
 mig_execute_script(const ExecuteScript *script)
 {
-	int			guc_level = NewGUCNestLevel();
+	int			guc_level;
 
+	mig_session_name_user();
+	guc_level = NewGUCNestLevel();
 	/* setting it would have the end of the level look at all settings */
 	if (!standard_conforming_strings)
 		(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,

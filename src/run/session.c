@@ -65,6 +65,31 @@ static void apply(const char *change);
 static void change_error_context(void *arg);
 
 /*
+ * Give session_authorization its value in a process that never logged in, such as
+ * a server in single-user mode or a background worker without a role.  There it
+ * has none, and nothing happens when it gets none again: the session would
+ * remain what a script has made of it.  To be called outside of the nest level
+ * that ends with the script.
+ */
+void
+mig_session_name_user(void)
+{
+	const char *name = GetConfigOption("session_authorization", true, false);
+	Oid			role = GetCurrentRoleId();
+
+	/* in a security-restricted operation no script can change it either */
+	if ((name != NULL && *name != '\0') || InLocalUserIdChange() ||
+		InSecurityRestrictedOperation())
+		return;
+	(void) set_config_option("session_authorization",
+							 GetUserNameFromId(GetSessionUserId(), false),
+							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+	/* that ends a SET ROLE, of which the setting knows nothing */
+	if (OidIsValid(role))
+		SetCurrentRoleId(role, superuser_arg(role));
+}
+
+/*
  * Return what the session has set now, role and session authorization too,
  * allocated in context.
  */
@@ -74,6 +99,7 @@ mig_session_remember(MemoryContext context)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	SessionSettings *settings = palloc(sizeof(SessionSettings));
 
+	mig_session_name_user();
 	settings->settings = read_settings(READ_CURRENT);
 	settings->session_authorization = read_identity("session_authorization", READ_CURRENT);
 	settings->role = read_identity("role", READ_CURRENT);

@@ -12,6 +12,7 @@
 /* What a session had set; opaque to callers. */
 typedef struct SessionSettings SessionSettings;
 
+extern void mig_session_name_user(void);
 extern SessionSettings *mig_session_remember(MemoryContext context);
 extern void mig_session_restore(const SessionSettings *settings);
 

@@ -2,20 +2,26 @@
  * worker.c
  *		For tests: run a statement in a background worker.
  *
- * run_in_worker(library, job, port, portal) starts a worker in the current
+ * run_in_worker(library, job, port, role, way) starts a worker in the current
  * database and does not wait for it: a caller's snapshot would be in the way of
  * concurrent index builds.  The worker runs the column
  * "sql" of that row of public.jobs and writes the column "result": "ok", or the
  * error's SQLSTATE, message and context.
  *
  * With port, MyProcPort points at zeroes, as the apply workers of pglogical,
- * spock and others have it: a port without a client.  With portal the statement
- * runs as a client's own, as pg_cron runs jobs in workers, so that it may be a
- * CALL that commits; otherwise it runs through SPI.
+ * spock and others have it: a port without a client.  With role the worker has
+ * the caller's role, otherwise none, as theirs: it then is the bootstrap
+ * superuser without having logged in.  The ways to run a statement:
+ *
+ * spi			through SPI in one transaction, as apply workers do
+ * committing	through SPI, where a CALL may commit
+ * portal		as a client's own, as pg_cron runs jobs in workers
+ * call			the CALL alone, without a portal around it
  */
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/defrem.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
@@ -42,17 +48,20 @@ typedef struct Job
 	Oid			database;
 	Oid			role;
 	bool		port;
-	bool		portal;
+	char		way[16];
 } Job;
 
 extern PGDLLEXPORT void worker_main(Datum number);
 
 static char *read_job(int number);
-static void run_by_spi(const char *sql);
+static void run(const char *way, const char *sql);
+static void run_by_spi(const char *sql, int options);
 static void run_in_portal(const char *sql);
+static void run_call(const char *sql);
+static Query *analyze(const char *sql, RawStmt **raw);
 static void write_result(int number, const char *result);
 
-/* SELECT run_in_worker(library, job, port, portal) */
+/* SELECT run_in_worker(library, job, port, role, way) */
 Datum
 run_in_worker(PG_FUNCTION_ARGS)
 {
@@ -62,9 +71,9 @@ run_in_worker(PG_FUNCTION_ARGS)
 	memset(&worker, 0, sizeof(worker));
 	memset(&job, 0, sizeof(job));
 	job.database = MyDatabaseId;
-	job.role = GetUserId();
 	job.port = PG_GETARG_BOOL(2);
-	job.portal = PG_GETARG_BOOL(3);
+	job.role = PG_GETARG_BOOL(3) ? GetUserId() : InvalidOid;
+	strlcpy(job.way, text_to_cstring(PG_GETARG_TEXT_PP(4)), sizeof(job.way));
 	memcpy(worker.bgw_extra, &job, sizeof(job));
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -99,10 +108,7 @@ worker_main(Datum number)
 	sql = read_job(DatumGetInt32(number));
 	PG_TRY();
 	{
-		if (job.portal)
-			run_in_portal(sql);
-		else
-			run_by_spi(sql);
+		run(job.way, sql);
 	}
 	PG_CATCH();
 	{
@@ -140,13 +146,29 @@ read_job(int number)
 	return sql;
 }
 
-/* In one transaction, as an apply worker. */
+/* In a way of those above. */
 static void
-run_by_spi(const char *sql)
+run(const char *way, const char *sql)
+{
+	if (strcmp(way, "spi") == 0)
+		run_by_spi(sql, 0);
+	else if (strcmp(way, "committing") == 0)
+		run_by_spi(sql, SPI_OPT_NONATOMIC);
+	else if (strcmp(way, "portal") == 0)
+		run_in_portal(sql);
+	else if (strcmp(way, "call") == 0)
+		run_call(sql);
+	else
+		elog(ERROR, "there is no way \"%s\"", way);
+}
+
+/* Through SPI. */
+static void
+run_by_spi(const char *sql, int options)
 {
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	SPI_connect();
+	SPI_connect_ext(options);
 	(void) SPI_execute(sql, false, 0);
 	SPI_finish();
 	PopActiveSnapshot();
@@ -163,15 +185,7 @@ run_in_portal(const char *sql)
 	DestReceiver *dest;
 
 	StartTransactionCommand();
-	MemoryContextSwitchTo(MessageContext ? MessageContext : TopMemoryContext);
-	raw = linitial_node(RawStmt, pg_parse_query(sql));
-	PushActiveSnapshot(GetTransactionSnapshot());
-#if PG_VERSION_NUM >= 150000
-	plans = pg_analyze_and_rewrite_fixedparams(raw, sql, NULL, 0, NULL);
-#else
-	plans = pg_analyze_and_rewrite(raw, sql, NULL, 0, NULL);
-#endif
-	plans = pg_plan_queries(plans, sql, 0, NULL);
+	plans = pg_plan_queries(list_make1(analyze(sql, &raw)), sql, 0, NULL);
 	PopActiveSnapshot();
 	portal = CreatePortal("", true, true);
 	portal->visible = false;
@@ -185,6 +199,34 @@ run_in_portal(const char *sql)
 #endif
 	PortalDrop(portal, false);
 	CommitTransactionCommand();
+}
+
+/* A CALL without a portal, and so without a snapshot that a commit lets go. */
+static void
+run_call(const char *sql)
+{
+	RawStmt    *raw;
+	Query	   *query;
+
+	StartTransactionCommand();
+	query = analyze(sql, &raw);
+	PopActiveSnapshot();
+	ExecuteCallStmt(castNode(CallStmt, query->utilityStmt), NULL, false, None_Receiver);
+	CommitTransactionCommand();
+}
+
+/* Returns a statement, analyzed, and leaves a snapshot active. */
+static Query *
+analyze(const char *sql, RawStmt **raw)
+{
+	MemoryContextSwitchTo(MessageContext ? MessageContext : TopMemoryContext);
+	*raw = linitial_node(RawStmt, pg_parse_query(sql));
+	PushActiveSnapshot(GetTransactionSnapshot());
+#if PG_VERSION_NUM >= 150000
+	return linitial_node(Query, pg_analyze_and_rewrite_fixedparams(*raw, sql, NULL, 0, NULL));
+#else
+	return linitial_node(Query, pg_analyze_and_rewrite(*raw, sql, NULL, 0, NULL));
+#endif
 }
 
 /* In a transaction of its own. */

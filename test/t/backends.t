@@ -34,18 +34,18 @@ my $crashes = 0;
 
 $session->run(
 	'CREATE TABLE public.jobs (job serial PRIMARY KEY, sql text, result text)',
-	'CREATE FUNCTION run_in_worker(library text, job int, port bool, portal bool)'
+	'CREATE FUNCTION run_in_worker(library text, job int, port bool, role bool, way text)'
 	  . ' RETURNS void LANGUAGE c STRICT AS ' . lit($library));
 
-# Runs a statement in a worker: what it wrote of it.
+# Runs a statement in a worker, in a way of worker.c: what it wrote of it.
 sub in_worker
 {
 	my ($sql, %options) = @_;
 	my $job = $session->value('INSERT INTO public.jobs (sql) VALUES (' . lit($sql) . ') RETURNING job');
 	my $result;
 
-	$session->run(sprintf 'SELECT run_in_worker(%s, %d, %s, %s)', lit($library), $job,
-		$options{port} ? 'true' : 'false', $options{portal} ? 'true' : 'false');
+	$session->run(sprintf 'SELECT run_in_worker(%s, %d, %s, %s, %s)', lit($library), $job,
+		(map { $options{$_} ? 'true' : 'false' } qw(port role)), lit($options{way} // 'spi'));
 	wait_until(
 		sub {
 			my $asked = $session->query("SELECT result FROM public.jobs WHERE job = $job");
@@ -74,13 +74,25 @@ $session->run(
 		  . q{ head => 'base', branch_label => 'to_sleep'},
 		q{'index', 'CREATE INDEX CONCURRENTLY one_n ON public.one (n); SELECT 1',}
 		  . q{ 'DROP INDEX CONCURRENTLY public.one_n', 'r3', head => 'r2', transactional => false}));
+# others' rights, each of which ends with its revision
+$session->run(
+	'CREATE ROLE bob',
+	'GRANT SELECT, UPDATE ON public.jobs TO bob',
+	map { "SELECT migrate.revision($_)" } (
+		q{'as bob', 'SET SESSION AUTHORIZATION bob', 'SET ROLE bob', 'b1',}
+		  . q{ head => 'base', branch_label => 'to_bob'},
+		q{'between', 'CREATE TABLE public.ours (n int)', 'DROP TABLE public.ours', 'b2', head => 'b1'},
+		q{'as bob', 'SET ROLE bob; SET SESSION AUTHORIZATION bob', 'SET SESSION AUTHORIZATION bob',}
+		  . q{ 'b3', head => 'b2'},
+		q{'as bob', 'SET SESSION AUTHORIZATION bob; SELECT 1',}
+		  . q{ 'SET SESSION AUTHORIZATION bob; SELECT 1', 'b4', head => 'b3', transactional => false}));
 
 # --------------------------------------------------- background workers ----
 
 for my $port (0, 1)
 {
 	my $in = $port ? 'a worker whose port has no client' : 'a worker without a port';
-	my $worker = sub { return in_worker($_[0], port => $port, @_[ 1 .. $#_ ]) };
+	my $worker = sub { return in_worker($_[0], port => $port, role => !$port, @_[ 1 .. $#_ ]) };
 
 	is($worker->(q{SELECT migrate.upgrade('r2')}), 'ok', "$in upgrades");
 	is(current(), 'r2', "$in: the revisions are applied");
@@ -108,14 +120,36 @@ for my $port (0, 1)
 
 	like($worker->(q{CALL migrate.upgrade_stepwise('r3')}), qr/^25001: /,
 		"$in: a stepwise run in a transaction is refused");
-	is($worker->(q{CALL migrate.upgrade_stepwise('r3')}, portal => 1), 'ok',
+	like($worker->(q{CALL migrate.upgrade_stepwise('r3')}, way => 'committing'), qr/^25001: /,
+		"$in: and one that SPI would let commit");
+	is($worker->(q{CALL migrate.upgrade_stepwise('r3')}, way => 'portal'), 'ok',
 		"$in: a stepwise run as a statement of its own");
 	is(current(), 'r3', "$in: it is applied");
 	ok($session->value(q{SELECT indisvalid FROM pg_index WHERE indexrelid = 'public.one_n'::regclass}),
 		"$in: with its index");
-	is($worker->(q{CALL migrate.downgrade_stepwise('base')}, portal => 1), 'ok',
+	is($worker->(q{CALL migrate.downgrade_stepwise('base')}, way => 'portal'), 'ok',
 		"$in: and down again");
 	is(current(), '', "$in: nothing is applied");
+	is($worker->(q{CALL migrate.upgrade_stepwise('r3')}, way => 'call'), 'ok',
+		"$in: and without a portal");
+	is($worker->(q{CALL migrate.downgrade_stepwise('base')}, way => 'call'), 'ok',
+		"$in: in both directions");
+	is(current(), '', "$in: nothing is applied");
+
+	# what a script makes of the role ends with its revision
+	is($worker->(q{SELECT migrate.upgrade('b3')}), 'ok', "$in: scripts that change the role");
+	is($session->value(q{SELECT relowner::regrole FROM pg_class WHERE oid = 'public.ours'::regclass}),
+		'postgres', "$in: the one between them has its own");
+	is($worker->(q{SELECT migrate.downgrade('b1')}), 'ok', "$in: down again");
+	is($worker->(q{CALL migrate.upgrade_stepwise('b4')}, way => 'portal'), 'ok',
+		"$in: the same, step by step");
+	is($session->value(q{SELECT relowner::regrole FROM pg_class WHERE oid = 'public.ours'::regclass}),
+		'postgres', "$in: with its own");
+	is($worker->(q{CALL migrate.downgrade_stepwise('base')}, way => 'portal'), 'ok',
+		"$in: step by step down again");
+	is($session->value(q{SELECT string_agg(DISTINCT session_role || ' ' || effective_role, ';')}
+			  . ' FROM migrate.log'),
+		'postgres postgres', "$in: as the log says");
 }
 
 # ----------------------------------------------------------- walsenders ----
@@ -147,8 +181,19 @@ for my $port (0, 1)
 			'(migrate.script_checksum(upgrade_sql, upgrade_transactional) = checksum)'
 			  . ' FROM migrate.revisions GROUP BY 1',
 		],
-		[ 'r2', 'r2', 'bad r3 slow', '5', 'r2 r1', 't' ],
+		[ 'r2', 'r2', 'b4 bad r3 slow', '9', 'r2 r1', 't' ],
 		"with $name");
+
+	# a function of the user's that says it is safe, and is not
+	$parallel->run(
+		q{CREATE FUNCTION public.looks(n int) RETURNS int PARALLEL SAFE LANGUAGE plpgsql}
+		  . q{ AS $$ BEGIN PERFORM migrate.current(); RETURN n; END $$},
+		q{CREATE FUNCTION public.moves(n int) RETURNS int PARALLEL SAFE LANGUAGE plpgsql}
+		  . q{ AS $$ BEGIN PERFORM migrate.upgrade('r1'); RETURN n; END $$});
+	my @states = map { $parallel->query("SELECT public.$_(1)") } qw(looks moves);
+	like($states[$_]{err}, qr/parallel (?:operation|worker)/, 'in a worker, by a function that lies')
+	  or diag $states[$_]{state} for 0, 1;
+	is(current(), '', 'nothing came of it');
 	is($session->value(q{SELECT count(*) FROM pg_proc WHERE pronamespace = 'migrate'::regnamespace}
 			  . q{ AND proparallel <> 'u' AND proname <> 'script_checksum'}),
 		'0', 'no function but the checksum runs in a parallel worker');
@@ -185,6 +230,9 @@ $server->stop;
 my $input = spew("$dir/input", <<'END');
 SELECT migrate.upgrade('r2')
 SELECT migrate.upgrade('bad')
+SELECT migrate.upgrade('b3')
+SELECT 'between by ' || relowner::regrole FROM pg_class WHERE oid = 'public.ours'::regclass
+SELECT migrate.downgrade('to_bob@base')
 SELECT 'position ' || migrate.current()
 CALL migrate.upgrade_stepwise('r3')
 SELECT 'position ' || migrate.current()
@@ -197,7 +245,8 @@ my $status = system 'sh', '-c', 'exec "$1" --single -D "$2" "$3" <"$4" >"$5" 2>&
   $postgres, $server->data, $db, $input, $out;
 my $said = slurp($out);
 is($status, 0, 'a server in single-user mode ends well') or diag $said;
-like($said, qr/position r2.*position r3.*revisions 5/s, 'it moves in both ways') or diag $said;
+like($said, qr/position r2.*position r3.*revisions 9/s, 'it moves in both ways') or diag $said;
+like($said, qr/between by postgres/, 'a role that a script sets ends with it');
 like($said, qr/ERROR: .*division by zero/, 'and tells its errors');
 
 done_testing();
