@@ -41,12 +41,12 @@
 #define FIRST_PAUSE		5		/* ms */
 #define MAX_PAUSE		200		/* ms */
 
-/* Who holds the run lock. */
+/* Who holds one of our keys. */
 typedef struct Holder
 {
 	bool		found;
 	int			pid;			/* 0: a prepared transaction */
-	bool		stepwise;		/* and the second key */
+	bool		stepwise;		/* holds the other key too */
 } Holder;
 
 /* Whether this session holds both keys. */
@@ -57,9 +57,9 @@ static void set_tag(LOCKTAG *tag, int key);
 static bool try_lock(int key, bool session);
 static void poll(TimestampTz start, bool stepwise, bool *ended);
 static void end_transaction(void);
-static Holder find_holder(void);
+static Holder find_holder(int key);
 static bool we_block(int pid);
-pg_noreturn static void give_up(Holder holder, TimestampTz since, bool at_once);
+pg_noreturn static void give_up(Holder holder, TimestampTz since, const char *hint);
 
 /*
  * Take the run lock until the end of the transaction.  function names the
@@ -89,7 +89,8 @@ mig_lock_hold(const char *function)
 	held = true;
 	/* a run that has the second key has the first: only a lock by hand is in the way */
 	if (!try_lock(MIG_LOCK_STEPWISE, true))
-		give_up(find_holder(), GetCurrentTimestamp(), false);
+		give_up(find_holder(MIG_LOCK_STEPWISE), GetCurrentTimestamp(),
+				"It is no run of migrate: it has only the second key. Call again when it has released that.");
 }
 
 /*
@@ -149,7 +150,7 @@ mig_lock_release(void)
 int
 mig_lock_stepwise_pid(void)
 {
-	Holder		holder = find_holder();
+	Holder		holder = find_holder(MIG_LOCK_RUN);
 
 	return holder.stepwise ? holder.pid : 0;
 }
@@ -207,10 +208,11 @@ poll(TimestampTz start, bool stepwise, bool *ended)
 	Holder		holder;
 
 	CHECK_FOR_INTERRUPTS();
-	holder = find_holder();
+	holder = find_holder(MIG_LOCK_RUN);
 	/* before the next test: its index builds wait for every session with a snapshot */
 	if (holder.stepwise && !stepwise)
-		give_up(holder, start, true);
+		give_up(holder, start,
+				"Call again when it has ended: it commits step by step, and is not waited for.");
 	if (holder.pid == 0 || !we_block(holder.pid))
 		*ended = false;
 	else if (stepwise && !*ended)
@@ -229,7 +231,8 @@ poll(TimestampTz start, bool stepwise, bool *ended)
 	if (mig_run_lock_timeout > 0 &&
 		TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
 								   mig_run_lock_timeout))
-		give_up(holder, start, false);
+		give_up(holder, start,
+				"Call again when it has ended, or raise migrate.run_lock_timeout.");
 }
 
 /*
@@ -271,42 +274,36 @@ try_lock(int key, bool session)
 }
 
 /*
- * Who holds the run lock, and whether as a stepwise run.
+ * Return which other session holds one of our keys, and whether it holds the
+ * other one too, as a stepwise run does.  Two sessions can have a key each, taken
+ * by hand.
  */
 static Holder
-find_holder(void)
+find_holder(int key)
 {
 	LockData   *locks = GetLockStatusData();
 	Holder		holder = {false, 0, false};
-	LOCKTAG		run;
-	LOCKTAG		stepwise;
-	int			stepwise_pid = 0;
+	LOCKTAG		wanted;
+	LOCKTAG		other;
+	int			other_pid = -1;
 
-	set_tag(&run, MIG_LOCK_RUN);
-	set_tag(&stepwise, MIG_LOCK_STEPWISE);
+	set_tag(&wanted, key);
+	set_tag(&other, key == MIG_LOCK_RUN ? MIG_LOCK_STEPWISE : MIG_LOCK_RUN);
 	for (int i = 0; i < locks->nelements; i++)
 	{
 		LockInstanceData *lock = &locks->locks[i];
 
 		if (lock->holdMask == 0 || lock->pid == MyProcPid)
 			continue;
-		if (memcmp(&lock->locktag, &run, sizeof(LOCKTAG)) == 0)
+		if (memcmp(&lock->locktag, &wanted, sizeof(LOCKTAG)) == 0)
 		{
 			holder.found = true;
 			holder.pid = lock->pid;
 		}
-		else if (memcmp(&lock->locktag, &stepwise, sizeof(LOCKTAG)) == 0)
-		{
-			holder.stepwise = true;
-			stepwise_pid = lock->pid;
-		}
+		else if (memcmp(&lock->locktag, &other, sizeof(LOCKTAG)) == 0)
+			other_pid = lock->pid;
 	}
-	/* a session can take the second key by hand, without the first */
-	if (!holder.found && holder.stepwise)
-	{
-		holder.found = true;
-		holder.pid = stepwise_pid;
-	}
+	holder.stepwise = holder.found && holder.pid == other_pid;
 	return holder;
 }
 
@@ -340,11 +337,11 @@ we_block(int pid)
 }
 
 /*
- * MG012, saying who holds the lock, as whom and since when.  at_once: it is a
- * stepwise run, and no waiting would have helped.
+ * Report, with MG012, who holds the lock, as whom and since when.  The hint says
+ * what to do when it is a session.
  */
 static void
-give_up(Holder holder, TimestampTz since, bool at_once)
+give_up(Holder holder, TimestampTz since, const char *hint)
 {
 	long		waited = TimestampDifferenceMilliseconds(since,
 														 GetCurrentTimestamp());
@@ -369,7 +366,5 @@ give_up(Holder holder, TimestampTz since, bool at_once)
 					   holder.pid, GetUserNameFromId(backend.role, true),
 					   backend.application,
 					   timestamptz_to_str(backend.since), waited),
-			 at_once ?
-			 errhint("Call again when it has ended: it commits step by step, and is not waited for.") :
-			 errhint("Call again when it has ended, or raise migrate.run_lock_timeout.")));
+			 errhint("%s", hint)));
 }

@@ -509,17 +509,25 @@ for my $way ('table', 'table, waiting first', 'row', 'third session')
 
 # The second key, taken by hand.
 {
-	my $other = connect_to('waiting');
-	my $caller = connect_to('waiting');
-	$other->run('SELECT pg_advisory_lock(1835624306, 2)');
+	my ($first, $second, $caller) = map { connect_to('waiting') } 1 .. 3;
+	$second->run('SELECT pg_advisory_lock(1835624306, 2)');
 	my $result = $caller->query('CALL migrate.upgrade_stepwise()');
-	SKIP:
-	{
-		skip 'nothing to do', 2 if $result->{state} eq '00000';
-		is($result->{state}, 'MG012', 'a session holds the second key alone');
-		like($result->{err}, qr/^DETAIL:  Process $other->{pid} \(/m, 'the detail names it');
-	}
-	$_->finish for $other, $caller;
+	is($result->{state}, 'MG012', 'a session holds the second key alone');
+	like($result->{err}, qr/^DETAIL:  Process $second->{pid} \(/m, 'the detail names it');
+	like($result->{err}, qr/^HINT:  .*only the second key/m, 'and the hint says that it is no run');
+	is($caller->query($upgrade)->{state}, '00000', 'a run in one transaction does not need that key');
+	$session->run(q{SELECT migrate.downgrade('base')});
+
+	# two sessions, a key each: neither is a stepwise run
+	$first->run('SELECT pg_advisory_lock(1835624306, 1)');
+	$caller->run('SET migrate.run_lock_timeout = 300');
+	my $start = time;
+	$result = $caller->query($upgrade);
+	is($result->{state}, 'MG012', 'two sessions hold a key each');
+	cmp_ok(time - $start, '>', 0.29, 'the first is waited for');
+	like($result->{err}, qr/^DETAIL:  Process $first->{pid} \(/m, 'the detail names it');
+	unlike($result->{err}, qr/step by step/, 'and it is not taken for a stepwise run');
+	$_->finish for $first, $second, $caller;
 }
 
 # A prepared transaction keeps the lock, and has no process.
