@@ -40,6 +40,7 @@ PG_FUNCTION_INFO_V1(migrate_configure);
 /* The settings there are. */
 static const char *const settings[] = {"revision_ids", "managed_schemas", "exclude"};
 
+static bool is_name_of_another(const char *name, const char *revision);
 static Position begin(const char *function);
 static int	one_revision(const Position *position, const char *target);
 static bool is_applied(const Position *position, int node);
@@ -220,8 +221,36 @@ Datum
 migrate_file_name(PG_FUNCTION_ARGS)
 {
 	Revision   *rev = read_one(fcinfo);
+	char	   *name = mig_native_name(rev->revision, rev->message, false);
 
-	PG_RETURN_TEXT_P(cstring_to_text(mig_native_name(rev->revision, rev->message)));
+	if (is_name_of_another(name, rev->revision))
+		name = mig_native_name(rev->revision, rev->message, true);
+	PG_RETURN_TEXT_P(cstring_to_text(name));
+}
+
+/*
+ * Return whether the file of another revision would have the same name.
+ */
+static bool
+is_name_of_another(const char *name, const char *revision)
+{
+	bool		found = false;
+	List	   *ids;
+	ListCell   *lc;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	ids = mig_revisions_find_ids(&scope, mig_native_name_ids(name));
+	foreach(lc, ids)
+	{
+		const char *id = lfirst(lc);
+		const Revision *other = mig_revisions_read_one(&scope, id);
+
+		found = found || (other != NULL && strcmp(id, revision) != 0 &&
+						  strcmp(mig_native_name(id, other->message, false), name) == 0);
+	}
+	mig_scope_leave(&scope);
+	return found;
 }
 
 /*

@@ -92,8 +92,9 @@ static void write_list(StringInfo out, HeaderKey key, List *items);
 static void write_date(StringInfo out, TimestampTz date);
 static void write_section(StringInfo out, MigDirection direction,
 						  const char *sql, bool transactional);
-static bool is_safe(unsigned char c);
-static char *file_name_id(const char *revision);
+static bool is_safe(const char *p);
+static char *file_name_id(const char *revision, bool apart);
+static char *decoded_id(const char *name, int len);
 static char *slug(const char *message);
 
 /*
@@ -197,22 +198,42 @@ mig_native_write(const Revision *rev)
  *
  * The result is one path component of at most 255 bytes for any id, in which
  * no character means anything to a shell or to psql: bytes of the id that are
- * not letters, digits, "." or "_" are written as %XX.  The slug goes
- * where it does not fit any more, and an id that alone does not fit is cut and
+ * not letters, digits, "." or "_" are written as %XX.  The slug is left
+ * out where it does not fit, and an id that alone does not fit is cut and
  * told apart by a hash.  (The header of the file holds the id as it is.)  The
  * slug is lower-cased in ASCII only, so that the name does not depend on the
  * database's locale.
+ *
+ * Two revisions can have the same name, such as "a" with the message "b c" and
+ * "a_b" with "c"; mig_native_name_ids finds them.  With apart the id is followed
+ * by a hash, as a long one is.
  */
 char *
-mig_native_name(const char *revision, const char *message)
+mig_native_name(const char *revision, const char *message, bool apart)
 {
-	char	   *id = file_name_id(revision);
+	char	   *id = file_name_id(revision, apart);
 	char	   *words = slug(message ? message : "");
 
 	if (*words == '\0' ||
 		strlen(id) + strlen(words) + strlen("_.sql") > FILE_NAME_LENGTH)
 		return psprintf("%s.sql", id);
 	return psprintf("%s_%s.sql", id, words);
+}
+
+/*
+ * Return the ids (char *) that a revision can have whose file has this name,
+ * which is one of mig_native_name's without a hash.
+ */
+List *
+mig_native_name_ids(const char *name)
+{
+	int			len = strlen(name) - strlen(".sql");
+	List	   *ids = list_make1(decoded_id(name, len));
+
+	for (int i = 1; i < len; i++)
+		if (name[i] == '_')
+			ids = lappend(ids, decoded_id(name, i));
+	return ids;
 }
 
 /* ----------
@@ -710,38 +731,41 @@ write_section(StringInfo out, MigDirection direction, const char *sql,
 }
 
 /*
- * Return whether a byte may be in a file name as it is.  Bytes of characters that
- * are not ASCII may.
+ * Return whether a character, given by its first byte, may be in a file name as
+ * it is.  Of those that are not ASCII all may but control characters.
  */
 static bool
-is_safe(unsigned char c)
+is_safe(const char *p)
 {
-	return IS_HIGHBIT_SET(c) || c == '.' || c == '_' || (c >= '0' && c <= '9') ||
-		(c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+	if (IS_HIGHBIT_SET(*p))
+		return !mig_text_is_control(p);
+	return *p == '.' || *p == '_' || (*p >= '0' && *p <= '9') ||
+		(*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z');
 }
 
-/* A revision id as the first part of a file name. */
+/*
+ * Return a revision id as the first part of a file name; with apart, or when it is
+ * too long, with a hash.
+ */
 static char *
-file_name_id(const char *revision)
+file_name_id(const char *revision, bool apart)
 {
 	const int	room = FILE_NAME_LENGTH - strlen(".sql");
 	StringInfoData out;
 
 	initStringInfo(&out);
-	for (const char *p = revision; *p; p++)
+	for (const char *p = revision; *p;)
 	{
-		unsigned char c = (unsigned char) *p;
+		bool		safe = is_safe(p) && !(*p == '.' && p == revision);
 
-		if (is_safe(c) && !(c == '.' && p == revision))
-			appendStringInfoChar(&out, c);
-		else
-			appendStringInfo(&out, "%%%02X", c);
+		for (int len = pg_mblen(p); len > 0 && *p; len--, p++)
+			appendStringInfo(&out, safe ? "%c" : "%%%02X", (unsigned char) *p);
 	}
-	if (out.len > room)
+	if (apart || out.len > room)
 	{
 		uint64		hash = hash_bytes_extended((const unsigned char *) revision,
 											   strlen(revision), 0);
-		int			len = pg_mbcliplen(out.data, out.len, room - 17);
+		int			len = pg_mbcliplen(out.data, out.len, Min(out.len, room - 17));
 
 		/* not in the middle of a %XX */
 		for (int i = 1; i <= 2 && len >= i; i++)
@@ -757,8 +781,31 @@ file_name_id(const char *revision)
 }
 
 /*
+ * Return the id of which file_name_id made the len bytes at name.
+ */
+static char *
+decoded_id(const char *name, int len)
+{
+	StringInfoData id;
+
+	initStringInfo(&id);
+	for (int i = 0; i < len; i++)
+	{
+		if (name[i] == '%' && i + 2 < len)
+		{
+			appendStringInfoChar(&id, (char) strtol(pnstrdup(name + i + 1, 2), NULL, 16));
+			i += 2;
+		}
+		else
+			appendStringInfoChar(&id, name[i]);
+	}
+	return id.data;
+}
+
+/*
  * Alembic's slug: words in lower case joined by "_", and where that is too long
- * cut at the last "_" and ended by one.  All but ASCII counts as part of a word.
+ * cut at the last "_" and ended by one.  Outside of ASCII, all but control
+ * characters counts as part of a word.
  */
 static char *
 slug(const char *message)
@@ -767,14 +814,16 @@ slug(const char *message)
 	int			len;
 
 	initStringInfo(&out);
-	for (const char *p = message; *p; p++)
+	for (const char *p = message; *p; p += len)
 	{
-		if (IS_HIGHBIT_SET(*p) || *p == '_' || (*p >= '0' && *p <= '9') ||
-			(*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z'))
+		len = pg_mblen(p);
+		if (is_safe(p) && *p != '.')
 		{
-			if (p > message && out.len > 0 && out.data[out.len - 1] == '\n')
+			if (out.len > 0 && out.data[out.len - 1] == '\n')
 				out.data[out.len - 1] = '_';
-			appendStringInfoChar(&out, pg_ascii_tolower((unsigned char) *p));
+			appendBinaryStringInfo(&out, p, len);
+			if (len == 1)
+				out.data[out.len - 1] = pg_ascii_tolower((unsigned char) *p);
 		}
 		else if (out.len > 0 && out.data[out.len - 1] != '\n')
 			appendStringInfoChar(&out, '\n');	/* a gap, if a word follows */

@@ -23,7 +23,8 @@ typedef struct RevisionFile
 
 extern RevisionFile *mig_native_read(const char *content, const char *name);
 extern char *mig_native_write(const Revision *rev);
-extern char *mig_native_name(const char *revision, const char *message);
+extern char *mig_native_name(const char *revision, const char *message, bool apart);
+extern List *mig_native_name_ids(const char *name);
 extern char *mig_native_check_message(const char *message);
 
 #endif							/* MIG_NATIVE_H */

@@ -325,9 +325,9 @@ add_name(Graph *graph, const char *name, int node, bool is_label)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BROKEN_GRAPH),
 				 is_label ?
-				 errmsg("branch label \"%s\" of revision \"%s\" %s", name,
+				 errmsg("branch label \"%s\" of revision \"%s\" %s", mig_revision_clip(name),
 						graph->nodes[node].revision, fault) :
-				 errmsg("revision identifier \"%s\" %s", name, fault)));
+				 errmsg("revision identifier \"%s\" %s", mig_revision_clip(name), fault)));
 
 	entry = hash_search(graph->names, &name, HASH_ENTER, &found);
 	if (found && !is_label)

@@ -9,6 +9,7 @@
 #include "revision/revision.h"
 #include "script/excerpt.h"
 #include "script/script.h"
+#include "script/text.h"
 
 /*
  * Return whether two revisions of the same id are the same, up to what does
@@ -54,22 +55,22 @@ mig_revision_name_fault(const char *name)
 			return "contains one of the characters @ - + :";
 		if (*p == ',')
 			return "contains a comma";
-		if ((unsigned char) *p <= ' ' || *p == 0x7f)
+		if (*p == ' ' || mig_text_is_control(p))
 			return "contains white space or a control character";
 	}
 	return NULL;
 }
 
 /*
- * Return a name that a user gave as a message shows it: of one that is too long
- * for a name, the beginning.
+ * Return a name that a user gave as a message shows it: without control
+ * characters, and of one that is too long for a name, the beginning.
  */
 const char *
 mig_revision_clip(const char *name)
 {
 	int			len = strlen(name);
 
-	if (len <= MIG_MAX_IDENTIFIER)
-		return name;
-	return mig_excerpt_clip(name, len, MIG_MAX_IDENTIFIER);
+	if (len > MIG_MAX_IDENTIFIER)
+		name = mig_excerpt_clip(name, len, MIG_MAX_IDENTIFIER);
+	return mig_excerpt_printable(name);
 }

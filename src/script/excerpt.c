@@ -16,6 +16,7 @@
 
 #include "mb/pg_wchar.h"
 #include "script/excerpt.h"
+#include "script/text.h"
 
 static int	step_forward(const char *text, int from, int to, int goal);
 
@@ -70,24 +71,31 @@ mig_excerpt_clip_length(const char *text, int len, int limit)
 }
 
 /*
- * Return the first line of a text, with spaces in place of control characters: it
- * goes to terminals.
+ * Return the first line of a text as mig_excerpt_printable does.
  */
 char *
 mig_excerpt_line(const char *text)
 {
-	char	   *line = pnstrdup(text, strcspn(text, "\r\n"));
-	bool		utf8 = GetDatabaseEncoding() == PG_UTF8;
+	return mig_excerpt_printable(pnstrdup(text, strcspn(text, "\r\n")));
+}
 
-	for (unsigned char *p = (unsigned char *) line; *p; p++)
+/*
+ * Return a copy of a text with spaces in place of control characters: it goes to
+ * terminals.
+ */
+char *
+mig_excerpt_printable(const char *text)
+{
+	char	   *copy = pstrdup(text);
+	int			len;
+
+	for (char *p = copy; *p; p += len)
 	{
-		if (*p < ' ' || *p == 0x7f)
-			*p = ' ';
-		/* those of ISO 6429 that have the high bit set */
-		else if (utf8 && *p == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f)
-			p[0] = p[1] = ' ';
+		len = pg_mblen(p);
+		if (mig_text_is_control(p))
+			memset(p, ' ', len);
 	}
-	return line;
+	return copy;
 }
 
 /*

@@ -25,6 +25,7 @@ extern Excerpt mig_excerpt_around(const char *text, int start, int len, int at);
 extern char *mig_excerpt_clip(const char *text, int len, int limit);
 extern int	mig_excerpt_clip_length(const char *text, int len, int limit);
 extern char *mig_excerpt_line(const char *text);
+extern char *mig_excerpt_printable(const char *text);
 extern int	mig_excerpt_offset(const char *text, int nchars);
 
 /* for error context callbacks */

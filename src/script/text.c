@@ -9,6 +9,7 @@
  */
 #include "migrate.h"
 
+#include "mb/pg_wchar.h"
 #include "script/text.h"
 
 /* The line that a byte offset is in, from 1.  Looks at no byte after it. */
@@ -100,6 +101,48 @@ mig_text_trim(const char *text, int len)
 		len--;
 	}
 	return pnstrdup(text, len);
+}
+
+/*
+ * Return whether a character, given by its first byte, is a control character: one
+ * that a terminal obeys in place of showing it.  Besides those of ASCII these are
+ * those of ISO 6429 that have the high bit set, and what Unicode has to end lines
+ * and to turn the direction of writing, with which a text can look like another.
+ */
+bool
+mig_text_is_control(const char *text)
+{
+	unsigned char first = (unsigned char) *text;
+	pg_wchar	code;
+
+	if (first < ' ' || first == 0x7f)
+		return true;
+	if (!IS_HIGHBIT_SET(first))
+		return false;
+	switch (GetDatabaseEncoding())
+	{
+		case PG_UTF8:
+			code = utf8_to_unicode((const unsigned char *) text);
+			return code <= 0x9f || code == 0x061c || code == 0x200e || code == 0x200f ||
+				(code >= 0x2028 && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+		case PG_LATIN1:
+		case PG_LATIN2:
+		case PG_LATIN3:
+		case PG_LATIN4:
+		case PG_LATIN5:
+		case PG_LATIN6:
+		case PG_LATIN7:
+		case PG_LATIN8:
+		case PG_LATIN9:
+		case PG_LATIN10:
+		case PG_ISO_8859_5:
+		case PG_ISO_8859_6:
+		case PG_ISO_8859_7:
+		case PG_ISO_8859_8:
+			return first <= 0x9f;
+		default:
+			return false;
+	}
 }
 
 /*

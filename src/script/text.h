@@ -35,6 +35,7 @@ mig_text_is_line_end(char c)
 	return c == '\0' || c == '\n' || c == '\r';
 }
 
+extern bool mig_text_is_control(const char *text);
 extern int	mig_text_line(const char *text, int offset);
 extern int	mig_text_line_end(const char *text, int offset);
 extern int	mig_text_skip_line_end(const char *text, int offset);

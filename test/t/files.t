@@ -327,6 +327,38 @@ SKIP:
 	my %seen;
 	is(scalar(grep { !$seen{$_}++ } @names), scalar(@ids), 'and all differ');
 
+	# id and message can be joined in several ways
+	my $name = sub { return $session->value('SELECT migrate.file_name(' . lit($_[0]) . ')') };
+	my $revision = sub {
+		my ($id, $message) = map { lit($_) } @_;
+		return $session->query("SELECT migrate.revision($message, rev_id => $id, head => 'base')");
+	};
+	$revision->('k', 'b c');
+	is($name->('k'), 'k_b_c.sql', 'a name of its own');
+	$revision->(@$_) for [ 'k_b', 'c' ], [ 'k_b_c', '!' ], [ 'k%B', 'c' ], [ 'k%25B', 'c' ];
+	my @same = map { $name->($_) } qw(k k_b k_b_c);
+	my $hash = qr/~[0-9a-f]{16}/;
+	like("@same", qr/^k${hash}_b_c\.sql k_b${hash}_c\.sql k_b_c$hash\.sql\z/,
+		'where another has the same, all get a hash');
+	is($name->($_->[0]), $_->[1], "$_->[0] is not among them")
+	  for [ 'k%B', 'k%25B_c.sql' ], [ 'k%25B', 'k%2525B_c.sql' ];
+	push @ids, qw(k k_b k_b_c k%B k%25B);
+	push @names, @same, 'k%25B_c.sql', 'k%2525B_c.sql';
+
+	# characters that do not show
+	for my $hidden ("\x1b", "\xc2\x9b", "\xe2\x80\xae", "\xe2\x80\xa8", "\xd8\x9c", "\xe2\x81\xa6")
+	{
+		my $what = unpack 'H*', $hidden;
+		like($revision->("a${hidden}b", 'm')->{err},
+			qr/^ERROR:  22023: revision identifier "a +b" contains .* a control character$/m,
+			"$what in an id is refused, and not sent to the terminal");
+		$revision->("hidden$what", "one${hidden}two");
+		is($name->("hidden$what"), "hidden${what}_one_two.sql", "$what is not in the name of a file");
+		push @ids, "hidden$what";
+		push @names, "hidden${what}_one_two.sql";
+	}
+	@names = sort @names;
+
 	# the recipe of the documentation, as it stands there
 	my ($recipe) = slurp("$FindBin::RealBin/../../doc/files.md") =~ /^((?: {4}\\pset .*\n)(?: {4}.*\n)+)/m;
 	my $where = directory('recipe');
