@@ -15,7 +15,8 @@
 #include "store/partial.h"
 
 /*
- * Send a message where migrate.step_messages wants it.
+ * Send a message, which is one line, where migrate.step_messages wants it.  Names
+ * and texts in it may be anything.
  */
 void
 mig_report_message(const char *text)
@@ -23,7 +24,7 @@ mig_report_message(const char *text)
 	if (mig_step_messages == MIG_STEP_MESSAGES_OFF)
 		return;
 	ereport(mig_step_messages == MIG_STEP_MESSAGES_LOG ? LOG : NOTICE,
-			(errmsg_internal("%s", text), errhidestmt(true), errhidecontext(true)));
+			(errmsg_internal("%s", mig_excerpt_printable(text)), errhidestmt(true), errhidecontext(true)));
 }
 
 /*

@@ -287,11 +287,12 @@ describe_blockers(void)
 		else
 		{
 			query = pgstat_get_backend_current_activity(pid, true);
+			query = mig_excerpt_clip(query, strlen(query), MAX_QUERY);
 			appendStringInfo(&buf, "Process %d (role \"%s\", application \"%s\","
 							 " in its transaction since %s) was in the way: %s",
 							 pid, GetUserNameFromId(backend.role, true),
 							 backend.application, timestamptz_to_str(backend.since),
-							 mig_excerpt_clip(query, strlen(query), MAX_QUERY));
+							 mig_excerpt_printable(query));
 		}
 	}
 	return buf.len > 0 ? buf.data : NULL;

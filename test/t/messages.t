@@ -210,6 +210,41 @@ sub seen
 	$runner->finish;
 }
 
+# ------------------------------------------------ what a terminal obeys ----
+
+# Whoever writes a message, names an index or runs a query is another than the
+# one who reads of it.
+{
+	my $hostile = "red \x1b[31m c1 \xc2\x9b turned \xe2\x80\xae end";
+	my $plain = qr/red  \[31m c1 + turned + end/;
+	create_database('hostile');
+	my $author = connect_to('hostile');
+	my $message = lit($hostile);
+	my $name = '"' . $hostile . '"';
+	$author->run(
+		"SELECT migrate.revision($message, 'CREATE TABLE t (n int, m int)', 'DROP TABLE t', 'a1')",
+		"SELECT migrate.revision($message, 'CREATE UNIQUE INDEX CONCURRENTLY $name ON t (n);"
+		  . " SELECT 1', '', 'a2', transactional => false)");
+	my $said = sub {
+		my ($sql) = @_;
+		return finish(start('hostile', $sql, client_min_messages => 'notice'))->{err};
+	};
+	my @all = $said->(q{SELECT migrate.upgrade('a1')});
+	like($all[0], qr/^NOTICE:  (?:\w+: )?running upgrade  -> a1, $plain$/m,
+		'a message, when a step begins');
+	$author->run('INSERT INTO t VALUES (1, 1), (1, 2)');
+	$said->('CALL migrate.upgrade_stepwise()');
+	$author->run('DELETE FROM t WHERE m = 2');
+	push @all, $said->('CALL migrate.upgrade_stepwise()');
+	like($all[1], qr/^NOTICE:  (?:\w+: )?removing invalid index "$plain"/m, 'the name of an index');
+	my ($line) = grep { /Running/ } $author->rows(q{SELECT migrate.upgrade_sql('base:a1')});
+	like($line, qr/^-- Running upgrade  -> a1, $plain$/, 'a comment of an offline script');
+	push @all, $line;
+	unlike(join("\n", @all), qr/[\x00-\x09\x0b-\x1f\x7f]|\xc2[\x80-\x9f]|\xe2\x80[\xa8-\xae]/,
+		'and nothing else');
+	$author->finish;
+}
+
 # ------------------------------------------------ what the messages cost ----
 
 {

@@ -632,13 +632,13 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 # An open report stops an ALTER TABLE, but the ALTER stops nobody for long.
 {
 	my $id = next_revision(q{INSERT INTO runs VALUES ('alter'); ALTER TABLE busy ADD more int});
-	$blocker->run('BEGIN', 'SELECT count(*) AS report FROM busy');
+	$blocker->run('BEGIN', "SELECT count(*) AS report FROM busy /* \x1b[31m */");
 	my $runner = upgrade('migrate.lock_timeout' => '300ms');
 	ok(tries($runner, 2), 'a report in the way: it is tried again, and again');
 	my $told = said($runner);
 	like($told, qr/^NOTICE:  00000: canceling statement due to lock timeout; rolled back, retry 1 of 10 in \d+ ms$/m, '    the message says so');
 	like($told, qr/^DETAIL:  revision "$id", upgrade script, statement 2, line 1$/m, '    the detail says where');
-	like($told, qr/^HINT:  Process $blocker->{pid} \(role "the reporter", application "nightly report", in its transaction since \d{4}-.*\) was in the way: SELECT count\(\*\) AS report FROM busy/m,
+	like($told, qr/^HINT:  Process $blocker->{pid} \(role "the reporter", application "nightly report", in its transaction since \d{4}-.*\) was in the way: SELECT count\(\*\) AS report FROM busy \/\*  \[31m \*/m,
 		'    and the hint who was in the way');
 	is(runs(), '', '    nothing of it is there between');
 	is(applied($id), 0, '    and nothing is recorded');
