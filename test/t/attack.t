@@ -414,6 +414,12 @@ sub owner_does
 		  [ "an index of $table", "CREATE INDEX ON migrate.$table (evil.fixed($column)) WHERE evil.fixed($column) <> 'x'" ],
 		  [ "a default of $table", "ALTER TABLE migrate.$table ADD extra bool DEFAULT evil.look()" ],
 		  [ "a generated column of $table", "ALTER TABLE migrate.$table ADD extra text GENERATED ALWAYS AS (evil.fixed($column)) STORED" ],
+		  [ "a child of $table", "CREATE TABLE evil.child () INHERITS (migrate.$table)",
+			"CREATE INDEX ON evil.child (evil.fixed($column)) WHERE evil.fixed('x') <> 'x'" ],
+		  $version < 14 ? () : [ "statistics of $table",
+			"CREATE STATISTICS migrate.look ON (evil.fixed('x')), (evil.fixed($column)) FROM migrate.$table" ],
+		  $version < 18 ? () : [ "a virtual column of $table",
+			"ALTER TABLE migrate.$table ADD extra text GENERATED ALWAYS AS (lower($column)) VIRTUAL" ],
 		  [ "a view in place of $table", "ALTER EXTENSION migrate DROP TABLE migrate.$table", "ALTER TABLE migrate.$table RENAME TO the_$table",
 			"CREATE VIEW migrate.$table AS SELECT * FROM migrate.the_$table WHERE evil.look()" ];
 	}
