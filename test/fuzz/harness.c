@@ -533,7 +533,7 @@ rules_of_round_trip(Revision *rev, const char *where)
 static void
 rules_of_name(const char *revision, const char *message)
 {
-	char	   *name = mig_native_name(revision, message);
+	char	   *name = mig_native_name(revision, message, false);
 
 	if (*name == '\0' || *name == '.' || strlen(name) > 255 || strchr(name, '/') ||
 		strlen(name) < 5 || strcmp(name + strlen(name) - 4, ".sql") != 0 ||
