@@ -52,17 +52,30 @@ typedef struct SettingValue
 /* Settings that decide who we are; the order is that of making them. */
 static const char *const identities[] = {"session_authorization", "role"};
 
-static List *read_settings(ReadWhat what);
+static void restore(const char *name, const char *value);
+static List *add_identity_change(List *changes, const SessionSettings *before,
+								 List *earlier, const char *name);
+static bool is_set_by_transaction(const struct config_generic *variable);
+static bool is_as_before(const SessionSettings *before, const char *name,
+						 const SettingValue *value);
+static char *describe_change(const char *name, const SettingValue *value);
+static const char *find_change(List *changes, const char *name);
+static List *try_changes(List *changes);
+static bool is_identity(const char *change);
+static bool apply(const char *change, int elevel);
+static void change_error_context(void *arg);
+static List *read_settings(void);
 static char *read_identity(const char *name, ReadWhat what);
+static const struct config_generic *find_variable(const char *name);
+static bool is_of_session(const struct config_generic *variable);
 static bool is_set_otherwise(const char *name);
 static SettingValue current_value(const struct config_generic *variable);
 static SettingValue committed_value(const struct config_generic *variable);
 static char *value_text(const struct config_generic *variable,
 						const union config_var_val *value);
 static const Setting *find_setting(List *settings, const char *name);
-static void set_setting(const char *name, const char *value);
-static void apply(const char *change);
-static void change_error_context(void *arg);
+static bool set_setting(const char *name, const char *value, GucContext context,
+						int elevel);
 
 /*
  * Give session_authorization its value in a process that never logged in, such as
@@ -100,7 +113,7 @@ mig_session_remember(MemoryContext context)
 	SessionSettings *settings = palloc(sizeof(SessionSettings));
 
 	mig_session_name_user();
-	settings->settings = read_settings(READ_CURRENT);
+	settings->settings = read_settings();
 	settings->session_authorization = read_identity("session_authorization", READ_CURRENT);
 	settings->role = read_identity("role", READ_CURRENT);
 	MemoryContextSwitchTo(old);
@@ -109,8 +122,8 @@ mig_session_remember(MemoryContext context)
 
 /*
  * Restore what the session had set when it was remembered, as SET and RESET
- * would: what it has set only since then is reset.  Errors: those of SET, when a
- * script did what the caller may not undo.
+ * would: what it has set only since then is reset.  Errors: those of SET ROLE and
+ * SET SESSION AUTHORIZATION, when a script did what the caller may not undo.
  */
 void
 mig_session_restore(const SessionSettings *settings)
@@ -118,99 +131,253 @@ mig_session_restore(const SessionSettings *settings)
 	List	   *now;
 	ListCell   *lc;
 
-	if (strcmp(settings->session_authorization, read_identity("session_authorization", READ_CURRENT)) != 0)
-		set_setting("session_authorization", settings->session_authorization);
+	if (strcmp(settings->session_authorization,
+			   read_identity("session_authorization", READ_CURRENT)) != 0)
+		restore("session_authorization", settings->session_authorization);
 	if (strcmp(settings->role, read_identity("role", READ_CURRENT)) != 0)
-		set_setting("role", settings->role);
+		restore("role", settings->role);
 
-	now = read_settings(READ_CURRENT);
+	now = read_settings();
 	foreach(lc, now)
 		if (find_setting(settings->settings, ((Setting *) lfirst(lc))->name) == NULL)
-			set_setting(((Setting *) lfirst(lc))->name, NULL);
+			restore(((Setting *) lfirst(lc))->name, NULL);
 	foreach(lc, settings->settings)
 	{
 		const Setting *was = lfirst(lc);
 		const Setting *is = find_setting(now, was->name);
 
 		if (is == NULL || strcmp(is->value, was->value) != 0)
-			set_setting(was->name, was->value);
+			restore(was->name, was->value);
 	}
 }
 
 /*
- * Return what the session has changed since it was remembered (char *), in the
- * current memory context, in the order in which to make these changes: who may
- * set a setting may not do so any more once the role is another.
+ * Set one setting to what a script has changed it to (changes), or else to what
+ * it was before the script.
+ */
+void
+mig_session_set_as_script(const SessionSettings *before, List *changes, const char *name)
+{
+	const char *change = find_change(changes, name);
+	const Setting *was = find_setting(before->settings, name);
+
+	if (change != NULL)
+		(void) apply(change, ERROR);
+	else
+		restore(name, was != NULL ? was->value : NULL);
+}
+
+/*
+ * Restore one setting.  What the session has had it may have again, also where
+ * the caller could not set it: the script may have been another role's meanwhile.
+ */
+static void
+restore(const char *name, const char *value)
+{
+	(void) set_setting(name, value, PGC_SUSET, ERROR);
+}
+
+/*
+ * Return what a script has changed (char *), in the current memory context, in
+ * the order in which to make these changes.  before is what the session had when
+ * it was remembered; earlier are the script's changes up to now, which were made
+ * again in this session if they are of another one.
+ *
+ * A setting counts as soon as the script has set or reset it, and from then on,
+ * even where the session has the same value: the next session may have another.
+ * ours, or NULL, is the name of one whose value is not the script's now.
  */
 List *
-mig_session_changes(const SessionSettings *before)
+mig_session_changes(const SessionSettings *before, List *earlier, const char *ours)
 {
-	List	   *now = read_settings(READ_COMMITTED);
+	int			n;
+	struct config_generic **variables = mig_get_guc_variables(&n);
 	List	   *changes = NIL;
-	ListCell   *lc;
-	char	   *identity;
 
-	foreach(lc, before->settings)
-		if (find_setting(now, ((Setting *) lfirst(lc))->name) == NULL)
-			changes = lappend(changes, ((Setting *) lfirst(lc))->name);
-	foreach(lc, now)
+	for (int i = 0; i < n; i++)
 	{
-		const Setting *is = lfirst(lc);
-		const Setting *was = find_setting(before->settings, is->name);
+		const struct config_generic *variable = variables[i];
+		const char *change = find_change(earlier, variable->name);
+		SettingValue value;
 
-		if (was == NULL || strcmp(is->value, was->value) != 0)
-			changes = lappend(changes, psprintf("%s=%s", is->name, is->value));
+		if (!is_of_session(variable))
+			continue;
+		if (ours == NULL || strcmp(variable->name, ours) != 0)
+		{
+			value = committed_value(variable);
+			change = change != NULL || is_set_by_transaction(variable) ||
+				!is_as_before(before, variable->name, &value) ?
+				describe_change(variable->name, &value) : NULL;
+		}
+		if (change != NULL)
+			changes = lappend(changes, pstrdup(change));
 	}
-	identity = read_identity("session_authorization", READ_COMMITTED);
-	if (strcmp(identity, before->session_authorization) != 0)
-		changes = lappend(changes, psprintf("session_authorization=%s", identity));
-	identity = read_identity("role", READ_COMMITTED);
-	if (strcmp(identity, before->role) != 0)
-		changes = lappend(changes, psprintf("role=%s", identity));
+	for (size_t i = 0; i < lengthof(identities); i++)
+		changes = add_identity_change(changes, before, earlier, identities[i]);
 	return changes;
 }
 
 /*
- * Make changes (char *) in this session.  Errors: those of SET, with a line of
- * context.
+ * Add the change of one of the identities, if it was changed.
  */
-void
-mig_session_apply(List *changes)
+static List *
+add_identity_change(List *changes, const SessionSettings *before, List *earlier,
+					const char *name)
+{
+	const struct config_generic *variable = find_variable(name);
+	const char *was = strcmp(name, "role") == 0 ? before->role :
+		before->session_authorization;
+	SettingValue value = committed_value(variable);
+
+	value.text = read_identity(name, READ_COMMITTED);
+	if (find_change(earlier, name) == NULL && !is_set_by_transaction(variable) &&
+		strcmp(value.text, was) == 0)
+		return changes;
+	return lappend(changes, describe_change(name, &value));
+}
+
+/*
+ * Return whether a setting is to become, at the commit, what this transaction
+ * sets or resets it to.
+ */
+static bool
+is_set_by_transaction(const struct config_generic *variable)
+{
+	for (const GucStack *entry = variable->stack; entry != NULL; entry = entry->prev)
+		if (entry->state == GUC_SET || entry->state == GUC_SET_LOCAL)
+			return true;
+	return false;
+}
+
+/*
+ * Return whether a setting has the value that it had when the session was
+ * remembered.
+ */
+static bool
+is_as_before(const SessionSettings *before, const char *name, const SettingValue *value)
+{
+	const Setting *was = find_setting(before->settings, name);
+
+	if (was == NULL || value->source != PGC_S_SESSION)
+		return was == NULL && value->source != PGC_S_SESSION;
+	return strcmp(was->value, value->text ? value->text : "") == 0;
+}
+
+/*
+ * Return a change, for a setting that has this value now.
+ */
+static char *
+describe_change(const char *name, const SettingValue *value)
+{
+	return value->source != PGC_S_SESSION ? pstrdup(name) :
+		psprintf("%s=%s", name, value->text ? value->text : "");
+}
+
+/*
+ * Return the change of a setting, or NULL.
+ */
+static const char *
+find_change(List *changes, const char *name)
 {
 	ListCell   *lc;
 
 	foreach(lc, changes)
-		apply(lfirst(lc));
+	{
+		const char *change = lfirst(lc);
+		size_t		len = strcspn(change, "=");
+
+		if (len == strlen(name) && pg_strncasecmp(change, name, len) == 0)
+			return change;
+	}
+	return NULL;
 }
 
 /*
- * Make one change.
+ * Make changes (char *) in this session, as the caller.  Errors: those of SET,
+ * with a line of context and a hint.
+ *
+ * Those of role and session authorization are the last, because who may set a
+ * setting may not do so any more once the role is another.  But what could be set
+ * only by that other role waits for it.
  */
-static void
-apply(const char *change)
+void
+mig_session_apply(List *changes)
 {
-	const char *equals = strchr(change, '=');
+	List	   *waiting = NIL;
+	ListCell   *lc;
+
+	foreach(lc, changes)
+	{
+		if (is_identity(lfirst(lc)))
+		{
+			(void) apply(lfirst(lc), ERROR);
+			waiting = try_changes(waiting);
+		}
+		else
+			waiting = list_concat(waiting, try_changes(list_make1(lfirst(lc))));
+	}
+	foreach(lc, waiting)
+		(void) apply(lfirst(lc), ERROR);
+}
+
+/*
+ * Make those changes that the current role may make; return the others.
+ */
+static List *
+try_changes(List *changes)
+{
+	List	   *failed = NIL;
+	ListCell   *lc;
+
+	foreach(lc, changes)
+		if (!apply(lfirst(lc), DEBUG5))
+			failed = lappend(failed, lfirst(lc));
+	return failed;
+}
+
+/*
+ * Return whether a change is one of who we are.
+ */
+static bool
+is_identity(const char *change)
+{
+	for (size_t i = 0; i < lengthof(identities); i++)
+		if (find_change(list_make1(unconstify(char *, change)), identities[i]) != NULL)
+			return true;
+	return false;
+}
+
+/*
+ * Make one change.  Return whether it was made; with elevel ERROR it is, or an
+ * error is raised.
+ */
+static bool
+apply(const char *change, int elevel)
+{
+	size_t		len = strcspn(change, "=");
 	ErrorContextCallback callback;
+	bool		made;
 
 	callback.callback = change_error_context;
 	callback.arg = unconstify(char *, change);
 	callback.previous = error_context_stack;
 	error_context_stack = &callback;
-	if (equals == NULL)
-		set_setting(change, NULL);
-	else
-		set_setting(pnstrdup(change, equals - change), equals + 1);
+	made = set_setting(pnstrdup(change, len), change[len] == '=' ? change + len + 1 : NULL,
+					   superuser() ? PGC_SUSET : PGC_USERSET, elevel);
 	error_context_stack = callback.previous;
+	return made;
 }
 
 /*
- * Say which change an error is about; an error context callback.
+ * Say which change an error is about, and what can be done; an error context
+ * callback.
  */
 static void
 change_error_context(void *arg)
 {
 	const char *change = arg;
 
+	errhint("Resume the script as a role that can make this setting, or remove it from migrate.partial.settings.");
 	errcontext("setting \"%s\" as the script has set it before",
 			   pnstrdup(change, strcspn(change, "=")));
 }
@@ -220,7 +387,7 @@ change_error_context(void *arg)
  * name too.  pg_settings does not show these.
  */
 static List *
-read_settings(ReadWhat what)
+read_settings(void)
 {
 	List	   *settings = NIL;
 	int			n;
@@ -230,12 +397,11 @@ read_settings(ReadWhat what)
 	{
 		const struct config_generic *variable = variables[i];
 		Setting    *setting;
-		SettingValue		value;
+		SettingValue value;
 
-		if ((variable->context != PGC_USERSET && variable->context != PGC_SUSET) ||
-			is_set_otherwise(variable->name))
+		if (!is_of_session(variable))
 			continue;
-		value = what == READ_CURRENT ? current_value(variable) : committed_value(variable);
+		value = current_value(variable);
 		if (value.source != PGC_S_SESSION)
 			continue;
 		setting = palloc(sizeof(Setting));
@@ -252,19 +418,39 @@ read_settings(ReadWhat what)
 static char *
 read_identity(const char *name, ReadWhat what)
 {
+	const struct config_generic *variable = find_variable(name);
+	SettingValue value = {NULL, PGC_S_DEFAULT};
+
+	if (what == READ_COMMITTED && variable->stack != NULL)
+		value = committed_value(variable);
+	return value.text != NULL ? pstrdup(value.text) :
+		GetConfigOptionByName(name, NULL, false);
+}
+
+/*
+ * Return the setting of a name that the server has.
+ */
+static const struct config_generic *
+find_variable(const char *name)
+{
 	int			n;
 	struct config_generic **variables = mig_get_guc_variables(&n);
 
 	for (int i = 0; i < n; i++)
-		if (what == READ_COMMITTED && variables[i]->stack != NULL &&
-			strcmp(variables[i]->name, name) == 0)
-		{
-			SettingValue		value = committed_value(variables[i]);
+		if (strcmp(variables[i]->name, name) == 0)
+			return variables[i];
+	elog(ERROR, "no setting \"%s\"", name);
+}
 
-			if (value.text != NULL)
-				return pstrdup(value.text);
-		}
-	return GetConfigOptionByName(name, NULL, false);
+/*
+ * Return whether a setting is one that a script can set for the session, but for
+ * the identities.
+ */
+static bool
+is_of_session(const struct config_generic *variable)
+{
+	return (variable->context == PGC_USERSET || variable->context == PGC_SUSET) &&
+		!is_set_otherwise(variable->name);
 }
 
 /*
@@ -294,7 +480,7 @@ is_set_otherwise(const char *name)
 static SettingValue
 current_value(const struct config_generic *variable)
 {
-	SettingValue		value = {NULL, variable->source};
+	SettingValue value = {NULL, variable->source};
 
 	value.text = variable->vartype == PGC_REAL ?
 		psprintf("%.17g", *((const struct config_real *) variable)->variable) :
@@ -311,7 +497,7 @@ static SettingValue
 committed_value(const struct config_generic *variable)
 {
 	const GucStack *entry = variable->stack;
-	SettingValue		value = current_value(variable);
+	SettingValue value = current_value(variable);
 
 	for (; entry != NULL && (entry->state == GUC_SAVE || entry->state == GUC_LOCAL);
 		 entry = entry->prev)
@@ -365,11 +551,12 @@ find_setting(List *settings, const char *name)
 }
 
 /*
- * SET as the caller, for the session; value NULL: RESET.
+ * SET for the session; value NULL: RESET.  Return whether it was set, with elevel
+ * ERROR always.
  */
-static void
-set_setting(const char *name, const char *value)
+static bool
+set_setting(const char *name, const char *value, GucContext context, int elevel)
 {
-	(void) set_config_option(name, value, superuser() ? PGC_SUSET : PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+	return set_config_option(name, value, context, PGC_S_SESSION, GUC_ACTION_SET, true,
+							 elevel, false) > 0;
 }

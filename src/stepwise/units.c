@@ -12,9 +12,9 @@
  * are recorded.  An intent without an end is decided by stepwise/intent, or by a
  * person; what an interrupted build left is removed before it is repeated.
  *
- * What the script sets lasts until its end.  Each record has the settings that
- * differ from those before the script, and they are set again when it resumes:
- * no statement that is done is run a second time.
+ * What the script sets lasts until its end.  Each record has what it has set and
+ * reset so far, by the values, and these are set again when it resumes: no
+ * statement that is done is run a second time.
  *
  * No transaction outlasts a unit; between units there is no snapshot.
  */
@@ -83,6 +83,8 @@ static void remove_index(ScriptRun *run, const InvalidIndex *index);
 static void begin_intent(ScriptRun *run, const ScriptStatement *statement, char *digest);
 static void store_partial(ScriptRun *run);
 static void store_attempt(const Attempt *attempt);
+static void write_partial(const Partial *partial);
+static void allow_writes(void);
 static void run_top_level(ScriptRun *run, ScriptStatement *statement);
 static void run_procedure(ScriptRun *run, const ScriptUnit *unit);
 static void procedure_attempt(const Attempt *attempt);
@@ -189,14 +191,9 @@ set_again(ScriptRun *run)
 static List *
 script_settings(const ScriptRun *run)
 {
-	List	   *changes = mig_session_changes(run->session);
-	ListCell   *lc;
-
-	if (run->bounded && LockTimeout == mig_concurrent_lock_timeout)
-		foreach(lc, changes)
-			if (strncmp(lfirst(lc), "lock_timeout", strlen("lock_timeout")) == 0)
-				changes = foreach_delete_current(changes, lc);
-	return changes;
+	return mig_session_changes(run->session, run->partial.settings,
+							   run->bounded && LockTimeout == mig_concurrent_lock_timeout ?
+							   "lock_timeout" : NULL);
 }
 
 /*
@@ -362,7 +359,6 @@ remove_index(ScriptRun *run, const InvalidIndex *index)
 	}
 	UnlockRelationIdForSession(&table, ShareUpdateExclusiveLock);
 	unbound_waiting(run);
-	mig_execute_commit(&run->script);
 }
 
 /*
@@ -393,12 +389,32 @@ store_partial(ScriptRun *run)
 static void
 store_attempt(const Attempt *attempt)
 {
-	ScriptRun  *run = mig_retry_argument(attempt);
+	write_partial(&((ScriptRun *) mig_retry_argument(attempt))->partial);
+}
+
+/*
+ * Write how far a script is, in the transaction that there is.
+ */
+static void
+write_partial(const Partial *partial)
+{
 	Scope		scope;
 
+	allow_writes();
 	mig_scope_enter(&scope);
-	mig_partial_store(&scope, &run->partial);
+	mig_partial_store(&scope, partial);
 	mig_scope_leave(&scope);
+}
+
+/*
+ * Let this transaction write, after the script's statements in it: a script that
+ * has read-only transactions is recorded all the same.  That the session could
+ * write before the script is known by then.
+ */
+static void
+allow_writes(void)
+{
+	XactReadOnly = false;
 }
 
 /*
@@ -478,7 +494,7 @@ bound_waiting(ScriptRun *run)
 
 /*
  * Wait for locks as before such a statement, unless the script has set something
- * else.
+ * else.  Committed, so that it is not taken for what the next unit sets.
  */
 static void
 unbound_waiting(ScriptRun *run)
@@ -487,8 +503,8 @@ unbound_waiting(ScriptRun *run)
 		return;
 	run->bounded = false;
 	if (LockTimeout == mig_concurrent_lock_timeout)
-		(void) set_config_option("lock_timeout", psprintf("%d", run->lock_timeout),
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+		mig_session_set_as_script(run->session, run->partial.settings, "lock_timeout");
+	mig_execute_commit(&run->script);
 }
 
 /*
@@ -582,19 +598,19 @@ static void
 record_unit(UnitRun *unit)
 {
 	ScriptRun  *run = unit->run;
-	Scope		scope;
 
 	mig_lock_check_held();
 	if (unit->after.statements_done == list_length(run->statements))
 	{
+		allow_writes();
 		run->record(run->arg, run->partial.started_at);
 		return;
 	}
-	unit->after.settings = script_settings(run);
+	/* a statement that commits by itself, and ran before, sets nothing */
+	if (unit->statements != NIL)
+		unit->after.settings = script_settings(run);
 	unit->after.statement_started_at = GetCurrentTimestamp();
-	mig_scope_enter(&scope);
-	mig_partial_store(&scope, &unit->after);
-	mig_scope_leave(&scope);
+	write_partial(&unit->after);
 }
 
 /*
