@@ -77,6 +77,8 @@ static void parse_and_run(ErrorArgument *argument);
 static void run_statements(ErrorArgument *argument);
 static void run_top_level(ErrorArgument *argument);
 static void commit(ErrorArgument *argument);
+static List *plan_statement(const ExecuteScript *script,
+							const ScriptStatement *statement);
 static void check_statement(const ScriptStatement *statement);
 static void begin_timeout(ErrorArgument *argument);
 static void end_timeout(ErrorArgument *argument);
@@ -302,11 +304,7 @@ run_top_level(ErrorArgument *argument)
 	check_statement(statement);
 	show_activity(argument->script, statement);
 
-	PushActiveSnapshot(GetTransactionSnapshot());
-	plans = pg_plan_queries(pg_analyze_and_rewrite_fixedparams(statement->raw, sql,
-															   NULL, 0, NULL),
-							sql, CURSOR_OPT_PARALLEL_OK, NULL);
-	PopActiveSnapshot();
+	plans = plan_statement(argument->script, statement);
 	portal = CreateNewPortal();
 	portal->visible = false;
 	PortalDefineQuery(portal, NULL, sql, CreateCommandTag(statement->raw->stmt),
@@ -391,19 +389,30 @@ check_statement(const ScriptStatement *statement)
 static void
 run_statement(const ExecuteScript *script, const ScriptStatement *statement)
 {
-	List	   *queries;
-	List	   *plans;
 	ListCell   *lc;
 
 	CommandCounterIncrement();
+	foreach(lc, plan_statement(script, statement))
+		run_planned(lfirst_node(PlannedStmt, lc), script->sql);
+}
+
+/*
+ * Analyze, rewrite and plan one statement, in the current memory context.  All
+ * that the server writes into is a copy, so that the statement can be run again
+ * when this run is rolled back.
+ */
+static List *
+plan_statement(const ExecuteScript *script, const ScriptStatement *statement)
+{
+	List	   *queries;
+	List	   *plans;
+
 	PushActiveSnapshot(GetTransactionSnapshot());
-	queries = pg_analyze_and_rewrite_fixedparams(statement->raw, script->sql,
-												 NULL, 0, NULL);
+	queries = pg_analyze_and_rewrite_fixedparams(copyObject(unconstify(RawStmt *, statement->raw)),
+												 script->sql, NULL, 0, NULL);
 	plans = pg_plan_queries(queries, script->sql, CURSOR_OPT_PARALLEL_OK, NULL);
 	PopActiveSnapshot();
-
-	foreach(lc, plans)
-		run_planned(lfirst_node(PlannedStmt, lc), script->sql);
+	return plans;
 }
 
 /*

@@ -16,11 +16,13 @@
 
 /*
  * One statement of a script.  stmt_location and stmt_len of the RawStmt are set
- * to location and len, so that they mean the same on every server version.
+ * to location and len, so that they mean the same on every server version.  The
+ * tree is constant, because a statement can be run more than once: the server
+ * writes into the trees that it analyzes and runs, so each run needs a copy.
  */
 typedef struct ScriptStatement
 {
-	RawStmt    *raw;
+	const RawStmt *raw;
 	int			number;			/* from 1 */
 	int			location;		/* byte offset of its first token */
 	int			len;			/* bytes, without the semicolon */

@@ -224,6 +224,65 @@ for my $what (
 	is(facts('g') . ' ' . $session->value('SELECT count(*) FROM hot'), '1:1 1', 'its work is there, once');
 }
 
+# ----------------------------------------------- statements that are run again ----
+
+# The server writes into the trees that it analyzes and runs: what is attempted
+# again must be the statement as it was parsed, not what an attempt made of it.
+$session->run('CREATE TABLE source (a int)', 'INSERT INTO source VALUES (1), (2)', 'CREATE TABLE target (a int, b int)',
+	'CREATE SEQUENCE attempts', <<'END');
+CREATE FUNCTION fail_once() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	IF nextval('attempts') % 2 = 1 THEN
+		RAISE EXCEPTION 'asked to fail' USING ERRCODE = 'lock_not_available';
+	END IF;
+END $$
+END
+for my $what (
+	[ 'sub-selects', 'INSERT INTO target SELECT (SELECT max(a) FROM source) FROM source WHERE a IN (SELECT a FROM source)' ],
+	[ 'WITH', 'WITH x AS (INSERT INTO target SELECT a FROM source WHERE EXISTS (SELECT FROM source) RETURNING a)'
+		  . ' INSERT INTO target SELECT a FROM x' ],
+	[ 'CREATE TABLE', 'CREATE TABLE made (c int DEFAULT (1 + 1) PRIMARY KEY, d serial, e int GENERATED ALWAYS AS IDENTITY,'
+		  . ' CHECK (c > 0), LIKE target INCLUDING ALL, UNIQUE (d, e))' ],
+	[ 'partitions', 'CREATE TABLE made (a int UNIQUE, b text DEFAULT upper(\'b\')) PARTITION BY RANGE (a);'
+		  . ' CREATE TABLE made_1 PARTITION OF made FOR VALUES FROM (1) TO (1 + 9)' ],
+	[ 'ALTER TABLE', 'CREATE TABLE made (a int, b int); ALTER TABLE made ADD c int DEFAULT (1 + 1) CHECK (c > 0)'
+		  . ' REFERENCES parent, ALTER a TYPE bigint USING (b + 1), ALTER b SET DEFAULT (2 * 2), ADD UNIQUE (a)' ],
+	[ 'CREATE INDEX', 'CREATE INDEX made ON target ((a + 1), abs(a)) WHERE a IN (1, 2)' ],
+	[ 'CREATE VIEW', 'CREATE VIEW made AS SELECT (SELECT max(a) FROM source) AS m, a FROM source ORDER BY 1' ],
+	[ 'materialized view', 'CREATE MATERIALIZED VIEW made AS SELECT (SELECT max(a) FROM source) AS m;'
+		  . ' REFRESH MATERIALIZED VIEW made' ],
+	[ 'CREATE TABLE AS', 'CREATE TABLE made AS SELECT (SELECT max(a) FROM source) AS m' ],
+	[ 'CREATE RULE', 'CREATE RULE made AS ON INSERT TO parent WHERE new.id IN (SELECT 77) DO ALSO SELECT (SELECT 1)' ],
+	[ 'CREATE POLICY', 'CREATE POLICY made ON source USING (a IN (SELECT a FROM target))' ],
+	[ 'CREATE TRIGGER', 'CREATE TRIGGER made BEFORE UPDATE ON source FOR EACH ROW WHEN (new.a IN (1, 2))'
+		  . ' EXECUTE FUNCTION suppress_redundant_updates_trigger()' ],
+	[ 'CREATE DOMAIN', 'CREATE DOMAIN made AS int DEFAULT (1 + 1) CHECK (VALUE IN (1, 2))' ],
+	[ 'CREATE STATISTICS', 'CREATE STATISTICS made (ndistinct) ON a, b FROM target' ],
+	[ 'CREATE SCHEMA', 'CREATE SCHEMA made CREATE TABLE a (b int PRIMARY KEY)'
+		  . ' CREATE VIEW c AS SELECT (SELECT max(b) FROM a) AS m' ],
+	[ 'CREATE FUNCTION', q{CREATE FUNCTION made(a int DEFAULT (1 + 1)) RETURNS int LANGUAGE sql AS 'SELECT (SELECT a)'} ],
+	[ 'cursor', 'DECLARE made CURSOR FOR SELECT (SELECT max(a) FROM source); FETCH made' ],
+	[ 'EXPLAIN', 'EXPLAIN (ANALYZE) INSERT INTO target SELECT (SELECT 1)' ],
+	[ 'GRANT', 'GRANT SELECT (a), UPDATE ON source TO CURRENT_USER' ])
+{
+	my ($title, $sql) = @$what;
+	my $name = 'again' . $number;
+	$sql =~ s/\bmade(?=\b|_)/made$number/g;
+	my $id = revision("BEGIN; INSERT INTO facts VALUES ('$name', 1); $sql; SELECT fail_once(); COMMIT; SELECT 1");
+	my $result = finish(call($id));
+	like($result->{err}, qr/asked to fail; rolled back, retry 1 of 10/, "$title: is attempted again");
+	is("$result->{state} " . facts($name), '00000 1:1', "$title: and is done") or diag $result->{err};
+}
+{
+	# also the one statement of a CALL
+	$session->run('CREATE PROCEDURE failing(name text, n int[]) LANGUAGE plpgsql AS $$'
+		  . ' BEGIN INSERT INTO facts SELECT name, unnest(n); PERFORM fail_once(); END $$');
+	my $id = revision(q{CALL failing(n => ARRAY[1 + 0, 2], name => 'call'); SELECT 1});
+	my $result = finish(call($id));
+	like($result->{err}, qr/asked to fail; rolled back, retry 1 of 10/, 'CALL: is attempted again');
+	is("$result->{state} " . facts('call'), '00000 1:1 2:1', 'CALL: and is done') or diag $result->{err};
+}
+
 # ------------------------------------------ what fails at the commit is known ----
 
 for my $what ([ 'CALL', q{CALL deferred('h', 99)} ], [ 'DO', q{DO $$ BEGIN CALL deferred('h', 99); END $$} ])
