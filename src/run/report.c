@@ -23,6 +23,8 @@ mig_report_message(const char *text)
 {
 	if (mig_step_messages == MIG_STEP_MESSAGES_OFF)
 		return;
+	if (mig_step_messages == MIG_STEP_MESSAGES_NOTICE)
+		text = mig_excerpt_for_client(text);
 	ereport(mig_step_messages == MIG_STEP_MESSAGES_LOG ? LOG : NOTICE,
 			(errmsg_internal("%s", mig_excerpt_printable(text)), errhidestmt(true), errhidecontext(true)));
 }

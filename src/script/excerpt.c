@@ -7,6 +7,11 @@
  * characters: a broken one could not be sent to a client of another encoding,
  * which would see an error about that in place of ours.
  *
+ * A character that the client's encoding does not have does the same, and in a
+ * notice it ends the run.  mig_excerpt_for_client replaces it, but not in what
+ * error context callbacks quote: the server has no conversion that tells without
+ * an error, in all versions, and no error may be raised in a callback.
+ *
  * The server counts error positions in characters from 1, we count offsets in
  * bytes from 0.
  *
@@ -14,10 +19,13 @@
  */
 #include "migrate.h"
 
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "script/excerpt.h"
 #include "script/text.h"
 
+static int	cut_encoding(void);
+static bool can_be_sent(const char *text, int len);
 static int	step_forward(const char *text, int from, int to, int goal);
 
 /*
@@ -43,21 +51,14 @@ mig_excerpt_around(const char *text, int start, int len, int at)
 
 /*
  * Return the first characters of the len bytes of text, limit bytes of them at
- * most, and "..." where some are left out.  Bytes that are not text in the
- * server encoding, as in the query of a session of another database, become
- * question marks.
+ * most, and "..." where some are left out.
  */
 char *
 mig_excerpt_clip(const char *text, int len, int limit)
 {
 	int			shown = mig_excerpt_clip_length(text, len, limit);
-	char	   *clipped = psprintf("%.*s%s", shown, text, shown < len ? "..." : "");
 
-	if (!pg_verify_mbstr(GetDatabaseEncoding(), clipped, strlen(clipped), true))
-		for (char *p = clipped; *p; p++)
-			if (IS_HIGHBIT_SET(*p))
-				*p = '?';
-	return clipped;
+	return psprintf("%.*s%s", shown, text, shown < len ? "..." : "");
 }
 
 /*
@@ -67,7 +68,36 @@ mig_excerpt_clip(const char *text, int len, int limit)
 int
 mig_excerpt_clip_length(const char *text, int len, int limit)
 {
-	return len <= limit ? len : pg_mbcliplen(text, len, limit);
+	return len <= limit ? len : pg_encoding_mbcliplen(cut_encoding(), text, len, limit);
+}
+
+/*
+ * Return a copy of text with a question mark for each character that cannot be
+ * sent to the client: one that its encoding does not have, or bytes that are no
+ * text, as in the query of a session of another database.
+ *
+ * Not for use while an error is raised, neither in an error context callback nor
+ * in the arguments of ereport: the error that is caught here would end that one.
+ */
+char *
+mig_excerpt_for_client(const char *text)
+{
+	StringInfoData buf;
+
+	if (can_be_sent(text, strlen(text)))
+		return pstrdup(text);
+	initStringInfo(&buf);
+	while (*text)
+	{
+		int			len = strnlen(text, pg_encoding_mblen(cut_encoding(), text));
+
+		if (can_be_sent(text, len))
+			appendBinaryStringInfo(&buf, text, len);
+		else
+			appendStringInfoChar(&buf, '?');
+		text += len;
+	}
+	return buf.data;
 }
 
 /*
@@ -149,6 +179,57 @@ mig_excerpt_quote_start(const char *text, int start, int len)
 }
 
 /*
+ * Return the encoding whose characters are not to be cut: the server's, but
+ * where that is SQL_ASCII the client's, because bytes are then sent as they are,
+ * and must be text there.
+ */
+static int
+cut_encoding(void)
+{
+	int			encoding = GetDatabaseEncoding();
+
+	return encoding == PG_SQL_ASCII ? pg_get_client_encoding() : encoding;
+}
+
+/*
+ * Return whether the len bytes of text can be converted for the client.
+ *
+ * The conversion is a function of bytes that the session has looked up when
+ * client_encoding was set: it takes nothing that its error would have to release,
+ * so the error can be caught without a subtransaction.
+ */
+static bool
+can_be_sent(const char *text, int len)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool possible = true;
+
+	if (!pg_verify_mbstr(cut_encoding(), text, len, true))
+		return false;
+	PG_TRY();
+	{
+		char	   *converted;
+
+		/* until PG_END_TRY: nobody adds to an error that nobody sees */
+		error_context_stack = NULL;
+		converted = pg_server_to_client(text, len);
+		if (converted != text)
+			pfree(converted);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (geterrcode() != ERRCODE_UNTRANSLATABLE_CHARACTER &&
+			geterrcode() != ERRCODE_CHARACTER_NOT_IN_REPERTOIRE)
+			PG_RE_THROW();
+		FlushErrorState();
+		possible = false;
+	}
+	PG_END_TRY();
+	return possible;
+}
+
+/*
  * Return the offset of the first character of text at or after the offset goal,
  * which lies between from, where a character begins, and to.
  */
@@ -156,6 +237,6 @@ static int
 step_forward(const char *text, int from, int to, int goal)
 {
 	while (from < goal && from < to)
-		from += pg_mblen(text + from);
+		from += pg_encoding_mblen(cut_encoding(), text + from);
 	return Min(from, to);
 }

@@ -2,8 +2,8 @@
  * excerpt.h
  *		Parts of a text that messages show, and places in it.
  *
- * Pure text work in the server encoding.  All results are palloc'd in the
- * current memory context.
+ * Text work in the server encoding; mig_excerpt_for_client also looks at the
+ * client's.  All results are palloc'd in the current memory context.
  */
 #ifndef MIG_EXCERPT_H
 #define MIG_EXCERPT_H
@@ -24,6 +24,7 @@ typedef struct Excerpt
 extern Excerpt mig_excerpt_around(const char *text, int start, int len, int at);
 extern char *mig_excerpt_clip(const char *text, int len, int limit);
 extern int	mig_excerpt_clip_length(const char *text, int len, int limit);
+extern char *mig_excerpt_for_client(const char *text);
 extern char *mig_excerpt_line(const char *text);
 extern char *mig_excerpt_printable(const char *text);
 extern int	mig_excerpt_offset(const char *text, int nchars);

@@ -248,15 +248,18 @@ pause_before(int retry)
 static void
 report_retry(const ErrorData *error, int retry, int pause)
 {
-	char	   *who = describe_blockers();
+	const char *who = describe_blockers();
+	const char *what = mig_excerpt_for_client(error->message);
 	const char *where = error->context ? error->context : "";
 
 	/* that of a deadlock has the processes */
 	if (error->detail != NULL)
 		where = psprintf("%s\n%s", error->detail, where);
+	/* a notice that cannot be sent would end the run */
+	where = mig_excerpt_for_client(where);
 	ereport(NOTICE,
 			(errmsg("%s; rolled back, retry %d of %d in %d ms",
-					error->message, retry, mig_lock_retries, pause),
+					what, retry, mig_lock_retries, pause),
 			 errdetail("%s", where),
 			 who ? errhint("%s", who) : 0));
 }
@@ -295,5 +298,5 @@ describe_blockers(void)
 							 mig_excerpt_printable(query));
 		}
 	}
-	return buf.len > 0 ? buf.data : NULL;
+	return buf.len > 0 ? mig_excerpt_for_client(buf.data) : NULL;
 }

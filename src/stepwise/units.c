@@ -303,6 +303,9 @@ static void
 report_in_doubt(const ScriptRun *run, const ScriptStatement *statement)
 {
 	const Partial *partial = &run->partial;
+	Excerpt		excerpt = mig_excerpt_around(run->script.sql, statement->location,
+											 statement->len, statement->location);
+	const char *quoted = mig_excerpt_for_client(excerpt.text);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_IN_DOUBT),
@@ -313,8 +316,7 @@ report_in_doubt(const ScriptRun *run, const ScriptStatement *statement)
 					   timestamptz_to_str(partial->statement_started_at)),
 			 errhint("Look, then run SELECT migrate.resume('%s', 'done' or 'again') and call again.",
 					 partial->revision),
-			 internalerrquery(mig_excerpt_around(run->script.sql, statement->location,
-												 statement->len, statement->location).text)));
+			 internalerrquery(quoted)));
 }
 
 /*
