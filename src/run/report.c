@@ -25,8 +25,9 @@ mig_report_message(const char *text)
 		return;
 	if (mig_step_messages == MIG_STEP_MESSAGES_NOTICE)
 		text = mig_excerpt_for_client(text);
+	text = mig_excerpt_printable(text);
 	ereport(mig_step_messages == MIG_STEP_MESSAGES_LOG ? LOG : NOTICE,
-			(errmsg_internal("%s", mig_excerpt_printable(text)), errhidestmt(true), errhidecontext(true)));
+			(errmsg_internal("%s", text), errhidestmt(true), errhidecontext(true)));
 }
 
 /*

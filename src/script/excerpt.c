@@ -110,8 +110,8 @@ mig_excerpt_line(const char *text)
 }
 
 /*
- * Return a copy of a text with spaces in place of control characters: it goes to
- * terminals.
+ * Return a copy of a text, which is valid in the server encoding, with spaces in
+ * place of control characters: it goes to terminals.
  */
 char *
 mig_excerpt_printable(const char *text)
@@ -121,7 +121,7 @@ mig_excerpt_printable(const char *text)
 
 	for (char *p = copy; *p; p += len)
 	{
-		len = pg_mblen(p);
+		len = strnlen(p, pg_mblen(p));
 		if (mig_text_is_control(p))
 			memset(p, ' ', len);
 	}

@@ -291,6 +291,8 @@ describe_blockers(void)
 		{
 			query = pgstat_get_backend_current_activity(pid, true);
 			query = mig_excerpt_clip(query, strlen(query), MAX_QUERY);
+			/* of another database, it need not be text here */
+			query = mig_excerpt_for_client(query);
 			appendStringInfo(&buf, "Process %d (role \"%s\", application \"%s\","
 							 " in its transaction since %s) was in the way: %s",
 							 pid, GetUserNameFromId(backend.role, true),

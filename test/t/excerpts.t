@@ -21,7 +21,7 @@ use Test::More;
 # statement in pg_stat_activity.
 use constant { EXCERPT => 8192, IDENTIFIER => 255, BLOCKER => 200, ACTIVITY => 512 };
 
-MigrateServer->create(
+my $cluster = MigrateServer->create(
 	settings => [ 'max_connections = 20', 'track_activity_query_size = 4kB' ])->use;
 
 my ($e_acute, $han, $kanji, $emoji) = ("\x{e9}", "\x{6f22}", "\x{4e02}", "\x{1f600}");
@@ -421,8 +421,11 @@ connect_client();
 {
 	my $sql = "SELECT no_such_column, '$kanji'";
 	revision_of_another('m', $sql, 'fails', 'true');
+	my $logged = length $cluster->log_text;
 	is_error(run(q{SELECT migrate.upgrade('fails')}),
 		'22P05', 'an error of a script', M => qr/has no equivalent in encoding "LATIN1"$/);
+	like(substr($cluster->log_text, $logged),
+		qr/ERROR:  column "no_such_column" does not exist at character 8\n/, '    is in the log');
 	run(q{SET client_encoding = 'UTF8'});
 	$client = 'UTF8';
 	is_error(run(q{SELECT migrate.upgrade('fails')}),
