@@ -19,8 +19,9 @@
  * behind may not be able to call us.
  *
  * What a script holds must not reach psql's own commands, whatever it does to the
- * session: script/psql writes it in a form that psql reads in one way only, and
- * where there is a backslash all the same, psql is restricted to SQL.
+ * session: script/psql writes it in a form that psql reads in one way only.  Where
+ * it has a backslash or is not ASCII, psql is restricted to SQL besides, and stops
+ * at errors: in a failed transaction nothing can be set.
  */
 #include "migrate.h"
 
@@ -60,7 +61,9 @@ typedef struct Offline
 	PlanRows   *now;			/* after the steps written */
 	bool		stepwise;		/* not all revisions are transactional */
 	bool		roles;			/* a script may change the role */
-	const char *pin;			/* sets client_encoding, or NULL */
+	bool		plain;			/* nothing of a revision's has a backslash, or is
+								 * not ASCII */
+	const char *encoding;		/* of the file */
 	StringInfoData out;
 } Offline;
 
@@ -75,17 +78,16 @@ static void write_step(Offline *offline, int number);
 static int	next_commit(const Offline *offline, int number);
 static StoredScript *read_script(const char *revision, MigDirection direction);
 static char *step_title(const Offline *offline, int number, const char *message);
-static char *write_head(const Offline *offline);
+static char *write_head(const Offline *offline, const char *token);
 static char *write_begin(const Offline *offline, int from, int to, bool resume);
 static void append_comment(StringInfo out, const char *text);
 static void append_ids(StringInfo out, List *ids);
 static void append_script(Offline *offline, const StoredScript *script,
 						  bool transactional);
 static void append_line(Offline *offline, const char *line);
-static char *encoding_pin(void);
-static bool is_ascii(const char *text);
-static bool is_plain(const char *body);
-static void append_restriction(StringInfo out, const StringInfoData *body);
+static const char *file_encoding(void);
+static void check_encoding(const char *text);
+static void append_restriction(StringInfo out, const char *token);
 static bool may_change_role(const char *sql);
 static char *describe_rows(const Graph *graph, const Bitmapset *rows);
 
@@ -96,17 +98,25 @@ static char *describe_rows(const Graph *graph, const Bitmapset *rows);
 static char *
 write_script(MigDirection direction, const char *target)
 {
-	Offline		offline = {.direction = direction};
+	Offline		offline = {.direction = direction, .plain = true};
+	char	   *token = NULL;
+	char	   *text;
 
 	make_plan(&offline, target);
 	check_plan(&offline);
 	offline.now = mig_plan_rows_begin(offline.graph, offline.start);
 	initStringInfo(&offline.out);
-	offline.pin = encoding_pin();
+	offline.encoding = file_encoding();
 	write_steps(&offline);
 
+	/* a checksum of the rest: nobody can have put it there */
+	if (!offline.plain)
+		token = pnstrdup(mig_checksum_hex(&offline.out), 32);
 	/* the head depends on what the scripts hold */
-	return psprintf("%s%s", write_head(&offline), offline.out.data);
+	text = psprintf("%s%s%s", write_head(&offline, token), offline.out.data,
+					token ? psprintf("\n:unrestrict_%s\n", token) : "");
+	check_encoding(text);
+	return text;
 }
 
 /*
@@ -283,10 +293,11 @@ step_title(const Offline *offline, int number, const char *message)
  * written.
  */
 static char *
-write_head(const Offline *offline)
+write_head(const Offline *offline, const char *token)
 {
 	const char *session = offline->stepwise ? "" : "LOCAL ";
 	int			n = list_length(offline->plan);
+	char	   *begin = write_begin(offline, 0, n, false);
 	StringInfoData head;
 
 	initStringInfo(&head);
@@ -303,19 +314,20 @@ write_head(const Offline *offline)
 							   "-- Not in one transaction: a revision that is not transactional commits what is before it.\n"
 							   "\\set ON_ERROR_STOP on\n"
 							   "\\set AUTOCOMMIT on\n");
-	if (!is_plain(offline->out.data))
-		append_restriction(&head, &offline->out);
+	if (token != NULL)
+		append_restriction(&head, token);
 	appendStringInfo(&head, "\n%sSET %sstandard_conforming_strings = on;\n",
 					 offline->stepwise ? "" : "BEGIN;\n", session);
-	if (offline->pin != NULL && !is_ascii(offline->out.data))
-		appendStringInfo(&head, "SET %s%s\n", session, offline->pin + strlen("SET "));
+	if (!mig_psql_is_ascii(begin) || !mig_psql_is_ascii(offline->out.data))
+		appendStringInfo(&head, "%s\n", mig_psql_pin(offline->encoding,
+													 !offline->stepwise));
 	if (offline->roles)
 		appendStringInfoString(&head,
 							   "SELECT pg_catalog.set_config('" SESSION_SETTING "', pg_catalog.current_setting('session_authorization'), false),\n"
 							   "\tpg_catalog.set_config('" ROLE_SETTING "', pg_catalog.current_setting('role'), false);\n");
 	if (offline->stepwise)
 		appendStringInfoString(&head, "BEGIN;\n");
-	appendStringInfo(&head, "%s\n", write_begin(offline, 0, n, false));
+	appendStringInfo(&head, "%s\n", begin);
 	if (offline->stepwise)
 		appendStringInfo(&head, "SELECT pg_catalog.pg_advisory_lock(%d, %d), pg_catalog.pg_advisory_lock(%d, %d);\n",
 						 MIG_LOCK_CLASS, MIG_LOCK_RUN, MIG_LOCK_CLASS, MIG_LOCK_STEPWISE);
@@ -389,7 +401,10 @@ append_script(Offline *offline, const StoredScript *script, bool transactional)
 	ScriptOrigin origin = {NULL, script->revision, offline->direction, 0};
 	const char *sql = mig_script_check(script->sql, transactional, &origin);
 
-	appendStringInfoString(&offline->out, mig_psql_script(sql, offline->pin));
+	offline->plain &= mig_psql_is_plain(sql);
+	appendStringInfoString(&offline->out,
+						   mig_psql_script(sql, offline->encoding, !offline->stepwise,
+										   &origin));
 }
 
 /*
@@ -399,69 +414,80 @@ append_script(Offline *offline, const StoredScript *script, bool transactional)
 static void
 append_line(Offline *offline, const char *line)
 {
-	if (offline->pin != NULL && !is_ascii(line))
-		appendStringInfo(&offline->out, "%s\n", offline->pin);
+	offline->plain &= mig_psql_is_plain(line);
+	if (!mig_psql_is_ascii(line))
+		appendStringInfo(&offline->out, "%s\n", mig_psql_pin(offline->encoding,
+															   !offline->stepwise));
 	appendStringInfo(&offline->out, "%s\n", line);
 }
 
 /*
- * Return the line that sets client_encoding to the one in which the client gets
- * the script, and so writes the file; NULL for bytes of no encoding.
+ * Return the encoding in which the client gets the script, and so writes the file.
  */
-static char *
-encoding_pin(void)
+static const char *
+file_encoding(void)
 {
-	const char *name = pg_get_client_encoding() == PG_SQL_ASCII ?
-		GetDatabaseEncodingName() : pg_get_client_encoding_name();
-
-	if (GetDatabaseEncoding() == PG_SQL_ASCII)
-		return NULL;
-	return psprintf("SET client_encoding = %s;", quote_literal_cstr(name));
+	if (GetDatabaseEncoding() == PG_SQL_ASCII || pg_get_client_encoding() == PG_SQL_ASCII)
+		return GetDatabaseEncodingName();
+	return pg_get_client_encoding_name();
 }
 
 /*
- * Return whether psql can find no command of its own in a script, whatever it
- * takes for a character.
- */
-static bool
-is_plain(const char *body)
-{
-	return mig_psql_is_plain(body) &&
-		(is_ascii(body) || !PG_ENCODING_IS_CLIENT_ONLY(pg_get_client_encoding()));
-}
-
-/*
- * Append what restricts psql to SQL for the rest of the file, where it can be:
- * the minor releases of August 2025 began to know \restrict.  The token is the
- * checksum of the rest, so that nobody can have put it there.
+ * Refuse a client_encoding in which the script could not be written: 0A000 for one
+ * in which a byte of a character may look like a backslash, 22P05 for one from
+ * which other characters would come back.
  */
 static void
-append_restriction(StringInfo out, const StringInfoData *body)
+check_encoding(const char *text)
 {
-	char	   *token = pnstrdup(mig_checksum_hex(body), 32);
+	int			encoding = pg_get_client_encoding();
+	int			len = strlen(text);
+	char	   *sent;
 
-	appendStringInfo(out,
-					 "-- In what follows psql runs SQL only, where it can be restricted to that; a psql\n"
-					 "-- that continues afterwards needs \\unrestrict %s\n"
-					 "\\set ON_ERROR_STOP on\n"
-					 "SELECT CASE WHEN :VERSION_NUM >= CASE :VERSION_NUM / 10000 WHEN 13 THEN 130022"
-					 " WHEN 14 THEN 140019\n"
-					 "\tWHEN 15 THEN 150014 WHEN 16 THEN 160010 WHEN 17 THEN 170006 ELSE 180000 END\n"
-					 "\tTHEN pg_catalog.chr(92) OPERATOR(pg_catalog.||) 'restrict %s' ELSE '' END"
-					 " AS migrate_restrict \\gset\n"
-					 ":migrate_restrict\n", token, token);
+	if (mig_psql_is_ascii(text) || encoding == GetDatabaseEncoding() ||
+		encoding == PG_SQL_ASCII || GetDatabaseEncoding() == PG_SQL_ASCII)
+		return;
+	if (PG_ENCODING_IS_CLIENT_ONLY(encoding))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot write a script for psql in client encoding \"%s\"",
+						pg_get_client_encoding_name()),
+				 errdetail("It has characters that are not ASCII, of which a byte can look like a backslash."),
+				 errhint("Run SET client_encoding = '%s' first.", GetDatabaseEncodingName())));
+	sent = pg_server_to_any(text, len, encoding);
+	if (strcmp(pg_any_to_server(sent, strlen(sent), encoding), text) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
+				 errmsg("script has characters that client encoding \"%s\" does not preserve",
+						pg_get_client_encoding_name()),
+				 errhint("Run SET client_encoding = '%s' first.", GetDatabaseEncodingName())));
 }
 
 /*
- * Return whether a text is ASCII.
+ * Append what restricts psql to SQL until the end of the file, where it can be:
+ * the minor releases of August 2025 began to know \restrict.  The script ends with
+ * the variable that lifts it, whose name nobody knows who wrote what is before it.
  */
-static bool
-is_ascii(const char *text)
+static void
+append_restriction(StringInfo out, const char *token)
 {
-	for (; *text; text++)
-		if (IS_HIGHBIT_SET(*text))
-			return false;
-	return true;
+	const char *column = "\tCASE WHEN known THEN pg_catalog.chr(92)"
+		" OPERATOR(pg_catalog.||) '%s %s' ELSE '' END AS %s";
+
+	appendStringInfoString(out,
+						   "-- Until its end, psql runs SQL only, where it can be restricted to that.\n"
+						   "\\set ON_ERROR_STOP on\n"
+						   "SELECT\n");
+	appendStringInfo(out, column, "restrict", token, "migrate_restrict");
+	appendStringInfoString(out, ",\n");
+	appendStringInfo(out, column, "unrestrict", token,
+					 psprintf("unrestrict_%s", token));
+	appendStringInfoString(out,
+						   "\n\tFROM (SELECT EXISTS (SELECT FROM (VALUES (130022, 140000), (140019, 150000),\n"
+						   "\t\t(150014, 160000), (160010, 170000), (170006, 10000000)) AS v (first, next)\n"
+						   "\t\tWHERE :VERSION_NUM OPERATOR(pg_catalog.>=) first\n"
+						   "\t\tAND :VERSION_NUM OPERATOR(pg_catalog.<) next)) AS psql (known) \\gset\n"
+						   ":migrate_restrict\n");
 }
 
 /*
