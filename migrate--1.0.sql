@@ -327,7 +327,7 @@ COMMENT ON FUNCTION migrate.drop(pg_catalog.text) IS
 'Delete a revision.
 Arguments: revision: its identifier.
 Result: its full identifier.
-Errors: MG007 the revision is applied; MG008 one of its scripts is incomplete; MG010 another '
+Errors: MG007 the revision is applied; MG008 a script is incomplete; MG010 another '
 'revision has it as parent or dependency; MG001, MG002, MG003 not exactly one revision; 22004 '
 'null argument; 25006 read-only transaction; 40001 stale snapshot; 40P01 the holder of the run '
 'lock waits for this transaction; 55000 called from a migration script; MG012 run lock not '
@@ -817,7 +817,7 @@ Result: the new version rows.
 Errors: MG001, MG002, MG003, MG005 invalid target; MG010 broken graph; 22004 null argument; '
 '25006 read-only transaction; 40001 stale snapshot; 40P01 the holder of the run lock waits for '
 'this transaction; 55000 called from a migration script; MG012 run lock not available.
-Locks: the run lock, until the end of the transaction.';
+Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
 CREATE FUNCTION migrate.stamp(targets pg_catalog.text[], purge pg_catalog.bool DEFAULT false)
 RETURNS SETOF pg_catalog.text
@@ -830,7 +830,7 @@ Arguments: targets: identifiers; purge: delete all version rows first, and recor
 'anew.
 Result: the new version rows.
 Errors: 22023 empty targets; and those of migrate.stamp(text, bool).
-Locks: the run lock, until the end of the transaction.';
+Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
 CREATE FUNCTION migrate.adopt_alembic(version_table pg_catalog.text DEFAULT 'alembic_version')
 RETURNS SETOF pg_catalog.text
@@ -846,7 +846,7 @@ Errors: 42P01 no such table; 42809 not a table; 42703 no column version_num, 428
 'type; 42501 permission denied, or the table has policies; MG001 a revision that is not stored '
 'here; MG005 its rows overlap or are older than the version rows here; and those of '
 'migrate.stamp().
-Locks: the run lock, until the end of the transaction.';
+Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
 ALTER SCHEMA migrate OWNER TO @extowner@;
 
