@@ -3,8 +3,8 @@
 -- complain if script is sourced in psql, rather than via CREATE EXTENSION
 \echo Use "CREATE EXTENSION migrate" to load this file. \quit
 
--- Everything is created plainly: a schema or an object of that name that
--- somebody made beforehand is an error, never adopted.
+-- Nothing is created with OR REPLACE or IF NOT EXISTS: a schema or an object
+-- of the same name that exists already is an error, and never adopted.
 CREATE SCHEMA migrate;
 
 -- ---------------------------------------------------------------------------
@@ -17,9 +17,11 @@ AS 'MODULE_PATHNAME', 'migrate_script_checksum'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 COMMENT ON FUNCTION migrate.script_checksum(pg_catalog.text, pg_catalog.bool) IS
-'SHA-256, in hexadecimal, of an upgrade script and of whether it is transactional.
-Arguments: script, transactional.
-Result: of a transactional script the digest of its text in UTF-8 with LF line ends and without blank lines in front (before and between its first comment lines); of a non-transactional one the same with a line "transaction:false" before it.';
+'Return the SHA-256 checksum, in hexadecimal, of an upgrade script and its transaction mode.
+Arguments: script; transactional.
+Result: for a transactional script, the checksum of its text in UTF-8 with LF line ends and '
+'without leading blank lines (those before and between its first comment lines); for a '
+'non-transactional one, the checksum of the same text preceded by a line "transaction:false".';
 
 CREATE TABLE migrate.revisions (
 	revision pg_catalog.text NOT NULL,
@@ -31,27 +33,37 @@ CREATE TABLE migrate.revisions (
 	downgrade_sql pg_catalog.text,
 	upgrade_transactional pg_catalog.bool NOT NULL DEFAULT true,
 	downgrade_transactional pg_catalog.bool NOT NULL DEFAULT true,
-	checksum pg_catalog.text GENERATED ALWAYS AS (migrate.script_checksum(upgrade_sql, upgrade_transactional)) STORED,
+	checksum pg_catalog.text GENERATED ALWAYS AS
+		(migrate.script_checksum(upgrade_sql, upgrade_transactional)) STORED,
 	created_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	created_by pg_catalog.text NOT NULL DEFAULT CURRENT_USER,
 	modified_by pg_catalog.text NOT NULL DEFAULT CURRENT_USER,
 	CONSTRAINT revisions_pkey PRIMARY KEY (revision)
 );
-CREATE INDEX revisions_labelled_idx ON migrate.revisions (revision) WHERE branch_labels OPERATOR(pg_catalog.<>) '{}'::pg_catalog.text[];
-COMMENT ON TABLE migrate.revisions IS 'Revisions: one row is a revision. Written by the functions of this schema only.';
+CREATE INDEX revisions_labelled_idx ON migrate.revisions (revision)
+WHERE branch_labels OPERATOR(pg_catalog.<>) '{}'::pg_catalog.text[];
+COMMENT ON TABLE migrate.revisions IS
+'Revisions, one row each. Only the functions of this schema write it.';
 COMMENT ON COLUMN migrate.revisions.revision IS 'identifier, 1 to 255 bytes';
-COMMENT ON COLUMN migrate.revisions.down_revisions IS 'parents: empty for a base, several for a merge point';
-COMMENT ON COLUMN migrate.revisions.depends_on IS 'revisions of other branches that must be applied before';
-COMMENT ON COLUMN migrate.revisions.branch_labels IS 'names of the branch that begins here';
-COMMENT ON COLUMN migrate.revisions.downgrade_sql IS 'NULL: cannot be downgraded';
-COMMENT ON COLUMN migrate.revisions.checksum IS 'migrate.script_checksum(upgrade_sql, upgrade_transactional)';
-COMMENT ON COLUMN migrate.revisions.created_at IS 'from the file''s Create Date where there is one';
+COMMENT ON COLUMN migrate.revisions.down_revisions IS
+'parents: none for a base, several for a merge point';
+COMMENT ON COLUMN migrate.revisions.depends_on IS
+'revisions of other branches that must be applied first';
+COMMENT ON COLUMN migrate.revisions.branch_labels IS
+'names of the branch that starts at this revision';
+COMMENT ON COLUMN migrate.revisions.downgrade_sql IS
+'downgrade script; NULL if the revision cannot be downgraded';
+COMMENT ON COLUMN migrate.revisions.checksum IS
+'migrate.script_checksum(upgrade_sql, upgrade_transactional)';
+COMMENT ON COLUMN migrate.revisions.created_at IS 'Create Date of the revision file, if it has one';
 
 CREATE TABLE migrate.versions (
 	revision pg_catalog.text NOT NULL,
 	CONSTRAINT versions_pkey PRIMARY KEY (revision)
 );
-COMMENT ON TABLE migrate.versions IS 'Version rows: one row is a current head of this database. Always the maximal elements of migrate.applied.';
+COMMENT ON TABLE migrate.versions IS
+'Version rows: the current heads of this database, one row each. Always the maximal elements of '
+'migrate.applied.';
 
 CREATE TABLE migrate.applied (
 	revision pg_catalog.text NOT NULL,
@@ -59,10 +71,13 @@ CREATE TABLE migrate.applied (
 	applied_at pg_catalog.timestamptz NOT NULL,
 	how pg_catalog.text NOT NULL,
 	CONSTRAINT applied_pkey PRIMARY KEY (revision),
-	CONSTRAINT applied_how_check CHECK (how OPERATOR(pg_catalog.=) ANY (ARRAY['upgrade'::pg_catalog.text, 'stamp'::pg_catalog.text]))
+	CONSTRAINT applied_how_check CHECK (how OPERATOR(pg_catalog.=) ANY
+		(ARRAY['upgrade'::pg_catalog.text, 'stamp'::pg_catalog.text]))
 );
-COMMENT ON TABLE migrate.applied IS 'Applied revisions: the real ancestors of migrate.versions, themselves included.';
-COMMENT ON COLUMN migrate.applied.checksum IS 'what the revision''s checksum was when it was applied or stamped';
+COMMENT ON TABLE migrate.applied IS
+'Applied revisions: those in migrate.versions and all their ancestors, dependencies included.';
+COMMENT ON COLUMN migrate.applied.checksum IS
+'checksum of the revision when it was applied or stamped';
 
 CREATE TABLE migrate.partial (
 	revision pg_catalog.text NOT NULL,
@@ -80,23 +95,36 @@ CREATE TABLE migrate.partial (
 	intent_database pg_catalog.text,
 	settings pg_catalog.text[] NOT NULL DEFAULT '{}',
 	CONSTRAINT partial_pkey PRIMARY KEY (revision),
-	CONSTRAINT partial_direction_check CHECK (direction OPERATOR(pg_catalog.=) ANY (ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text]))
+	CONSTRAINT partial_direction_check CHECK (direction OPERATOR(pg_catalog.=) ANY
+		(ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text]))
 );
-COMMENT ON TABLE migrate.partial IS 'Non-transactional scripts that have begun and not ended.';
-COMMENT ON COLUMN migrate.partial.statements IS 'how many the script has';
-COMMENT ON COLUMN migrate.partial.digest IS 'of the statements that are done';
-COMMENT ON COLUMN migrate.partial.in_doubt IS 'the next statement has begun; after a crash nobody knows whether it ended';
-COMMENT ON COLUMN migrate.partial.statement_started_at IS 'when the next statement began, or the last one ended';
-COMMENT ON COLUMN migrate.partial.intent IS 'digest of the statements that are done and of the one that has begun and commits by itself; NULL: none';
-COMMENT ON COLUMN migrate.partial.intent_existed IS 'what that one makes was there before';
-COMMENT ON COLUMN migrate.partial.intent_relations IS 'tables whose indexes it builds';
-COMMENT ON COLUMN migrate.partial.intent_indexes IS 'indexes that these tables had before; for REINDEX those that were invalid; for DROP INDEX the one to drop';
-COMMENT ON COLUMN migrate.partial.intent_database IS 'database of these OIDs, as system identifier and OID; in a restored one they mean nothing';
-COMMENT ON COLUMN migrate.partial.settings IS 'what the statements that are recorded as done have set, "name=value" or, where they reset it, "name": set again before the script resumes';
+COMMENT ON TABLE migrate.partial IS 'Non-transactional scripts that are incomplete.';
+COMMENT ON COLUMN migrate.partial.statements IS 'number of statements in the script';
+COMMENT ON COLUMN migrate.partial.digest IS 'checksum of the completed statements';
+COMMENT ON COLUMN migrate.partial.in_doubt IS
+'true if the next statement was started; after a crash its outcome is unknown';
+COMMENT ON COLUMN migrate.partial.statement_started_at IS
+'when the next statement was started, or else when the last one ended';
+COMMENT ON COLUMN migrate.partial.intent IS
+'checksum of the completed statements and of the started one, if that commits by itself; else '
+'NULL';
+COMMENT ON COLUMN migrate.partial.intent_existed IS
+'true if the object that the started statement creates existed before';
+COMMENT ON COLUMN migrate.partial.intent_relations IS
+'tables whose indexes the started statement builds';
+COMMENT ON COLUMN migrate.partial.intent_indexes IS
+'indexes that these tables had before; for REINDEX, those that were invalid; for DROP INDEX, the '
+'index to drop';
+COMMENT ON COLUMN migrate.partial.intent_database IS
+'database in which these OIDs are valid, as system identifier and OID; they mean nothing in a '
+'restored one';
+COMMENT ON COLUMN migrate.partial.settings IS
+'settings made by the completed statements, as "name=value", or "name" if reset; applied again '
+'before the script resumes';
 
--- One row while a run that commits step by step is under way, or since it
--- crashed: what migrate.progress shows.  Of no use elsewhere: dumps
--- leave it out.
+-- Source of migrate.progress: one row while a stepwise run is in progress, or
+-- left over after it crashed.  Excluded from dumps, being of no use in another
+-- database.
 CREATE TABLE migrate.running (
 	pid pg_catalog.int4 NOT NULL,
 	operation pg_catalog.text NOT NULL,
@@ -108,7 +136,7 @@ CREATE TABLE migrate.running (
 	step_started_at pg_catalog.timestamptz NOT NULL,
 	CONSTRAINT running_pkey PRIMARY KEY (pid)
 );
-COMMENT ON TABLE migrate.running IS 'The run that commits step by step and is under way; see migrate.progress.';
+COMMENT ON TABLE migrate.running IS 'The stepwise run in progress; see migrate.progress.';
 
 CREATE TABLE migrate.log (
 	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY,
@@ -125,12 +153,14 @@ CREATE TABLE migrate.log (
 	client_addr pg_catalog.inet,
 	server_version pg_catalog.text NOT NULL,
 	CONSTRAINT log_pkey PRIMARY KEY (id),
-	CONSTRAINT log_operation_check CHECK (operation OPERATOR(pg_catalog.=) ANY (ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text, 'stamp'::pg_catalog.text]))
+	CONSTRAINT log_operation_check CHECK (operation OPERATOR(pg_catalog.=) ANY
+		(ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text, 'stamp'::pg_catalog.text]))
 );
-COMMENT ON TABLE migrate.log IS 'Steps done: who moved what, when, how long it took.';
-COMMENT ON COLUMN migrate.log.revision IS 'NULL: stamped to base';
-COMMENT ON COLUMN migrate.log.session_role IS 'the role that logged in';
-COMMENT ON COLUMN migrate.log.effective_role IS 'the role that called migrate';
+COMMENT ON TABLE migrate.log IS
+'Completed steps: who moved which revision, when, and how long it took.';
+COMMENT ON COLUMN migrate.log.revision IS 'NULL if stamped to base';
+COMMENT ON COLUMN migrate.log.session_role IS 'role that logged in';
+COMMENT ON COLUMN migrate.log.effective_role IS 'role that called migrate';
 
 CREATE TABLE migrate.models (
 	name pg_catalog.text NOT NULL,
@@ -138,7 +168,7 @@ CREATE TABLE migrate.models (
 	ddl pg_catalog.text NOT NULL,
 	CONSTRAINT models_pkey PRIMARY KEY (name)
 );
-COMMENT ON TABLE migrate.models IS 'Models: named pieces of the declared schema.';
+COMMENT ON TABLE migrate.models IS 'Models: named parts of the declared schema.';
 
 CREATE TABLE migrate.settings (
 	name pg_catalog.text NOT NULL,
@@ -147,16 +177,20 @@ CREATE TABLE migrate.settings (
 );
 COMMENT ON TABLE migrate.settings IS 'Project settings, written by migrate.configure().';
 
--- The heads, so that "nothing to do" is known without reading the graph.  Empty
--- means not known; whatever a restore does first, the rows are right or none.
--- (By its name it comes behind migrate.revisions in a dump, and so is kept.)
+-- The heads, so that "nothing to do" is determined without reading the graph.
+-- Empty means that they are not known.  The rows are correct or missing,
+-- whatever the order in which a restore loads the tables.  (The name sorts after
+-- migrate.revisions, and so does the table in a dump: that is what keeps its
+-- rows.)
 CREATE TABLE migrate.revisions_heads (
 	revision pg_catalog.text NOT NULL,
 	is_real pg_catalog.bool NOT NULL,
 	CONSTRAINT revisions_heads_pkey PRIMARY KEY (revision)
 );
-COMMENT ON TABLE migrate.revisions_heads IS 'Head revisions, or no row when they are not known. Kept by the functions of this schema.';
-COMMENT ON COLUMN migrate.revisions_heads.is_real IS 'no other revision depends on it either';
+COMMENT ON TABLE migrate.revisions_heads IS
+'Head revisions, or no rows while they are not known. Maintained by the functions of this schema.';
+COMMENT ON COLUMN migrate.revisions_heads.is_real IS
+'true if no other revision depends on it, either';
 
 CREATE FUNCTION migrate.forget_heads()
 RETURNS pg_catalog.trigger
@@ -164,16 +198,18 @@ AS 'MODULE_PATHNAME', 'migrate_forget_heads'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.forget_heads() IS
-'Trigger function of migrate.revisions and migrate.partial: empties migrate.revisions_heads, whoever writes.';
+'Empty migrate.revisions_heads when migrate.revisions changes or a row is added to '
+'migrate.partial. Can only be called as a trigger.';
 
-CREATE TRIGGER forget_heads AFTER INSERT OR DELETE OR UPDATE OF revision, down_revisions, depends_on ON migrate.revisions
+CREATE TRIGGER forget_heads
+AFTER INSERT OR DELETE OR UPDATE OF revision, down_revisions, depends_on ON migrate.revisions
 FOR EACH ROW EXECUTE FUNCTION migrate.forget_heads();
 CREATE TRIGGER forget_all_heads AFTER TRUNCATE ON migrate.revisions
 FOR EACH STATEMENT EXECUTE FUNCTION migrate.forget_heads();
--- While a script has begun and not ended, "nothing to do" takes a closer look.
+-- While a script is incomplete, "nothing to do" takes more than comparing heads.
 CREATE TRIGGER forget_all_heads AFTER INSERT ON migrate.partial
 FOR EACH STATEMENT EXECUTE FUNCTION migrate.forget_heads();
--- also in a restore and where rows arrive by replication
+-- Fire during a restore and for replicated rows, too.
 ALTER TABLE migrate.revisions ENABLE ALWAYS TRIGGER forget_heads;
 ALTER TABLE migrate.revisions ENABLE ALWAYS TRIGGER forget_all_heads;
 ALTER TABLE migrate.partial ENABLE ALWAYS TRIGGER forget_all_heads;
@@ -189,9 +225,9 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.revisions_heads', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.models', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.settings', '');
 
--- The script runs as the bootstrap superuser when a database owner installs:
--- schema and tables (and with a table its own sequence) belong to whoever
--- installs.
+-- The script runs as the bootstrap superuser when a database owner installs
+-- the extension.  Give schema and tables (and thereby their sequences) to the
+-- role that runs CREATE EXTENSION.
 ALTER TABLE migrate.revisions OWNER TO @extowner@;
 ALTER TABLE migrate.versions OWNER TO @extowner@;
 ALTER TABLE migrate.applied OWNER TO @extowner@;
@@ -221,11 +257,22 @@ RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_revision'
 LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION migrate.revision(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool) IS
-'Stores a new revision.
-Arguments: message; upgrade and downgrade, the scripts (downgrade NULL: cannot be downgraded, but '''' where the upgrade is empty too); rev_id (NULL: made by the setting revision_ids); head, the parent (an identifier, or base); splice, allow a parent that is not a head; branch_label; depends_on (identifiers); transactional, of both scripts; autogenerate.
-Result: the new id.
-Errors: 22023 bad message or id, 42601 and MG011 a script that cannot be taken, MG001 to MG003 a parent that is none or several, MG005 a parent that is not a head, MG010 an id or label that is taken; 0A000 autogenerate; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
+COMMENT ON FUNCTION migrate.revision(
+	pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text,
+	pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool) IS
+'Store a new revision.
+Arguments: message; upgrade and downgrade: the scripts (downgrade NULL: the revision cannot be '
+'downgraded, but '''' if the upgrade is empty too); rev_id: its identifier (NULL: generate one '
+'according to the setting revision_ids); head: the parent (an identifier, or base); splice: allow '
+'a parent that is not a head; branch_label; depends_on: identifiers; transactional: of both '
+'scripts; autogenerate.
+Result: the new identifier.
+Errors: 22023 invalid message or identifier; 42601 or MG011 unacceptable script; MG001, MG002, '
+'MG003 head or depends_on does not name one revision; MG005 the parent is not a head; MG010 '
+'identifier or label in use; 0A000 autogenerate; 22004 null argument; 25006 read-only '
+'transaction; 40001 stale snapshot; 40P01 the holder of the run lock waits for this transaction; '
+'55000 called from a migration script; MG012 run lock not available.
+Locks: the run lock, until the end of the transaction.';
 
 CREATE FUNCTION migrate.merge(
 	revisions pg_catalog.text[] DEFAULT '{heads}',
@@ -236,11 +283,15 @@ RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_merge'
 LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION migrate.merge(pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
-'Stores a merge revision with empty scripts.
-Arguments: revisions to merge (identifiers of at least two heads), message (NULL: "merge a and b"), rev_id, branch_label.
-Result: the new id.
-Errors: MG005 fewer than two revisions, or one that is not a head; and those of migrate.revision().';
+COMMENT ON FUNCTION migrate.merge(
+	pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+'Store a merge revision with empty scripts.
+Arguments: revisions: identifiers of two or more heads to merge; message (NULL: "merge a and '
+'b"); rev_id; branch_label.
+Result: the new identifier.
+Errors: MG005 fewer than two revisions, or one that is not a head; and those of '
+'migrate.revision().
+Locks: the run lock, until the end of the transaction.';
 
 CREATE FUNCTION migrate.edit(
 	revision pg_catalog.text,
@@ -253,11 +304,19 @@ RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_edit'
 LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION migrate.edit(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool) IS
-'Changes a revision; NULL leaves as it is.
-Arguments: revision (identifier), upgrade, downgrade, message, transactional (of both scripts), irreversible (true: removes the downgrade script).
-Result: its id.
-Errors: MG007 the upgrade script of an applied revision, or what is done of a script that has begun and not ended; MG001, MG002, MG003 not one revision; 22023, 42601, MG011 as migrate.revision(); MG010 the graph is broken; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
+COMMENT ON FUNCTION migrate.edit(
+	pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.bool,
+	pg_catalog.bool) IS
+'Change a revision. Arguments that are NULL leave their part unchanged.
+Arguments: revision: its identifier; upgrade; downgrade; message; transactional: of both '
+'scripts; irreversible: true removes the downgrade script.
+Result: its full identifier.
+Errors: MG007 change of the upgrade script of an applied revision, or of the completed '
+'statements of an incomplete script; MG001, MG002, MG003 not exactly one revision; 22023, 42601, '
+'MG011 as for migrate.revision(); MG010 broken graph; 22004 null argument; 25006 read-only '
+'transaction; 40001 stale snapshot; 40P01 the holder of the run lock waits for this transaction; '
+'55000 called from a migration script; MG012 run lock not available.
+Locks: the run lock, until the end of the transaction.';
 
 CREATE FUNCTION migrate.drop(revision pg_catalog.text)
 RETURNS pg_catalog.text
@@ -265,10 +324,15 @@ AS 'MODULE_PATHNAME', 'migrate_drop'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.drop(pg_catalog.text) IS
-'Forgets a revision.
-Arguments: revision (identifier).
-Result: its id.
-Errors: MG007 it is applied; MG008 a script has begun and not ended; MG010 another revision has it as parent or dependency; MG001, MG002, MG003 not one revision; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
+'Delete a revision.
+Arguments: revision: its identifier.
+Result: its full identifier.
+Errors: MG007 the revision is applied; MG008 a script is incomplete; MG010 another '
+'revision has it as parent or dependency; MG001, MG002, MG003 not exactly one revision; 22004 '
+'null argument; 25006 read-only transaction; 40001 stale snapshot; 40P01 the holder of the run '
+'lock waits for this transaction; 55000 called from a migration script; MG012 run lock not '
+'available.
+Locks: the run lock, until the end of the transaction.';
 
 CREATE FUNCTION migrate.load(content pg_catalog.text, name pg_catalog.text DEFAULT NULL)
 RETURNS pg_catalog.text
@@ -276,10 +340,17 @@ AS 'MODULE_PATHNAME', 'migrate_load'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.load(pg_catalog.text, pg_catalog.text) IS
-'Stores the revision of one revision file: new ones are added, changed ones that are not applied replaced, and the same again changes nothing and takes no lock.
-Arguments: content of the file; name of the file, for messages and for files without a header.
-Result: the revision''s id.
-Errors: MG011 a file that cannot be taken, 42601 a script that cannot be parsed (both with name and line), MG007 the upgrade script or the parents of an applied revision differ, MG001 and MG002 a parent that is none or several, MG003 several heads that a file without a header could follow, MG010 the graph would be broken; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
+'Store the revision of one revision file: add a new revision, replace a changed one that is not '
+'applied, ignore an unchanged one.
+Arguments: content: of the file; name: of the file, for messages and for files without a header.
+Result: the revision''s identifier.
+Errors: MG011 unacceptable file, 42601 syntax error in a script (both with name and line); MG007 '
+'change of the upgrade script or the parents of an applied revision; MG001, MG002 a parent that '
+'does not name one revision; MG003 several heads that a file without a header could follow; MG010 '
+'the graph would be broken; 22004 null argument; 25006 read-only transaction; 40001 stale '
+'snapshot; 40P01 the holder of the run lock waits for this transaction; 55000 called from a '
+'migration script; MG012 run lock not available.
+Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
 CREATE FUNCTION migrate.load_directory(path pg_catalog.text, format pg_catalog.text DEFAULT 'auto')
 RETURNS SETOF pg_catalog.text
@@ -287,10 +358,14 @@ AS 'MODULE_PATHNAME', 'migrate_load_directory'
 LANGUAGE C VOLATILE STRICT;
 
 COMMENT ON FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text) IS
-'Stores the revisions of all *.sql files of a directory of the server: the whole of it or nothing, parents before children. The files are UTF-8.
-Arguments: path; format: native (every file has a header), dbmate (none has), auto.
-Result: ids that were added or changed, parents before children.
-Errors: 42501 without the rights of pg_read_server_files; 22023 no such format, or an empty path; 22021 and 22P05 a file that is not UTF-8, or that the database''s encoding does not have; 54000 a file over 256 MB; 58P01 and others of the file system; and those of migrate.load().';
+'Store the revisions of all *.sql files, in UTF-8, of a directory on the server, parents before '
+'children: either all of them or none.
+Arguments: path; format: native (every file has a header), dbmate (none has) or auto.
+Result: identifiers added or changed, parents before children.
+Errors: 42501 missing privileges of pg_read_server_files; 22023 unknown format, or empty path; '
+'22021, 22P05 a file that is not UTF-8, or has characters that the database encoding lacks; 54000 '
+'a file over 256 MB; 58P01 and other errors of the file system; and those of migrate.load().
+Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
 CREATE FUNCTION migrate.export(revision pg_catalog.text)
 RETURNS pg_catalog.text
@@ -298,10 +373,10 @@ AS 'MODULE_PATHNAME', 'migrate_export'
 LANGUAGE C STABLE STRICT;
 
 COMMENT ON FUNCTION migrate.export(pg_catalog.text) IS
-'A revision as the content of a revision file; loading it again changes nothing.
-Arguments: revision (identifier).
+'Return a revision in the format of a revision file. Loading it again changes nothing.
+Arguments: revision: its identifier.
 Result: the text.
-Errors: MG001, MG002, MG003 not one revision; MG010 the graph is broken.';
+Errors: MG001, MG002, MG003 not exactly one revision; MG010 broken graph.';
 
 CREATE FUNCTION migrate.file_name(revision pg_catalog.text)
 RETURNS pg_catalog.text
@@ -309,10 +384,10 @@ AS 'MODULE_PATHNAME', 'migrate_file_name'
 LANGUAGE C STABLE STRICT;
 
 COMMENT ON FUNCTION migrate.file_name(pg_catalog.text) IS
-'Name for a revision''s file: <revision>_<slug of the message>.sql.
-Arguments: revision (identifier).
+'Return the name for a revision''s file: <revision>_<slug of the message>.sql.
+Arguments: revision: its identifier.
 Result: the name.
-Errors: MG001, MG002, MG003 not one revision; MG010 the graph is broken.';
+Errors: MG001, MG002, MG003 not exactly one revision; MG010 broken graph.';
 
 CREATE FUNCTION migrate.configure(name pg_catalog.text, value pg_catalog.text)
 RETURNS pg_catalog.void
@@ -320,10 +395,14 @@ AS 'MODULE_PATHNAME', 'migrate_configure'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.configure(pg_catalog.text, pg_catalog.text) IS
-'Sets a project setting.
-Arguments: name: revision_ids (random, serial or timestamp), managed_schemas (comma-separated names), exclude (comma-separated patterns); value (NULL: the default again).
+'Set a project setting.
+Arguments: name: revision_ids (random, serial or timestamp), managed_schemas (comma-separated '
+'names) or exclude (comma-separated patterns); value (NULL: restore the default).
 Result: none.
-Errors: 22023 no such setting, or not a value of it; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
+Errors: 22023 unknown setting, or invalid value; 22004 null argument; 25006 read-only '
+'transaction; 40001 stale snapshot; 40P01 the holder of the run lock waits for this transaction; '
+'55000 called from a migration script; MG012 run lock not available.
+Locks: the run lock, until the end of the transaction.';
 
 -- ---------------------------------------------------------------------------
 -- Looking
@@ -335,8 +414,8 @@ AS 'MODULE_PATHNAME', 'migrate_current'
 LANGUAGE C STABLE STRICT;
 
 COMMENT ON FUNCTION migrate.current() IS
-'The current revisions of this database: the rows of migrate.versions.
-Result: ids in byte order; no row when nothing is applied.';
+'Return the current revisions of this database: the rows of migrate.versions.
+Result: identifiers in byte order; no rows if nothing is applied.';
 
 CREATE FUNCTION migrate.heads()
 RETURNS SETOF pg_catalog.text
@@ -344,9 +423,9 @@ AS 'MODULE_PATHNAME', 'migrate_heads'
 LANGUAGE C STABLE STRICT;
 
 COMMENT ON FUNCTION migrate.heads() IS
-'The head revisions: those that are no other revision''s down revision.
-Result: ids in byte order.
-Errors: MG010 the graph is broken.';
+'Return the head revisions: those that are not the down revision of another.
+Result: identifiers in byte order.
+Errors: MG010 broken graph.';
 
 CREATE FUNCTION migrate.bases()
 RETURNS SETOF pg_catalog.text
@@ -354,9 +433,9 @@ AS 'MODULE_PATHNAME', 'migrate_bases'
 LANGUAGE C STABLE STRICT;
 
 COMMENT ON FUNCTION migrate.bases() IS
-'The base revisions: those without a down revision.
-Result: ids in byte order.
-Errors: MG010 the graph is broken.';
+'Return the base revisions: those without a down revision.
+Result: identifiers in byte order.
+Errors: MG010 broken graph.';
 
 CREATE FUNCTION migrate.branches()
 RETURNS SETOF pg_catalog.text
@@ -364,9 +443,9 @@ AS 'MODULE_PATHNAME', 'migrate_branches'
 LANGUAGE C STABLE STRICT;
 
 COMMENT ON FUNCTION migrate.branches() IS
-'The branch points: revisions that are the down revision of more than one other.
-Result: ids in byte order.
-Errors: MG010 the graph is broken.';
+'Return the branch points: revisions that are the down revision of several others.
+Result: identifiers in byte order.
+Errors: MG010 broken graph.';
 
 CREATE FUNCTION migrate.pending(target pg_catalog.text DEFAULT 'heads')
 RETURNS SETOF pg_catalog.text
@@ -374,10 +453,10 @@ AS 'MODULE_PATHNAME', 'migrate_pending'
 LANGUAGE C STABLE;
 
 COMMENT ON FUNCTION migrate.pending(pg_catalog.text) IS
-'What migrate.upgrade(target) would apply, in that order.
-Arguments: target (identifier).
-Result: ids; no row when there is nothing to do.
-Errors: MG001, MG002, MG003, MG005 for the target; MG010 the graph is broken; 22004 a null target.';
+'Return the revisions that migrate.upgrade(target) would apply.
+Arguments: target: an identifier.
+Result: identifiers in the order of application; no rows if there is nothing to do.
+Errors: MG001, MG002, MG003, MG005 invalid target; MG010 broken graph; 22004 null target.';
 
 CREATE FUNCTION migrate.history(
 	range pg_catalog.text DEFAULT NULL,
@@ -399,10 +478,11 @@ AS 'MODULE_PATHNAME', 'migrate_history'
 LANGUAGE C STABLE;
 
 COMMENT ON FUNCTION migrate.history(pg_catalog.text) IS
-'The revisions, newest first: children before parents.
-Arguments: range start:end, start: or :end, both ends included (NULL: all).
-Result: one row a revision.
-Errors: MG005 a range that is reversed or not on one branch; MG001 to MG003 for its ends; MG010 the graph is broken.';
+'Return the revisions, newest first: children before parents.
+Arguments: range: start:end, start: or :end, both ends included (NULL: all revisions).
+Result: one row per revision.
+Errors: MG005 a range that is reversed or not on one branch; MG001, MG002, MG003 invalid end; '
+'MG010 broken graph.';
 
 CREATE FUNCTION migrate.resolve(target pg_catalog.text)
 RETURNS SETOF pg_catalog.text
@@ -410,10 +490,11 @@ AS 'MODULE_PATHNAME', 'migrate_resolve'
 LANGUAGE C STABLE;
 
 COMMENT ON FUNCTION migrate.resolve(pg_catalog.text) IS
-'The revisions that an identifier names.
-Arguments: target (identifier).
-Result: ids in byte order; no row for base.
-Errors: MG001 no such revision, MG002 ambiguous, MG003 several heads, MG005 walked too far, MG010 the graph is broken; 22004 a null target.';
+'Return the revisions that an identifier names.
+Arguments: target: an identifier.
+Result: identifiers in byte order; no rows for base.
+Errors: MG001 no such revision; MG002 ambiguous; MG003 several heads; MG005 walked too far; '
+'MG010 broken graph; 22004 null target.';
 
 CREATE FUNCTION migrate.show(revision pg_catalog.text)
 RETURNS pg_catalog.text
@@ -421,10 +502,11 @@ AS 'MODULE_PATHNAME', 'migrate_show'
 LANGUAGE C STABLE;
 
 COMMENT ON FUNCTION migrate.show(pg_catalog.text) IS
-'A revision for reading: Alembic''s verbose entry, and both scripts.
-Arguments: revision (identifier; of several revisions, as for heads, all are shown).
-Result: the text, without a line end behind the last line; empty for base.
-Errors: MG001 no such revision, MG002 ambiguous, MG003 several heads, MG005 walked too far, MG010 the graph is broken; 22004 a null revision.';
+'Return a revision in readable form: Alembic''s verbose entry, followed by both scripts.
+Arguments: revision: an identifier; if it names several revisions, as heads can, all are shown.
+Result: the text, without a final line end; empty for base.
+Errors: MG001 no such revision; MG002 ambiguous; MG003 several heads; MG005 walked too far; '
+'MG010 broken graph; 22004 null revision.';
 
 CREATE FUNCTION migrate.graph(format pg_catalog.text DEFAULT 'text')
 RETURNS SETOF pg_catalog.text
@@ -432,16 +514,18 @@ AS 'MODULE_PATHNAME', 'migrate_graph'
 LANGUAGE C STABLE;
 
 COMMENT ON FUNCTION migrate.graph(pg_catalog.text) IS
-'The revision graph as a picture.
-Arguments: format: text (for a terminal, newest first; * is applied, o is not), dot (Graphviz), mermaid.
-Result: its lines.
-Errors: 22023 no such format; MG010 the graph is broken; 22004 a null format.';
+'Draw the revision graph.
+Arguments: format: text (for a terminal, newest first; * is applied, o is not), dot (Graphviz) '
+'or mermaid.
+Result: the lines of the drawing.
+Errors: 22023 unknown format; MG010 broken graph; 22004 null format.';
 
 CREATE VIEW migrate.status AS
 WITH stamps AS (
-	-- all that one stamp recorded has one time
+	-- all rows of one stamp have the same time
 	SELECT t.applied_at, (SELECT l.session_role FROM migrate.log l
-		WHERE l.operation OPERATOR(pg_catalog.=) 'stamp' AND l.started_at OPERATOR(pg_catalog.<=) t.applied_at
+		WHERE l.operation OPERATOR(pg_catalog.=) 'stamp'
+			AND l.started_at OPERATOR(pg_catalog.<=) t.applied_at
 		ORDER BY l.id DESC LIMIT 1) AS session_role
 	FROM (SELECT DISTINCT a.applied_at FROM migrate.applied a
 		WHERE a.how OPERATOR(pg_catalog.=) 'stamp') t
@@ -464,23 +548,28 @@ SELECT h.revision,
 	CASE a.how WHEN 'upgrade' THEN u.session_role ELSE s.session_role END AS applied_by,
 	CASE a.how WHEN 'upgrade' THEN u.duration END AS duration,
 	a.revision IS NOT NULL AND a.checksum OPERATOR(pg_catalog.<>) r.checksum AS edited
-FROM migrate.history() WITH ORDINALITY AS h (revision, down_revisions, depends_on, branch_labels, message,
-		is_head, is_base, is_branch_point, is_merge_point, is_current, is_applied, applied_at, created_at, n)
+FROM migrate.history() WITH ORDINALITY
+		AS h (revision, down_revisions, depends_on, branch_labels, message, is_head, is_base,
+			is_branch_point, is_merge_point, is_current, is_applied, applied_at, created_at, n)
 	JOIN migrate.revisions r ON r.revision OPERATOR(pg_catalog.=) h.revision
 	LEFT JOIN migrate.applied a ON a.revision OPERATOR(pg_catalog.=) h.revision
 	LEFT JOIN migrate.partial p ON p.revision OPERATOR(pg_catalog.=) h.revision
 	LEFT JOIN upgrades u ON u.revision OPERATOR(pg_catalog.=) h.revision
-	LEFT JOIN stamps s ON a.how OPERATOR(pg_catalog.=) 'stamp' AND s.applied_at OPERATOR(pg_catalog.=) a.applied_at
+	LEFT JOIN stamps s ON a.how OPERATOR(pg_catalog.=) 'stamp'
+		AND s.applied_at OPERATOR(pg_catalog.=) a.applied_at
 ORDER BY h.n;
 
-COMMENT ON VIEW migrate.status IS 'Where this database is: one row a revision, newest first.';
-COMMENT ON COLUMN migrate.status.state IS 'pending; applied; current: a version row; partial: a non-transactional script of it has begun and not ended';
+COMMENT ON VIEW migrate.status IS 'State of this database: one row per revision, newest first.';
+COMMENT ON COLUMN migrate.status.state IS
+'pending; applied; current: a version row; partial: a non-transactional script is incomplete';
 COMMENT ON COLUMN migrate.status.labels IS 'branch labels that the revision declares';
 COMMENT ON COLUMN migrate.status.message IS 'first line of the message';
-COMMENT ON COLUMN migrate.status.how IS 'upgrade or stamp; NULL: not applied';
-COMMENT ON COLUMN migrate.status.applied_by IS 'the role that logged in and applied it, from migrate.log';
-COMMENT ON COLUMN migrate.status.duration IS 'how long its upgrade took; NULL when it was stamped';
-COMMENT ON COLUMN migrate.status.edited IS 'the upgrade script is not what it was when it was applied';
+COMMENT ON COLUMN migrate.status.how IS 'upgrade or stamp; NULL if not applied';
+COMMENT ON COLUMN migrate.status.applied_by IS
+'role that logged in and applied it, from migrate.log';
+COMMENT ON COLUMN migrate.status.duration IS 'duration of its upgrade; NULL if it was stamped';
+COMMENT ON COLUMN migrate.status.edited IS
+'true if the upgrade script was changed after it was applied';
 
 ALTER VIEW migrate.status OWNER TO @extowner@;
 
@@ -494,10 +583,12 @@ AS 'MODULE_PATHNAME', 'migrate_check'
 LANGUAGE C STABLE;
 
 COMMENT ON FUNCTION migrate.check(pg_catalog.bool) IS
-'Whether the database is what the revisions say.
+'Check that the database is in the state that the revisions describe.
 Arguments: models: compare it with the declared models too, if there are any.
-Result: true, or an error.
-Errors: MG004 revisions are pending, or a script has begun and not ended; MG007 an applied revision was edited, MG010 the graph or our tables are broken; 0A000 models are declared (not available in this version); 22004 a null argument.';
+Result: true; anything else is an error.
+Errors: MG004 pending revisions, or an incomplete script; MG007 an applied revision was edited; '
+'MG010 broken graph or tables of migrate; 0A000 models are declared (not available in this '
+'version); 22004 null argument.';
 
 -- ---------------------------------------------------------------------------
 -- Moving
@@ -509,10 +600,17 @@ AS 'MODULE_PATHNAME', 'migrate_upgrade'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.upgrade(pg_catalog.text) IS
-'Applies the revisions that are missing for the target, in the caller''s transaction: all or nothing.
-Arguments: target (identifier).
-Result: ids applied, in order; no row when there was nothing to do.
-Errors: MG001, MG002, MG003, MG005 for the target; MG007 an applied revision was edited; MG008 a non-transactional script, or one that has begun and not ended; MG010 the graph is broken; 22004 a null target; 40001 a stale snapshot; 55000 called from a migration script; when there is something to do, 25006 in a read-only transaction, MG012 the lock could not be had, 40P01 the runner waits for this transaction; and whatever a script raises, with revision, statement and line in the context.';
+'Apply all revisions that the target requires, in the caller''s transaction: either all of them '
+'or none.
+Arguments: target: an identifier.
+Result: identifiers applied, in order; no rows if there was nothing to do.
+Errors: MG001, MG002, MG003, MG005 invalid target; MG007 an applied revision was edited; MG008 a '
+'script is non-transactional or incomplete; MG010 broken graph; 22004 null target; 40001 stale '
+'snapshot; 55000 called from a migration script; unless there is nothing to do, 25006 read-only '
+'transaction, MG012 run lock not available, 40P01 the holder of the run lock waits for this '
+'transaction; and any error of a script, with revision, statement and line in its context.
+Locks: the run lock, until the end of the transaction, unless there is nothing to do; and those '
+'that the scripts take.';
 
 CREATE FUNCTION migrate.downgrade(target pg_catalog.text)
 RETURNS SETOF pg_catalog.text
@@ -520,30 +618,40 @@ AS 'MODULE_PATHNAME', 'migrate_downgrade'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.downgrade(pg_catalog.text) IS
-'Reverts the applied revisions above the target, in the caller''s transaction: all or nothing.
-Arguments: target (identifier; -N goes down N revisions, base reverts all).
-Result: ids reverted, in order; no row when there was nothing to do.
-Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade().';
+'Revert the applied revisions above the target, in the caller''s transaction: either all of them '
+'or none.
+Arguments: target: an identifier; -N goes down N revisions, base reverts all.
+Result: identifiers reverted, in order; no rows if there was nothing to do.
+Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade().
+Locks: as for migrate.upgrade().';
 
 CREATE PROCEDURE migrate.upgrade_stepwise(target pg_catalog.text DEFAULT 'head')
 AS 'MODULE_PATHNAME', 'migrate_upgrade_stepwise'
 LANGUAGE C;
 
 COMMENT ON PROCEDURE migrate.upgrade_stepwise(pg_catalog.text) IS
-'Applies the revisions that are missing for the target, each committed when it is done; scripts that are not transactional are run too, statement by statement. A second call goes on where the first one ended, however it ended.
-Arguments: target (identifier).
+'Apply all revisions that the target requires, and commit after each. Non-transactional scripts '
+'are run too, statement by statement. After an interruption or error, another call resumes where '
+'the previous one stopped.
+Arguments: target: an identifier.
 Result: none.
-Errors: 25001 in a transaction block or in a function; MG013 a statement in doubt; MG012 the lock could not be had, or was lost; MG005 a downgrade has begun and not ended; and those of migrate.upgrade() but MG008. What was committed before the error stays.';
+Errors: 25001 called in a transaction block or in a function; MG013 a statement is in doubt; '
+'MG012 run lock not available, or lost; MG005 a downgrade is incomplete; and those of '
+'migrate.upgrade() except MG008. Work committed before the error remains.
+Locks: the run lock, held by the session until the call returns; and those that the scripts '
+'take.';
 
 CREATE PROCEDURE migrate.downgrade_stepwise(target pg_catalog.text)
 AS 'MODULE_PATHNAME', 'migrate_downgrade_stepwise'
 LANGUAGE C;
 
 COMMENT ON PROCEDURE migrate.downgrade_stepwise(pg_catalog.text) IS
-'Reverts the applied revisions above the target, each committed when it is done; scripts that are not transactional are run too, statement by statement.
-Arguments: target (identifier; -N goes down N revisions, base reverts all).
+'Revert the applied revisions above the target, and commit after each. Non-transactional scripts '
+'are run too, statement by statement.
+Arguments: target: an identifier; -N goes down N revisions, base reverts all.
 Result: none.
-Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade_stepwise().';
+Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade_stepwise().
+Locks: as for migrate.upgrade_stepwise().';
 
 CREATE FUNCTION migrate.resume(revision pg_catalog.text, decision pg_catalog.text)
 RETURNS pg_catalog.text
@@ -551,10 +659,16 @@ AS 'MODULE_PATHNAME', 'migrate_resume'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.resume(pg_catalog.text, pg_catalog.text) IS
-'Decides about a statement in doubt. Runs nothing: the next CALL of migrate.upgrade_stepwise() or migrate.downgrade_stepwise() goes on.
-Arguments: revision (identifier); decision: done, the statement has done its work; again, it is to be run again.
-Result: the revision''s id.
-Errors: 55000 no statement of the revision is in doubt, or called from a migration script; 22023 another decision; MG001, MG002, MG003 not one revision; MG007 the script was changed; MG012 the lock could not be had; 22004 a null argument; 25006 in a read-only transaction.';
+'Record a decision about a statement in doubt. Run nothing: the next CALL of '
+'migrate.upgrade_stepwise() or migrate.downgrade_stepwise() resumes the script.
+Arguments: revision: its identifier; decision: done (the statement has done its work) or again '
+'(run it again).
+Result: the revision''s full identifier.
+Errors: 55000 no statement of the revision is in doubt; 22023 unknown decision; MG001, MG002, '
+'MG003 not exactly one revision; MG007 the script was changed; 22004 null argument; 25006 '
+'read-only transaction; 40001 stale snapshot; 40P01 the holder of the run lock waits for this '
+'transaction; 55000 called from a migration script; MG012 run lock not available.
+Locks: the run lock, until the end of the transaction.';
 
 CREATE VIEW migrate.progress AS
 SELECT r.pid,
@@ -570,8 +684,9 @@ SELECT r.pid,
 	p.statement_started_at,
 	COALESCE(i.phase, v.phase, c.phase) AS phase,
 	pg_catalog.round(CASE
-		-- tuples and blocks can be those of the phase before
-		WHEN i.phase OPERATOR(pg_catalog.~~) 'waiting for %' AND i.lockers_total OPERATOR(pg_catalog.>) 0
+		-- tuples and blocks can be those of the previous phase
+		WHEN i.phase OPERATOR(pg_catalog.~~) 'waiting for %'
+				AND i.lockers_total OPERATOR(pg_catalog.>) 0
 			THEN i.lockers_done::pg_catalog.numeric OPERATOR(pg_catalog./) i.lockers_total
 		WHEN i.phase OPERATOR(pg_catalog.~~) ANY (ARRAY['waiting for %', '%: sorting %'])
 			THEN NULL
@@ -589,7 +704,7 @@ SELECT r.pid,
 	pg_catalog.pg_blocking_pids(r.pid) AS blocked_by,
 	a.query
 FROM migrate.running r
-	-- a row that a crash left has nobody who holds the lock
+	-- no process holds the lock for a row left over by a crash
 	JOIN pg_catalog.pg_locks l ON l.pid OPERATOR(pg_catalog.=) r.pid
 		AND l.locktype OPERATOR(pg_catalog.=) 'advisory' AND l.granted
 		AND l.classid OPERATOR(pg_catalog.=) 1835624306::pg_catalog.oid
@@ -602,15 +717,18 @@ FROM migrate.running r
 	LEFT JOIN pg_catalog.pg_stat_progress_vacuum v ON v.pid OPERATOR(pg_catalog.=) r.pid
 	LEFT JOIN pg_catalog.pg_stat_progress_cluster c ON c.pid OPERATOR(pg_catalog.=) r.pid;
 
-COMMENT ON VIEW migrate.progress IS 'The run that commits step by step and is under way, or no row.';
+COMMENT ON VIEW migrate.progress IS 'The stepwise run in progress; no rows if there is none.';
 COMMENT ON COLUMN migrate.progress.pid IS 'its server process';
 COMMENT ON COLUMN migrate.progress.step IS 'number of the revision in the plan, from 1';
-COMMENT ON COLUMN migrate.progress.statement IS 'statement that runs, from 1; NULL in a transactional script, and before the first statement of one that is not is done';
-COMMENT ON COLUMN migrate.progress.statement_started_at IS 'when it began';
-COMMENT ON COLUMN migrate.progress.phase IS 'of an index build, VACUUM or CLUSTER, as pg_stat_progress_* say';
-COMMENT ON COLUMN migrate.progress.done IS 'share of the phase that is done, 0 to 1';
+COMMENT ON COLUMN migrate.progress.statement IS
+'number of the running statement, from 1; NULL in a transactional script, and until the first '
+'statement of a non-transactional one is recorded';
+COMMENT ON COLUMN migrate.progress.statement_started_at IS 'when that statement was started';
+COMMENT ON COLUMN migrate.progress.phase IS
+'phase of an index build, VACUUM or CLUSTER, from pg_stat_progress_*';
+COMMENT ON COLUMN migrate.progress.done IS 'completed share of the phase, 0 to 1';
 COMMENT ON COLUMN migrate.progress.blocked_by IS 'processes whose locks it waits for';
-COMMENT ON COLUMN migrate.progress.query IS 'for whoever may see it in pg_stat_activity';
+COMMENT ON COLUMN migrate.progress.query IS 'visible to roles that can see it in pg_stat_activity';
 
 ALTER VIEW migrate.progress OWNER TO @extowner@;
 
@@ -620,10 +738,14 @@ AS 'MODULE_PATHNAME', 'migrate_upgrade_sql'
 LANGUAGE C STABLE;
 
 COMMENT ON FUNCTION migrate.upgrade_sql(pg_catalog.text) IS
-'The SQL script that migrate.upgrade(target) would run, for psql or for review. Changes nothing.
-Arguments: target (identifier), or start:target to begin at start whatever is applied here.
-Result: the script. It refuses a database that is not where it starts.
-Errors: MG001, MG002, MG003, MG005 for the target; MG007 an applied revision was edited; MG008 a script has begun and not ended; MG010 the graph is broken; MG011, 42601 a script that somebody changed by hand; 22004 a null target.';
+'Return the SQL script that migrate.upgrade(target) would run, for psql or for review. Change '
+'nothing.
+Arguments: target: an identifier, or start:target to begin at start regardless of the revisions '
+'applied here.
+Result: the script. It refuses to run in a database that is not at its start.
+Errors: MG001, MG002, MG003, MG005 invalid target; MG007 an applied revision was edited; MG008 a '
+'script is incomplete; MG010 broken graph; MG011, 42601 a script that was changed by hand; 22004 '
+'null target.';
 
 CREATE FUNCTION migrate.downgrade_sql(target pg_catalog.text)
 RETURNS pg_catalog.text
@@ -631,21 +753,37 @@ AS 'MODULE_PATHNAME', 'migrate_downgrade_sql'
 LANGUAGE C STABLE;
 
 COMMENT ON FUNCTION migrate.downgrade_sql(pg_catalog.text) IS
-'The SQL script that migrate.downgrade(target) would run, for psql or for review. Changes nothing.
-Arguments: target (identifier), or start:target, start being above, to begin at start whatever is applied here.
-Result: the script. It refuses a database that is not where it starts.
+'Return the SQL script that migrate.downgrade(target) would run, for psql or for review. Change '
+'nothing.
+Arguments: target: an identifier, or start:target, with start above target, to begin at start '
+'regardless of the revisions applied here.
+Result: the script. It refuses to run in a database that is not at its start.
 Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade_sql().';
 
-CREATE FUNCTION migrate.begin_script(operation pg_catalog.text, versions pg_catalog.text[], steps pg_catalog.text[], resume pg_catalog.bool DEFAULT false)
+CREATE FUNCTION migrate.begin_script(
+	operation pg_catalog.text,
+	versions pg_catalog.text[],
+	steps pg_catalog.text[],
+	resume pg_catalog.bool DEFAULT false)
 RETURNS pg_catalog.void
 AS 'MODULE_PATHNAME', 'migrate_begin_script'
 LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION migrate.begin_script(pg_catalog.text, pg_catalog.text[], pg_catalog.text[], pg_catalog.bool) IS
-'What a script of migrate.upgrade_sql() or migrate.downgrade_sql() calls first: takes the run lock, refuses a database in another state, and remembers the session''s settings for migrate.record() to put back. Writes nothing.
-Arguments: operation (upgrade or downgrade); versions, the rows that the script starts from; steps, pairs of a revision and the checksum of its script; resume: keep what was remembered, after a revision that is not transactional.
+COMMENT ON FUNCTION migrate.begin_script(
+	pg_catalog.text, pg_catalog.text[], pg_catalog.text[], pg_catalog.bool) IS
+'Begin a script of migrate.upgrade_sql() or migrate.downgrade_sql(): take the run lock, refuse a '
+'database in a different state, and remember the session''s settings, which migrate.record() '
+'restores. Write nothing.
+Arguments: operation: upgrade or downgrade; versions: the version rows that the script starts '
+'from; steps: pairs of a revision and the checksum of its script; resume: keep the settings '
+'remembered before, after a non-transactional revision.
 Result: none.
-Errors: MG005 the version rows are others; MG007 a revision was changed, after the script was made or after it was applied; MG008 a script has begun and not ended; MG001 a revision is not here; MG010 the graph is broken; MG012 the lock could not be had; 22023, 22004 a bad argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script.';
+Errors: MG005 different version rows; MG007 a revision was changed after the script was made or '
+'after it was applied; MG008 a script is incomplete; MG001 no such revision; MG010 broken graph; '
+'22023 invalid argument; 22004 null argument; 25006 read-only transaction; 40001 stale snapshot; '
+'40P01 the holder of the run lock waits for this transaction; 55000 called from a migration '
+'script; MG012 run lock not available.
+Locks: the run lock, until the end of the transaction.';
 
 CREATE FUNCTION migrate.record(operation pg_catalog.text, revision pg_catalog.text)
 RETURNS SETOF pg_catalog.text
@@ -653,21 +791,33 @@ AS 'MODULE_PATHNAME', 'migrate_record'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.record(pg_catalog.text, pg_catalog.text) IS
-'Records one step that somebody else did, a script of migrate.upgrade_sql() for one: version rows, applied, a log row. Runs nothing.
-Arguments: operation: upgrade, of a revision that is not applied and whose parents and dependencies are; or downgrade, of a current revision; revision, its id in full.
+'Record one step that was done elsewhere, for example by a script of migrate.upgrade_sql(), in '
+'migrate.versions, migrate.applied and migrate.log. Run nothing.
+Arguments: operation: upgrade (of a revision that is not applied, but whose parents and '
+'dependencies are) or downgrade (of a current revision); revision: its full identifier.
 Result: the new version rows.
-Errors: MG005 not the next step; MG001 no such revision; MG007 an applied revision was edited; MG010 the graph is broken; MG012 the lock could not be had; 22023 no such operation; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script.';
+Errors: MG005 not the next step; MG001 no such revision; MG007 an applied revision was edited; '
+'MG010 broken graph; 22023 unknown operation; 22004 null argument; 25006 read-only transaction; '
+'40001 stale snapshot; 40P01 the holder of the run lock waits for this transaction; 55000 called '
+'from a migration script; MG012 run lock not available.
+Locks: the run lock, until the end of the transaction.';
 
-CREATE FUNCTION migrate.stamp(target pg_catalog.text DEFAULT 'head', purge pg_catalog.bool DEFAULT false)
+CREATE FUNCTION migrate.stamp(
+	target pg_catalog.text DEFAULT 'head',
+	purge pg_catalog.bool DEFAULT false)
 RETURNS SETOF pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_stamp'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.stamp(pg_catalog.text, pg_catalog.bool) IS
-'Sets the version rows without running anything.
-Arguments: target (identifier); purge: empty the version rows first, and record every checksum anew.
+'Set the version rows without running anything.
+Arguments: target: an identifier; purge: delete all version rows first, and record every '
+'checksum anew.
 Result: the new version rows.
-Errors: MG001, MG002, MG003, MG005 for the target; MG010 the graph is broken; 22004 a null argument; 25006 in a read-only transaction; 40001 a stale snapshot; 55000 called from a migration script; MG012 the lock could not be had.';
+Errors: MG001, MG002, MG003, MG005 invalid target; MG010 broken graph; 22004 null argument; '
+'25006 read-only transaction; 40001 stale snapshot; 40P01 the holder of the run lock waits for '
+'this transaction; 55000 called from a migration script; MG012 run lock not available.
+Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
 CREATE FUNCTION migrate.stamp(targets pg_catalog.text[], purge pg_catalog.bool DEFAULT false)
 RETURNS SETOF pg_catalog.text
@@ -675,10 +825,12 @@ AS 'MODULE_PATHNAME', 'migrate_stamp_several'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.stamp(pg_catalog.text[], pg_catalog.bool) IS
-'Sets the version rows to several targets without running anything.
-Arguments: targets (identifiers); purge: empty the version rows first, and record every checksum anew.
+'Set the version rows to several targets without running anything.
+Arguments: targets: identifiers; purge: delete all version rows first, and record every checksum '
+'anew.
 Result: the new version rows.
-Errors: those of migrate.stamp(text, bool); 22023 no target.';
+Errors: 22023 empty targets; and those of migrate.stamp(text, bool).
+Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
 CREATE FUNCTION migrate.adopt_alembic(version_table pg_catalog.text DEFAULT 'alembic_version')
 RETURNS SETOF pg_catalog.text
@@ -686,20 +838,29 @@ AS 'MODULE_PATHNAME', 'migrate_adopt_alembic'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.adopt_alembic(pg_catalog.text) IS
-'Stamps what an Alembic version table says. The table is only read, as the caller.
-Arguments: version_table, a name as in SQL (a schema may be given).
+'Stamp the revisions that an Alembic version table names. The table is only read, with the '
+'caller''s privileges.
+Arguments: version_table: an SQL name, optionally schema-qualified.
 Result: the new version rows.
-Errors: 42P01 no such table, 42809 not a table, 42703 it has no column version_num, 42804 which is no text, 42501 no right to read it, or it has policies, MG001 it names a revision that is not here, MG005 its rows overlap or are behind the version rows here; and those of migrate.stamp().';
+Errors: 42P01 no such table; 42809 not a table; 42703 no column version_num, 42804 not of a text '
+'type; 42501 permission denied, or the table has policies; MG001 a revision that is not stored '
+'here; MG005 its rows overlap or are older than the version rows here; and those of '
+'migrate.stamp().
+Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
 ALTER SCHEMA migrate OWNER TO @extowner@;
 
--- Who may call what writes is said by GRANTs of the owner; what only looks is
--- open to every role that has USAGE on the schema.
+-- Functions that write can be called by the owner and the roles that the owner
+-- grants EXECUTE to; those that only read, by every role with USAGE on the
+-- schema.
 REVOKE EXECUTE ON FUNCTION
 	migrate.forget_heads(),
-	migrate.revision(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool),
+	migrate.revision(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text,
+		pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool,
+		pg_catalog.bool),
 	migrate.merge(pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.text),
-	migrate.edit(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.bool, pg_catalog.bool),
+	migrate.edit(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text,
+		pg_catalog.bool, pg_catalog.bool),
 	migrate.drop(pg_catalog.text),
 	migrate.load(pg_catalog.text, pg_catalog.text),
 	migrate.load_directory(pg_catalog.text, pg_catalog.text),
@@ -707,7 +868,8 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.upgrade(pg_catalog.text),
 	migrate.downgrade(pg_catalog.text),
 	migrate.resume(pg_catalog.text, pg_catalog.text),
-	migrate.begin_script(pg_catalog.text, pg_catalog.text[], pg_catalog.text[], pg_catalog.bool),
+	migrate.begin_script(pg_catalog.text, pg_catalog.text[], pg_catalog.text[],
+		pg_catalog.bool),
 	migrate.record(pg_catalog.text, pg_catalog.text),
 	migrate.stamp(pg_catalog.text, pg_catalog.bool),
 	migrate.stamp(pg_catalog.text[], pg_catalog.bool),

@@ -1,7 +1,7 @@
 --
 -- Authoring: revision, merge, edit, drop, configure.
 --
--- Not only ASCII: this needs UTF-8, as client and as database.
+-- Contains non-ASCII characters, so client and database encoding must be UTF8.
 SELECT getdatabaseencoding() <> 'UTF8' AS skip \gset
 \if :skip
 \quit
@@ -21,7 +21,8 @@ SET migrate.step_messages = off;
 \i :srcdir/sql/include/regress_error.sql
 \set ECHO all
 CREATE FUNCTION pg_temp.shown() RETURNS TABLE (line text) LANGUAGE sql STABLE AS $$
-	SELECT format('%s: down %s, depends %s, labels %s, "%s" [%s]%s [%s]%s', revision, down_revisions, depends_on, branch_labels,
+	SELECT format('%s: down %s, depends %s, labels %s, "%s" [%s]%s [%s]%s',
+		revision, down_revisions, depends_on, branch_labels,
 		message, upgrade_sql, CASE WHEN NOT upgrade_transactional THEN '!' END,
 		coalesce(downgrade_sql, '<NULL>'), CASE WHEN NOT downgrade_transactional THEN '!' END)
 	FROM migrate.revisions ORDER BY revision COLLATE "C"
@@ -53,32 +54,41 @@ SELECT pg_temp.regress_error($$SELECT migrate.revision(E'm\nrevision id : x')$$)
 SELECT migrate.revision(E'\n  one \r\n\r\n  two\t\n', rev_id => 'msg');
 SELECT '[' || replace(message, E'\r', '<CR>') || ']' FROM migrate.revisions WHERE revision = 'msg';
 
--- Ids and labels.
+-- Identifiers and labels.
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
 SELECT length(migrate.revision('longest', rev_id => repeat('x', 255)));
 SELECT pg_temp.regress_error(format('SELECT migrate.revision(''m'', rev_id => %L)', i))
-FROM unnest(ARRAY['', 'head', 'heads', 'base', 'bases', 'current', 'a@b', 'a-b', 'a+b', 'a:b', 'a,b', 'a b', E'a\tb', E'a\n', E'a\x7f', ' ']) i;
-SELECT replace(pg_temp.regress_error(format('SELECT migrate.revision(''m'', rev_id => %L)', repeat('x', 256))), repeat('x', 255), '<255 x>');
-SELECT pg_temp.regress_error(format('SELECT migrate.revision(''m'', rev_id => %L)', repeat('é', 500000))) =
+FROM unnest(ARRAY['', 'head', 'heads', 'base', 'bases', 'current', 'a@b', 'a-b', 'a+b', 'a:b',
+	'a,b', 'a b', E'a\tb', E'a\n', E'a\x7f', ' ']) i;
+SELECT replace(pg_temp.regress_error(format(
+	'SELECT migrate.revision(''m'', rev_id => %L)', repeat('x', 256))),
+	repeat('x', 255), '<255 x>');
+SELECT pg_temp.regress_error(format(
+	'SELECT migrate.revision(''m'', rev_id => %L)', repeat('é', 500000))) =
 	'22023: revision identifier "' || repeat('é', 127) || '..." is longer than 255 bytes';
 SELECT migrate.revision('odd', rev_id => i, branch_label => 'L' || i)
-FROM unnest(ARRAY['Größe', '日本語🦆', '$$', '''', '"', 'we"ird', '\', '%s', 'HEAD', 'none', '0', '../..', '_', 'ſ', '{a}', '(', '*']) i;
-SELECT revision, branch_labels FROM migrate.revisions WHERE octet_length(revision) < 255 ORDER BY created_at, revision COLLATE "C";
+FROM unnest(ARRAY['Größe', '日本語🦆', '$$', '''', '"', 'we"ird', '\', '%s', 'HEAD', 'none', '0',
+	'../..', '_', 'ſ', '{a}', '(', '*']) i;
+SELECT revision, branch_labels FROM migrate.revisions WHERE octet_length(revision) < 255
+ORDER BY created_at, revision COLLATE "C";
 SELECT count(migrate.drop(revision)) FROM migrate.history();
 SELECT pg_temp.regress_error(format('SELECT migrate.revision(''m'', branch_label => %L)', i))
 FROM unnest(ARRAY['', 'heads', 'a@b', 'a-b', 'a,b', 'a b']) i;
-SELECT replace(pg_temp.regress_error(format('SELECT migrate.revision(''m'', branch_label => %L)', repeat('x', 256))), repeat('x', 255), '<255 x>');
+SELECT replace(pg_temp.regress_error(format(
+	'SELECT migrate.revision(''m'', branch_label => %L)', repeat('x', 256))),
+	repeat('x', 255), '<255 x>');
 
--- Parents: an identifier that names one revision; not a head only with
--- splice.
+-- Parents: an identifier that names one revision, which must be a head unless
+-- splice is true.
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
 SELECT migrate.revision('m', rev_id => 'aa1');
 SELECT pg_temp.regress_error($$SELECT migrate.revision('m', rev_id => 'aa1')$$);
 SELECT migrate.revision('m', rev_id => 'aa2', branch_label => 'left');
 SELECT pg_temp.regress_error($$SELECT migrate.revision('m', rev_id => 'aa3', head => 'aa1')$$);
-SELECT migrate.revision('m', rev_id => 'aa3', head => 'aa1', splice => true, branch_label => 'right');
+SELECT migrate.revision('m', rev_id => 'aa3', head => 'aa1', splice => true,
+	branch_label => 'right');
 SELECT pg_temp.regress_error($$SELECT migrate.revision('m', rev_id => 'aa4')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.revision('m', rev_id => 'aa4', head => 'heads')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.revision('m', rev_id => 'aa4', head => 'aa')$$);
@@ -89,14 +99,19 @@ SELECT migrate.revision('m', rev_id => 'aa4', head => 'left@head');
 SELECT migrate.revision('m', rev_id => 'aa5', head => 'right');
 SELECT migrate.revision('m', rev_id => 'bb1', head => 'base', depends_on => '{left, aa1, aa2}');
 SELECT migrate.revision('m', rev_id => 'bb2', head => 'bb1', splice => true, depends_on => '{}');
-SELECT pg_temp.regress_error($$SELECT migrate.revision('m', head => 'bb2', depends_on => '{nowhere}')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.revision('m', head => 'bb2',
+	depends_on => '{nowhere}')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.revision('m', head => 'bb2', depends_on => '{aa}')$$);
-SELECT pg_temp.regress_error($$SELECT migrate.revision('m', head => 'bb2', depends_on => '{aa1,NULL}')$$);
--- A label is used once, and no revision's id.
-SELECT pg_temp.regress_error($$SELECT migrate.revision('m', rev_id => 'cc', head => 'bb2', branch_label => 'left')$$);
-SELECT pg_temp.regress_error($$SELECT migrate.revision('m', rev_id => 'cc', head => 'bb2', branch_label => 'aa1')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.revision('m', head => 'bb2',
+	depends_on => '{aa1,NULL}')$$);
+-- A label is unique, and not the identifier of a revision.
+SELECT pg_temp.regress_error($$SELECT migrate.revision('m', rev_id => 'cc', head => 'bb2',
+	branch_label => 'left')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.revision('m', rev_id => 'cc', head => 'bb2',
+	branch_label => 'aa1')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.revision('m', head => 'bb2', rev_id => 'left')$$);
-SELECT pg_temp.regress_error($$SELECT migrate.revision('m', head => 'bb2', rev_id => 'cc', branch_label => 'cc')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.revision('m', head => 'bb2', rev_id => 'cc',
+	branch_label => 'cc')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.revision('m', head => 'bb2', autogenerate => true)$$);
 SELECT * FROM pg_temp.shown();
 
@@ -112,14 +127,15 @@ SELECT pg_temp.regress_error($$SELECT migrate.merge(NULL)$$);
 SELECT pg_temp.regress_error($$SELECT migrate.merge('{aa4,aa5}', message => '')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.merge('{aa4,aa5}', rev_id => 'aa1')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.merge('{aa4,aa5}', rev_id => 'a b')$$);
-SELECT pg_temp.regress_error($$SELECT migrate.merge('{aa4,aa5}', rev_id => 'cc', branch_label => 'left')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.merge('{aa4,aa5}', rev_id => 'cc',
+	branch_label => 'left')$$);
 SELECT migrate.merge('{left@head,aa5}', rev_id => 'mm1');
 SELECT migrate.merge(rev_id => 'mm2', message => 'all of it', branch_label => 'all');
 SELECT pg_temp.regress_error('SELECT migrate.merge()');
 SELECT line FROM pg_temp.shown() WHERE line ~ '^mm';
 SELECT * FROM migrate.heads();
 
--- The three kinds of ids.
+-- The three kinds of generated identifiers.
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
 SELECT migrate.configure('revision_ids', 'serial');
@@ -131,9 +147,10 @@ SELECT migrate.revision('m', rev_id => '000123456'), migrate.revision('m');
 SELECT migrate.revision('m', rev_id => repeat('9', 30)), migrate.revision('m');
 SELECT migrate.merge('{heads}') IS NULL FROM (SELECT migrate.revision('m', head => 'base')) t;
 SELECT migrate.configure('revision_ids', 'timestamp');
-SELECT id ~ '^20\d{12}$', abs(extract(epoch FROM to_timestamp(id, 'YYYYMMDDHH24MISS') - (now() AT TIME ZONE 'UTC')::timestamptz)) < 60
+SELECT id ~ '^20\d{12}$', abs(extract(epoch FROM to_timestamp(id, 'YYYYMMDDHH24MISS')
+	- (now() AT TIME ZONE 'UTC')::timestamptz)) < 60
 FROM migrate.revision('m') id;
--- Two of a second do not collide.
+-- Two generated within a second do not collide.
 SELECT count(DISTINCT migrate.revision('m')) FROM generate_series(1, 5);
 SELECT migrate.configure('revision_ids', 'random');
 SELECT migrate.revision('m') ~ '^[0-9a-f]{12}$';
@@ -156,7 +173,7 @@ SELECT pg_temp.regress_error($$SELECT migrate.configure('managed_schemas', 'a,,b
 SELECT migrate.configure('managed_schemas', NULL), migrate.configure('exclude', NULL);
 SELECT name, value FROM migrate.settings ORDER BY name;
 
--- Edits: what is given changes, the rest stays.
+-- Edits: change the arguments given, and leave the rest unchanged.
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
 SELECT migrate.revision('one', 'SELECT 1', rev_id => 'a1', branch_label => 'l');
@@ -170,7 +187,7 @@ SELECT migrate.edit('a2', downgrade => 'SELECT 22');
 SELECT * FROM pg_temp.shown();
 SELECT migrate.edit('a1', transactional => false);
 SELECT migrate.edit('a1', 'VACUUM');
--- The downgrade is transactional as long as there is none.
+-- Without a downgrade script, the downgrade counts as transactional.
 SELECT pg_temp.regress_error($$SELECT migrate.edit('a1', downgrade => 'VACUUM')$$);
 SELECT migrate.edit('a1', downgrade => 'VACUUM', transactional => false);
 SELECT migrate.edit('a2', irreversible => true);
@@ -179,7 +196,8 @@ SELECT pg_temp.regress_error($$SELECT migrate.edit('a1', transactional => true)$
 SELECT migrate.edit('a1', 'SELECT 1', 'SELECT 1', transactional => true);
 SELECT migrate.edit('a2', irreversible => true);
 SELECT pg_temp.regress_error($$SELECT migrate.edit('a2', irreversible => false)$$);
-SELECT pg_temp.regress_error($$SELECT migrate.edit('a2', downgrade => 'SELECT 1', irreversible => true)$$);
+SELECT pg_temp.regress_error($$SELECT migrate.edit('a2', downgrade => 'SELECT 1',
+	irreversible => true)$$);
 SELECT migrate.edit('a2', downgrade => '', irreversible => false);
 SELECT * FROM pg_temp.shown();
 SELECT pg_temp.regress_error('SELECT migrate.edit(NULL)');
@@ -188,15 +206,17 @@ SELECT pg_temp.regress_error($$SELECT migrate.edit('a', 'SELECT 1')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.edit('base', 'SELECT 1')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.edit('a1', message => '')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.edit('a1', message => 'migrate:up')$$);
--- Who edited, and the checksum.
+-- modified_by and checksum follow an edit.
 CREATE ROLE regress_migrate_editor;
 GRANT USAGE ON SCHEMA migrate TO regress_migrate_editor;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA migrate TO regress_migrate_editor;
 SET ROLE regress_migrate_editor;
 SELECT migrate.edit('a1', upgrade => 'SELECT 5');
 RESET ROLE;
-SELECT created_by = current_user, modified_by, checksum = encode(sha256('SELECT 5'), 'hex') FROM migrate.revisions WHERE revision = 'a1';
--- Of an applied one all but the upgrade; the same again is no change.
+SELECT created_by = current_user, modified_by, checksum = encode(sha256('SELECT 5'), 'hex')
+FROM migrate.revisions WHERE revision = 'a1';
+-- All of an applied revision but its upgrade script can be changed; storing the
+-- same script again is no change.
 SELECT migrate.upgrade('a1');
 SELECT pg_temp.regress_error($$SELECT migrate.edit('a1', 'SELECT 6')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.edit('a1', transactional => false)$$);
@@ -223,15 +243,15 @@ SELECT migrate.downgrade('base');
 SELECT migrate.drop('l');
 SELECT * FROM pg_temp.shown();
 
--- A new revision never slips in below an applied one: it is a child, or a
--- base of its own.
+-- A new revision is never inserted below an applied one: it is a child, or a base
+-- of its own.
 SELECT migrate.revision('m', rev_id => 'a1'), migrate.revision('m', rev_id => 'a2');
 SELECT migrate.upgrade();
 SELECT migrate.revision('m', rev_id => 'a3', head => 'a1', splice => true);
 SELECT * FROM migrate.pending() ORDER BY 1;
 SELECT * FROM migrate.current();
 
--- All of it is the transaction's.
+-- All of it is transactional.
 BEGIN;
 SELECT migrate.revision('m', rev_id => 'z1', head => 'base');
 SELECT migrate.configure('revision_ids', 'serial');
@@ -239,14 +259,15 @@ SELECT migrate.drop('a3');
 ROLLBACK;
 SELECT line FROM pg_temp.shown();
 SELECT count(*) FROM migrate.settings;
--- What writes does not in a read-only transaction.
+-- Functions that write fail in a read-only transaction.
 BEGIN READ ONLY;
 SELECT pg_temp.regress_error($$SELECT migrate.revision('m')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.edit('a3', message => 'n')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.drop('a3')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.merge()$$);
 SELECT pg_temp.regress_error($$SELECT migrate.configure('exclude', 'a')$$);
-SELECT pg_temp.regress_error($$SELECT migrate.load(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up', '1.sql')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load(
+	E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up', '1.sql')$$);
 SELECT length(migrate.export('a3')) > 0;
 COMMIT;
 

@@ -1,5 +1,5 @@
 --
--- Errors in scripts: what a user sees, and where it points.
+-- Errors in scripts: messages, and the position that they point to.
 --
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS migrate CASCADE;
@@ -7,7 +7,7 @@ CREATE EXTENSION migrate;
 RESET client_min_messages;
 SET migrate.step_messages = off;
 
--- psql shows message, detail, hint, query and context; this adds the SQLSTATE
+-- psql shows message, detail, hint, query and context; show the SQLSTATE, too
 CREATE FUNCTION sqlstate_of(sql text) RETURNS text
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -37,7 +37,7 @@ SELECT migrate.upgrade();
 SELECT sqlstate_of('SELECT migrate.upgrade()');
 SELECT count(*) FROM pg_class WHERE relname = 'a';
 
--- one that fails when it runs: no position
+-- one that fails at run time: no position
 SELECT script($$CREATE TABLE a (id int PRIMARY KEY);
 INSERT INTO a VALUES (1);
 /* two
@@ -46,11 +46,11 @@ INSERT INTO a VALUES (1);
 $$);
 SELECT migrate.upgrade();
 
--- multibyte text before the place
+-- multibyte text before the position
 SELECT script($$SELECT 'äöü€', no_such_column;$$);
 SELECT migrate.upgrade();
 
--- in a PL/pgSQL block: when it runs, in a query of it, when it is compiled
+-- in a PL/pgSQL block: at run time, in one of its queries, at compilation
 SELECT script($$CREATE TABLE a (id int);
 
 DO LANGUAGE plpgsql $body$
@@ -83,7 +83,7 @@ $body$;
 $$);
 SELECT migrate.upgrade();
 
--- in a function body: when it is made, and when it is called
+-- in a function body: when the function is created, and when it is called
 SELECT script($$SELECT 1;
 CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $body$
 BEGIN
@@ -142,8 +142,9 @@ $body$;
 $$);
 SELECT migrate.upgrade();
 
--- a long statement: at most 8 kB of it are quoted, around the place
-SELECT script('SELECT 1;' || E'\nSELECT ARRAY[' || repeat('12345, ', 3000) || 'nowhere, ' || repeat('12345, ', 3000) || '1];');
+-- a long statement: at most 8 kB around the position are quoted
+SELECT script('SELECT 1;' || E'\nSELECT ARRAY[' || repeat('12345, ', 3000) || 'nowhere, '
+	|| repeat('12345, ', 3000) || '1];');
 DO $$
 DECLARE
 	context text;
@@ -155,7 +156,7 @@ EXCEPTION WHEN OTHERS THEN
 END
 $$;
 
--- errors that are no errors of the script leave no trace in it
+-- errors that the script itself catches leave no context on its messages
 SELECT script($$
 DO $body$
 BEGIN
@@ -171,7 +172,8 @@ SELECT migrate.downgrade('base');
 
 -- hints
 SELECT migrate.edit('0001', upgrade => 'CREATE TYPE mood AS ENUM (''a'');');
-SELECT migrate.revision('a value and its use', $$ALTER TYPE mood ADD VALUE 'b'; SELECT 'b'::mood;$$, rev_id => '0002');
+SELECT migrate.revision('a value and its use', $$ALTER TYPE mood ADD VALUE 'b'; SELECT 'b'::mood;$$,
+	rev_id => '0002');
 SELECT migrate.upgrade('0001');
 SELECT migrate.upgrade();
 SELECT sqlstate_of('SELECT migrate.upgrade()');
@@ -187,7 +189,8 @@ CREATE PROCEDURE p() LANGUAGE plpgsql AS $p$ BEGIN COMMIT; END $p$;
 CALL p();$$);
 SELECT migrate.upgrade();
 SELECT sqlstate_of('SELECT migrate.upgrade()');
-SELECT migrate.edit('0002', upgrade => 'CREATE TABLE pg_class (id int); CREATE TABLE pg_class (id int);');
+SELECT migrate.edit('0002',
+	upgrade => 'CREATE TABLE pg_class (id int); CREATE TABLE pg_class (id int);');
 SELECT migrate.upgrade();
 SELECT migrate.downgrade('base');
 CREATE TYPE mood AS ENUM ('x');
@@ -195,7 +198,7 @@ SELECT migrate.upgrade('0001');
 SELECT sqlstate_of('SELECT migrate.upgrade(''0001'')');
 DROP TYPE mood;
 
--- a script cannot call what writes, but can look
+-- a script cannot call functions that write, but those that only read
 SELECT migrate.edit('0001', upgrade => $$DO 'BEGIN PERFORM migrate.upgrade(''0002''); END';$$);
 SELECT migrate.upgrade('0001');
 SELECT sqlstate_of('SELECT migrate.upgrade(''0001'')');
@@ -207,11 +210,12 @@ SELECT migrate.edit('0001', upgrade => $$SELECT migrate.configure('revision_ids'
 SELECT migrate.upgrade('0001');
 SELECT migrate.edit('0001', upgrade => $$SELECT migrate.load('x', 'y');$$);
 SELECT migrate.upgrade('0001');
-SELECT migrate.edit('0001', upgrade => $$CREATE TABLE seen AS SELECT r FROM migrate.pending() r;$$, downgrade => 'DROP TABLE seen');
+SELECT migrate.edit('0001', upgrade => $$CREATE TABLE seen AS SELECT r FROM migrate.pending() r;$$,
+	downgrade => 'DROP TABLE seen');
 SELECT migrate.upgrade('0001');
 SELECT * FROM seen;
 SELECT migrate.downgrade('base');
--- after an error that somebody caught, all is as before
+-- an error that the caller catches changes nothing
 DO $$
 BEGIN
 	BEGIN
@@ -231,7 +235,8 @@ SELECT migrate.edit('0001', irreversible => true);
 SELECT migrate.downgrade('base');
 SELECT sqlstate_of('SELECT migrate.downgrade(''base'')');
 SELECT migrate.current();
-SELECT migrate.revision('indexes', 'CREATE INDEX CONCURRENTLY i ON seen (r);', 'DROP INDEX i;', rev_id => '0003', transactional => false);
+SELECT migrate.revision('indexes', 'CREATE INDEX CONCURRENTLY i ON seen (r);', 'DROP INDEX i;',
+	rev_id => '0003', transactional => false);
 SELECT migrate.upgrade();
 SELECT sqlstate_of('SELECT migrate.upgrade()');
 UPDATE migrate.revisions SET upgrade_sql = 'SELECT 1' WHERE revision = '0001';
@@ -240,7 +245,7 @@ SELECT migrate.downgrade('-1');
 SELECT sqlstate_of('SELECT migrate.upgrade()');
 SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true);
 SELECT migrate.downgrade('-1');
--- in a read-only transaction: looking works, and a move with nothing to do
+-- in a read-only transaction: reading works, and so does a move with nothing to do
 BEGIN READ ONLY;
 SELECT migrate.current();
 SELECT migrate.pending('0002');

@@ -1,12 +1,12 @@
 --
--- Installing and dropping: what there is, and whose it is.
+-- Installing and dropping the extension: its objects and their owners.
 --
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS migrate;
 RESET client_min_messages;
 
--- A schema that somebody made beforehand is never adopted.
+-- A schema that exists already is never adopted.
 CREATE SCHEMA migrate;
 DO $$
 BEGIN
@@ -17,7 +17,7 @@ EXCEPTION WHEN duplicate_schema THEN
 END $$;
 DROP SCHEMA migrate;
 
--- It makes its own schema: another cannot be chosen.
+-- The extension creates its schema: another one cannot be chosen.
 CREATE EXTENSION migrate SCHEMA public;
 
 CREATE EXTENSION migrate;
@@ -44,7 +44,7 @@ SELECT count(*) AS rows FROM (
 	SELECT FROM migrate.log UNION ALL SELECT FROM migrate.models UNION ALL
 	SELECT FROM migrate.settings) t;
 
--- pg_dump dumps the content of all of them, and of the sequences.
+-- pg_dump dumps the contents of all tables and sequences.
 SELECT t.oid::regclass AS dumped, t.condition
 FROM pg_extension e, unnest(e.extconfig, e.extcondition) AS t (oid, condition)
 WHERE e.extname = 'migrate'
@@ -54,13 +54,14 @@ FROM pg_class c
 WHERE relnamespace = 'migrate'::regnamespace AND relkind IN ('r', 'S')
 	AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'migrate' AND c.oid = ANY (extconfig));
 
--- Tables, and what writes, are the owner's; what looks may be called by
--- everybody who can use the schema.
+-- Tables, and functions that write, are closed to PUBLIC; functions that only read
+-- can be called by all roles with USAGE on the schema.
 SELECT nspacl FROM pg_namespace WHERE nspname = 'migrate';
 SELECT c.oid::regclass AS open_to_public
 FROM pg_class c
 WHERE relnamespace = 'migrate'::regnamespace AND relkind = 'r'
-	AND has_table_privilege('public', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER');
+	AND has_table_privilege('public', c.oid,
+		'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER');
 SELECT p.oid::regprocedure::text COLLATE "C" AS function,
 	has_function_privilege('public', p.oid, 'EXECUTE') AS public,
 	p.provolatile AS volatility
@@ -68,13 +69,14 @@ FROM pg_proc p
 WHERE pronamespace = 'migrate'::regnamespace
 ORDER BY 2 DESC, 1;
 
--- Functions run as their caller and with its settings.
+-- Functions run as their caller and with the caller's settings.
 SELECT p.oid::regprocedure AS not_as_the_caller
 FROM pg_proc p
 WHERE pronamespace = 'migrate'::regnamespace
-	AND (prosecdef OR proconfig IS NOT NULL OR proowner <> (SELECT extowner FROM pg_extension WHERE extname = 'migrate'));
+	AND (prosecdef OR proconfig IS NOT NULL OR proowner <>
+		(SELECT extowner FROM pg_extension WHERE extname = 'migrate'));
 
--- All functions and tables are explained.
+-- All functions and tables have a comment; the trigger function needs no result.
 SELECT p.oid::regprocedure AS unexplained
 FROM pg_proc p
 WHERE pronamespace = 'migrate'::regnamespace
@@ -85,7 +87,7 @@ FROM pg_class c
 WHERE relnamespace = 'migrate'::regnamespace AND relkind = 'r'
 	AND obj_description(c.oid, 'pg_class') IS NULL;
 
--- Others.
+-- Other roles.
 CREATE ROLE regress_migrate_reader;
 SET ROLE regress_migrate_reader;
 \set VERBOSITY sqlstate
@@ -105,12 +107,12 @@ RESET ROLE;
 \set VERBOSITY default
 REVOKE USAGE ON SCHEMA migrate FROM regress_migrate_reader;
 
--- Dropping leaves nothing.
+-- Dropping leaves nothing behind.
 DROP EXTENSION migrate;
 SELECT count(*) FROM pg_namespace WHERE nspname = 'migrate';
 SELECT count(*) FROM pg_proc WHERE probin LIKE '%/migrate';
 
--- A database owner can install it, who is no superuser.
+-- A database owner who is not a superuser can install it.
 CREATE ROLE regress_migrate_owner;
 CREATE DATABASE regress_migrate_db OWNER regress_migrate_owner TEMPLATE template0;
 \set database :DBNAME
@@ -128,7 +130,7 @@ FROM pg_class
 WHERE relnamespace = 'migrate'::regnamespace AND relkind IN ('r', 'S')
 ORDER BY relname COLLATE "C";
 
--- The owner can call all functions and let others do so.
+-- The owner can call all functions and grant EXECUTE on them.
 SELECT p.oid::regprocedure AS not_to_grant
 FROM pg_proc p
 WHERE pronamespace = 'migrate'::regnamespace
@@ -152,5 +154,5 @@ DROP DATABASE regress_migrate_db;
 DROP ROLE regress_migrate_owner;
 DROP ROLE regress_migrate_reader;
 
--- It can come back; the other tests find it installed.
+-- It can be created again; other tests find it installed.
 CREATE EXTENSION migrate;

@@ -1,5 +1,5 @@
 --
--- Looking and checking: heads, bases, branches, history, show, graph, status,
+-- Functions that only read: heads, bases, branches, history, show, graph, status,
 -- check.
 --
 SET client_min_messages = warning;
@@ -9,7 +9,7 @@ RESET client_min_messages;
 \set SHOW_CONTEXT never
 SET migrate.step_messages = off;
 
--- nothing there yet
+-- empty tables
 SELECT * FROM migrate.heads();
 SELECT * FROM migrate.bases();
 SELECT * FROM migrate.branches();
@@ -17,28 +17,37 @@ SELECT revision FROM migrate.history();
 SELECT revision FROM migrate.history(':');
 SELECT revision FROM migrate.history(':head');
 SELECT migrate.show('head');
-SELECT migrate.show('heads') = '' AS empty, migrate.show('base') = '' AS base, migrate.show('current') = '' AS current;
+SELECT migrate.show('heads') = '' AS empty, migrate.show('base') = '' AS base,
+	migrate.show('current') = '' AS current;
 SELECT * FROM migrate.graph();
 SELECT * FROM migrate.graph('dot');
 SELECT * FROM migrate.graph('mermaid');
 SELECT * FROM migrate.status;
 SELECT migrate.check();
 
--- two branches over one base, a dependency between them, a merge, and another
--- base whose branch depends on the merge
-SELECT migrate.revision('create users', 'CREATE TABLE users (id int PRIMARY KEY);', 'DROP TABLE users;', rev_id => '0001');
-SELECT migrate.revision('add mail', 'ALTER TABLE users ADD mail text;', 'ALTER TABLE users DROP mail;', rev_id => '0002');
-SELECT migrate.revision('create reviews', 'CREATE TABLE reviews ();', 'DROP TABLE reviews;', rev_id => '0003', head => '0001', splice => true, branch_label => 'reviews');
-SELECT migrate.revision(E'stars\n\nOne to five.\nNobody gives two.', 'ALTER TABLE reviews ADD stars int;', rev_id => '0004', head => 'reviews@head', depends_on => '{0002}');
+-- two branches from one base, a dependency between them, a merge, and another base
+-- whose branch depends on the merge
+SELECT migrate.revision('create users', 'CREATE TABLE users (id int PRIMARY KEY);',
+	'DROP TABLE users;', rev_id => '0001');
+SELECT migrate.revision('add mail', 'ALTER TABLE users ADD mail text;',
+	'ALTER TABLE users DROP mail;', rev_id => '0002');
+SELECT migrate.revision('create reviews', 'CREATE TABLE reviews ();', 'DROP TABLE reviews;',
+	rev_id => '0003', head => '0001', splice => true, branch_label => 'reviews');
+SELECT migrate.revision(E'stars\n\nOne to five.\nNobody gives two.',
+	'ALTER TABLE reviews ADD stars int;', rev_id => '0004', head => 'reviews@head',
+	depends_on => '{0002}');
 SELECT migrate.merge('{0002,0004}', 'users and reviews', rev_id => '0005');
-SELECT migrate.revision('search', rev_id => '0006', head => '0005', upgrade => 'CREATE INDEX CONCURRENTLY ON users (mail);', downgrade => 'DROP INDEX CONCURRENTLY users_mail_idx;', transactional => false);
+SELECT migrate.revision('search', rev_id => '0006', head => '0005',
+	upgrade => 'CREATE INDEX CONCURRENTLY ON users (mail);',
+	downgrade => 'DROP INDEX CONCURRENTLY users_mail_idx;', transactional => false);
 SELECT migrate.revision('billing', rev_id => 'b001', head => 'base', branch_label => 'billing');
-SELECT migrate.revision('invoices', rev_id => 'b002', head => 'billing@head', depends_on => '{0005}');
+SELECT migrate.revision('invoices', rev_id => 'b002', head => 'billing@head',
+	depends_on => '{0005}');
 SELECT * FROM migrate.heads();
 SELECT * FROM migrate.bases();
 SELECT * FROM migrate.branches();
 
--- all that looks works in a read-only transaction
+-- all of them work in a read-only transaction
 BEGIN READ ONLY;
 SELECT * FROM migrate.graph();
 ROLLBACK;
@@ -60,8 +69,9 @@ SELECT migrate.show('billing');
 SELECT migrate.show('reviews@head-1');
 \pset format aligned
 \pset tuples_only
-SELECT revision, state, is_head, labels, message, applied_at IS NOT NULL AS at, how, applied_by = session_user AS by,
-	duration >= interval '0' AS lasted, edited FROM migrate.status;
+SELECT revision, state, is_head, labels, message, applied_at IS NOT NULL AS at, how,
+	applied_by = session_user AS by, duration >= interval '0' AS lasted, edited
+FROM migrate.status;
 SELECT * FROM migrate.current();
 SELECT * FROM migrate.pending();
 SELECT migrate.check();
@@ -104,8 +114,8 @@ SELECT string_agg(revision, ' ') FROM migrate.history('0001');
 SELECT string_agg(revision, ' ') FROM migrate.history('');
 SELECT string_agg(revision, ' ') FROM migrate.history('a:b:c');
 
--- labels as Alembic spreads them: up to all descendants; down only where no
--- branch or merge point is above, and not past one
+-- labels spread as in Alembic: up to all descendants; down only where no branch or
+-- merge point is above, and not past one
 BEGIN;
 SELECT migrate.revision('x1', rev_id => 'x1', head => 'base');
 SELECT migrate.revision('x2', rev_id => 'x2', head => 'x1');
@@ -118,30 +128,34 @@ SELECT revision, (regexp_match(migrate.show(revision), 'Branch names: (.*?)\n'))
 FROM migrate.history(':x4') ORDER BY 1;
 ROLLBACK;
 
--- text: more shapes.  An octopus merge beside another branch; one that has to
--- push others aside; branches that cross; bases over one another.
+-- text: more shapes.  An octopus merge beside another branch; one that has to push
+-- others aside; branches that cross; several bases, one above the other.
 BEGIN;
 TRUNCATE migrate.revisions, migrate.versions, migrate.applied;
 INSERT INTO migrate.revisions (revision, down_revisions, message) VALUES
-	('a', '{}', 'a'), ('b', '{a}', 'b'), ('c', '{a}', 'c'), ('d', '{a}', 'd'), ('e', '{b,c,d}', 'e'), ('f', '{b}', 'f'),
-	('g', '{a}', 'g'), ('h', '{e,g}', 'h'), ('i', '{f,c}', 'i');
+	('a', '{}', 'a'), ('b', '{a}', 'b'), ('c', '{a}', 'c'), ('d', '{a}', 'd'),
+	('e', '{b,c,d}', 'e'), ('f', '{b}', 'f'), ('g', '{a}', 'g'), ('h', '{e,g}', 'h'),
+	('i', '{f,c}', 'i');
 \pset tuples_only
 \pset format unaligned
 SELECT * FROM migrate.graph();
 INSERT INTO migrate.revisions (revision, down_revisions, message) VALUES
-	('j', '{}', 'j'), ('k', '{}', 'k'), ('l', '{}', 'l'), ('m', '{k}', 'm'), ('n', '{j,a,m,l}', 'n'), ('z', '{h}', 'z'), ('y', '{i}', 'y');
+	('j', '{}', 'j'), ('k', '{}', 'k'), ('l', '{}', 'l'), ('m', '{k}', 'm'),
+	('n', '{j,a,m,l}', 'n'), ('z', '{h}', 'z'), ('y', '{i}', 'y');
 SELECT * FROM migrate.graph();
 ROLLBACK;
 
--- names and messages that would mean something to a terminal, to Graphviz or
--- to Mermaid
+-- names and messages with a special meaning to a terminal, to Graphviz or to
+-- Mermaid
 BEGIN;
 TRUNCATE migrate.revisions, migrate.versions, migrate.applied;
 INSERT INTO migrate.revisions (revision, down_revisions, depends_on, branch_labels, message) VALUES
 	('a"b', '{}', '{}', '{"la\"bel"}', E'say "hi" & <b>bold</b> &lt;\nsecond line'),
 	(E'a\\N\\', '{"a\"b"}', '{}', '{}', E'back\\slash \\N \\n end\\'),
-	('<c>', ARRAY[E'a\\N\\'], '{}', '{}', '%%{init: {"theme":"dark"}}%% style x: #fff; classDef a:#b;'),
-	('end', '{"<c>"}', '{"a\"b"}', '{}', 'graph end subgraph `code` "]; click n0 "javascript:alert(1)"'),
+	('<c>', ARRAY[E'a\\N\\'], '{}', '{}',
+		'%%{init: {"theme":"dark"}}%% style x: #fff; classDef a:#b;'),
+	('end', '{"<c>"}', '{"a\"b"}', '{}',
+		'graph end subgraph `code` "]; click n0 "javascript:alert(1)"'),
 	('#35;', '{}', '{end}', '{}', E'tab\there \x1b[31mred #quot; &amp;\r');
 SELECT * FROM migrate.graph();
 SELECT * FROM migrate.graph('dot');
@@ -157,9 +171,11 @@ SELECT migrate.check(NULL);
 SELECT migrate.stamp('heads');
 SELECT migrate.check();
 SELECT migrate.check(models => false);
-SELECT revision, state, how, applied_by = session_user AS by, duration IS NOT NULL AS lasted, edited FROM migrate.status;
+SELECT revision, state, how, applied_by = session_user AS by, duration IS NOT NULL AS lasted,
+	edited FROM migrate.status;
 BEGIN;
-SELECT count(migrate.revision('no. ' || i, rev_id => 'c' || 100 + i, head => '0006', splice => true)) FROM generate_series(1, 12) i;
+SELECT count(migrate.revision('no. ' || i, rev_id => 'c' || 100 + i, head => '0006',
+	splice => true)) FROM generate_series(1, 12) i;
 SELECT migrate.check();
 ROLLBACK;
 
@@ -174,7 +190,8 @@ UPDATE migrate.revisions SET upgrade_transactional = false WHERE revision = '000
 SELECT migrate.check();
 ROLLBACK;
 BEGIN;
-UPDATE migrate.revisions SET message = 'another', downgrade_sql = 'SELECT 2;' WHERE revision = '0002';
+UPDATE migrate.revisions SET message = 'another', downgrade_sql = 'SELECT 2;'
+WHERE revision = '0002';
 SELECT migrate.check();
 ROLLBACK;
 
@@ -195,7 +212,7 @@ BEGIN;
 INSERT INTO migrate.versions VALUES ('gone');
 SELECT migrate.check();
 ROLLBACK;
--- what still looks when a version row names no revision
+-- functions that work even if a version row names no revision
 BEGIN;
 INSERT INTO migrate.versions VALUES ('gone');
 SELECT count(*) FROM migrate.graph();
@@ -204,7 +221,7 @@ SELECT count(*) FROM migrate.status;
 SELECT migrate.show('0001');
 ROLLBACK;
 
--- check: models are not in this version
+-- check: models are not supported in this version
 BEGIN;
 INSERT INTO migrate.models VALUES ('default', 1, 'CREATE TABLE t ();');
 SELECT migrate.check();
@@ -214,12 +231,13 @@ INSERT INTO migrate.models VALUES ('default', 1, 'CREATE TABLE t ();');
 SELECT migrate.check(models => false);
 ROLLBACK;
 
--- status: a script that has begun and not ended; upgraded and stamped
+-- status: an incomplete script; upgraded and stamped revisions
 BEGIN;
 SELECT migrate.stamp('0004', purge => true);
 INSERT INTO migrate.partial (revision, direction, statements_done, digest, in_doubt, started_at)
 VALUES ('0006', 'upgrade', 1, 'd', false, now());
-SELECT revision, state, how, applied_by IS NOT NULL AS by, duration IS NOT NULL AS lasted FROM migrate.status;
+SELECT revision, state, how, applied_by IS NOT NULL AS by, duration IS NOT NULL AS lasted
+FROM migrate.status;
 ROLLBACK;
 BEGIN;
 DROP TABLE users, reviews;
@@ -232,7 +250,7 @@ UPDATE migrate.log SET session_role = 'upgrader' WHERE operation = 'upgrade';
 SELECT revision, state, how, applied_by, duration IS NOT NULL AS lasted FROM migrate.status;
 ROLLBACK;
 
--- with the rights of a reader
+-- with the privileges of a reader
 CREATE ROLE regress_migrate_looker;
 GRANT USAGE ON SCHEMA migrate TO regress_migrate_looker;
 SET ROLE regress_migrate_looker;

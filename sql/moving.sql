@@ -1,6 +1,6 @@
 --
--- Moving: upgrade, downgrade, stamp, adopt_alembic, pending, current, resolve,
--- history, as a user types them.
+-- Moving between revisions: upgrade, downgrade, stamp, adopt_alembic, pending,
+-- current, resolve, history, as typed by a user.
 --
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS migrate CASCADE;
@@ -9,7 +9,7 @@ RESET client_min_messages;
 \set SHOW_CONTEXT errors
 SET migrate.step_messages = off;
 
--- nothing there yet
+-- empty tables
 SELECT * FROM migrate.current();
 SELECT * FROM migrate.heads();
 SELECT migrate.upgrade('heads');
@@ -20,9 +20,12 @@ SELECT migrate.stamp('head');
 SELECT migrate.upgrade('nothing');
 
 -- a chain
-SELECT migrate.revision('create users', 'CREATE TABLE users (id int PRIMARY KEY);', 'DROP TABLE users;', rev_id => '0001');
-SELECT migrate.revision('add name', 'ALTER TABLE users ADD name text;', 'ALTER TABLE users DROP name;', rev_id => '0002');
-SELECT migrate.revision('add mail', 'ALTER TABLE users ADD mail text;', 'ALTER TABLE users DROP mail;', rev_id => '0003');
+SELECT migrate.revision('create users', 'CREATE TABLE users (id int PRIMARY KEY);',
+	'DROP TABLE users;', rev_id => '0001');
+SELECT migrate.revision('add name', 'ALTER TABLE users ADD name text;',
+	'ALTER TABLE users DROP name;', rev_id => '0002');
+SELECT migrate.revision('add mail', 'ALTER TABLE users ADD mail text;',
+	'ALTER TABLE users DROP mail;', rev_id => '0003');
 SELECT migrate.pending();
 SELECT migrate.upgrade('0002');
 SELECT migrate.pending();
@@ -39,11 +42,12 @@ SELECT migrate.downgrade('0003');
 SELECT migrate.downgrade('base');
 SELECT migrate.downgrade('base');
 SELECT operation, revision, versions_before, versions_after,
-	duration >= interval '0' AS lasted, session_role = session_user AS s, effective_role = current_user AS c
+	duration >= interval '0' AS lasted, session_role = session_user AS s,
+	effective_role = current_user AS c
 FROM migrate.log ORDER BY id;
 \d users
 
--- all at the first call, whatever the query does with the rows
+-- the first call does all of it, no matter how many rows the query fetches
 SELECT migrate.upgrade() LIMIT 1;
 SELECT migrate.current();
 BEGIN;
@@ -54,7 +58,7 @@ ROLLBACK;
 SELECT count(*) FROM migrate.downgrade('base') WHERE false;
 SELECT migrate.current();
 
--- rolled back with the transaction, and with a savepoint
+-- rollback of the transaction, and to a savepoint
 BEGIN;
 SELECT migrate.upgrade();
 ROLLBACK;
@@ -69,8 +73,10 @@ SELECT migrate.current();
 SELECT migrate.downgrade('base');
 
 -- a branch, a dependency and a merge
-SELECT migrate.revision('reviews', rev_id => '00b1', head => '0001', splice => true, branch_label => 'reviews');
-SELECT migrate.revision('more reviews', rev_id => '00b2', head => 'reviews@head', depends_on => '{0002}');
+SELECT migrate.revision('reviews', rev_id => '00b1', head => '0001', splice => true,
+	branch_label => 'reviews');
+SELECT migrate.revision('more reviews', rev_id => '00b2', head => 'reviews@head',
+	depends_on => '{0002}');
 SELECT migrate.heads();
 SELECT migrate.bases();
 SELECT migrate.branches();
@@ -87,8 +93,9 @@ SELECT migrate.downgrade('0003-1');
 SELECT migrate.upgrade('heads');
 SELECT migrate.merge(rev_id => '0008');
 SELECT migrate.revision('last', rev_id => '0009', head => 'head');
-SELECT revision, cardinality(down_revisions) AS parents, branch_labels, message LIKE 'merge %' AS merges,
-	is_head, is_base, is_branch_point, is_merge_point, is_current, is_applied, applied_at IS NOT NULL AS applied_at
+SELECT revision, cardinality(down_revisions) AS parents, branch_labels,
+	message LIKE 'merge %' AS merges, is_head, is_base, is_branch_point, is_merge_point, is_current,
+	is_applied, applied_at IS NOT NULL AS applied_at
 FROM migrate.history();
 SELECT count(*) FROM migrate.upgrade();
 SELECT migrate.current();
@@ -143,7 +150,8 @@ SELECT migrate.stamp('00b1');
 SELECT migrate.stamp('head');
 SELECT migrate.stamp(ARRAY['0003', '00b2']);
 SELECT migrate.stamp(ARRAY['0003', '0003', '00b2']);
-SELECT revision, how, checksum = (SELECT r.checksum FROM migrate.revisions r WHERE r.revision = a.revision) AS checksum
+SELECT revision, how, checksum = (SELECT r.checksum FROM migrate.revisions r
+	WHERE r.revision = a.revision) AS checksum
 FROM migrate.applied a ORDER BY 1;
 SELECT migrate.stamp(ARRAY['0001', '0003']);
 SELECT migrate.stamp('{0003,00b2}');
@@ -159,9 +167,10 @@ SELECT migrate.stamp(ARRAY[NULL]);
 SELECT migrate.stamp(NULL::text);
 SELECT migrate.stamp('0001', NULL);
 SELECT count(*) FROM migrate.applied;
-SELECT operation, revision, versions_before, versions_after FROM migrate.log WHERE operation = 'stamp' AND revision LIKE '00%' ORDER BY id;
+SELECT operation, revision, versions_before, versions_after FROM migrate.log
+WHERE operation = 'stamp' AND revision LIKE '00%' ORDER BY id;
 
--- what exists already
+-- objects that exist already
 CREATE TABLE users (id int);
 SELECT migrate.upgrade('0001');
 SELECT migrate.stamp('0001');
@@ -185,11 +194,12 @@ INSERT INTO alembic_version VALUES ('0002');
 SELECT migrate.adopt_alembic();
 DROP TABLE alembic_version;
 
--- that there is nothing to do is known without reading the graph; what is put
--- into the tables by hand is seen all the same
+-- "nothing to do" is determined without reading the graph; changes of the tables by
+-- hand are noticed all the same
 SELECT migrate.stamp('head');
 SELECT * FROM migrate.revisions_heads;
-INSERT INTO migrate.revisions (revision, down_revisions, message, upgrade_sql, downgrade_sql) VALUES ('0010', '{0009}', 'by hand', '', '');
+INSERT INTO migrate.revisions (revision, down_revisions, message, upgrade_sql, downgrade_sql)
+VALUES ('0010', '{0009}', 'by hand', '', '');
 SELECT * FROM migrate.revisions_heads;
 SELECT migrate.upgrade();
 SELECT * FROM migrate.revisions_heads;
@@ -231,7 +241,7 @@ SET migrate.step_messages = notice;
 BEGIN;
 DO $$
 BEGIN
-	-- the last message has the time in it
+	-- the last message includes the duration
 	PERFORM migrate.upgrade('base');
 END
 $$;

@@ -1,6 +1,6 @@
 --
--- Who can do what: installed by a database owner who is not superuser, with an
--- author, a deployer and a reader; and what a hostile one of them gets.
+-- Privileges: an extension installed by a database owner who is not a superuser,
+-- with an author, a deployer and a reader; and what they get if they are hostile.
 --
 SET client_min_messages = warning;
 CREATE ROLE regress_rights_owner LOGIN;
@@ -12,8 +12,8 @@ CREATE DATABASE regress_rights OWNER regress_rights_owner;
 SELECT current_database() AS main, current_user AS superuser \gset
 \connect regress_rights
 SET client_min_messages = warning;
--- nobody's default privileges open the tables (but those of the superuser as
--- whom the script runs, if it says so)
+-- default privileges of other roles do not open the tables (those of the superuser
+-- that the script runs as do)
 ALTER DEFAULT PRIVILEGES FOR ROLE regress_rights_deployer GRANT ALL ON TABLES TO PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE regress_rights_owner GRANT ALL ON TABLES TO PUBLIC;
 SET SESSION AUTHORIZATION regress_rights_owner;
@@ -21,7 +21,8 @@ CREATE EXTENSION migrate;
 SELECT c.relname
 FROM pg_class c, pg_roles r
 WHERE c.relnamespace = 'migrate'::regnamespace AND r.rolname = 'regress_rights_stranger'
-	AND ((c.relkind IN ('r', 'v') AND has_table_privilege(r.oid, c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))
+	AND ((c.relkind IN ('r', 'v') AND has_table_privilege(r.oid, c.oid,
+			'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER'))
 		OR (c.relkind = 'S' AND has_sequence_privilege(r.oid, c.oid, 'USAGE, SELECT, UPDATE')));
 RESET SESSION AUTHORIZATION;
 ALTER DEFAULT PRIVILEGES FOR ROLE regress_rights_deployer REVOKE ALL ON TABLES FROM PUBLIC;
@@ -30,10 +31,13 @@ SET SESSION AUTHORIZATION regress_rights_owner;
 CREATE SCHEMA app;
 CREATE SCHEMA private;
 
--- as doc/rights.md has them
-GRANT USAGE ON SCHEMA migrate TO regress_rights_reader, regress_rights_deployer, regress_rights_author;
+-- the GRANTs of doc/rights.md
+GRANT USAGE ON SCHEMA migrate
+TO regress_rights_reader, regress_rights_deployer, regress_rights_author;
 GRANT SELECT ON ALL TABLES IN SCHEMA migrate TO regress_rights_reader;
-GRANT EXECUTE ON FUNCTION migrate.upgrade(text), migrate.downgrade(text), migrate.stamp(text, bool), migrate.stamp(text[], bool) TO regress_rights_deployer;
+GRANT EXECUTE ON FUNCTION migrate.upgrade(text), migrate.downgrade(text), migrate.stamp(text, bool),
+	migrate.stamp(text[], bool)
+TO regress_rights_deployer;
 GRANT EXECUTE ON FUNCTION
 	migrate.revision(text, text, text, text, text, bool, text, text[], bool, bool),
 	migrate.merge(text[], text, text, text),
@@ -46,14 +50,15 @@ GRANT USAGE, CREATE ON SCHEMA app TO regress_rights_deployer;
 -- the author writes, and cannot deploy
 SET SESSION AUTHORIZATION regress_rights_author;
 SET migrate.step_messages = off;
-SELECT migrate.revision('one', 'CREATE TABLE app.one AS SELECT current_user::text AS made_by;', 'DROP TABLE app.one;', rev_id => '0001');
+SELECT migrate.revision('one', 'CREATE TABLE app.one AS SELECT current_user::text AS made_by;',
+	'DROP TABLE app.one;', rev_id => '0001');
 SELECT migrate.upgrade();
 SELECT migrate.stamp('head');
 SELECT migrate.configure('revision_ids', 'serial');
 INSERT INTO migrate.versions VALUES ('0001');
 SELECT created_by, modified_by FROM migrate.revisions;
 
--- the reader looks, and can nothing else
+-- the reader can read, and nothing else
 SET SESSION AUTHORIZATION regress_rights_reader;
 SELECT created_by, modified_by, revision FROM migrate.revisions;
 SELECT migrate.current();
@@ -64,12 +69,12 @@ SELECT migrate.upgrade();
 SELECT migrate.revision('mine');
 DELETE FROM migrate.revisions;
 
--- a stranger is outside
+-- a stranger has no access
 SET SESSION AUTHORIZATION regress_rights_stranger;
 SELECT migrate.current();
 SELECT migrate.upgrade();
 
--- the deployer deploys with its own rights, and the log says who
+-- the deployer runs scripts with its own privileges, and the log names it
 SET SESSION AUTHORIZATION regress_rights_deployer;
 SELECT migrate.upgrade();
 SELECT * FROM app.one;
@@ -82,7 +87,7 @@ ALTER TABLE migrate.log DISABLE TRIGGER ALL;
 SET SESSION AUTHORIZATION regress_rights_owner;
 SELECT operation, revision, session_role, effective_role FROM migrate.log;
 
--- a migration can what its deployer can, no more
+-- a script has the privileges of the deployer, and no others
 SET SESSION AUTHORIZATION regress_rights_author;
 SELECT migrate.revision('two', 'CREATE TABLE private.two (n int);', rev_id => '0002');
 SET SESSION AUTHORIZATION regress_rights_deployer;
@@ -95,18 +100,24 @@ SET SESSION AUTHORIZATION regress_rights_author;
 SELECT migrate.edit('0002', upgrade => 'SET ROLE regress_rights_owner; DELETE FROM migrate.log;');
 SET SESSION AUTHORIZATION regress_rights_deployer;
 SELECT migrate.upgrade();
--- a script cannot leave the role of the session's user behind
+-- a script cannot escape the role that the session logged in as
 SET SESSION AUTHORIZATION regress_rights_author;
-SELECT migrate.edit('0002', upgrade => 'RESET ROLE; RESET SESSION AUTHORIZATION; CREATE TABLE app.two AS SELECT current_user::text AS made_by;');
+SELECT migrate.edit('0002', upgrade => 'RESET ROLE; RESET SESSION AUTHORIZATION; '
+	'CREATE TABLE app.two AS SELECT current_user::text AS made_by;');
 SET SESSION AUTHORIZATION regress_rights_deployer;
 SELECT migrate.upgrade();
 SELECT current_user;
 
--- objects of our names and operators, first in the search_path: not ours
-CREATE FUNCTION app.trap() RETURNS void LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
-CREATE FUNCTION app.trap_eq(text, text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
-CREATE FUNCTION app.unnest(text[]) RETURNS SETOF text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
-CREATE FUNCTION app.now() RETURNS timestamptz LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
+-- objects and operators with the names of ours, first in the search_path, are not
+-- used
+CREATE FUNCTION app.trap() RETURNS void
+LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
+CREATE FUNCTION app.trap_eq(text, text) RETURNS bool
+LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
+CREATE FUNCTION app.unnest(text[]) RETURNS SETOF text
+LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
+CREATE FUNCTION app.now() RETURNS timestamptz
+LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'trapped as %', current_user; END $$;
 CREATE OPERATOR app.= (LEFTARG = text, RIGHTARG = text, FUNCTION = app.trap_eq);
 CREATE OPERATOR app.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = app.trap_eq);
 CREATE TABLE app.versions (revision text);
@@ -129,8 +140,8 @@ RESET search_path;
 SELECT count(*) FROM app.versions;
 DISCARD TEMP;
 
--- the owner of the tables is not the owner of the server: what is attached to
--- them runs with the owner's rights, also when a superuser calls
+-- triggers on the tables run with the privileges of the tables' owner, even if a
+-- superuser calls
 SET SESSION AUTHORIZATION regress_rights_owner;
 CREATE TABLE private.caught (who text, what text);
 CREATE FUNCTION private.catch() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -151,7 +162,7 @@ SELECT migrate.stamp('0001');
 SELECT * FROM private.caught;
 DROP TRIGGER catch ON migrate.log;
 
--- a script of the owner, who can write the tables, and is hostile to them
+-- hostile scripts of the owner, who can write the tables
 SET SESSION AUTHORIZATION regress_rights_owner;
 SET migrate.step_messages = off;
 SELECT migrate.revision('three', 'DELETE FROM migrate.versions;', rev_id => '0003');
@@ -161,10 +172,13 @@ SELECT migrate.edit('0003', upgrade => 'INSERT INTO migrate.versions VALUES (''0
 SELECT migrate.upgrade();
 SELECT migrate.edit('0003', upgrade => 'DELETE FROM migrate.revisions WHERE revision = ''0003'';');
 SELECT migrate.upgrade();
-SELECT migrate.edit('0003', upgrade => 'UPDATE migrate.revisions SET revision = ''0009'' WHERE revision = ''0003'';');
+SELECT migrate.edit('0003',
+	upgrade => 'UPDATE migrate.revisions SET revision = ''0009'' WHERE revision = ''0003'';');
 SELECT migrate.upgrade();
--- a revision that one adds: the heads are not written down without it
-SELECT migrate.edit('0003', upgrade => 'INSERT INTO migrate.revisions (revision, down_revisions, message) VALUES (''0009'', ''{0003}'', ''nine'');');
+-- a script that adds a revision: the stored heads are not those without it
+SELECT migrate.edit('0003',
+	upgrade => 'INSERT INTO migrate.revisions (revision, down_revisions, message) '
+	'VALUES (''0009'', ''{0003}'', ''nine'');');
 BEGIN;
 SELECT migrate.upgrade();
 SELECT * FROM migrate.revisions_heads;
@@ -172,19 +186,22 @@ SELECT migrate.upgrade();
 ROLLBACK;
 SELECT migrate.edit('0003', upgrade => 'DROP EXTENSION migrate;');
 SELECT migrate.upgrade();
-SELECT migrate.edit('0003', upgrade => 'INSERT INTO migrate.applied SELECT revision, checksum, now(), ''stamp'' FROM migrate.revisions WHERE revision = ''0003'';');
+SELECT migrate.edit('0003', upgrade => 'INSERT INTO migrate.applied '
+	'SELECT revision, checksum, now(), ''stamp'' FROM migrate.revisions '
+	'WHERE revision = ''0003'';');
 SELECT migrate.upgrade();
 SELECT migrate.edit('0003', upgrade => 'DROP TABLE migrate.log CASCADE;');
 SELECT migrate.upgrade();
 SELECT migrate.edit('0003', upgrade => 'SELECT pg_advisory_unlock_all();');
 BEGIN;
 SELECT migrate.upgrade();
-SELECT mode, granted, objsubid FROM pg_locks WHERE locktype = 'advisory' AND classid = 1835624306 AND objid = 1 AND pid = pg_backend_pid();
+SELECT mode, granted, objsubid FROM pg_locks
+WHERE locktype = 'advisory' AND classid = 1835624306 AND objid = 1 AND pid = pg_backend_pid();
 ROLLBACK;
 SELECT migrate.current();
 SELECT revision FROM migrate.applied ORDER BY 1;
 
--- event triggers see what a script does, as the caller, and nothing of ours
+-- event triggers fire for a script's statements, as the caller, and for nothing else
 \connect - :superuser
 CREATE TABLE private.events (who text, tag text);
 GRANT USAGE ON SCHEMA private TO regress_rights_deployer;
@@ -197,7 +214,8 @@ $$;
 CREATE EVENT TRIGGER regress_rights_event ON ddl_command_start EXECUTE FUNCTION private.on_event();
 SET SESSION AUTHORIZATION regress_rights_author;
 SET migrate.step_messages = off;
-SELECT migrate.edit('0003', upgrade => 'CREATE TABLE app.three (n int); INSERT INTO app.three VALUES (1);');
+SELECT migrate.edit('0003',
+	upgrade => 'CREATE TABLE app.three (n int); INSERT INTO app.three VALUES (1);');
 SET SESSION AUTHORIZATION regress_rights_deployer;
 SELECT migrate.upgrade();
 RESET SESSION AUTHORIZATION;
@@ -206,7 +224,7 @@ DROP EVENT TRIGGER regress_rights_event;
 REVOKE USAGE ON SCHEMA private FROM regress_rights_deployer;
 SET SESSION AUTHORIZATION regress_rights_owner;
 
--- adopt_alembic reads as the caller, and runs nobody's code
+-- adopt_alembic reads as the caller, and runs no code of others
 CREATE TABLE private.alembic_version AS SELECT '0001'::varchar(32) AS version_num;
 GRANT EXECUTE ON FUNCTION migrate.adopt_alembic(text) TO regress_rights_deployer;
 SELECT migrate.stamp('base', purge => true);
@@ -217,12 +235,13 @@ REVOKE ALL ON app.alembic_version FROM regress_rights_deployer;
 SELECT migrate.adopt_alembic('app.alembic_version');
 GRANT SELECT ON app.alembic_version TO regress_rights_deployer;
 SELECT migrate.adopt_alembic('app.alembic_version');
-CREATE FUNCTION app.version() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'read as %', current_user; RETURN '0001'; END $$;
+CREATE FUNCTION app.version() RETURNS text
+LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE 'read as %', current_user; RETURN '0001'; END $$;
 CREATE VIEW app.alembic_view AS SELECT app.version() AS version_num;
 SELECT migrate.adopt_alembic('app.alembic_view');
 SET SESSION AUTHORIZATION regress_rights_owner;
 
--- what anybody can execute in the schema without a GRANT
+-- functions of the schema that PUBLIC can execute
 \connect - :superuser
 SELECT p.proname
 FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
@@ -230,4 +249,5 @@ WHERE n.nspname = 'migrate' AND has_function_privilege('regress_rights_stranger'
 ORDER BY 1;
 \connect :main
 DROP DATABASE regress_rights;
-DROP ROLE regress_rights_owner, regress_rights_author, regress_rights_deployer, regress_rights_reader, regress_rights_stranger;
+DROP ROLE regress_rights_owner, regress_rights_author, regress_rights_deployer,
+	regress_rights_reader, regress_rights_stranger;

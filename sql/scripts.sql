@@ -1,8 +1,7 @@
 --
--- Scripts: what a script may hold, what is stored of it, and where an error
--- is.
+-- Scripts: permitted contents, the text that is stored, and positions of errors.
 --
--- Not only ASCII: this needs UTF-8, as client and as database.
+-- Contains non-ASCII characters, so client and database encoding must be UTF8.
 SELECT getdatabaseencoding() <> 'UTF8' AS skip \gset
 \if :skip
 \quit
@@ -19,7 +18,7 @@ RESET client_min_messages;
 \set ECHO none
 \i :srcdir/sql/include/regress_error.sql
 \set ECHO all
--- What is stored of an upgrade script, in brackets, or why it is refused.
+-- Return the stored form of an upgrade script, in brackets, or the error.
 CREATE FUNCTION pg_temp.script(script text, transactional bool DEFAULT true) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -30,7 +29,7 @@ BEGIN
 		script, transactional));
 	IF result = 'no error' THEN
 		SELECT '[' || upgrade_sql || ']' INTO result FROM migrate.revisions;
-		-- What is stored is accepted as it is.
+		-- The stored form is stored unchanged.
 		PERFORM migrate.edit('r1', upgrade_sql, '') FROM migrate.revisions;
 		IF result IS DISTINCT FROM (SELECT '[' || upgrade_sql || ']' FROM migrate.revisions) THEN
 			result := result || ' is not stable';
@@ -40,7 +39,7 @@ BEGIN
 	RETURN replace(result, E'\r', '<CR>');
 END $$;
 
--- White space at the end goes; all else stays, and lines keep their numbers.
+-- Trailing white space is removed, nothing else; lines keep their numbers.
 SELECT pg_temp.script('');
 SELECT pg_temp.script(E' \t\n \r\n  ');
 SELECT pg_temp.script(E'\n \n  SELECT 1 ;\n\n  SELECT 2;\t \r\n\n');
@@ -49,7 +48,7 @@ SELECT pg_temp.script('-- only a comment');
 SELECT pg_temp.script(';;');
 SELECT pg_temp.script(E'SELECT \'a\n\n\';\n\n');
 
--- Syntax errors, with the line.
+-- Syntax errors, with the line number.
 SELECT pg_temp.script('SELEC 1');
 SELECT pg_temp.script(E'\n\nSELECT 1;\n\nSELECT )');
 SELECT pg_temp.script(E'SELECT 1;\r\nSELECT 2;\r\nSELECT )');
@@ -60,26 +59,29 @@ SELECT pg_temp.script(E'SELECT 1;\nSELECT "abc;');
 SELECT pg_temp.script(E'SELECT 1;\nSELECT "";');
 SELECT pg_temp.script(E'SELECT 1;\nSELECT 1 FROM');
 SELECT pg_temp.script(E'SELECT 1;\nSELECT U&''\\00zz''');
-SELECT pg_temp.regress_error($$SELECT migrate.revision('m', 'SELECT 1', E'\nSELECT 1;\nDROP', rev_id => 'r1')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.revision('m', 'SELECT 1', E'\nSELECT 1;\nDROP',
+	rev_id => 'r1')$$);
 SELECT migrate.revision('m', 'SELECT 1', rev_id => 'r1');
 SELECT pg_temp.regress_error($$SELECT migrate.edit('r1', E'SELECT 1;\nDROP')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.edit('r1', downgrade => E'SELECT 1;\n\nDROP')$$);
 SELECT upgrade_sql, downgrade_sql IS NULL FROM migrate.revisions;
 SELECT migrate.drop('r1');
 
--- Only the statement is quoted, and the position points into it; characters
--- are not bytes.
+-- Only the statement is quoted, and the position is relative to it, in characters,
+-- not bytes.
 \set SHOW_CONTEXT always
-SELECT migrate.revision('m', E'SELECT 1;\n\n-- Größe\nSELECT ''äöü€'', frm x where;\nSELECT 2;', rev_id => 'r1');
+SELECT migrate.revision('m', E'SELECT 1;\n\n-- Größe\nSELECT ''äöü€'', frm x where;\nSELECT 2;',
+	rev_id => 'r1');
 SELECT migrate.revision('m', E'SELECT ''äöü€'';\n\\i größe.sql\nSELECT 2;', rev_id => 'r1');
-SELECT migrate.revision('m', E'SELECT ''äöü€''; /* ü */ DISCARD /* ü */ ALL; SELECT 2;', rev_id => 'r1');
+SELECT migrate.revision('m', E'SELECT ''äöü€''; /* ü */ DISCARD /* ü */ ALL; SELECT 2;',
+	rev_id => 'r1');
 \set SHOW_CONTEXT errors
--- Of a long one, the surroundings.
+-- Of a long statement, only the text around the position is quoted.
 SELECT length(pg_temp.script('SELECT ' || repeat('''ä'', ', 1000000) || ' frm x where;')) < 300;
 SELECT pg_temp.script(E'SELECT 1;\nSELECT ''' || repeat('ä', 1000000));
 
--- BEGIN and COMMIT that wrap a whole script are taken off; comments stay, and
--- lines keep their numbers.
+-- A BEGIN and COMMIT that enclose the whole script are removed; comments remain,
+-- and lines keep their numbers.
 SELECT pg_temp.script('BEGIN; SELECT 1; COMMIT;');
 SELECT pg_temp.script(E'BEGIN;\n\nSELECT 1;\nSELECT 2;\n\nCOMMIT;\n');
 SELECT pg_temp.script(E'-- first\nbegin transaction;\n  -- second\n  SELECT 1;\nend;\n-- third\n');
@@ -87,7 +89,7 @@ SELECT pg_temp.script(E'START TRANSACTION; -- why\nSELECT 1;\nCOMMIT WORK -- las
 SELECT pg_temp.script(E'BEGIN /* a */ ; SELECT 1; COMMIT /* b */');
 SELECT pg_temp.script(E'BEGIN;\nCOMMIT;');
 SELECT pg_temp.script(E'BEGIN; COMMIT;-- migrate:up');
--- Any other transaction control is refused.
+-- Other transaction control is refused.
 SELECT pg_temp.script(E'BEGIN;\nSELECT 1;');
 SELECT pg_temp.script(E'SELECT 1;\nCOMMIT;');
 SELECT pg_temp.script(E'BEGIN;\nSELECT 1;\nCOMMIT;\nSELECT 2;');
@@ -98,10 +100,11 @@ SELECT pg_temp.script('BEGIN; SELECT 1; ROLLBACK;');
 SELECT pg_temp.script('SAVEPOINT a');
 SELECT pg_temp.script('ROLLBACK TO a');
 SELECT pg_temp.script('PREPARE TRANSACTION ''a''');
--- Neither in a function's body nor in a string is it transaction control.
-SELECT pg_temp.script('CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$; SELECT ''BEGIN;''');
+-- In a function body or a string it is not transaction control.
+SELECT pg_temp.script('CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$; '
+	'SELECT ''BEGIN;''');
 
--- In a non-transactional script BEGIN and COMMIT make a group.
+-- In a non-transactional script, BEGIN and COMMIT form a group.
 SELECT pg_temp.script('BEGIN; SELECT 1; COMMIT;', false);
 SELECT pg_temp.script('VACUUM; BEGIN; SELECT 1; COMMIT; SELECT 2; BEGIN; COMMIT;', false);
 SELECT pg_temp.script(E'SELECT 1;\nBEGIN;\nSELECT 1;', false);
@@ -112,7 +115,7 @@ SELECT pg_temp.script('BEGIN READ ONLY; COMMIT;', false);
 SELECT pg_temp.script('BEGIN; ROLLBACK;', false);
 SELECT pg_temp.script('BEGIN; SAVEPOINT a; COMMIT;', false);
 
--- What cannot run in a transaction needs a non-transactional script.
+-- Commands that cannot run in a transaction need a non-transactional script.
 SELECT s, pg_temp.script(s), pg_temp.script(s, false) FROM (VALUES
 	('CREATE INDEX CONCURRENTLY i ON t (a)'),
 	('DROP INDEX CONCURRENTLY i'),
@@ -130,8 +133,9 @@ SELECT s, pg_temp.script(s), pg_temp.script(s, false) FROM (VALUES
 	('DROP TABLESPACE s'),
 	('ALTER SYSTEM SET work_mem = 1'),
 	('CREATE SUBSCRIPTION s CONNECTION '''' PUBLICATION p')) AS t (s);
-SELECT pg_temp.regress_error($$SELECT migrate.revision('m', 'SELECT 1', 'VACUUM', rev_id => 'r1')$$);
--- These can.
+SELECT pg_temp.regress_error($$SELECT migrate.revision('m', 'SELECT 1', 'VACUUM',
+	rev_id => 'r1')$$);
+-- These do not.
 SELECT pg_temp.script(s) FROM (VALUES
 	('CREATE INDEX i ON t (a)'), ('DROP INDEX i'), ('REINDEX TABLE t'), ('CLUSTER t USING i'),
 	('ANALYZE t'), ('ALTER DATABASE d CONNECTION LIMIT 3'), ('ALTER TABLE t DETACH PARTITION p'),
@@ -139,7 +143,7 @@ SELECT pg_temp.script(s) FROM (VALUES
 	('CREATE SUBSCRIPTION s CONNECTION '''' PUBLICATION p WITH (create_slot = false)'),
 	('ALTER TYPE t ADD VALUE ''a''')) AS t (s);
 
--- psql's commands are refused with what to do instead.
+-- psql's commands are refused, with a hint.
 SELECT pg_temp.script(E'SELECT 1;\n\\i other.sql');
 SELECT pg_temp.script(E'\\ir other.sql');
 SELECT pg_temp.script(E'\\connect d');
@@ -160,12 +164,13 @@ SELECT pg_temp.script('COPY t TO stdout', false);
 SELECT pg_temp.script('COPY t FROM ''stdin''; COPY t TO ''stdout''; COPY t FROM PROGRAM ''cat''');
 SELECT pg_temp.script('SELECT a FROM stdin; COPY (SELECT a FROM stdin) TO ''f''');
 
--- Marker lines belong to files.
+-- Marker lines are allowed in files only.
 SELECT pg_temp.script(E'SELECT 1;\n-- migrate:down\nSELECT 2;');
 SELECT pg_temp.script(E'--migrate:up transaction:false');
-SELECT pg_temp.script(E' -- migrate:up\nSELECT ''\n-- migrate:up\n'', $$\n-- migrate:up\n$$; /*\n-- migrate:up\n*/ -- migrate:up\n-- migrate:upgrade');
+SELECT pg_temp.script(E' -- migrate:up\nSELECT ''\n-- migrate:up\n'', $$\n-- migrate:up\n$$; '
+	'/*\n-- migrate:up\n*/ -- migrate:up\n-- migrate:upgrade');
 
--- Other things that no script holds.
+-- Other commands that are refused.
 SELECT pg_temp.script(E'SELECT 1;\nDISCARD ALL');
 SELECT pg_temp.script('DISCARD TEMP', false);
 SELECT pg_temp.script(E'\nSET standard_conforming_strings = off');
@@ -173,7 +178,7 @@ SELECT pg_temp.script('SET LOCAL standard_conforming_strings TO ''false''');
 SELECT pg_temp.script('SET standard_conforming_strings = 0', false);
 SELECT pg_temp.script('SET standard_conforming_strings = on; SET escape_string_warning = off');
 
--- A script means the same whatever the session has.
+-- A script means the same whatever the session's settings.
 SET client_min_messages = error;
 SET standard_conforming_strings = off;
 SELECT pg_temp.script(format('SELECT %sa%s, 1', '''', chr(92) || ''''));
@@ -182,6 +187,6 @@ SHOW standard_conforming_strings;
 RESET standard_conforming_strings;
 RESET client_min_messages;
 
--- Identifiers that are too long are told about once.
+-- Truncation of an identifier is reported once.
 SELECT migrate.revision('m', 'CREATE TABLE ' || repeat('a', 70) || ' ()', rev_id => 'r1');
 SELECT migrate.drop('r1');

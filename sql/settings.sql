@@ -1,5 +1,5 @@
 --
--- What a script SETs reaches neither the next script nor the session.
+-- Settings that a script makes affect neither the next script nor the session.
 --
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS migrate CASCADE;
@@ -9,13 +9,16 @@ SET migrate.step_messages = off;
 
 CREATE ROLE regress_settings_other;
 CREATE SCHEMA settings_other;
-CREATE TABLE seen (n serial, what text, search_path text, lock_timeout text, role text, session_role text, scs text, check_bodies text, custom text);
+CREATE TABLE seen (n serial, what text, search_path text, lock_timeout text, role text,
+	session_role text, scs text, check_bodies text, custom text);
 GRANT INSERT ON seen TO regress_settings_other;
 GRANT USAGE ON seen_n_seq TO regress_settings_other;
 CREATE FUNCTION look(what text) RETURNS void LANGUAGE sql AS $$
-	INSERT INTO public.seen (what, search_path, lock_timeout, role, session_role, scs, check_bodies, custom)
-	VALUES (what, current_setting('search_path'), current_setting('lock_timeout'), current_user, session_user,
-		current_setting('standard_conforming_strings'), current_setting('check_function_bodies'), current_setting('my.setting', true));
+	INSERT INTO public.seen (what, search_path, lock_timeout, role, session_role, scs, check_bodies,
+		custom)
+	VALUES (what, current_setting('search_path'), current_setting('lock_timeout'), current_user,
+		session_user, current_setting('standard_conforming_strings'),
+		current_setting('check_function_bodies'), current_setting('my.setting', true));
 $$;
 
 SELECT migrate.revision('set', $$
@@ -26,7 +29,8 @@ SET my.setting = 'of 1';
 SET statement_timeout = '1h';
 SET ROLE regress_settings_other;
 SELECT public.look('end of 1');
-$$, $$SET search_path = ''; SET ROLE regress_settings_other; SELECT public.look('down 1');$$, rev_id => '0001');
+$$, $$SET search_path = ''; SET ROLE regress_settings_other; SELECT public.look('down 1');$$,
+	rev_id => '0001');
 SELECT migrate.revision('set local', $$
 SELECT look('begin of 2');
 SET LOCAL search_path = settings_other, public;
@@ -42,9 +46,12 @@ SET CONSTRAINTS ALL IMMEDIATE;
 RESET ALL;
 SET TRANSACTION READ ONLY;
 $$, '', rev_id => '0003');
--- the script of a function's body is read as it was when it entered
-SELECT migrate.revision('backslash', $$CREATE TABLE backslash AS SELECT 'a\b'::text AS t;$$, 'DROP TABLE backslash;', rev_id => '0004');
-SELECT migrate.revision('end', $$SELECT look('begin of 5');$$, $$SELECT look('down 5');$$, rev_id => '0005');
+-- scripts are parsed with standard_conforming_strings on, whatever the session's
+-- setting
+SELECT migrate.revision('backslash', $$CREATE TABLE backslash AS SELECT 'a\b'::text AS t;$$,
+	'DROP TABLE backslash;', rev_id => '0004');
+SELECT migrate.revision('end', $$SELECT look('begin of 5');$$, $$SELECT look('down 5');$$,
+	rev_id => '0005');
 
 SET lock_timeout = '5s';
 SET check_function_bodies = on;
@@ -58,12 +65,13 @@ SHOW transaction_read_only;
 RESET standard_conforming_strings;
 SELECT migrate.downgrade('base');
 SELECT look('session after');
-SELECT what, search_path, lock_timeout, role = session_user AS same_role, session_role = session_user AS same_session, scs, check_bodies, custom
+SELECT what, search_path, lock_timeout, role = session_user AS same_role,
+	session_role = session_user AS same_session, scs, check_bodies, custom
 FROM seen ORDER BY n;
 SELECT operation, revision, effective_role = session_user AS own FROM migrate.log ORDER BY id;
 
--- the same when the run is in a transaction block with settings of its own,
--- and after an error that somebody catches
+-- the same in a transaction block with settings of its own, and after an error
+-- that the caller catches
 BEGIN;
 SET LOCAL lock_timeout = '6s';
 SET LOCAL search_path = public, settings_other;
@@ -74,17 +82,19 @@ SELECT current_user = session_user AS same_role;
 COMMIT;
 SHOW lock_timeout;
 SHOW search_path;
-SELECT migrate.edit('0003', upgrade => $$SET lock_timeout = '19s'; SET ROLE regress_settings_other; SELECT 1/0;$$);
+SELECT migrate.edit('0003',
+	upgrade => $$SET lock_timeout = '19s'; SET ROLE regress_settings_other; SELECT 1/0;$$);
 DO $$
 BEGIN
 	PERFORM migrate.upgrade('0003');
 EXCEPTION WHEN division_by_zero THEN
-	RAISE NOTICE 'lock_timeout % role is own: %', current_setting('lock_timeout'), current_user = session_user;
+	RAISE NOTICE 'lock_timeout % role is own: %', current_setting('lock_timeout'),
+		current_user = session_user;
 END
 $$;
 
--- temporary tables and prepared statements live as long as the session, as
--- they would in psql
+-- temporary tables and prepared statements last until the session ends, as they
+-- do in psql
 SELECT migrate.edit('0003', upgrade => $$
 CREATE TEMPORARY TABLE of_script (n int);
 CREATE TEMPORARY TABLE of_transaction (n int) ON COMMIT DROP;

@@ -124,8 +124,8 @@ static void end_segment(PsqlScript *script, bool last);
 /*
  * Return a script that was checked (script/script) so that psql sends it as it
  * is, with a semicolon and a line end at its end.  encoding is that of the file;
- * local is for a script that is run within one transaction; origin is for messages.  Errors: MG011 for a function whose end psql would not
- * find.
+ * local is for a script that is run within one transaction; origin is for
+ * messages.  Errors: MG011 for a function whose end psql would not find.
  */
 char *
 mig_psql_script(const char *sql, const char *encoding, bool local,
@@ -716,7 +716,7 @@ static char *
 unicode_value(const char *literal, int len)
 {
 	List	   *statements = mig_script_split(psprintf("SELECT %s", pnstrdup(literal, len)));
-	RawStmt    *raw = ((ScriptStatement *) linitial(statements))->raw;
+	const RawStmt *raw = ((ScriptStatement *) linitial(statements))->raw;
 	ResTarget  *target = linitial(castNode(SelectStmt, raw->stmt)->targetList);
 
 	return strVal(&castNode(A_Const, target->val)->val);
