@@ -32,7 +32,8 @@ CREATE FUNCTION build(v jsonb) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
 	-- a dependency may be named by a label; authoring would store the id
-	INSERT INTO migrate.revisions (revision, down_revisions, depends_on, branch_labels, message, downgrade_sql)
+	INSERT INTO migrate.revisions
+		(revision, down_revisions, depends_on, branch_labels, message, downgrade_sql)
 	SELECT r ->> 'id',
 		ARRAY(SELECT jsonb_array_elements_text(r -> 'down')),
 		ARRAY(SELECT COALESCE((SELECT o ->> 'id' FROM jsonb_array_elements(v -> 'revisions') o
@@ -42,7 +43,8 @@ BEGIN
 		'a vector', ''
 	FROM jsonb_array_elements(v -> 'revisions') r;
 	-- Alembic's table may hold a row twice, ours cannot
-	INSERT INTO migrate.versions SELECT DISTINCT id FROM jsonb_array_elements_text(v -> 'versions') AS t (id);
+	INSERT INTO migrate.versions
+	SELECT DISTINCT id FROM jsonb_array_elements_text(v -> 'versions') AS t (id);
 	INSERT INTO migrate.applied (revision, checksum, applied_at, how)
 	SELECT revision, checksum, now(), 'upgrade' FROM migrate.revisions
 	WHERE revision IN (SELECT real_ancestors(ARRAY(SELECT migrate.current())));
@@ -102,7 +104,8 @@ BEGIN
 		END IF;
 	END;
 	IF instead IS NOT NULL THEN
-		RETURN CASE WHEN got IS DISTINCT FROM instead THEN format('expected %s; got %s %s', instead, got, failure) END;
+		RETURN CASE WHEN got IS DISTINCT FROM instead
+			THEN format('expected %s; got %s %s', instead, got, failure) END;
 	END IF;
 	IF v -> 'expect' ? 'error' THEN
 		IF got = ANY (kinds(v -> 'expect')) THEN
@@ -116,7 +119,8 @@ BEGIN
 			WHEN 'stamp' THEN '{}'
 			ELSE sorted(ARRAY(SELECT jsonb_array_elements_text(v -> 'expect' -> 'set')))
 		END,
-		sorted(ARRAY(SELECT jsonb_array_elements_text(COALESCE(v -> 'expect' -> 'versions', v -> 'versions')))));
+		sorted(ARRAY(SELECT jsonb_array_elements_text(
+			COALESCE(v -> 'expect' -> 'versions', v -> 'versions')))));
 	IF got = expected THEN
 		RETURN NULL;
 	END IF;
@@ -127,15 +131,16 @@ $$;
 -- Where we differ on purpose, and what we answer instead.
 CREATE TABLE differs (id int PRIMARY KEY, reason text NOT NULL, ours text NOT NULL);
 INSERT INTO differs VALUES
-	(74, 'text behind the steps', 'MG001'),
-	(1779, 'text behind the steps', 'MG001'),
-	(2427, 'text behind the steps', 'MG001'),
+	(74, 'text after the steps', 'MG001'),
+	(1779, 'text after the steps', 'MG001'),
+	(2427, 'text after the steps', 'MG001'),
 	(150, 'current is an identifier everywhere', 'moved {}, rows {0027,0055}'),
 	(448, 'current is an identifier everywhere', 'moved {}, rows {be}'),
 	(476, 'current is an identifier everywhere', 'moved {}, rows {}'),
 	(870, 'current is an identifier everywhere', 'moved {}, rows {0004}'),
 	(1431, 'current is an identifier everywhere', 'moved {}, rows {0b3e3bb87eef}'),
-	(867, 'Alembic loses the target fix_123, a row already', 'moved {}, rows {add_122,drop_185,drop_7,fix_123,fix_175}'),
+	(867, 'Alembic loses the target fix_123, a row already',
+		'moved {}, rows {add_122,drop_185,drop_7,fix_123,fix_175}'),
 	(1275, 'Alembic loses the target 0004, a row already', 'moved {}, rows {0004,0005,0006}'),
 	(1439, 'Alembic loses the target egd, a row already', 'moved {}, rows {c,de,egd}'),
 	(2211, 'Alembic loses the target drop_141, a row already', 'moved {}, rows {add_100,drop_141}');
@@ -143,7 +148,8 @@ INSERT INTO differs VALUES
 SELECT plan((SELECT count(*)::int FROM vector));
 
 SELECT is(replay(v), NULL,
-	format('%s: %s %s%s', v ->> 'id', v ->> 'command', v ->> 'target', ' (not as Alembic: ' || d.reason || ')'))
+	format('%s: %s %s%s', v ->> 'id', v ->> 'command', v ->> 'target',
+		' (not as Alembic: ' || d.reason || ')'))
 FROM vector LEFT JOIN differs d ON d.id = (v ->> 'id')::int
 ORDER BY line;
 

@@ -59,8 +59,8 @@ sub timed
 	my ($database, $options, @arguments) = @_;
 	local $ENV{PGOPTIONS} = $options;
 	my $start = time;
-	my ($status, undef, $err) =
-	  run_program(tool('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $database, @arguments);
+	my ($status, undef, $err) = run_program(tool('psql'),
+		'-XAtq', '-v', 'ON_ERROR_STOP=1', '-o', '/dev/null', '-d', $database, @arguments);
 	my $took = time - $start;
 	die "psql @arguments: $err" if $status;
 	return $took;
@@ -72,8 +72,8 @@ sub timing
 {
 	my ($database, $sql, $options) = @_;
 	local $ENV{PGOPTIONS} = $options // $quiet;
-	my ($status, $out, $err) =
-	  run_program(tool('psql'), '-XAt', '-v', 'ON_ERROR_STOP=1', '-d', $database, '-c', '\timing on', '-c', $sql);
+	my ($status, $out, $err) = run_program(tool('psql'),
+		'-XAt', '-v', 'ON_ERROR_STOP=1', '-d', $database, '-c', '\timing on', '-c', $sql);
 	die "$sql: $err" if $status;
 	my ($ms) = $out =~ /^Time: ([\d.]+) ms/m or die "$sql: no time in $out";
 	return $ms;
@@ -83,7 +83,8 @@ sub sql
 {
 	my ($database, @statements) = @_;
 	local $ENV{PGOPTIONS} = $quiet;
-	my ($status, $out, $err) = run_program(tool('psql'), '-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $database, map { ('-c', $_) } @statements);
+	my ($status, $out, $err) = run_program(tool('psql'),
+		'-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $database, map { ('-c', $_) } @statements);
 	die "@statements: $err" if $status;
 	chomp $out;
 	return $out;
@@ -106,7 +107,8 @@ sub template
 	create_database($name);
 	sql($name, @before, <<"END", 'VACUUM (FREEZE, ANALYZE)');
 INSERT INTO migrate.revisions (revision, down_revisions, message, upgrade_sql, downgrade_sql)
-SELECT to_char(i, 'FM000000'), CASE WHEN i = 1 THEN '{}' ELSE ARRAY[to_char(i - 1, 'FM000000')] END,
+SELECT to_char(i, 'FM000000'),
+	CASE WHEN i = 1 THEN '{}' ELSE ARRAY[to_char(i - 1, 'FM000000')] END,
 	'revision number ' || i, up, down
 FROM ($query) AS q (i, up, down)
 END
@@ -129,8 +131,11 @@ sub tables_template
 	my $name = shift;
 	return template($name, q{SELECT i,
 		CASE WHEN i = 1 THEN 'CREATE TABLE t1 (id int PRIMARY KEY, parent int, name text);'
-		ELSE format('CREATE TABLE t%s (id int PRIMARY KEY, parent int REFERENCES t%s, name text);', i, i - 1) END
-		|| format(E'\nCREATE INDEX t%s_name ON t%s (name);', i, i), format('DROP TABLE t%s;', i)
+		ELSE format(
+			'CREATE TABLE t%s (id int PRIMARY KEY, parent int REFERENCES t%s, name text);',
+			i, i - 1)
+		END || format(E'\nCREATE INDEX t%s_name ON t%s (name);', i, i),
+		format('DROP TABLE t%s;', i)
 		FROM generate_series(1, 1000) AS i});
 }
 
@@ -138,13 +143,18 @@ sub tables_template
 sub script_file
 {
 	my ($database, $column, $order) = @_;
-	return spew("$dir/$database.$column.sql", sql($database, "SELECT $column FROM migrate.revisions ORDER BY revision $order") . "\n");
+	return spew("$dir/$database.$column.sql",
+		sql($database, "SELECT $column FROM migrate.revisions ORDER BY revision $order") . "\n");
 }
 
 sub do_loop
 {
 	my ($column, $order) = @_;
-	return "DO \$do\$ DECLARE s text; BEGIN FOR s IN SELECT $column FROM migrate.revisions ORDER BY revision $order LOOP EXECUTE s; END LOOP; END \$do\$";
+	return "DO \$do\$ DECLARE s text; BEGIN
+		FOR s IN SELECT $column FROM migrate.revisions ORDER BY revision $order LOOP
+			EXECUTE s;
+		END LOOP;
+	END \$do\$";
 }
 
 # ------------------------------------------------- upgrade and downgrade ----
@@ -157,17 +167,22 @@ sub compare
 	my %file = (
 		upgrade   => script_file($template, 'upgrade_sql',   ''),
 		downgrade => script_file($template, 'downgrade_sql', 'DESC'));
-	my %call = (upgrade => q{SELECT migrate.upgrade('head')}, downgrade => q{SELECT migrate.downgrade('base')});
-	my %loop = (upgrade => do_loop('upgrade_sql', ''), downgrade => do_loop('downgrade_sql', 'DESC'));
-	my %arguments = map {
-		my $direction = $_;
-		($direction => {
-				'ours'          => [ $quiet, '-c', $call{$direction} ],
-				'ours, notices' => [ '-c migrate.step_messages=notice', '-c', $call{$direction} ],
-				'psql'          => [ $quiet, '-1', '-f', $file{$direction} ],
-				'DO'            => [ $quiet, '-c', $loop{$direction} ],
-			})
-	} qw(upgrade downgrade);
+	my %call = (
+		upgrade   => q{SELECT migrate.upgrade('head')},
+		downgrade => q{SELECT migrate.downgrade('base')});
+	my %loop = (
+		upgrade   => do_loop('upgrade_sql',   ''),
+		downgrade => do_loop('downgrade_sql', 'DESC'));
+	my %arguments;
+	for my $direction (qw(upgrade downgrade))
+	{
+		$arguments{$direction} = {
+			'ours'          => [ $quiet, '-c', $call{$direction} ],
+			'ours, notices' => [ '-c migrate.step_messages=notice', '-c', $call{$direction} ],
+			'psql'          => [ $quiet, '-1', '-f', $file{$direction} ],
+			'DO'            => [ $quiet, '-c', $loop{$direction} ],
+		};
+	}
 	my %took;
 
 	for my $round (1 .. $rounds)
@@ -178,7 +193,8 @@ sub compare
 			copy('bench', $template);
 			for my $direction (qw(upgrade downgrade))
 			{
-				push @{ $took{$direction}{$method} }, timed('bench', @{ $arguments{$direction}{$method} });
+				my $seconds = timed('bench', @{ $arguments{$direction}{$method} });
+				push @{ $took{$direction}{$method} }, $seconds;
 				sql('bench', 'CHECKPOINT');
 			}
 		}
@@ -186,7 +202,8 @@ sub compare
 	for my $direction (qw(upgrade downgrade))
 	{
 		my %median = map { ($_ => median(@{ $took{$direction}{$_} })) } @methods;
-		printf "%-30s %9s %9s %9s %9s %9.2f %9.2f   %s\n", "$title, $direction", map({ seconds($median{$_}) } @methods),
+		printf "%-30s %9s %9s %9s %9s %9.2f %9.2f   %s\n", "$title, $direction",
+		  map({ seconds($median{$_}) } @methods),
 		  $median{ours} / $median{psql}, $median{ours} / $median{DO}, $target{$direction} // '';
 	}
 	sql('postgres', 'DROP DATABASE bench');
@@ -195,7 +212,9 @@ sub compare
 
 sub compare_head
 {
-	printf "\n%-30s %9s %9s %9s %9s %9s %9s   %s\n", "medians of $rounds", 'ours', 'notices', 'psql -1', 'DO loop', 'to psql', 'to DO', 'target (to psql)';
+	printf "\n%-30s %9s %9s %9s %9s %9s %9s   %s\n",
+	  "medians of $rounds",
+	  'ours', 'notices', 'psql -1', 'DO loop', 'to psql', 'to DO', 'target (to psql)';
 	return;
 }
 
@@ -219,8 +238,10 @@ if ($wanted{rows})
 sub transactions_file
 {
 	my ($database, $column, $order) = @_;
-	return spew("$dir/$database.$column.each.sql",
-		sql($database, "SELECT E'BEGIN;\\n' || $column || E'\\nCOMMIT;' FROM migrate.revisions ORDER BY revision $order") . "\n");
+	my $scripts = sql($database,
+		"SELECT E'BEGIN;\\n' || $column || E'\\nCOMMIT;'
+		FROM migrate.revisions ORDER BY revision $order");
+	return spew("$dir/$database.$column.each.sql", "$scripts\n");
 }
 
 sub compare_stepwise
@@ -229,10 +250,12 @@ sub compare_stepwise
 	my %arguments = (
 		upgrade => {
 			ours => [ '-c', q{CALL migrate.upgrade_stepwise('head')} ],
-			psql => [ '-f', transactions_file($template, 'upgrade_sql', '') ] },
+			psql => [ '-f', transactions_file($template, 'upgrade_sql', '') ],
+		},
 		downgrade => {
 			ours => [ '-c', q{CALL migrate.downgrade_stepwise('base')} ],
-			psql => [ '-f', transactions_file($template, 'downgrade_sql', 'DESC') ] });
+			psql => [ '-f', transactions_file($template, 'downgrade_sql', 'DESC') ],
+		});
 	my %took;
 
 	for my $round (1 .. $rounds)
@@ -242,7 +265,8 @@ sub compare_stepwise
 			copy('bench', $template);
 			for my $direction (qw(upgrade downgrade))
 			{
-				push @{ $took{$direction}{$method} }, timed('bench', $quiet, @{ $arguments{$direction}{$method} });
+				my $seconds = timed('bench', $quiet, @{ $arguments{$direction}{$method} });
+				push @{ $took{$direction}{$method} }, $seconds;
 				sql('bench', 'CHECKPOINT');
 			}
 		}
@@ -250,7 +274,8 @@ sub compare_stepwise
 	for my $direction (qw(upgrade downgrade))
 	{
 		my ($ours, $psql) = map { median(@{ $took{$direction}{$_} }) } qw(ours psql);
-		printf "%-46s %9s %9s %9.2f   %s\n", "$title, $direction", seconds($ours), seconds($psql), $ours / $psql, $target;
+		printf "%-46s %9s %9s %9.2f   %s\n",
+		  "$title, $direction", seconds($ours), seconds($psql), $ours / $psql, $target;
 	}
 	sql('postgres', 'DROP DATABASE bench');
 	return;
@@ -258,7 +283,8 @@ sub compare_stepwise
 
 if ($wanted{stepwise})
 {
-	printf "\n%-46s %9s %9s %9s   %s\n", "stepwise, medians of $rounds", 'ours', 'psql', 'ratio', 'target';
+	printf "\n%-46s %9s %9s %9s   %s\n",
+	  "stepwise, medians of $rounds", 'ours', 'psql', 'ratio', 'target';
 	tables_template('bench_tables');
 	compare_stepwise('1,000 tables', 'bench_tables', 'at most 1.1');
 	sql('postgres', 'DROP DATABASE bench_tables');
@@ -275,9 +301,14 @@ if ($wanted{stepwise})
 sub memory
 {
 	my $database = shift;
-	sql($database, 'CREATE TABLE memory (id int GENERATED ALWAYS AS IDENTITY, kb text)', q{UPDATE migrate.revisions
-		SET upgrade_sql = upgrade_sql || ' INSERT INTO memory (kb) SELECT substring(pg_read_file(''/proc/self/status'') FROM ''RssAnon:\s+(\d+)'');'
-		WHERE revision IN (SELECT min(revision) FROM migrate.revisions UNION SELECT max(revision) FROM migrate.revisions)});
+	my $look = q{INSERT INTO memory (kb)
+		SELECT substring(pg_read_file('/proc/self/status') FROM 'RssAnon:\s+(\d+)');};
+	sql(
+		$database,
+		'CREATE TABLE memory (id int GENERATED ALWAYS AS IDENTITY, kb text)',
+		'UPDATE migrate.revisions SET upgrade_sql = upgrade_sql || ' . lit(" $look")
+		  . ' WHERE revision IN (SELECT min(revision) FROM migrate.revisions
+				UNION SELECT max(revision) FROM migrate.revisions)');
 	my $session = connect_to($database, options => $quiet);
 	my %kb = (before => status_of($session->{pid})->{RssAnon});
 	my $watcher = open(my $from, '-|') // die "fork: $!";
@@ -326,9 +357,12 @@ if ($wanted{noop} || $wanted{memory} || $wanted{pending})
 if ($wanted{pending})
 {
 	my $sql = q{SELECT count(*) FROM migrate.pending('heads')};
-	printf "\n%-46s %9s %9s   %s\n", "pending('heads'), new connection, medians of $rounds", 'pending', 'time', 'target';
+	printf "\n%-46s %9s %9s   %s\n",
+	  "pending('heads'), new connection, medians of $rounds", 'pending', 'time', 'target';
 	my @times = map { timing('bench_100000', $sql) / 1000 } 1 .. $rounds;
-	printf "%-46s %9s %9s   %s\n", '100,000 revisions, none applied', number(sql('bench_100000', $sql)), seconds(median(@times)), 'at most 0.5 s';
+	printf "%-46s %9s %9s   %s\n",
+	  '100,000 revisions, none applied',
+	  number(sql('bench_100000', $sql)), seconds(median(@times)), 'at most 0.5 s';
 }
 
 if ($wanted{noop} || $wanted{memory})
@@ -337,24 +371,33 @@ if ($wanted{noop} || $wanted{memory})
 	my @lines;
 	for my $n (@sizes)
 	{
-		my $kb = $linux ? memory("bench_$n") : sql("bench_$n", q{SELECT count(*) FROM migrate.upgrade('head')});
+		my $kb = $linux ? memory("bench_$n") : undef;
+		sql("bench_$n", q{SELECT count(*) FROM migrate.upgrade('head')}) unless $linux;
 		push @lines, [ $n, $kb ];
 		sql("bench_$n", 'VACUUM ANALYZE', 'CHECKPOINT');
 	}
 	if ($wanted{memory} && $linux)
 	{
-		printf "\n%-30s %9s %9s %12s %11s %9s %9s %9s\n", 'memory of a backend, kB', 'time', 'before', 'first script', 'last script', 'peak', 'after', 'VmHWM';
-		printf "%-30s %9s %9s %12s %11s %9s %9s %9s\n", 'upgrade of ' . number($_->[0]) . ' revisions',
-		  seconds($_->[1]{seconds}), map({ number($_) } @{ $_->[1] }{qw(before first last peak after hwm)})
+		printf "\n%-30s %9s %9s %12s %11s %9s %9s %9s\n",
+		  'memory of a backend, kB', 'time', 'before', 'first script', 'last script',
+		  'peak', 'after', 'VmHWM';
+		printf "%-30s %9s %9s %12s %11s %9s %9s %9s\n",
+		  'upgrade of ' . number($_->[0]) . ' revisions',
+		  seconds($_->[1]{seconds}),
+		  map({ number($_) } @{ $_->[1] }{qw(before first last peak after hwm)})
 		  for @lines;
-		print "its own memory (RssAnon); VmHWM also counts the pages of shared_buffers that it touched\n";
+		print 'its own memory (RssAnon); '
+		  . "VmHWM also counts the pages of shared_buffers that it touched\n";
 	}
 }
 
 if ($wanted{pending} && ($wanted{noop} || $wanted{memory}))
 {
-	my @times = map { timing('bench_100000', q{SELECT count(*) FROM migrate.pending('heads')}) / 1000 } 1 .. $rounds;
-	printf "\n%-46s %9s %9s   %s\n", "pending('heads'), 100,000 revisions, all applied", 0, seconds(median(@times)), 'at most 0.5 s';
+	my $sql = q{SELECT count(*) FROM migrate.pending('heads')};
+	my @times = map { timing('bench_100000', $sql) / 1000 } 1 .. $rounds;
+	printf "\n%-46s %9s %9s   %s\n",
+	  "pending('heads'), 100,000 revisions, all applied",
+	  0, seconds(median(@times)), 'at most 0.5 s';
 }
 
 if ($wanted{noop})
@@ -375,11 +418,16 @@ if ($wanted{noop})
 			push @{ $ms{$n}{current} }, timing("bench_$n", 'SELECT migrate.current()');
 		}
 	}
-	printf "\n%-46s %10s %10s %10s %10s %10s   %s\n", "first statement of a new connection, medians of $times", 'SELECT 1', q{upgrade()}, 'notice', 'current()', 'upgrade+', 'target';
+	printf "\n%-46s %10s %10s %10s %10s %10s   %s\n",
+	  "first statement of a new connection, medians of $times",
+	  'SELECT 1', 'upgrade()', 'notice', 'current()', 'upgrade+', 'target';
 	for my $n (@sizes)
 	{
-		my ($one, $ours, $notice, $current) = map { median(@{ $ms{$n}{$_} }) } qw(one noop notice current);
-		printf "%-46s %7.2f ms %7.2f ms %7.2f ms %7.2f ms %7.2f ms   %s\n", number($n) . q{ applied, upgrade('head') has nothing to do}, $one, $ours, $notice, $current, $ours - $one, 'at most 2 ms';
+		my ($one, $ours, $notice, $current) =
+		  map { median(@{ $ms{$n}{$_} }) } qw(one noop notice current);
+		printf "%-46s %7.2f ms %7.2f ms %7.2f ms %7.2f ms %7.2f ms   %s\n",
+		  number($n) . q{ applied, upgrade('head') has nothing to do},
+		  $one, $ours, $notice, $current, $ours - $one, 'at most 2 ms';
 	}
 }
 
@@ -393,10 +441,23 @@ if ($wanted{load})
 	my @statements;
 	for my $i (1 .. $n)
 	{
-		my $file = sprintf "-- add thing %d\n--\n-- Revision ID: %06d\n-- Revises: %s\n-- Create Date: 2025-11-04 10:00:00+00\n\n"
-		  . "-- migrate:up\nCREATE TABLE t%d (id int PRIMARY KEY, parent int, name text);\nCREATE INDEX t%d_name ON t%d (name);\n\n"
-		  . "-- migrate:down\nDROP TABLE t%d;\n", $i, $i, $i == 1 ? 'base' : sprintf('%06d', $i - 1), $i, $i, $i, $i;
-		spew(sprintf("$dir/files/%06d_add_thing.sql", $i), $file);
+		my $id = sprintf '%06d', $i;
+		my $parent = $i == 1 ? 'base' : sprintf '%06d', $i - 1;
+		my $file = <<"END";
+-- add thing $i
+--
+-- Revision ID: $id
+-- Revises: $parent
+-- Create Date: 2025-11-04 10:00:00+00
+
+-- migrate:up
+CREATE TABLE t$i (id int PRIMARY KEY, parent int, name text);
+CREATE INDEX t${i}_name ON t$i (name);
+
+-- migrate:down
+DROP TABLE t$i;
+END
+		spew("$dir/files/${id}_add_thing.sql", $file);
 		push @statements, 'SELECT migrate.load(' . lit($file) . ");\n";
 	}
 	create_database('bench_empty');
@@ -404,22 +465,35 @@ if ($wanted{load})
 	for my $round (1 .. $rounds)
 	{
 		copy('bench', 'bench_empty');
-		push @{ $took{new} }, timed('bench', $quiet, '-c', "SELECT count(*) FROM migrate.load_directory('$dir/files')");
-		push @{ $took{same} }, timed('bench', $quiet, '-c', "SELECT count(*) FROM migrate.load_directory('$dir/files')");
+		my $load = "SELECT count(*) FROM migrate.load_directory('$dir/files')";
+		push @{ $took{new} }, timed('bench', $quiet, '-c', $load);
+		push @{ $took{same} }, timed('bench', $quiet, '-c', $load);
 	}
 	printf "\n%-62s %9s   %s\n", 'files', 'time', 'target';
-	printf "%-62s %9s   %s\n", "load_directory, 10,000 new files, median of $rounds", seconds(median(@{ $took{new} })), 'at most 3 s';
-	printf "%-62s %9s\n", "load_directory, the same 10,000 again, median of $rounds", seconds(median(@{ $took{same} }));
+	printf "%-62s %9s   %s\n",
+	  "load_directory, 10,000 new files, median of $rounds",
+	  seconds(median(@{ $took{new} })), 'at most 3 s';
+	printf "%-62s %9s\n",
+	  "load_directory, the same 10,000 again, median of $rounds",
+	  seconds(median(@{ $took{same} }));
 
 	# once: it takes long
 	for my $first (1000, 3000, $n)
 	{
 		spew("$dir/load.sql", join '', @statements[ 0 .. $first - 1 ]);
 		copy('bench', 'bench_empty');
-		printf "%-62s %9s\n", 'SELECT migrate.load(...) ' . number($first) . ' times in one session, once', seconds(timed('bench', $quiet, '-f', "$dir/load.sql"));
+		printf "%-62s %9s\n",
+		  'SELECT migrate.load(...) ' . number($first) . ' times in one session, once',
+		  seconds(timed('bench', $quiet, '-f', "$dir/load.sql"));
 	}
 	sql('postgres', 'DROP DATABASE bench');
 }
 
-printf "\nmeasured in %d s on %s, %s\n", time - $begin, sql('postgres', 'SELECT version()') =~ /^(\S+ \S+)/, sub { open my $in, '<', '/proc/cpuinfo' or return 'cores unknown'; my $cores = grep { /^processor/ } <$in>; return "$cores cores" }->();
+my $cores = sub {
+	open my $in, '<', '/proc/cpuinfo' or return 'cores unknown';
+	my $number = grep { /^processor/ } <$in>;
+	return "$number cores";
+};
+printf "\nmeasured in %d s on %s, %s\n",
+  time - $begin, sql('postgres', 'SELECT version()') =~ /^(\S+ \S+)/, $cores->();
 drop_databases();

@@ -9,7 +9,7 @@
  *		fuzz_one(target, input bytea)	one input; any compiler will do
  *		fuzz_run(target, args text[])	libFuzzer's loop (make fuzz, clang)
  *
- * Targets: "file" is a revision file, behind a zero byte its name; "script" is
+ * Targets: "file" is a revision file, a zero byte and its name; "script" is
  * a byte of flags and a script; "target" is a graph, a line with its version
  * rows, and an identifier or a range (see read_graph).
  *
@@ -72,7 +72,7 @@ extern int	LLVMFuzzerRunDriver(int *argc, char ***argv,
  *
  * What the code under test allocates itself does not come from a memory
  * context here, but stands each at the end of a page that no page follows: to
- * read or write behind it is a segmentation fault, also in functions of the
+ * read or write past it is a segmentation fault, also in functions of the
  * server that get such a pointer.  (The address sanitizer would have to be
  * there when the server starts, and sees nothing in the server's functions.)
  * What is freed is overwritten and not used again for the same input.  The
@@ -135,8 +135,12 @@ piece_make(Size size, bool is_text)
 			if (pool->memory == MAP_FAILED || pool->lengths == NULL)
 				abort();
 			for (int k = 0; k < pool->size; k++)
-				if (mprotect(pool->memory + k * (pool->room + PAGE) + pool->room, PAGE, PROT_NONE) != 0)
+			{
+				char	   *guard = pool->memory + k * (pool->room + PAGE) + pool->room;
+
+				if (mprotect(guard, PAGE, PROT_NONE) != 0)
 					abort();
+			}
 		}
 		piece = pool->memory + pool->used * (pool->room + PAGE) + pool->room - step;
 		pool->lengths[pool->used++] = step;
@@ -311,7 +315,7 @@ attempt(Work work, void *arg)
 	return error;
 }
 
-/* An error must be one of those that users are told about. */
+/* An error must be one of those that are meant for users. */
 static void
 judge(const ErrorData *error, const char *where, const char *codes)
 {
@@ -1099,9 +1103,12 @@ run_input(Target target, const char *input, int len)
 	MemoryContext caller = CurrentMemoryContext;
 
 	if (GetDatabaseEncoding() != PG_UTF8)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("needs a database in UTF8")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("needs a database in UTF8")));
 	if (input_context == NULL)
-		input_context = AllocSetContextCreate(TopMemoryContext, "fuzz input", ALLOCSET_DEFAULT_SIZES);
+		input_context = AllocSetContextCreate(TopMemoryContext, "fuzz input",
+											  ALLOCSET_DEFAULT_SIZES);
 	strcpy(outcome, "skipped");
 	MemoryContextSwitchTo(input_context);
 	target(input, Min(len, MAX_INPUT));
@@ -1163,14 +1170,18 @@ fuzz_callback(const uint8_t *data, size_t size)
 Datum
 fuzz_run(PG_FUNCTION_ARGS)
 {
-	static const int signals[] = {SIGALRM, SIGINT, SIGTERM, SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGXFSZ, SIGUSR1, SIGUSR2};
+	static const int signals[] = {
+		SIGALRM, SIGINT, SIGTERM, SIGSEGV, SIGBUS, SIGABRT, SIGILL, SIGFPE, SIGXFSZ,
+		SIGUSR1, SIGUSR2
+	};
 	Datum	   *values;
 	int			n;
 	int			argc = 0;
 	char	  **argv;
 
 	fuzzed = find_target(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &values, NULL, &n);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT,
+					  &values, NULL, &n);
 	argv = MemoryContextAlloc(TopMemoryContext, (n + 2) * sizeof(char *));
 	argv[argc++] = "fuzz";
 	for (int i = 0; i < n; i++)

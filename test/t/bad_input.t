@@ -6,7 +6,7 @@
 #  1. every argument of every function with NULL, empty, over-long, non-ASCII
 #     and hostile text;
 #  2. files and directories: bytes that are no text, what is no file, 64 MB;
-#  3. tables that somebody changed by hand;
+#  3. tables that were changed by hand;
 #  4. memory after thousands of calls.
 use strict;
 use warnings;
@@ -24,7 +24,9 @@ my $session = connect_to($database, options => '-c statement_timeout=20s');
 my $begin = time;
 
 my @tables = qw(revisions versions applied partial log models settings);
-my $fingerprint = 'SELECT md5(concat(' . join(', ', map { "(SELECT string_agg(t.xmin::text || t::text, ';' ORDER BY t::text) FROM migrate.$_ t)" } @tables) . '))';
+my $rows_of =
+  "(SELECT string_agg(t.xmin::text || t::text, ';' ORDER BY t::text) FROM migrate.%s t)";
+my $fingerprint = 'SELECT md5(concat(' . join(', ', map { sprintf $rows_of, $_ } @tables) . '))';
 
 # Codes that are never the answer: internal error, cancelled, a lost server.
 sub bad_state
@@ -52,9 +54,12 @@ sub survives
 	my $result = $session->query($sql);
 	$session->run('ROLLBACK') unless $session->{dead};
 	my @problems;
-	push @problems, "state $result->{state}: " . brief($result->{err}) if bad_state($result->{state});
+	push @problems, "state $result->{state}: " . brief($result->{err})
+	  if bad_state($result->{state});
 	push @problems, 'the server process is gone' if $session->{dead};
-	push @problems, 'an error of ' . length($result->{err}) . ' bytes' if length $result->{err} > 1200 * 1024;
+	push @problems, 'an error of ' . length($result->{err}) . ' bytes'
+	  if length $result->{err} > 1200 * 1024;
+
 	if (@problems)
 	{
 		fail($what // substr $sql, 0, 200);
@@ -64,16 +69,37 @@ sub survives
 	return $result;
 }
 
+# A file, with defaults for what is not given.
 sub header
 {
 	my ($id, %more) = @_;
-	return "-- " . ($more{message} // 'm') . "\n--\n-- Revision ID: $id\n-- Revises: " . ($more{down} // '') . "\n-- Depends On: "
-	  . ($more{depends} // '') . "\n-- Branch Labels: " . ($more{labels} // '') . "\n\n-- migrate:up\n" . ($more{up} // "SELECT 1;\n")
-	  . "\n-- migrate:down\n" . ($more{down_sql} // '');
+	my %field = (message => 'm', down => '', depends => '', labels => '', %more);
+	my ($up, $down) = ($more{up} // "SELECT 1;\n", $more{down_sql} // '');
+	return <<"END" . $down;
+-- $field{message}
+--
+-- Revision ID: $id
+-- Revises: $field{down}
+-- Depends On: $field{depends}
+-- Branch Labels: $field{labels}
+
+-- migrate:up
+$up
+-- migrate:down
+END
 }
 
-$session->run('SELECT migrate.load(' . lit($_) . ')')
-  for header('a1', labels => 'lab'), header('b1', down => 'a1'), header('c1', down => 'b1'), header('d1', down => 'b1', depends => 'c1');
+# A file at the head, with an upgrade script.
+sub with_script { return header('e1', down => 'd1', up => $_[0]) }
+
+# The call that loads a file.
+sub load_of { return 'migrate.load(' . lit(header(@_)) . ')' }
+
+$session->run(
+	'SELECT ' . load_of('a1', labels => 'lab'),
+	'SELECT ' . load_of('b1', down => 'a1'),
+	'SELECT ' . load_of('c1', down => 'b1'),
+	'SELECT ' . load_of('d1', down => 'b1', depends => 'c1'));
 $session->run(q{SELECT migrate.upgrade('b1')});
 
 # --------------------------------------------------- 1. every argument ----
@@ -141,14 +167,41 @@ my %array = (
 
 # Functions, and arguments that work.
 my @functions = (
-	[ 'revision',       [ message => 'text', q{'m'} ], [ upgrade => 'text', q{'SELECT 1'} ], [ downgrade => 'text', q{'SELECT 2'} ],
-		[ rev_id => 'text', q{'new'} ], [ head => 'text', q{'d1'} ], [ splice => 'bool', 'false' ], [ branch_label => 'text', q{'lbl'} ],
-		[ depends_on => 'array', q{'{}'} ], [ transactional => 'bool', 'true' ], [ autogenerate => 'bool', 'false' ] ],
-	[ 'merge',          [ revisions => 'array', q{'{c1,d1}'} ], [ message => 'text', 'NULL' ], [ rev_id => 'text', 'NULL' ], [ branch_label => 'text', 'NULL' ] ],
-	[ 'edit',           [ revision => 'text', q{'d1'} ], [ upgrade => 'text', 'NULL' ], [ downgrade => 'text', 'NULL' ],
-		[ message => 'text', 'NULL' ], [ transactional => 'bool', 'NULL' ], [ irreversible => 'bool', 'NULL' ] ],
-	[ 'drop',           [ revision => 'text', q{'d1'} ] ],
-	[ 'load',           [ content => 'text', lit(header('e1', down => 'd1')) ], [ name => 'text', 'NULL' ] ],
+	[
+		'revision',
+		[ message       => 'text', q{'m'} ],
+		[ upgrade       => 'text', q{'SELECT 1'} ],
+		[ downgrade     => 'text', q{'SELECT 2'} ],
+		[ rev_id        => 'text', q{'new'} ],
+		[ head          => 'text', q{'d1'} ],
+		[ splice        => 'bool', 'false' ],
+		[ branch_label  => 'text', q{'lbl'} ],
+		[ depends_on    => 'array', q{'{}'} ],
+		[ transactional => 'bool', 'true' ],
+		[ autogenerate  => 'bool', 'false' ]
+	],
+	[
+		'merge',
+		[ revisions    => 'array', q{'{c1,d1}'} ],
+		[ message      => 'text', 'NULL' ],
+		[ rev_id       => 'text', 'NULL' ],
+		[ branch_label => 'text', 'NULL' ]
+	],
+	[
+		'edit',
+		[ revision      => 'text', q{'d1'} ],
+		[ upgrade       => 'text', 'NULL' ],
+		[ downgrade     => 'text', 'NULL' ],
+		[ message       => 'text', 'NULL' ],
+		[ transactional => 'bool', 'NULL' ],
+		[ irreversible  => 'bool', 'NULL' ]
+	],
+	[ 'drop', [ revision => 'text', q{'d1'} ] ],
+	[
+		'load',
+		[ content => 'text', lit(header('e1', down => 'd1')) ],
+		[ name    => 'text', 'NULL' ]
+	],
 	[ 'load_directory', [ path => 'text', lit("$dir") ], [ format => 'text', q{'auto'} ] ],
 	[ 'export',         [ revision => 'text', q{'a1'} ] ],
 	[ 'file_name',      [ revision => 'text', q{'a1'} ] ],
@@ -166,12 +219,16 @@ my %types = (text => '::text', array => '::text[]', bool => '::bool');
 
 # What the library has and this list has not is a hole in the test.
 {
-	my %known = map { $_->[0] => 1 } @functions, map { [$_] } qw(current heads bases branches);
-	my @missing = grep { !$known{$_} } $session->rows(
-		q{SELECT DISTINCT proname FROM pg_proc WHERE pronamespace = 'migrate'::regnamespace ORDER BY 1});
+	my %known = map { $_ => 1 } (map { $_->[0] } @functions), qw(current heads bases branches);
+	my @all = $session->rows(
+		q{SELECT DISTINCT proname FROM pg_proc
+		WHERE pronamespace = 'migrate'::regnamespace ORDER BY 1});
+	my @missing = grep { !$known{$_} } @all;
 	diag "functions not covered here: @missing" if @missing;
 }
 
+# What stands in for an argument, by its type.
+my %values = (text => \%text, array => \%array, bool => { null => 'NULL' });
 my $before = $session->value($fingerprint);
 for my $function (@functions)
 {
@@ -180,11 +237,19 @@ for my $function (@functions)
 	my $failed = grep { !$_ } Test::More->builder->summary;
 	for my $argument (@arguments)
 	{
-		my $values = $argument->[1] eq 'text' ? \%text : $argument->[1] eq 'array' ? \%array : { null => 'NULL' };
+		my $values = $values{ $argument->[1] };
 		for my $value (sort keys %$values)
 		{
-			my $list = join ', ', map { "$_->[0] => (" . ($_ == $argument ? $values->{$value} : $_->[2]) . ')' . $types{ $_->[1] } } @arguments;
-			my $result = survives("SELECT * FROM migrate.$name($list)", "$name with $argument->[0] $value");
+			my @list;
+			for my $other (@arguments)
+			{
+				my ($other_name, $type, $default) = @$other;
+				my $given = $other == $argument ? $values->{$value} : $default;
+				push @list, "$other_name => ($given)$types{$type}";
+			}
+			my $list = join ', ', @list;
+			my $result =
+			  survives("SELECT * FROM migrate.$name($list)", "$name with $argument->[0] $value");
 			$states{ $result->{state} }++;
 			if ($result->{state} ne '00000' && !length $result->{message})
 			{
@@ -192,38 +257,69 @@ for my $function (@functions)
 			}
 		}
 	}
-	is(grep({ !$_ } Test::More->builder->summary) - $failed, 0, "migrate.$name: bad arguments, " . join ', ', map { "$_ $states{$_}" } sort keys %states);
+	my $summary = join ', ', map { "$_ $states{$_}" } sort keys %states;
+	is(grep({ !$_ } Test::More->builder->summary) - $failed,
+		0, "migrate.$name: bad arguments, $summary");
 }
 is($session->value($fingerprint), $before, 'no table changed');
 ok($session->alive, 'the server process is still the same');
 
-# Exactly these codes.
+# Exactly these codes: [call, pattern, what it is].
+my @ids = ('a@b', 'a+b', 'a-b', 'a:b', 'a b', 'a\tb', 'a\nb', qw(head heads base bases current));
+my @labels = ('', 'a@b', 'a b', 'head', 'current');
+my $x_255 = q{repeat('x', 255)};
+my $x_256 = q{repeat('x', 256)};
+my $wide_256 = "repeat('\xc3\xa9', 128)";
+my $long = 'x' x 1_048_576;
+my $hostile = '%s%n $1 \'"\\ ' . "\xc3\xa9";
 for my $case (
 	[ q{migrate.revision(NULL)}, '22004|22023', 'no message' ],
 	[ q{migrate.revision('')}, '22023', 'an empty message' ],
 	[ q{migrate.revision('m', rev_id => '', head => 'd1')}, '22023', 'an empty id' ],
-	[ q{migrate.revision('m', rev_id => repeat('x', 256), head => 'd1')}, '22023', 'an id of 256 bytes' ],
-	[ q{migrate.revision('m', rev_id => repeat('x', 255), head => 'd1')}, '00000', 'an id of 255 bytes' ],
-	[ "migrate.revision('m', rev_id => repeat('\xc3\xa9', 128), head => 'd1')", '22023', 'an id of 256 bytes in 128 characters' ],
-	(map { [ "migrate.revision('m', rev_id => E'$_', head => 'd1')", '22023', "the id $_" ] } 'a@b', 'a+b', 'a-b', 'a:b', 'a b', 'a\tb', 'a\nb', 'head', 'heads', 'base', 'bases', 'current'),
-	(map { [ "migrate.revision('m', branch_label => E'$_', head => 'd1')", '22023', "the label $_" ] } '', 'a@b', 'a b', 'head', 'current'),
+	[ "migrate.revision('m', rev_id => $x_256, head => 'd1')", '22023', 'an id of 256 bytes' ],
+	[ "migrate.revision('m', rev_id => $x_255, head => 'd1')", '00000', 'an id of 255 bytes' ],
+	[
+		"migrate.revision('m', rev_id => $wide_256, head => 'd1')",
+		'22023',
+		'an id of 256 bytes in 128 characters'
+	],
+	(map { [ "migrate.revision('m', rev_id => E'$_', head => 'd1')", '22023', "the id $_" ] } @ids),
+	(map {
+			[
+				"migrate.revision('m', branch_label => E'$_', head => 'd1')",
+				'22023',
+				"the label $_"
+			]
+	} @labels),
 	[ q{migrate.revision('m', rev_id => 'a1', head => 'd1')}, 'MG010', 'an id that is taken' ],
-	[ q{migrate.revision('m', branch_label => 'lab', head => 'd1')}, 'MG010', 'a label that is taken' ],
+	[
+		q{migrate.revision('m', branch_label => 'lab', head => 'd1')},
+		'MG010',
+		'a label that is taken'
+	],
 	[ q{migrate.revision('m', 'SELEC 1', head => 'd1')}, '42601', 'a syntax error' ],
 	[ q{migrate.revision('m', 'COMMIT; SELECT 1', head => 'd1')}, 'MG011', 'transaction control' ],
 	[ q{migrate.revision('m', 'COPY x FROM STDIN', head => 'd1')}, 'MG011', 'COPY FROM STDIN' ],
-	[ q{migrate.revision('m', depends_on => '{NULL}', head => 'd1')}, '22004|22023', 'a NULL dependency' ],
+	[
+		q{migrate.revision('m', depends_on => '{NULL}', head => 'd1')},
+		'22004|22023',
+		'a NULL dependency'
+	],
 	[ q{migrate.load(NULL)}, '22004|22023', 'no content' ],
 	[ q{migrate.load('')}, 'MG011', 'an empty file' ],
 	[ q{migrate.load('SELECT 1')}, 'MG011', 'a file that is none' ],
-	[ 'migrate.load(' . lit(header('a@b')) . ')', 'MG011|22023', 'a file with a bad id' ],
-	[ 'migrate.load(' . lit(header('x' x 1_048_576)) . ')', 'MG011|22023', 'a file with an id of 1 MB' ],
-	[ 'migrate.load(' . lit(header('e1', down => 'x' x 1_048_576)) . ')', 'MG001|MG011|22023', 'a file with a parent of 1 MB' ],
-	[ 'migrate.load(' . lit(header('e1', labels => 'x' x 1_048_576)) . ')', 'MG011|22023', 'a file with a label of 1 MB' ],
-	[ 'migrate.load(' . lit(header('e1', down => join ',', ('a1') x 200_000)) . ')', '00000|MG011', 'a file with 200,000 parents' ],
-	[ 'migrate.load(' . lit(header('a1', down => 'd1')) . ')', 'MG007|MG010', 'a file that makes a cycle' ],
-	[ 'migrate.load(' . lit(header('e1', down => 'e1')) . ')', 'MG010', 'a file that is its own parent' ],
-	[ 'migrate.load(' . lit(header('e1', message => '%s%n $1 \'"\\ ' . "\xc3\xa9", down => 'd1')) . ')', '00000', 'a hostile message' ],
+	[ load_of('a@b'), 'MG011|22023', 'a file with a bad id' ],
+	[ load_of($long), 'MG011|22023', 'a file with an id of 1 MB' ],
+	[ load_of('e1', down => $long), 'MG001|MG011|22023', 'a file with a parent of 1 MB' ],
+	[ load_of('e1', labels => $long), 'MG011|22023', 'a file with a label of 1 MB' ],
+	[
+		load_of('e1', down => join ',', ('a1') x 200_000),
+		'00000|MG011',
+		'a file with 200,000 parents'
+	],
+	[ load_of('a1', down => 'd1'), 'MG007|MG010', 'a file that makes a cycle' ],
+	[ load_of('e1', down => 'e1'), 'MG010', 'a file that is its own parent' ],
+	[ load_of('e1', message => $hostile, down => 'd1'), '00000', 'a hostile message' ],
 	[ q{migrate.upgrade(NULL)}, '22004|22023', 'no target' ],
 	[ q{migrate.stamp('{a,b}')}, 'MG001', 'a list as text' ],
 	[ q{migrate.stamp(ARRAY['c1', NULL])}, '22004|22023', 'a NULL among targets' ],
@@ -242,22 +338,28 @@ for my $case (
 # Text that goes through files and out again.
 {
 	my $message = "it's 100% \"odd\" \\ \$1 %n\$s \xc3\xa9\xf0\x9f\x98\x80";
-	my $up = "DO \$\$ BEGIN RAISE NOTICE 'a %% b \\ % \"', '\$1 %s'; END \$\$;\nSELECT 'it''s', E'\\'', \$q\$ \$1 -- migrate:down \$q\$, '\xf0\x9f\x98\x80';\n";
+	my $up = "DO \$\$ BEGIN RAISE NOTICE 'a %% b \\ % \"', '\$1 %s'; END \$\$;\n"
+	  . "SELECT 'it''s', E'\\'', \$q\$ \$1 -- migrate:down \$q\$, '\xf0\x9f\x98\x80';\n";
 	my $id = "\xc3\xa9'\"%s\$1\\";
 	$session->run('BEGIN');
-	is($session->value('SELECT migrate.load(' . lit(header($id, down => 'd1', message => $message, up => $up)) . ')'), $id, 'a hostile id is stored');
-	is($session->value('SELECT message FROM migrate.revisions WHERE revision = ' . lit($id)), $message, 'so is the message');
+	my $load = load_of($id, down => 'd1', message => $message, up => $up);
+	is($session->value("SELECT $load"), $id, 'a hostile id is stored');
+	is($session->value('SELECT message FROM migrate.revisions WHERE revision = ' . lit($id)),
+		$message, 'so is the message');
 	my $result = $session->query('SELECT migrate.load(migrate.export(' . lit($id) . '))');
 	is($result->{state}, '00000', 'exported and loaded') or diag brief($result->{err});
-	is_deeply([ $session->rows('SELECT upgrade_sql FROM migrate.revisions WHERE revision = ' . lit($id)) ], [ split /\n/, $up ], 'the script is untouched');
-	unlike($session->value('SELECT migrate.file_name(' . lit($id) . ')'), qr{/}, 'a file name without a slash');
+	my $stored = 'SELECT upgrade_sql FROM migrate.revisions WHERE revision = ' . lit($id);
+	is_deeply([ $session->rows($stored) ], [ split /\n/, $up ], 'the script is untouched');
+	unlike($session->value('SELECT migrate.file_name(' . lit($id) . ')'),
+		qr{/}, 'a file name without a slash');
 	is(($session->rows('SELECT migrate.upgrade(' . lit($id) . ')'))[-1], $id, 'and runs');
 	$session->run('ROLLBACK');
 	$session->run('BEGIN');
-	$result = $session->query('SELECT migrate.load(' . lit(header('../../etc/x', down => 'd1')) . ')');
+	$result = $session->query('SELECT ' . load_of('../../etc/x', down => 'd1'));
 	if ($result->{state} eq '00000')
 	{
-		unlike($session->value(q{SELECT migrate.file_name('../../etc/x')}), qr{/}, 'no slash in a file name, whatever the id');
+		unlike($session->value(q{SELECT migrate.file_name('../../etc/x')}),
+			qr{/}, 'no slash in a file name, whatever the id');
 	}
 	else
 	{
@@ -283,11 +385,11 @@ sub load_file
 
 for my $case (
 	[ "\xff\xfe", '22021|MG011', 'bytes that are no UTF-8' ],
-	[ header('e1', down => 'd1', up => "SELECT '\xe9';\n"), '22021|MG011', 'Latin 1' ],
-	[ header('e1', down => 'd1', up => "SELECT '\xed\xa0\x80';\n"), '22021|MG011', 'a surrogate' ],
-	[ header('e1', down => 'd1', up => "SELECT '\xc3"), '22021|MG011', 'half a character at the end' ],
-	[ header('e1', down => 'd1', up => "SELECT '\xc0\x80';\n"), '22021|MG011', 'an overlong NUL' ],
-	[ header('e1', down => 'd1', up => "SELECT '\0';\n"), '22021|MG011', 'a NUL byte' ],
+	[ with_script("SELECT '\xe9';\n"), '22021|MG011', 'Latin 1' ],
+	[ with_script("SELECT '\xed\xa0\x80';\n"), '22021|MG011', 'a surrogate' ],
+	[ with_script("SELECT '\xc3"), '22021|MG011', 'half a character at the end' ],
+	[ with_script("SELECT '\xc0\x80';\n"), '22021|MG011', 'an overlong NUL' ],
+	[ with_script("SELECT '\0';\n"), '22021|MG011', 'a NUL byte' ],
 	[ join('', map { "$_\0" } split //, "\xff" . header('e1')), '22021|MG011', 'UTF-16' ],
 	[ '', 'MG011', 'an empty file' ],
 	[ "\xef\xbb\xbf", 'MG011', 'nothing but a byte order mark' ],
@@ -295,18 +397,23 @@ for my $case (
 	[ '-' x 1_000_000, 'MG011', 'nothing but dashes' ],
 	[ "-- Revision ID:\n-- Revises:\n\n-- migrate:up\n", 'MG011', 'no id' ],
 	[ header('e1', down => 'd1') . "\n-- migrate:up\nSELECT 1;\n", 'MG011', 'two upgrades' ],
-	[ header('e1', down => 'd1', up => '/* ' x 100_000), '42601|MG011', 'comments without end' ],
-	[ header('e1', down => 'd1', up => 'SELECT ' . '(' x 200_000), '42601|54001|MG011', 'parentheses without end' ],
-	[ header('e1', down => 'd1', up => 'SELECT ' . '(' x 20_000 . '1' . ')' x 20_000 . ";\n"), '00000|42601|54001', '20,000 parentheses' ],
-	[ header('e1', down => 'd1', up => ';' x 1_000_000), '00000|42601|MG011', 'a million semicolons' ],
-	[ header('e1', down => 'd1', up => "\$a\$" x 100_001), '42601|MG011', 'many dollar quotes' ],
-	[ header('e1', down => 'd1', up => "\\copy x from stdin\n"), 'MG011', 'a psql command' ],
-	[ header('e1', down => 'd1', up => "SELECT 1 \\gset\n"), 'MG011', 'a psql command behind a statement' ])
+	[ with_script('/* ' x 100_000), '42601|MG011', 'comments without end' ],
+	[ with_script('SELECT ' . '(' x 200_000), '42601|54001|MG011', 'parentheses without end' ],
+	[
+		with_script('SELECT ' . '(' x 20_000 . '1' . ')' x 20_000 . ";\n"),
+		'00000|42601|54001',
+		'20,000 parentheses'
+	],
+	[ with_script(';' x 1_000_000), '00000|42601|MG011', 'a million semicolons' ],
+	[ with_script("\$a\$" x 100_001), '42601|MG011', 'many dollar quotes' ],
+	[ with_script("\\copy x from stdin\n"), 'MG011', 'a psql command' ],
+	[ with_script("SELECT 1 \\gset\n"), 'MG011', 'a psql command after a statement' ])
 {
 	my ($content, $expected, $what) = @$case;
 	my $result = load_file($content);
 	like($result->{state}, qr/^(?:$expected)$/, "file: $what") or diag brief($result->{err});
-	like($result->{err}, qr/x\.sql/, "file: $what: the file is named") if $result->{state} ne '00000';
+	like($result->{err}, qr/x\.sql/, "file: $what: the file is named")
+	  if $result->{state} ne '00000';
 }
 for my $case (
 	[ "\xef\xbb\xbf" . header('e1', down => 'd1'), 'byte order mark' ],
@@ -325,7 +432,8 @@ for my $case (
 	$result = load_file('SELECT 1', "\xff\xfe.sql");
 	ok(!bad_state($result->{state}), 'a file name that is no UTF-8') or diag brief($result->{err});
 	$result = load_file("-- migrate:up\nSELECT 1;\n", "\xff\xfe_x.sql");
-	like($result->{state}, qr/^(?:MG011|22021)$/, 'an id from a file name that is no UTF-8') or diag brief($result->{err});
+	like($result->{state}, qr/^(?:MG011|22021)$/, 'an id from a file name that is no UTF-8')
+	  or diag brief($result->{err});
 }
 {
 	# What has the name of a file and is none.
@@ -335,17 +443,21 @@ for my $case (
 	symlink 'loop.sql', "$to/loop.sql";
 	mkfifo("$to/fifo.sql", 0644);
 	my $t = time;
-	my $result = survives('SELECT migrate.load_directory(' . lit($to) . ')', 'a directory, a fifo and a link to itself');
-	cmp_ok(time - $t, '<', 5, "a directory, a fifo and a link to itself: $result->{state}, no waiting");
+	my $what = 'a directory, a fifo and a link to itself';
+	my $result = survives('SELECT migrate.load_directory(' . lit($to) . ')', $what);
+	cmp_ok(time - $t, '<', 5, "$what: $result->{state}, no waiting");
 	unlink "$to/loop.sql", "$to/fifo.sql";
 	spew("$to/1.sql", header('e1', down => 'd1'));
 	spew("$to/2.sql", header('f1', down => 'nowhere'));
 	$result = survives('SELECT migrate.load_directory(' . lit($to) . ')');
 	is($result->{state}, 'MG001', 'one bad file of several') or diag brief($result->{err});
-	is($session->value(q{SELECT count(*) FROM migrate.revisions WHERE revision = 'e1'}), 0, 'the good one is not stored either');
+	is($session->value(q{SELECT count(*) FROM migrate.revisions WHERE revision = 'e1'}),
+		0, 'the good one is not stored either');
 	spew("$to/2.sql", header('e1', down => 'd1'));
-	is(survives('SELECT migrate.load_directory(' . lit($to) . ')')->{state}, 'MG011', 'two files with one id');
-	is(survives('SELECT migrate.load_directory(' . lit("$to/1.sql") . ')')->{state} =~ /^(?:42809|58P01|22023|MG011)$/ ? 1 : 0, 1, 'a file for a directory');
+	is(survives('SELECT migrate.load_directory(' . lit($to) . ')')->{state},
+		'MG011', 'two files with one id');
+	$result = survives('SELECT migrate.load_directory(' . lit("$to/1.sql") . ')');
+	ok($result->{state} =~ /^(?:42809|58P01|22023|MG011)$/, 'a file for a directory');
 	chmod 0, "$to/2.sql";
 	$result = survives('SELECT migrate.load_directory(' . lit($to) . ')');
 	is($result->{state}, '42501', 'a file that cannot be read') if $> != 0;
@@ -372,14 +484,19 @@ sub truncate_file
 	my $t = time;
 	my $big = connect_to(create_database('mig_big'));
 	# A single string, a comment, and short statements.
+	my $header = lit("-- m\n--\n-- Revision ID: %s\n-- Revises:\n\n-- migrate:up\n");
 	for my $case (
-		[ string => q{'SELECT length(''' || repeat('x', 67108864) || E''');\n'} ],
+		[ string  => q{'SELECT length(''' || repeat('x', 67108864) || E''');\n'} ],
 		[ comment => q{E'/* ' || repeat('x', 67108864) || E' */ SELECT 1;\n'} ],
-		[ lines => q{E'SELECT 1\n' || repeat(E', 1234567890\n', 50000) || E';\n-- ' || repeat('x', 66000000) || E'\n'} ],
+		[
+			lines => q{E'SELECT 1\n' || repeat(E', 1234567890\n', 50000)
+				|| E';\n-- ' || repeat('x', 66000000) || E'\n'}
+		],
 		[ statements => q{repeat(E'SELECT 1;\n', 200000)} ])
 	{
 		my ($id, $script) = @$case;
-		my $result = $big->query("SELECT migrate.load(" . lit("-- m\n--\n-- Revision ID: $id\n-- Revises:\n\n-- migrate:up\n") . " || $script)");
+		my $content = sprintf($header, $id) . " || $script";
+		my $result = $big->query("SELECT migrate.load($content)");
 		if ($id eq 'lines')
 		{
 			# More columns than a query may have: an error of the script.
@@ -390,26 +507,36 @@ sub truncate_file
 		is($result->{state}, '00000', "64 MB, $id: loads") or diag brief($result->{err});
 		$result = $big->query("SELECT migrate.upgrade('$id')");
 		is($result->{state}, '00000', "64 MB, $id: runs") or diag brief($result->{err});
-		is($big->query("SELECT migrate.load(migrate.export('$id'))")->{state}, '00000', "64 MB, $id: round trip");
+		is($big->query("SELECT migrate.load(migrate.export('$id'))")->{state},
+			'00000', "64 MB, $id: round trip");
 		note sprintf '%s: %.1f s', $id, time - $t;
 	}
 	ok($big->alive, '64 MB: the server lives');
-	my $result = $big->query("SELECT migrate.revision('m', 'SELECT ''' || repeat('x', 67108864) || ''' FROM', head => 'base')");
+	my $result = $big->query(
+		q{SELECT migrate.revision('m', 'SELECT ''' || repeat('x', 67108864) || ''' FROM',
+			head => 'base')});
 	is($result->{state}, '42601', '64 MB with a syntax error');
-	cmp_ok(length $result->{err}, '<', 64 * 1024, '64 MB with a syntax error: the message is short') or diag length $result->{err};
-	$result = $big->query("SELECT migrate.revision('m', 'SELECT ''' || repeat('x', 67108864) || ''' FROM nowhere', head => 'base', rev_id => 'broken')");
+	cmp_ok(length $result->{err}, '<', 64 * 1024, '64 MB with a syntax error: the message is short')
+	  or diag length $result->{err};
+	$result = $big->query(
+		q{SELECT migrate.revision('m', 'SELECT ''' || repeat('x', 67108864) || ''' FROM nowhere',
+			head => 'base', rev_id => 'broken')});
 	is($result->{state}, '00000', '64 MB that fails later') or diag brief($result->{err});
 	$result = $big->query(q{SELECT migrate.upgrade('broken')});
 	is($result->{state}, '42P01', '64 MB that fails when it runs');
-	cmp_ok(length $result->{err}, '<', 64 * 1024, '64 MB that fails when it runs: the message is short') or diag length $result->{err};
+	cmp_ok(length $result->{err},
+		'<', 64 * 1024, '64 MB that fails when it runs: the message is short')
+	  or diag length $result->{err};
 	$big->run(q{SELECT migrate.drop('broken')});
 
 	my $to = "$dir/big";
 	mkdir $to;
-	spew("$to/big.sql", header('bigfile', up => 'SELECT length($x$' . "0123456789\n" x ($size / 11) . "\$x\$);\n"));
+	my $digits = "0123456789\n" x ($size / 11);
+	spew("$to/big.sql", header('bigfile', up => "SELECT length(\$x\$$digits\$x\$);\n"));
 	$result = $big->query('SELECT migrate.load_directory(' . lit($to) . ')');
 	is_deeply($result->{rows}, ['bigfile'], 'a file of 64 MB') or diag brief($result->{err});
-	is_deeply([ $big->rows('SELECT migrate.load_directory(' . lit($to) . ')') ], [], 'a file of 64 MB again');
+	is_deeply([ $big->rows('SELECT migrate.load_directory(' . lit($to) . ')') ],
+		[], 'a file of 64 MB again');
 	unlink "$to/big.sql";
 	$big->finish;
 	note sprintf '64 MB: %.1f s', time - $t;
@@ -420,7 +547,9 @@ sub truncate_file
 	for my $encoding (qw(SQL_ASCII LATIN1))
 	{
 		my $name = 'mig_' . lc $encoding;
-		my ($status, undef, $err) = run_psql('postgres', "CREATE DATABASE $name TEMPLATE template0 ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C'");
+		my ($status, undef, $err) = run_psql('postgres',
+			"CREATE DATABASE $name TEMPLATE template0
+				ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C'");
 		is($status, 0, "$encoding: a database") or diag $err;
 		run_psql($name, 'CREATE EXTENSION migrate');
 		my $other = connect_to($name);
@@ -429,17 +558,30 @@ sub truncate_file
 		spew("$to/1.sql", header('e1', message => "\xc3\xa9", up => "SELECT '\xc3\xa9';\n"));
 		my $result = $other->query('SELECT migrate.load_directory(' . lit($to) . ')');
 		is($result->{state}, '00000', "$encoding: a file in UTF-8") or diag brief($result->{err});
-		is($other->value(q{SELECT octet_length(message) FROM migrate.revisions}), $encoding eq 'LATIN1' ? 1 : 2, "$encoding: is converted");
-		is_deeply([ $other->rows('SELECT migrate.load_directory(' . lit($to) . ')') ], [], "$encoding: again");
+		my $is_latin = $encoding eq 'LATIN1';
+		is($other->value(q{SELECT octet_length(message) FROM migrate.revisions}),
+			$is_latin ? 1 : 2, "$encoding: is converted");
+		is_deeply([ $other->rows('SELECT migrate.load_directory(' . lit($to) . ')') ],
+			[], "$encoding: again");
 		spew("$to/2.sql", header('e2', down => 'e1', up => "SELECT '\xf0\x9f\x98\x80';\n"));
 		$result = $other->query('SELECT migrate.load_directory(' . lit($to) . ')');
-		is($result->{state}, $encoding eq 'LATIN1' ? '22P05' : '00000', "$encoding: a character that it has not") or diag brief($result->{err});
+		is($result->{state}, $is_latin ? '22P05' : '00000',
+			"$encoding: a character that it has not")
+		  or diag brief($result->{err});
 		$other->run(q{SET client_encoding = 'SQL_ASCII'});
-		for my $call (q{resolve(E'\xff')}, q{upgrade(E'\xff\xfe')}, q{revision(E'\xff', E'SELECT ''\xff\xc3''', rev_id => E'\xff', head => 'base')},
-			q{export(E'\xff')}, q{load(migrate.export(E'\xff'))}, q{file_name(E'\xff')}, q{upgrade(E'\xff')}, q{downgrade('base')})
+		for my $call (
+			q{resolve(E'\xff')},
+			q{upgrade(E'\xff\xfe')},
+			q{revision(E'\xff', E'SELECT ''\xff\xc3''', rev_id => E'\xff', head => 'base')},
+			q{export(E'\xff')},
+			q{load(migrate.export(E'\xff'))},
+			q{file_name(E'\xff')},
+			q{upgrade(E'\xff')},
+			q{downgrade('base')})
 		{
 			my $answer = $other->query("SELECT migrate.$call");
-			ok(!bad_state($answer->{state}), "$encoding: $call: $answer->{state}") or diag brief($answer->{err});
+			ok(!bad_state($answer->{state}), "$encoding: $call: $answer->{state}")
+			  or diag brief($answer->{err});
 		}
 		ok($other->alive, "$encoding: the server lives");
 		$other->finish;
@@ -451,22 +593,58 @@ sub truncate_file
 
 my $tampered = connect_to(create_database('mig_tampered'), options => '-c statement_timeout=4s');
 my @calls = (
-	q{current()}, q{heads()}, q{bases()}, q{branches()}, q{pending()}, q{pending('+1')}, q{history()}, q{history(':current')}, q{history('-3:')},
-	q{resolve('head')}, q{resolve('a')}, q{resolve('a@heads')}, q{resolve('current')}, q{resolve('-1')}, q{export('a')}, q{file_name('a')},
-	q{upgrade('heads')}, q{upgrade('+1')}, q{upgrade('a')}, q{downgrade('-1')}, q{downgrade('base')}, q{downgrade('a')},
-	q{stamp('heads')}, q{stamp('base')}, q{stamp('heads', true)}, q{stamp('base', true)}, q{stamp(ARRAY['a'])}, q{revision('m', head => 'a', splice => true)},
-	q{revision('m', head => 'base')}, q{merge()}, q{edit('a', message => 'x')}, q{drop('b')}, q{drop('a')},
-	'load(' . lit(header('zz', down => 'a')) . ')', 'load(' . lit(header('a')) . ')', 'load(' . lit(header('c', down => 'b')) . ')');
+	'current()', 'heads()', 'bases()', 'branches()', 'pending()', q{pending('+1')},
+	'history()', q{history(':current')}, q{history('-3:')},
+	q{resolve('head')}, q{resolve('a')}, q{resolve('a@heads')},
+	q{resolve('current')}, q{resolve('-1')},
+	q{export('a')}, q{file_name('a')},
+	q{upgrade('heads')}, q{upgrade('+1')}, q{upgrade('a')},
+	q{downgrade('-1')}, q{downgrade('base')}, q{downgrade('a')},
+	q{stamp('heads')}, q{stamp('base')}, q{stamp('heads', true)}, q{stamp('base', true)},
+	q{stamp(ARRAY['a'])},
+	q{revision('m', head => 'a', splice => true)}, q{revision('m', head => 'base')},
+	'merge()', q{edit('a', message => 'x')}, q{drop('b')}, q{drop('a')},
+	map { 'load(' . lit($_) . ')' }
+	  header('zz', down => 'a'), header('a'), header('c', down => 'b'));
 
-# Rows of migrate.revisions as [revision, down, depends, labels].
+# Statements that make a state: rows of migrate.revisions as (revision, down,
+# depends, labels),
 sub row
 {
 	my ($id, $down, $depends, $labels) = @_;
-	return 'INSERT INTO migrate.revisions (revision, down_revisions, depends_on, branch_labels, message, upgrade_sql, downgrade_sql) VALUES ('
-	  . join(', ', lit($id), map({ lit($_ // '{}') } $down, $depends, $labels), q{'m', 'SELECT 1', 'SELECT 1'}) . ')';
+	my $values = join ', ', lit($id), map { lit($_ // '{}') } $down, $depends, $labels;
+	return "INSERT INTO migrate.revisions
+		(revision, down_revisions, depends_on, branch_labels, message, upgrade_sql, downgrade_sql)
+		VALUES ($values, 'm', 'SELECT 1', 'SELECT 1')";
 }
-sub applied { return map { ("INSERT INTO migrate.applied SELECT revision, checksum, now(), 'upgrade' FROM migrate.revisions WHERE revision = " . lit($_)) } @_ }
-sub version { return map { ("INSERT INTO migrate.versions VALUES (" . lit($_) . ')') } @_ }
+
+# the applied ones,
+sub applied
+{
+	my $insert = q{INSERT INTO migrate.applied SELECT revision, checksum, now(), 'upgrade'
+		FROM migrate.revisions WHERE revision = };
+	return map { $insert . lit($_) } @_;
+}
+
+# the version rows,
+sub version
+{
+	return map { 'INSERT INTO migrate.versions VALUES (' . lit($_) . ')' } @_;
+}
+
+# and the script of all.
+sub script { return 'UPDATE migrate.revisions SET upgrade_sql = ' . lit($_[0]) }
+
+my @bad_ids = (
+	'', ' ', 'a@b', 'a-b', 'a+b', 'a:b', 'a b', "a\nb",
+	qw(head heads base current),
+	'x' x 256,
+	'x' x 2500);
+sub name_of
+{
+	my $id = shift;
+	return length $id > 20 ? length($id) . ' bytes' : $id =~ s/\n/\\n/r;
+}
 
 my $broken = 'MG010';
 my $position = 'MG010|MG007|MG005';
@@ -474,15 +652,29 @@ for my $case (
 	[ 'a cycle of two', $broken, row('a', '{b}'), row('b', '{a}') ],
 	[ 'a cycle of one', $broken, row('a', '{a}') ],
 	[ 'a cycle through a dependency', $broken, row('a', '{}', '{b}'), row('b', '{a}') ],
-	[ 'a cycle above a base', $broken, row('a'), row('b', '{a,d}'), row('c', '{b}'), row('d', '{c}') ],
-	[ 'a cycle that is applied', $broken, row('a', '{b}'), row('b', '{a}'), applied('a', 'b'), version('a') ],
+	[
+		'a cycle above a base',
+		$broken,
+		row('a'),
+		row('b', '{a,d}'),
+		row('c', '{b}'),
+		row('d', '{c}')
+	],
+	[
+		'a cycle that is applied',
+		$broken,
+		row('a', '{b}'),
+		row('b', '{a}'),
+		applied('a', 'b'),
+		version('a')
+	],
 	[ 'a missing parent', $broken, row('a'), row('b', '{nowhere}') ],
 	[ 'a missing dependency', $broken, row('a'), row('b', '{a}', '{nowhere}') ],
 	[ 'a parent named by a prefix', $broken, row('aaa'), row('b', '{aa}') ],
 	[ 'a label twice', $broken, row('a', '{}', '{}', '{lab}'), row('b', '{a}', '{}', '{lab}') ],
 	[ 'a label twice in one row', "$broken|00000", row('a', '{}', '{}', '{lab,lab}') ],
 	[ 'a label that is an id', $broken, row('a', '{}', '{}', '{b}'), row('b', '{a}') ],
-	(map { [ 'the id ' . (length $_ > 20 ? length($_) . ' bytes' : $_ =~ s/\n/\\n/r), $broken, row('a'), row($_, '{a}') ] } '', ' ', 'a@b', 'a-b', 'a+b', 'a:b', 'a b', "a\nb", 'head', 'heads', 'base', 'current', 'x' x 256, 'x' x 2500),
+	(map { [ 'the id ' . name_of($_), $broken, row('a'), row($_, '{a}') ] } @bad_ids),
 	[ 'the label head', $broken, row('a', '{}', '{}', '{head}') ],
 	[ 'an empty label', $broken, row('a', '{}', '{}', '{""}') ],
 	[ 'a NULL parent', $broken, row('a', '{NULL}') ],
@@ -493,36 +685,177 @@ for my $case (
 	[ 'parents counted from 5', '00000', row('a'), row('b'), row('c', '[5:6]={a,b}') ],
 	[ 'a parent twice', "$broken|00000", row('a'), row('b', '{a,a}') ],
 	[ 'a version row that names nothing', $position, row('a'), version('ghost') ],
-	[ 'a version row that names nothing beside one that does', $position, row('a'), applied('a'), version('a', 'ghost') ],
-	[ 'a version row that is a prefix', $position, row('a'), row('bbb', '{a}'), applied('a'), version('bb') ],
+	[
+		'a version row that names nothing beside one that does',
+		$position,
+		row('a'),
+		applied('a'),
+		version('a', 'ghost')
+	],
+	[
+		'a version row that is a prefix',
+		$position,
+		row('a'),
+		row('bbb', '{a}'),
+		applied('a'),
+		version('bb')
+	],
 	[ 'an empty version row', $position, row('a'), version('') ],
 	[ 'a version row of 2,500 bytes', $position, row('a'), version('x' x 2500) ],
-	[ 'version rows that overlap', $position, row('a'), row('b', '{a}'), row('c', '{b}'), applied('a', 'b'), version('a', 'b') ],
-	[ 'an applied row without a revision', "$position|00000", row('a'), row('b', '{a}'), applied('a'), version('a'), q{INSERT INTO migrate.applied VALUES ('ghost', '', now(), 'upgrade')} ],
-	[ 'an applied row above the version rows', "$position|00000", row('a'), row('b', '{a}'), row('c', '{b}'), applied('a', 'b'), version('a') ],
-	[ 'a version row without an applied one', "$position|00000", row('a'), row('b', '{a}'), version('a') ],
-	[ 'applied rows without a version row', "$position|00000", row('a'), row('b', '{a}'), applied('a') ],
-	[ 'a checksum that differs', 'MG007', row('a'), row('b', '{a}'), applied('a'), version('a'), q{UPDATE migrate.applied SET checksum = 'x'} ],
-	[ 'an applied script that was changed', 'MG007', row('a'), row('b', '{a}'), applied('a'), version('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'SELECT 2' WHERE revision = 'a'} ],
-	[ 'a script with a syntax error', '42601', row('a'), q{UPDATE migrate.revisions SET upgrade_sql = E'SELECT 1;\nSELEC 2'} ],
-	[ 'a script that commits', 'MG011|2D000|0A000|25001', row('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'SELECT 1; COMMIT; SELECT 2'} ],
-	[ 'a script that begins', 'MG011|2D000|0A000|25001', row('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'BEGIN; SELECT 1; COMMIT'} ],
-	[ 'a script that rolls back to a savepoint', 'MG011|2D000|0A000|25001|25P01', row('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'SAVEPOINT s; ROLLBACK TO s'} ],
-	[ 'a script that prepares a transaction', 'MG011|2D000|0A000|25001', row('a'), q{UPDATE migrate.revisions SET upgrade_sql = $$PREPARE TRANSACTION 'x'$$} ],
-	[ 'a script that copies from the client', 'MG011|0A000', row('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'CREATE TABLE zz (a int); COPY zz FROM STDIN'} ],
-	[ 'a script that copies to the client', 'MG011|0A000|00000', row('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'COPY (SELECT 1) TO STDOUT'} ],
-	[ 'a script that calls us', '55000', row('a'), q{UPDATE migrate.revisions SET upgrade_sql = $$SELECT migrate.upgrade('heads')$$} ],
-	[ 'a script that stamps', '55000', row('a'), q{UPDATE migrate.revisions SET upgrade_sql = $$DO 'BEGIN PERFORM migrate.stamp(''a''); END'$$} ],
-	[ 'a script that drops us', undef, row('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'DROP EXTENSION migrate CASCADE'} ],
-	[ 'a script that empties our tables', undef, row('a'), row('b', '{a}'), q{UPDATE migrate.revisions SET upgrade_sql = 'TRUNCATE migrate.revisions, migrate.versions, migrate.applied'} ],
-	[ 'a script that discards', undef, row('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'DISCARD ALL'} ],
-	[ 'a script that drops temporary tables', undef, row('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'DISCARD TEMP; DISCARD PLANS; DEALLOCATE ALL'} ],
-	[ 'a script that unlocks', undef, row('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'SELECT pg_advisory_unlock_all()'} ],
-	[ 'a script that sets a role', undef, row('a'), row('b', '{a}'), q{UPDATE migrate.revisions SET upgrade_sql = 'SET ROLE pg_monitor; RESET ALL; SET SESSION AUTHORIZATION pg_monitor'} ],
-	[ 'a script that declares a cursor', undef, row('a'), q{UPDATE migrate.revisions SET upgrade_sql = 'DECLARE c CURSOR WITH HOLD FOR SELECT 1; CLOSE ALL'} ],
-	[ 'a partial row for nothing', undef, row('a'), q{INSERT INTO migrate.partial (revision, direction, statements_done, digest, in_doubt, started_at) VALUES ('ghost', 'upgrade', 7, 'x', true, now())} ],
-	[ 'a setting that is none', undef, row('a'), q{INSERT INTO migrate.settings VALUES ('revision_ids', 'nonsense'), ('managed_schemas', '"'), ('exclude', '(((')} ],
-	[ 'the greatest serial id', undef, row('99999999999999999999999999'), row('a'), q{INSERT INTO migrate.settings VALUES ('revision_ids', 'serial')} ],
+	[
+		'version rows that overlap',
+		$position,
+		row('a'),
+		row('b', '{a}'),
+		row('c', '{b}'),
+		applied('a', 'b'),
+		version('a', 'b')
+	],
+	[
+		'an applied row without a revision',
+		"$position|00000",
+		row('a'),
+		row('b', '{a}'),
+		applied('a'),
+		version('a'),
+		q{INSERT INTO migrate.applied VALUES ('ghost', '', now(), 'upgrade')}
+	],
+	[
+		'an applied row above the version rows',
+		"$position|00000",
+		row('a'),
+		row('b', '{a}'),
+		row('c', '{b}'),
+		applied('a', 'b'),
+		version('a')
+	],
+	[
+		'a version row without an applied one',
+		"$position|00000",
+		row('a'),
+		row('b', '{a}'),
+		version('a')
+	],
+	[
+		'applied rows without a version row',
+		"$position|00000",
+		row('a'),
+		row('b', '{a}'),
+		applied('a')
+	],
+	[
+		'a checksum that differs',
+		'MG007',
+		row('a'),
+		row('b', '{a}'),
+		applied('a'),
+		version('a'),
+		q{UPDATE migrate.applied SET checksum = 'x'}
+	],
+	[
+		'an applied script that was changed',
+		'MG007',
+		row('a'),
+		row('b', '{a}'),
+		applied('a'),
+		version('a'),
+		q{UPDATE migrate.revisions SET upgrade_sql = 'SELECT 2' WHERE revision = 'a'}
+	],
+	[ 'a script with a syntax error', '42601', row('a'), script("SELECT 1;\nSELEC 2") ],
+	[
+		'a script that commits',
+		'MG011|2D000|0A000|25001',
+		row('a'),
+		script('SELECT 1; COMMIT; SELECT 2')
+	],
+	[
+		'a script that begins',
+		'MG011|2D000|0A000|25001',
+		row('a'),
+		script('BEGIN; SELECT 1; COMMIT')
+	],
+	[
+		'a script that rolls back to a savepoint',
+		'MG011|2D000|0A000|25001|25P01',
+		row('a'),
+		script('SAVEPOINT s; ROLLBACK TO s')
+	],
+	[
+		'a script that prepares a transaction',
+		'MG011|2D000|0A000|25001',
+		row('a'),
+		script(q{PREPARE TRANSACTION 'x'})
+	],
+	[
+		'a script that copies from the client',
+		'MG011|0A000',
+		row('a'),
+		script('CREATE TABLE zz (a int); COPY zz FROM STDIN')
+	],
+	[
+		'a script that copies to the client',
+		'MG011|0A000|00000',
+		row('a'),
+		script('COPY (SELECT 1) TO STDOUT')
+	],
+	[ 'a script that calls us', '55000', row('a'), script(q{SELECT migrate.upgrade('heads')}) ],
+	[
+		'a script that stamps',
+		'55000',
+		row('a'),
+		script(q{DO 'BEGIN PERFORM migrate.stamp(''a''); END'})
+	],
+	[ 'a script that drops us', undef, row('a'), script('DROP EXTENSION migrate CASCADE') ],
+	[
+		'a script that empties our tables',
+		undef,
+		row('a'),
+		row('b', '{a}'),
+		script('TRUNCATE migrate.revisions, migrate.versions, migrate.applied')
+	],
+	[ 'a script that discards', undef, row('a'), script('DISCARD ALL') ],
+	[
+		'a script that drops temporary tables',
+		undef,
+		row('a'),
+		script('DISCARD TEMP; DISCARD PLANS; DEALLOCATE ALL')
+	],
+	[ 'a script that unlocks', undef, row('a'), script('SELECT pg_advisory_unlock_all()') ],
+	[
+		'a script that sets a role',
+		undef,
+		row('a'),
+		row('b', '{a}'),
+		script('SET ROLE pg_monitor; RESET ALL; SET SESSION AUTHORIZATION pg_monitor')
+	],
+	[
+		'a script that declares a cursor',
+		undef,
+		row('a'),
+		script('DECLARE c CURSOR WITH HOLD FOR SELECT 1; CLOSE ALL')
+	],
+	[
+		'a partial row for nothing',
+		undef,
+		row('a'),
+		q{INSERT INTO migrate.partial
+			(revision, direction, statements_done, digest, in_doubt, started_at)
+			VALUES ('ghost', 'upgrade', 7, 'x', true, now())}
+	],
+	[
+		'a setting that is none',
+		undef,
+		row('a'),
+		q{INSERT INTO migrate.settings
+			VALUES ('revision_ids', 'nonsense'), ('managed_schemas', '"'), ('exclude', '(((')}
+	],
+	[
+		'the greatest serial id',
+		undef,
+		row('99999999999999999999999999'),
+		row('a'),
+		q{INSERT INTO migrate.settings VALUES ('revision_ids', 'serial')}
+	],
 	[ 'nothing at all', '00000', 'SELECT 1' ])
 {
 	my ($what, $expected, @setup) = @$case;
@@ -534,7 +867,8 @@ for my $case (
 		my $result = $tampered->query($sql);
 		next if $result->{state} eq '00000';
 		# A table that refuses the row itself is as good.
-		like($result->{state}, qr/^(?:23514|54000)$/, "$what: refused by the table") or diag brief($result->{err});
+		like($result->{state}, qr/^(?:23514|54000)$/, "$what: refused by the table")
+		  or diag brief($result->{err});
 		$prepared = 0;
 		last;
 	}
@@ -556,7 +890,8 @@ for my $case (
 		cmp_ok(time - $start, '<', 3, "$what: $call: time") if time - $start > 3;
 		if ($call eq q{upgrade('heads')} && defined $expected)
 		{
-			like($result->{state}, qr/^(?:$expected)$/, "$what: upgrade: $result->{state}") or diag brief($result->{err});
+			like($result->{state}, qr/^(?:$expected)$/, "$what: upgrade: $result->{state}")
+			  or diag brief($result->{err});
 		}
 		if ($call eq q{history()} && defined $expected && $expected eq $broken)
 		{
@@ -579,13 +914,13 @@ $tampered->finish;
 # ------------------------------------------------------------- 4. memory ----
 {
 	my $memory = connect_to($database, options => '-c statement_timeout=60s');
-	my $contexts = $memory->value(q{SELECT count(*) FROM pg_class WHERE relname = 'pg_backend_memory_contexts'});
-	my $used = sub {
-		return $memory->value('SELECT sum(used_bytes) FROM pg_backend_memory_contexts') if $contexts;
-		my ($kb) = slurp("/proc/$memory->{pid}/status") =~ /^VmRSS:\s+(\d+)/m;
-		return $kb * 1024;
-	};
+	my $contexts =
+	  $memory->value(q{SELECT count(*) FROM pg_class WHERE relname = 'pg_backend_memory_contexts'});
 	my $rss = sub { return (slurp("/proc/$memory->{pid}/status") =~ /^VmRSS:\s+(\d+)/m)[0] };
+	my $used = sub {
+		return $rss->() * 1024 unless $contexts;
+		return $memory->value('SELECT sum(used_bytes) FROM pg_backend_memory_contexts');
+	};
 	for my $case (
 		[ q{upgrade('nowhere')}, 'MG001' ],
 		[ q{upgrade('b1')}, '00000' ],
@@ -609,8 +944,10 @@ $tampered->finish;
 		my $statement = "SELECT migrate.$call";
 		my $many = sub {
 			my $n = shift;
-			my $result = $memory->query("\\o /dev/null\n" . "$statement;\n" x $n . '\o' . "\n$statement");
-			$result->{state} eq $state or fail("$call: $result->{state}, expected $state") && diag brief($result->{err});
+			my $result =
+			  $memory->query("\\o /dev/null\n" . "$statement;\n" x $n . '\o' . "\n$statement");
+			$result->{state} eq $state
+			  or fail("$call: $result->{state}, expected $state") && diag brief($result->{err});
 		};
 		$many->(100);
 		my ($bytes, $kb) = ($used->(), $rss->());
@@ -638,7 +975,12 @@ END $$
 SQL
 SELECT pg_temp.try('SELECT migrate.upgrade(''nowhere'')', 200)
 SQL
-	for my $call (q{SELECT migrate.upgrade('nowhere')}, q{SELECT migrate.upgrade('b1')}, q{SELECT migrate.stamp('b1')}, q{SELECT count(*) FROM migrate.history()}, q{SELECT migrate.revision('m', head => 'a1')})
+	for my $call (
+		q{SELECT migrate.upgrade('nowhere')},
+		q{SELECT migrate.upgrade('b1')},
+		q{SELECT migrate.stamp('b1')},
+		q{SELECT count(*) FROM migrate.history()},
+		q{SELECT migrate.revision('m', head => 'a1')})
 	{
 		$memory->value('SELECT pg_temp.try(' . lit($call) . ', 100)');
 		my $kb = $rss->();
@@ -646,7 +988,11 @@ SQL
 		my $growth = $rss->() - $kb;
 		cmp_ok($growth, '<', 8192, "$call 2,000 times in one transaction: $growth kB");
 	}
-	is($memory->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()}), 0, 'no lock is left');
+	is( $memory->value(
+			q{SELECT count(*) FROM pg_locks
+			WHERE locktype = 'advisory' AND pid = pg_backend_pid()}),
+		0,
+		'no lock is left');
 	ok($memory->alive, 'the server process is still the same');
 	$memory->finish;
 }

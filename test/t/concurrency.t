@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 #
 # Many sessions at once: fifty that start the same upgrade, eight that move
-# and author at random, and who waits for whom.
+# and author at random, and sessions that wait for each other.
 use strict;
 use warnings;
 
@@ -13,7 +13,13 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $dir = scratch_dir();
-MigrateServer->create(settings => [ 'max_connections = 100', 'max_prepared_transactions = 2', 'deadlock_timeout = 500ms', 'log_min_messages = fatal' ])->use;
+MigrateServer->create(
+	settings => [
+		'max_connections = 100',
+		'max_prepared_transactions = 2',
+		'deadlock_timeout = 500ms',
+		'log_min_messages = fatal'
+	])->use;
 my $admin = connect_to('postgres');
 cmp_ok($admin->value('SHOW max_connections'), '>=', 80, 'the server takes fifty sessions and more');
 
@@ -22,19 +28,15 @@ cmp_ok($admin->value('SHOW max_connections'), '>=', 80, 'the server takes fifty 
 sub polls
 {
 	my $like = shift;
-	return wait_until(sub {
-		$admin->value("SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND query LIKE "
-			  . lit($like) . " AND wait_event_type = 'Extension'") > 0;
-	});
+	return activity($like, q{state = 'active' AND wait_event_type = 'Extension'});
 }
 
 sub activity
 {
 	my ($like, $what) = @_;
-	return wait_until(sub {
-		$admin->value("SELECT count(*) FROM pg_stat_activity WHERE query LIKE " . lit($like)
-			  . " AND pid <> pg_backend_pid() AND ($what)") > 0;
-	});
+	my $sql = 'SELECT count(*) FROM pg_stat_activity WHERE query LIKE '
+	  . lit($like) . " AND pid <> pg_backend_pid() AND ($what)";
+	return wait_until(sub { $admin->value($sql) > 0 });
 }
 
 # ---------------------------------------------------------- consistency ----
@@ -60,7 +62,8 @@ SQL
 sub difference
 {
 	my ($session, $one, $other) = @_;
-	return $session->value("SELECT count(*) FROM ((($one) EXCEPT ALL ($other)) UNION ALL (($other) EXCEPT ALL ($one))) x");
+	return $session->value("SELECT count(*) FROM (
+		(($one) EXCEPT ALL ($other)) UNION ALL (($other) EXCEPT ALL ($one))) x");
 }
 
 # Rows, applied and log agree; every script ran as often as the log says.
@@ -69,15 +72,19 @@ sub consistent
 	my ($session, $what) = @_;
 	my $rows = 'SELECT revision FROM migrate.versions';
 	my $applied = 'SELECT revision FROM migrate.applied';
-	is(difference($session, $applied, $implied), 0, "$what: applied is what the version rows imply");
-	is(difference($session, $rows, $maximal), 0, "$what: the version rows are the maximal elements of applied");
+	my $last = 'SELECT unnest(versions_after) FROM migrate.log
+		WHERE id = (SELECT max(id) FROM migrate.log)';
+	is(difference($session, $applied, $implied),
+		0, "$what: applied is what the version rows imply");
+	is(difference($session, $rows, $maximal),
+		0, "$what: the version rows are the maximal elements of applied");
 	is($session->value(<<'SQL'), 0, "$what: each log row begins where the one before ended");
 SELECT count(*) FROM (
-	SELECT versions_before, lag(versions_after, 1, '{}') OVER (ORDER BY id) AS before FROM migrate.log) l
+	SELECT versions_before, lag(versions_after, 1, '{}') OVER (ORDER BY id) AS before
+	FROM migrate.log) l
 WHERE versions_before <> before
 SQL
-	is(difference($session, 'SELECT unnest(versions_after) FROM migrate.log WHERE id = (SELECT max(id) FROM migrate.log)', $rows),
-		0, "$what: and the last one at the version rows");
+	is(difference($session, $last, $rows), 0, "$what: and the last one at the version rows");
 	is($session->value(<<'SQL'), 0, "$what: every script ran as often as the log says");
 SELECT count(*) FROM (SELECT revision, up, count(*) FROM runs GROUP BY 1, 2) r
 FULL JOIN (SELECT revision, operation = 'upgrade' AS up, count(*) FROM migrate.log
@@ -101,10 +108,11 @@ sub make_history
 	$session->run('CREATE TABLE runs (revision text, up bool)');
 	for my $id (@all)
 	{
-		my ($up, $down) = $options{data_only} ? ('', '') : ("CREATE TABLE t_$id (id int);", "DROP TABLE t_$id;");
-		$session->run('SELECT migrate.revision(' . join(', ', lit("revision $id"),
-				lit("$up INSERT INTO runs VALUES ('$id', true);"),
-				lit("$down INSERT INTO runs VALUES ('$id', false);"), lit($id)) . ')');
+		my ($up, $down) =
+		  $options{data_only} ? ('', '') : ("CREATE TABLE t_$id (id int);", "DROP TABLE t_$id;");
+		$up = lit("$up INSERT INTO runs VALUES ('$id', true);");
+		$down = lit("$down INSERT INTO runs VALUES ('$id', false);");
+		$session->run("SELECT migrate.revision('revision $id', $up, $down, '$id')");
 	}
 	return $session;
 }
@@ -113,10 +121,14 @@ sub make_history
 sub race
 {
 	my ($session, $targets, %settings) = @_;
-	my $gate = 'DO $$BEGIN PERFORM pg_advisory_lock_shared(4242), pg_advisory_unlock_shared(4242); END$$';
+	my $gate = 'DO $$BEGIN
+		PERFORM pg_advisory_lock_shared(4242), pg_advisory_unlock_shared(4242); END$$';
+	my $ready = 'SELECT count(*) FROM pg_locks WHERE objid = 4242 AND NOT granted';
 	$session->run('SELECT pg_advisory_lock(4242)');
-	my @children = map { start($session->{database}, [ $gate, "SELECT migrate.upgrade('$_')" ], %settings) } @$targets;
-	my $all = wait_until(sub { $session->value("SELECT count(*) FROM pg_locks WHERE objid = 4242 AND NOT granted") == @$targets }, 30);
+	my @children =
+	  map { start($session->{database}, [ $gate, "SELECT migrate.upgrade('$_')" ], %settings) }
+	  @$targets;
+	my $all = wait_until(sub { $session->value($ready) == @$targets }, 30);
 	$session->run('SELECT pg_advisory_unlock(4242)');
 	my @results = map { finish($_) } @children;
 	ok($all, scalar(@$targets) . ' sessions stood ready');
@@ -156,9 +168,10 @@ for my $isolation ('read committed', 'repeatable read', 'serializable')
 			@targets = @again;
 			last if $isolation eq 'read committed';
 		}
-		is(scalar @targets, 0, "$what: all sessions succeed"
-			  . ($isolation eq 'read committed' ? '' : ', some after trying again'));
-		note sprintf '%s: %d times 40001, %d rounds, %.1f s', $what, $stale // 0, $rounds, time - $start;
+		my $retried = $isolation eq 'read committed' ? '' : ', some after trying again';
+		is(scalar @targets, 0, "$what: all sessions succeed$retried");
+		note sprintf '%s: %d times 40001, %d rounds, %.1f s',
+		  $what, $stale // 0, $rounds, time - $start;
 		is(join(' ', sort keys %returned), "@all", "$what: all revisions were returned");
 		is_deeply([ grep { $_ != 1 } values %returned ], [], "$what: each to one session");
 		if ($kind eq 'one target')
@@ -170,8 +183,10 @@ for my $isolation ('read committed', 'repeatable read', 'serializable')
 			cmp_ok($workers, '<=', 2, "$what: one session or two did it");
 		}
 		is($session->value('SELECT count(*) FROM migrate.log'), 20, "$what: the log has 20 rows");
-		is($session->value('SELECT string_agg(revision, $$ $$ ORDER BY revision) FROM runs'), "@all", "$what: each script ran once");
-		is($session->value('SELECT migrate.current()'), '0020', "$what: the database is at the head");
+		is($session->value('SELECT string_agg(revision, $$ $$ ORDER BY revision) FROM runs'),
+			"@all", "$what: each script ran once");
+		is($session->value('SELECT migrate.current()'),
+			'0020', "$what: the database is at the head");
 		consistent($session, $what);
 		$session->finish;
 		drop_databases();
@@ -187,22 +202,27 @@ for my $isolation ('read committed', 'repeatable read', 'serializable')
 	ok(polls('SELECT migrate.upgrade()'), 'a winner that goes away: others wait');
 	$admin->run("SELECT pg_terminate_backend($runner->{pid})");
 	my @results = map { finish($_) } @waiters;
-	is(join(' ', map { $_->{state} } @results), join(' ', ('00000') x 5), 'a winner that goes away: none of them fails');
+	is(join(' ', map { $_->{state} } @results),
+		join(' ', ('00000') x 5),
+		'a winner that goes away: none of them fails');
 	is(join(' ', map { @{ $_->{rows} } } @results), "@all", 'and one of them does the work');
 	consistent($session, 'a winner that goes away');
 	$_->finish for $runner, $session;
 	drop_databases();
 }
 
-# A plan that fails: everybody tries, everybody is told, nothing stays.
+# A plan that fails: every session tries, every session gets the error, nothing
+# stays.
 {
 	my $session = make_history('race');
 	$session->run(q{SELECT migrate.edit('0020', 'SELECT 1/0')});
 	my @results = race($session, [ ('head') x 20 ]);
-	is_deeply([ grep { $_->{state} ne '22012' || $_->{out} ne '' } @results ], [], 'a plan that fails: each of 20 sessions is told');
+	is_deeply([ grep { $_->{state} ne '22012' || $_->{out} ne '' } @results ],
+		[], 'a plan that fails: each of 20 sessions gets the error');
 	is($session->value('SELECT count(*) FROM runs'), 0, '    no script has run');
 	is($session->value('SELECT count(*) FROM migrate.log'), 0, '    nothing is in the log');
-	is($session->value(q{SELECT count(*) FROM pg_class WHERE relname LIKE 't\_00%'}), 0, '    no table is left');
+	is($session->value(q{SELECT count(*) FROM pg_class WHERE relname LIKE 't\_00%'}),
+		0, '    no table is left');
 	consistent($session, 'a plan that fails');
 	$session->finish;
 	drop_databases();
@@ -228,7 +248,9 @@ for my $isolation ('read committed', 'repeatable read', 'serializable')
 	}
 	$session->run(q{SELECT migrate.merge(ARRAY['0020', 'b2'], rev_id => 'm1')});
 	# A merge has empty scripts; count it too.
-	$session->run(q{SELECT migrate.edit('m1', 'INSERT INTO runs VALUES (''m1'', true)', 'INSERT INTO runs VALUES (''m1'', false)')});
+	$session->run(
+		q{SELECT migrate.edit('m1', 'INSERT INTO runs VALUES (''m1'', true)',
+			'INSERT INTO runs VALUES (''m1'', false)')});
 
 	my @ids = (@all, qw(b1 b2 m1));
 	my $any = sub { $_[ int rand @_ ] };
@@ -244,14 +266,31 @@ for my $isolation ('read committed', 'repeatable read', 'serializable')
 	my @calls = (
 		(sub { 'upgrade(' . lit($any->(@ids, 'head', 'heads', '+1', '+3')) . ')' }) x 6,
 		(sub { 'downgrade(' . lit($any->(@ids, 'base', '-1', '-2')) . ')' }) x 4,
-		(sub { 'stamp(' . lit($any->(@ids, 'base')) . (rand() < 0.2 ? ', purge => true' : '') . ')' }) x 2,
-		(sub { my $id = $any->(@ids); 'edit(' . lit($id) . ', ' . lit($script->($id)->('true')) . ')' }) x 2,
-		sub { my $id = $any->(@ids); 'edit(' . lit($id) . ', message => ' . lit('message ' . int rand 10) . ')' },
 		(sub {
-			my $id = $any->(@all);
-			return 'load(' . lit("-- loaded\n-- Revision ID: $id\n-- Revises: $parents{$id}\n-- migrate:up\n"
-				  . $script->($id)->('true') . "\n-- migrate:down\n" . $script->($id)->('false') . "\n") . ')';
-		}) x 2,
+				my $target = lit($any->(@ids, 'base'));
+				return "stamp($target" . (rand() < 0.2 ? ', purge => true' : '') . ')';
+			}) x 2,
+		(sub {
+				my $id = $any->(@ids);
+				return "edit('$id', " . lit($script->($id)->('true')) . ')';
+			}) x 2,
+		sub {
+			my $id = $any->(@ids);
+			return "edit('$id', message => " . lit('message ' . int rand 10) . ')';
+		},
+		(sub {
+				my $id = $any->(@all);
+				my ($up, $down) = map { $script->($id)->($_) } qw(true false);
+				return 'load(' . lit(<<"END") . ')';
+-- loaded
+-- Revision ID: $id
+-- Revises: $parents{$id}
+-- migrate:up
+$up
+-- migrate:down
+$down
+END
+			}) x 2,
 		# a new revision and its end
 		sub { $new->() },
 		(sub { 'drop(' . lit($known->()) . ')' }) x 2,
@@ -266,7 +305,8 @@ for my $isolation ('read committed', 'repeatable read', 'serializable')
 	my $self;
 	$new = sub {
 		my $id = sprintf 'x%d.%d', ++$number, $self;
-		my $call = join ', ', lit('new'), map({ lit($script->($id)->($_)) } qw(true false)), lit($id), lit($any->(@ids));
+		my @scripts = map { lit($script->($id)->($_)) } qw(true false);
+		my $call = join ', ', lit('new'), @scripts, lit($id), lit($any->(@ids));
 		return ("revision($call, splice => true)", $id);
 	};
 	$known = sub { sprintf 'x%d.%d', $number - int rand 4, rand() < 0.5 ? $self : 1 + int rand 8 };
@@ -278,9 +318,13 @@ for my $isolation ('read committed', 'repeatable read', 'serializable')
 		{
 			my @list = grep { /\(/ } $any->(@calls)->();
 			push @list, grep({ /\(/ } $any->(@calls)->()) if rand() < 0.15;
-			my $begin = 'BEGIN ISOLATION LEVEL ' . $any->('READ COMMITTED', 'READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE');
+			my $level =
+			  $any->('READ COMMITTED', 'READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE');
 			my $end = rand() < 0.15 ? 'ROLLBACK' : 'COMMIT';
-			$text .= "$begin;\n" . join('', map { "SELECT count(*) FROM migrate.$_;\n" } @list) . "$end;\n";
+			$text .= "$_;\n"
+			  for "BEGIN ISOLATION LEVEL $level",
+			  (map { "SELECT count(*) FROM migrate.$_" } @list),
+			  $end;
 		}
 		spew("$dir/mixed$_.sql", $text);
 	} 1 .. 8;
@@ -295,15 +339,17 @@ for my $isolation ('read committed', 'repeatable read', 'serializable')
 		while ($result->{err} =~ /(?:ERROR|FATAL|PANIC):  (\w{5}): (.*)/g)
 		{
 			my ($state, $message) = ($1, $2);
-			next if $state eq '25P02';	# what follows in the transaction
+			next if $state eq '25P02';    # what follows in the transaction
 			$states{$state}++;
 			next if $state =~ /^(?:40001|MG00[1-7])$/;
 			next if $state eq 'MG010' && $message =~ /^cannot drop revision|is already present$/;
 			push @unexpected, "$state $message";
 		}
 	}
-	note sprintf 'mixed: %.1f s; %s; %d steps in the log', time - $start,
-	  join(', ', map { "$_ $states{$_} times" } sort keys %states), $session->value('SELECT count(*) FROM migrate.log');
+	note sprintf 'mixed: %.1f s; %s; %d steps in the log',
+	  time - $start,
+	  join(', ', map { "$_ $states{$_} times" } sort keys %states),
+	  $session->value('SELECT count(*) FROM migrate.log');
 	is(scalar @unexpected, 0, 'mixed: no error but documented ones')
 	  or diag join "\n", @unexpected[ 0 .. ($#unexpected < 9 ? $#unexpected : 9) ];
 	cmp_ok($session->value('SELECT count(*) FROM migrate.log'), '>', 200, 'mixed: it moved about');
@@ -318,46 +364,58 @@ for my $isolation ('read committed', 'repeatable read', 'serializable')
 	drop_databases();
 }
 
-# Whoever only looks, or has nothing to do, sees one state: revisions and
+# A session that only looks, or has nothing to do, sees one state: revisions and
 # version rows of the same moment.  A long history makes reading it slow.
 {
 	create_database('looking');
 	my $session = connect_to('looking');
 	$session->run(<<'SQL', 'SELECT migrate.upgrade()');
 INSERT INTO migrate.revisions (revision, down_revisions, message, downgrade_sql)
-SELECT 'r' || i, CASE WHEN i = 1 THEN '{}' ELSE ARRAY['r' || i - 1] END, 'r', '' FROM generate_series(1, 1500) i
+SELECT 'r' || i, CASE WHEN i = 1 THEN '{}' ELSE ARRAY['r' || i - 1] END, 'r', ''
+FROM generate_series(1, 1500) i
 SQL
-	my $writer = spew("$dir/writer.sql", join '', "SET migrate.step_messages = off;\n",
-		map { "BEGIN; SELECT migrate.revision('new', rev_id => 'n$_'); SELECT migrate.upgrade(); COMMIT;\n" . "BEGIN; SELECT migrate.downgrade('-1'); SELECT migrate.drop('n$_'); COMMIT;\n" } 1 .. 60);
-	my $reader = spew("$dir/reader.sql", join '', "SET migrate.step_messages = off;\n",
-		map { "SELECT count(*) FROM migrate.pending();\nSELECT count(*) FROM migrate.upgrade('r1500');\nSELECT count(*) FROM migrate.history('r1:r2');\n" } 1 .. 150);
+	my $quiet = "SET migrate.step_messages = off;\n";
+	my $writer = spew("$dir/writer.sql", $quiet . join '', map { <<"SQL" } 1 .. 60);
+BEGIN; SELECT migrate.revision('new', rev_id => 'n$_'); SELECT migrate.upgrade(); COMMIT;
+BEGIN; SELECT migrate.downgrade('-1'); SELECT migrate.drop('n$_'); COMMIT;
+SQL
+	my $reader = spew("$dir/reader.sql", $quiet . (<<'SQL') x 150);
+SELECT count(*) FROM migrate.pending();
+SELECT count(*) FROM migrate.upgrade('r1500');
+SELECT count(*) FROM migrate.history('r1:r2');
+SQL
 	my $start = time;
 	my $writing = background('looking', [ '-f', $writer ]);
 	my @results = map { finish($_) } map { background('looking', [ '-f', $reader ]) } 1 .. 3;
 	my $written = finish($writing);
-	is($written->{state}, '00000', 'looking: the writer meets no error') or diag substr $written->{err}, 0, 500;
+	is($written->{state}, '00000', 'looking: the writer meets no error')
+	  or diag substr $written->{err}, 0, 500;
 	my @errors = map { $_->{err} =~ /ERROR:  (.*)/g } @results;
-	is(scalar @errors, 0, 'looking: neither do those who look, or have nothing to do') or diag scalar(@errors) . " errors, the first: $errors[0]";
+	is(scalar @errors, 0, 'looking: neither do those who look, or have nothing to do')
+	  or diag scalar(@errors) . " errors, the first: $errors[0]";
 	note sprintf 'looking: %.1f s', time - $start;
 
-	# Loading the file of a revision that is applied as it is in the file, or
-	# else not applied: there is never a reason for MG007.
-	$session->run(q{SELECT migrate.downgrade('-1')}, q{SELECT migrate.edit('r1500', 'SELECT 1')}, 'SELECT migrate.upgrade()');
-	spew($writer, join '', "SET migrate.step_messages = off;\n",
-		(<<'SQL') x 60);
+	# Loading the file of a revision that either is applied as it is in the file, or
+	# is not applied: there is never a reason for MG007.
+	$session->run(
+		q{SELECT migrate.downgrade('-1')},
+		q{SELECT migrate.edit('r1500', 'SELECT 1')},
+		'SELECT migrate.upgrade()');
+	spew($writer, $quiet . (<<'SQL') x 60);
 BEGIN; SELECT migrate.downgrade('-1'); SELECT migrate.edit('r1500', 'SELECT 2'); COMMIT;
 BEGIN; SELECT migrate.edit('r1500', 'SELECT 1'); SELECT migrate.upgrade(); COMMIT;
 SQL
 	my $file = lit($session->value("SELECT replace(migrate.export('r1500'), chr(10), '~')"));
-	spew($reader, join '', "SET migrate.step_messages = off;\n",
-		("SELECT migrate.load(replace($file, '~', chr(10)));\n") x 200);
+	spew($reader, $quiet . "SELECT migrate.load(replace($file, '~', chr(10)));\n" x 200);
 	$start = time;
 	$writing = background('looking', [ '-f', $writer ]);
 	@results = map { finish($_) } map { background('looking', [ '-f', $reader ]) } 1 .. 3;
 	$written = finish($writing);
-	is($written->{state}, '00000', 'loading: the writer meets no error') or diag substr $written->{err}, 0, 500;
+	is($written->{state}, '00000', 'loading: the writer meets no error')
+	  or diag substr $written->{err}, 0, 500;
 	@errors = map { $_->{err} =~ /ERROR:  (.*)/g } @results;
-	is(scalar @errors, 0, 'loading what is applied: no error') or diag scalar(@errors) . " errors, the first: $errors[0]";
+	is(scalar @errors, 0, 'loading what is applied: no error')
+	  or diag scalar(@errors) . " errors, the first: $errors[0]";
 	note sprintf 'loading: %.1f s', time - $start;
 	$session->finish;
 	drop_databases();
@@ -368,29 +426,38 @@ SQL
 create_database('waiting');
 $admin->run('CREATE ROLE "the holder" SUPERUSER LOGIN');
 my $session = connect_to('waiting');
-$session->run('CREATE TABLE busy (id int)', 'CREATE TABLE runs (revision text, up bool)',
-	q{SELECT migrate.revision('one', 'INSERT INTO runs VALUES (''0001'', true);', 'INSERT INTO runs VALUES (''0001'', false);', '0001')},
-	q{SELECT migrate.revision('two', 'ALTER TABLE busy ADD n int;', 'ALTER TABLE busy DROP n;', '0002')});
+$session->run(
+	'CREATE TABLE busy (id int)',
+	'CREATE TABLE runs (revision text, up bool)',
+	q{SELECT migrate.revision('one', 'INSERT INTO runs VALUES (''0001'', true);',
+		'INSERT INTO runs VALUES (''0001'', false);', '0001')},
+	q{SELECT migrate.revision('two', 'ALTER TABLE busy ADD n int;',
+		'ALTER TABLE busy DROP n;', '0002')});
 
-# pg_locks, and who needs no lock.
+# pg_locks, and calls that need no lock.
 {
-	my $locks = q{SELECT classid, objid, objsubid, mode, granted FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
-		AND database = (SELECT oid FROM pg_database WHERE datname = current_database())};
+	my $locks = q{SELECT classid, objid, objsubid, mode, granted FROM pg_locks
+		WHERE locktype = 'advisory' AND pid = pg_backend_pid()
+			AND database = (SELECT oid FROM pg_database WHERE datname = current_database())};
 	my $file = lit($session->value("SELECT replace(migrate.export('0002'), chr(10), '~')"));
 	$file = "replace($file, '~', chr(10))";
 	for my $call (
-		[ 'upgrade',             q{migrate.upgrade('0001')} ],
-		[ 'stamp',               q{migrate.stamp('0001')} ],
-		[ 'stamp of an array',   q{migrate.stamp(ARRAY['0001'])} ],
-		[ 'revision',            q{migrate.revision('three')} ],
-		[ 'edit',                q{migrate.edit('0002', message => 'zwei')} ],
-		[ 'drop',                q{migrate.drop('0002')} ],
-		[ 'load of a new file',  q{migrate.load(E'-- x\n-- Revision ID: x\n-- Revises: 0002\n-- migrate:up\n')} ],
-		[ 'configure',           q{migrate.configure('revision_ids', 'serial')} ],
-		)
+		[ 'upgrade', q{migrate.upgrade('0001')} ],
+		[ 'stamp', q{migrate.stamp('0001')} ],
+		[ 'stamp of an array', q{migrate.stamp(ARRAY['0001'])} ],
+		[ 'revision', q{migrate.revision('three')} ],
+		[ 'edit', q{migrate.edit('0002', message => 'zwei')} ],
+		[ 'drop', q{migrate.drop('0002')} ],
+		[
+			'load of a new file',
+			q{migrate.load(E'-- x\n-- Revision ID: x\n-- Revises: 0002\n-- migrate:up\n')}
+		],
+		[ 'configure', q{migrate.configure('revision_ids', 'serial')} ])
 	{
 		$session->run('BEGIN', "SELECT $call->[1]");
-		is(join(' ', $session->rows($locks)), '1835624306|1|2|ExclusiveLock|t', "$call->[0] takes the lock");
+		is(join(' ', $session->rows($locks)),
+			'1835624306|1|2|ExclusiveLock|t',
+			"$call->[0] takes the lock");
 		$session->run('ROLLBACK');
 		is(join(' ', $session->rows($locks)), '', '    and the end of the transaction releases it');
 	}
@@ -400,11 +467,12 @@ $session->run('CREATE TABLE busy (id int)', 'CREATE TABLE runs (revision text, u
 		[ 'unchanged load',               "migrate.load($file)" ],
 		[ 'unchanged stamp',              q{migrate.stamp('base')} ],
 		[ 'pending',                      'migrate.pending()' ],
-		[ 'history',                      'migrate.history()' ],
-		)
+		[ 'history',                      'migrate.history()' ])
 	{
 		my $result = $session->run('BEGIN')->query("SELECT $call->[1]");
-		is("$result->{state} " . join(' ', $session->rows($locks)), '00000 ', "$call->[0] takes no lock") or diag $result->{err};
+		is("$result->{state} " . join(' ', $session->rows($locks)),
+			'00000 ', "$call->[0] takes no lock")
+		  or diag $result->{err};
 		$session->run('ROLLBACK');
 	}
 }
@@ -413,12 +481,16 @@ my $holder = connect_to('waiting', user => 'the holder');
 $holder->run(q{SET application_name = 'deploy 7'});
 my $upgrade = 'SELECT migrate.upgrade()';
 
-# Who holds it, as whom, since when; how long we wait.
+# The process that holds it, its role, since when; how long we wait.
 {
 	$holder->run('BEGIN', q{SELECT migrate.upgrade('0001')});
-	my $since = $admin->value("SELECT to_char(xact_start AT TIME ZONE current_setting('TimeZone'), 'YYYY-MM-DD HH24:MI:SS') FROM pg_stat_activity WHERE pid = $holder->{pid}");
+	my $since = $admin->value(
+		"SELECT to_char(xact_start AT TIME ZONE current_setting('TimeZone'),
+			'YYYY-MM-DD HH24:MI:SS')
+		FROM pg_stat_activity WHERE pid = $holder->{pid}");
 	my $start = time;
-	my $result = finish(start('waiting', $upgrade, 'migrate.run_lock_timeout' => '700ms', lock_timeout => '100ms'));
+	my %timeouts = ('migrate.run_lock_timeout' => '700ms', lock_timeout => '100ms');
+	my $result = finish(start('waiting', $upgrade, %timeouts));
 	my $took = time - $start;
 	is($result->{state}, 'MG012', 'run_lock_timeout ends the wait; lock_timeout does not');
 	ok($took >= 0.7 && $took < 4, "after 700 ms") or diag $took;
@@ -430,20 +502,29 @@ my $upgrade = 'SELECT migrate.upgrade()';
 	like($detail, qr/application "deploy 7"/, 'MG012: its application_name');
 	like($detail, qr/since \Q$since\E/, 'MG012: since when');
 	like($detail, qr/Waited [7-9]\d\d ms|Waited 1\d\d\d ms/, 'MG012: how long we waited');
-	like($result->{err}, qr/^HINT:  .*migrate\.run_lock_timeout/m, 'MG012: the hint names the setting');
+	like($result->{err}, qr/^HINT:  .*migrate\.run_lock_timeout/m,
+		'MG012: the hint names the setting');
 
-	for my $call ('migrate.stamp(\'0002\')', 'migrate.edit(\'0002\', message => \'x\')', 'migrate.revision(\'x\')',
-		'migrate.configure(\'revision_ids\', NULL)', 'migrate.drop(\'0002\')')
+	my %short = ('migrate.run_lock_timeout' => '20ms');
+	for my $call (
+		q{migrate.stamp('0002')},
+		q{migrate.edit('0002', message => 'x')},
+		q{migrate.revision('x')},
+		q{migrate.configure('revision_ids', NULL)},
+		q{migrate.drop('0002')})
 	{
-		$result = finish(start('waiting', "SELECT $call", 'migrate.run_lock_timeout' => '20ms'));
+		$result = finish(start('waiting', "SELECT $call", %short));
 		is($result->{state}, 'MG012', "$call waits, too");
 	}
-	$result = finish(start('waiting', 'SELECT migrate.current(), count(*) FROM migrate.history()', 'migrate.run_lock_timeout' => '20ms'));
-	is($result->{state}, '00000', 'looking does not');
+	my $looking = 'SELECT migrate.current(), count(*) FROM migrate.history()';
+	is(finish(start('waiting', $looking, %short))->{state}, '00000', 'looking does not');
 	$result = finish(start('waiting', $upgrade, statement_timeout => '300ms'));
 	is($result->{state}, '57014', 'statement_timeout ends the wait');
-	is(finish(start('waiting', 'SET migrate.run_lock_timeout = -1'))->{state}, '00000', 'before the library is loaded nobody knows the setting');
-	is(finish(start('waiting', [ 'SELECT migrate.current()' ], 'migrate.run_lock_timeout' => '0'))->{state}, '00000', 'a timeout of 0 is allowed');
+	is(finish(start('waiting', 'SET migrate.run_lock_timeout = -1'))->{state},
+		'00000', 'before the library is loaded nobody knows the setting');
+	my %zero = ('migrate.run_lock_timeout' => '0');
+	is(finish(start('waiting', ['SELECT migrate.current()'], %zero))->{state},
+		'00000', 'a timeout of 0 is allowed');
 
 	# waiting can be cancelled and terminated
 	for my $end ([ 'pg_cancel_backend', '57014' ], [ 'pg_terminate_backend', '57P01' ])
@@ -451,38 +532,47 @@ my $upgrade = 'SELECT migrate.upgrade()';
 		my $waiter = start('waiting', $upgrade, application_name => $end->[0]);
 		ok(polls('SELECT migrate.upgrade()'), "$end->[0]: the waiter polls");
 		$start = time;
-		$admin->run("SELECT $end->[0](pid) FROM pg_stat_activity WHERE application_name = '$end->[0]' AND query LIKE '%upgrade%'");
+		$admin->run("SELECT $end->[0](pid) FROM pg_stat_activity
+			WHERE application_name = '$end->[0]' AND query LIKE '%upgrade%'");
 		$result = finish($waiter);
 		is($result->{state}, $end->[1], "$end->[0] ends the wait");
 		cmp_ok(time - $start, '<', 2, '    at once');
 	}
-	# 0: for ever; here until the holder goes
-	my $waiter = start('waiting', q{SELECT migrate.upgrade('0001')}, 'migrate.run_lock_timeout' => 0);
+	# 0: for ever; here until the holder ends
+	my $waiter = start('waiting', q{SELECT migrate.upgrade('0001')}, %zero);
 	ok(polls(q{SELECT migrate.upgrade('0001')}), 'a timeout of 0 waits');
 	sleep 0.5;
 	$holder->run('COMMIT');
 	$result = finish($waiter);
-	is("$result->{state} @{$result->{rows}}", '00000 ', '    until the lock is free, and there is nothing to do');
+	is("$result->{state} @{$result->{rows}}",
+		'00000 ', '    until the lock is free, and there is nothing to do');
 	is($session->value('SELECT count(*) FROM runs'), 1, 'the script ran once');
 	$session->run(q{SELECT migrate.downgrade('base')});
 }
 
-# A waiter that blocks the runner gives up, so that the runner does not die:
-# by a table lock, by a row, and by way of a third session.
+# A waiter that blocks the runner gives up, so that the runner does not die: it
+# blocks by a table lock, by a row, or by way of a third session.
 for my $way ('table', 'table, waiting first', 'row', 'third session')
 {
-	my $waiter = connect_to('waiting', messages => 'notice', options => '-c migrate.run_lock_timeout=6s -c migrate.step_messages=off');
-	my $script = $way eq 'row' ? 'UPDATE busy SET id = id + 1;' : 'ALTER TABLE busy ADD n int;';
-	$script = 'SELECT pg_sleep(1); ' . $script if $way eq 'table, waiting first';
-	$session->run('DELETE FROM busy', 'INSERT INTO busy VALUES (1)', 'CREATE TABLE IF NOT EXISTS other (id int)',
-		"SELECT migrate.edit('0002', " . lit($script) . ', ' . lit($way eq 'row' ? 'SELECT 1' : 'ALTER TABLE busy DROP n') . ')');
+	my $waiter = connect_to(
+		'waiting',
+		messages => 'notice',
+		options  => '-c migrate.run_lock_timeout=6s -c migrate.step_messages=off');
+	my ($up, $down) = ('ALTER TABLE busy ADD n int;', 'ALTER TABLE busy DROP n');
+	($up, $down) = ('UPDATE busy SET id = id + 1;', 'SELECT 1') if $way eq 'row';
+	$up = "SELECT pg_sleep(1); $up" if $way eq 'table, waiting first';
+	$session->run(
+		'DELETE FROM busy',
+		'INSERT INTO busy VALUES (1)',
+		'CREATE TABLE IF NOT EXISTS other (id int)',
+		"SELECT migrate.edit('0002', '$up', '$down')");
 	my ($third, $runner);
-
 	$waiter->run('BEGIN', $way eq 'third session' ? 'LOCK TABLE other' : 'UPDATE busy SET id = 7');
 	if ($way eq 'third session')
 	{
 		$third = start('waiting', 'BEGIN; LOCK TABLE busy; LOCK TABLE other; COMMIT');
-		ok(activity('%LOCK TABLE other%', q{wait_event_type = 'Lock'}), "$way: a third session waits for the waiter");
+		ok(activity('%LOCK TABLE other%', q{wait_event_type = 'Lock'}),
+			"$way: a third session waits for the waiter");
 	}
 	$runner = start('waiting', $upgrade, 'migrate.step_messages' => 'off');
 	if ($way eq 'table, waiting first')
@@ -497,12 +587,14 @@ for my $way ('table', 'table, waiting first', 'row', 'third session')
 	my $result = $waiter->query($upgrade);
 	is($result->{state}, '40P01', "$way: the waiter gives up") or diag $result->{err};
 	cmp_ok(time - $start, '<', 4, "$way: soon");
-	like($result->{err}, qr/^HINT:  Call migrate before anything else in the transaction/m, "$way: with the hint");
+	like($result->{err}, qr/^HINT:  Call migrate before anything else in the transaction/m,
+		"$way: with the hint");
 	like($result->{err}, qr/^DETAIL:  Process \d+, which runs migrations/m, "$way: and who it is");
 	$waiter->run('ROLLBACK');
 	finish($third) if $third;
 	$result = finish($runner);
-	is("$result->{state} @{$result->{rows}}", '00000 0001 0002', "$way: the runner succeeds") or diag $result->{err};
+	is("$result->{state} @{$result->{rows}}", '00000 0001 0002', "$way: the runner succeeds")
+	  or diag $result->{err};
 	$waiter->finish;
 	$session->run(q{SELECT migrate.downgrade('base')});
 }
@@ -515,7 +607,8 @@ for my $way ('table', 'table, waiting first', 'row', 'third session')
 	is($result->{state}, 'MG012', 'a session holds the second key alone');
 	like($result->{err}, qr/^DETAIL:  Process $second->{pid} \(/m, 'the detail names it');
 	like($result->{err}, qr/^HINT:  .*only the second key/m, 'and the hint says that it is no run');
-	is($caller->query($upgrade)->{state}, '00000', 'a run in one transaction does not need that key');
+	is($caller->query($upgrade)->{state},
+		'00000', 'a run in one transaction does not need that key');
 	$session->run(q{SELECT migrate.downgrade('base')});
 
 	# two sessions, a key each: neither is a stepwise run
@@ -544,7 +637,10 @@ SKIP:
 {
 	skip 'no /proc here', 1 unless -r "/proc/$admin->{pid}/status";
 	my $rss = sub { my ($kb) = slurp("/proc/$_[0]/status") =~ /^RssAnon:\s+(\d+)/m; $kb // 0 };
-	$holder->run('BEGIN', q{SELECT migrate.upgrade('0001')}, 'SELECT count(pg_advisory_xact_lock(i)) FROM generate_series(1, 4000) i');
+	$holder->run(
+		'BEGIN',
+		q{SELECT migrate.upgrade('0001')},
+		'SELECT count(pg_advisory_xact_lock(i)) FROM generate_series(1, 4000) i');
 	my $waiter = connect_to('waiting');
 	$waiter->run('SET migrate.run_lock_timeout = 100');
 	$waiter->query($upgrade);
@@ -561,34 +657,51 @@ SKIP:
 
 # --------------------------------------------------- stale snapshots ----
 
-# Whatever writes, in REPEATABLE READ and SERIALIZABLE: 40001 when somebody
-# else wrote after the snapshot, and never a duplicate key.
+# Everything that writes, in REPEATABLE READ and SERIALIZABLE: 40001 when another
+# session wrote after the snapshot, and never a duplicate key.
 $session->run(q{SELECT migrate.edit('0002', 'SELECT 1', 'SELECT 1')});
+my $load = q{SELECT migrate.load(E'-- x\n-- Revision ID: n1\n-- Revises: 0002\n-- migrate:up\n};
 for my $isolation ('REPEATABLE READ', 'SERIALIZABLE')
 {
 	my $other = connect_to('waiting');
 	for my $case (
-		[ q{SELECT migrate.upgrade()},                              q{SELECT migrate.upgrade('0001')} ],
-		[ q{SELECT migrate.upgrade()},                              q{SELECT migrate.upgrade('0002')} ],
-		[ q{SELECT migrate.stamp('0002')},                          q{SELECT migrate.upgrade('0001')} ],
-		[ q{SELECT migrate.upgrade()},                              q{SELECT migrate.stamp('0001')} ],
-		[ q{SELECT migrate.upgrade('0001')},                        q{SELECT migrate.edit('0001', message => 'eins')} ],
-		[ q{SELECT migrate.edit('0001', message => 'uno')},         q{SELECT migrate.edit('0001', message => 'eins')} ],
-		[ q{SELECT migrate.edit('0001', upgrade => 'SELECT 1')},    q{SELECT migrate.upgrade('0001')} ],
-		[ q{SELECT migrate.revision('new', rev_id => 'n1')},        q{SELECT migrate.revision('new', rev_id => 'n1')} ],
-		[ q{SELECT migrate.revision('new', rev_id => 'n2')},        q{SELECT migrate.revision('new', rev_id => 'n1')} ],
-		[ q{SELECT migrate.drop('0002')},                           q{SELECT migrate.revision('new', rev_id => 'n1')} ],
-		[ q{SELECT migrate.load(E'-- x\n-- Revision ID: n1\n-- Revises: 0002\n-- migrate:up\n')},
-			q{SELECT migrate.load(E'-- x\n-- Revision ID: n1\n-- Revises: 0002\n-- migrate:up\nSELECT 1;')} ],
-		[ q{SELECT migrate.configure('revision_ids', 'serial')},    q{SELECT migrate.configure('revision_ids', 'timestamp')} ],
-		)
+		[ q{SELECT migrate.upgrade()}, q{SELECT migrate.upgrade('0001')} ],
+		[ q{SELECT migrate.upgrade()}, q{SELECT migrate.upgrade('0002')} ],
+		[ q{SELECT migrate.stamp('0002')}, q{SELECT migrate.upgrade('0001')} ],
+		[ q{SELECT migrate.upgrade()}, q{SELECT migrate.stamp('0001')} ],
+		[ q{SELECT migrate.upgrade('0001')}, q{SELECT migrate.edit('0001', message => 'eins')} ],
+		[
+			q{SELECT migrate.edit('0001', message => 'uno')},
+			q{SELECT migrate.edit('0001', message => 'eins')}
+		],
+		[
+			q{SELECT migrate.edit('0001', upgrade => 'SELECT 1')},
+			q{SELECT migrate.upgrade('0001')}
+		],
+		[
+			q{SELECT migrate.revision('new', rev_id => 'n1')},
+			q{SELECT migrate.revision('new', rev_id => 'n1')}
+		],
+		[
+			q{SELECT migrate.revision('new', rev_id => 'n2')},
+			q{SELECT migrate.revision('new', rev_id => 'n1')}
+		],
+		[ q{SELECT migrate.drop('0002')}, q{SELECT migrate.revision('new', rev_id => 'n1')} ],
+		[ "$load')", "${load}SELECT 1;')" ],
+		[
+			q{SELECT migrate.configure('revision_ids', 'serial')},
+			q{SELECT migrate.configure('revision_ids', 'timestamp')}
+		])
 	{
 		my ($late, $first) = @$case;
 		$session->run("BEGIN ISOLATION LEVEL $isolation", 'SELECT count(*) FROM runs');
 		$other->run($first);
 		my $result = $session->query($late);
 		is($result->{state}, '40001', "$isolation: $late after $first") or diag $result->{err};
-		$session->run('ROLLBACK', q{SELECT migrate.configure('revision_ids', NULL)}, q{SELECT migrate.stamp('base')});
+		$session->run(
+			'ROLLBACK',
+			q{SELECT migrate.configure('revision_ids', NULL)},
+			q{SELECT migrate.stamp('base')});
 		$session->query(q{SELECT migrate.drop('n1')});
 	}
 	$other->finish;

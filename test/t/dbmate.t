@@ -17,32 +17,107 @@ use Test::More;
 my $dir = scratch_dir();
 
 # Name, upgrade, downgrade, options: as "dbmate new NAME" names them, and what
-# is written into the file.  Text before the markers stands in "before".
+# is written into the file.  Text before the markers is in "before".
 my @migrations = (
-	[ 'create_users', "CREATE TABLE users (\n  id integer PRIMARY KEY,\n  name text NOT NULL\n);\n", "DROP TABLE users;\n" ],
-	[ 'add_email_to_users', "ALTER TABLE users ADD COLUMN email text;\nCREATE UNIQUE INDEX users_email ON users (email);\n",
-		"DROP INDEX users_email;\nALTER TABLE users DROP COLUMN email;\n" ],
-	[ 'create_posts', "-- a comment; with a semicolon\nCREATE TABLE posts (id serial PRIMARY KEY, user_id int REFERENCES users, body text DEFAULT 'it''s; here');\n"
-		  . "COMMENT ON TABLE posts IS 'a;b';\n", "DROP TABLE posts;\n" ],
-	[ 'touch_function', "CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS \$\$\nBEGIN\n  -- now; or never\n  NEW.body := NEW.body || ';';\n  RETURN NEW;\nEND;\n\$\$;\n"
-		  . "CREATE TRIGGER posts_touch BEFORE UPDATE ON posts FOR EACH ROW EXECUTE FUNCTION touch();\n",
-		"DROP TRIGGER posts_touch ON posts;\nDROP FUNCTION touch();\n" ],
-	[ 'seed_users', "INSERT INTO users VALUES (1, 'Zo\xc3\xab', 'z\@example.org');\nINSERT INTO posts (user_id) VALUES (1);\n", "DELETE FROM posts;\nDELETE FROM users;\n" ],
-	[ 'index_posts', "CREATE INDEX CONCURRENTLY posts_user ON posts (user_id);\n", "DROP INDEX CONCURRENTLY posts_user;\n", transaction => 'false' ],
-	[ 'explicit_transaction', "CREATE TYPE mood AS ENUM ('sad', 'ok');\n", "DROP TYPE mood;\n", transaction => 'true' ],
-	[ 'comments_before', "CREATE VIEW names AS SELECT name FROM users;\n", "DROP VIEW names;\n", before => "-- Asked for in ticket 17.\n-- See the wiki.\n\n" ],
-	[ 'nested_bodies', "CREATE FUNCTION outer_f() RETURNS text LANGUAGE sql AS \$outer\$\n  SELECT \$inner\$ a; b \$inner\$::text;\n\$outer\$;\n"
-		  . "DO \$do\$ BEGIN EXECUTE 'CREATE TABLE made (a int)'; END \$do\$;\n", "DROP TABLE made;\nDROP FUNCTION outer_f();\n" ],
+	[ 'create_users', <<'UP', <<'DOWN' ],
+CREATE TABLE users (
+  id integer PRIMARY KEY,
+  name text NOT NULL
+);
+UP
+DROP TABLE users;
+DOWN
+	[ 'add_email_to_users', <<'UP', <<'DOWN' ],
+ALTER TABLE users ADD COLUMN email text;
+CREATE UNIQUE INDEX users_email ON users (email);
+UP
+DROP INDEX users_email;
+ALTER TABLE users DROP COLUMN email;
+DOWN
+	[ 'create_posts', <<'UP', <<'DOWN' ],
+-- a comment; with a semicolon
+CREATE TABLE posts (
+  id serial PRIMARY KEY, user_id int REFERENCES users, body text DEFAULT 'it''s; here');
+COMMENT ON TABLE posts IS 'a;b';
+UP
+DROP TABLE posts;
+DOWN
+	[ 'touch_function', <<'UP', <<'DOWN' ],
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  -- now; or never
+  NEW.body := NEW.body || ';';
+  RETURN NEW;
+END;
+$$;
+CREATE TRIGGER posts_touch BEFORE UPDATE ON posts FOR EACH ROW EXECUTE FUNCTION touch();
+UP
+DROP TRIGGER posts_touch ON posts;
+DROP FUNCTION touch();
+DOWN
+	[ 'seed_users', <<"UP", <<'DOWN' ],
+INSERT INTO users VALUES (1, 'Zo\xc3\xab', 'z\@example.org');
+INSERT INTO posts (user_id) VALUES (1);
+UP
+DELETE FROM posts;
+DELETE FROM users;
+DOWN
+	[
+		'index_posts',
+		"CREATE INDEX CONCURRENTLY posts_user ON posts (user_id);\n",
+		"DROP INDEX CONCURRENTLY posts_user;\n",
+		transaction => 'false'
+	],
+	[
+		'explicit_transaction',
+		"CREATE TYPE mood AS ENUM ('sad', 'ok');\n",
+		"DROP TYPE mood;\n",
+		transaction => 'true'
+	],
+	[
+		'comments_before',
+		"CREATE VIEW names AS SELECT name FROM users;\n",
+		"DROP VIEW names;\n",
+		before => "-- Asked for in ticket 17.\n-- See the wiki.\n\n"
+	],
+	[ 'nested_bodies', <<'UP', <<'DOWN' ],
+CREATE FUNCTION outer_f() RETURNS text LANGUAGE sql AS $outer$
+  SELECT $inner$ a; b $inner$::text;
+$outer$;
+DO $do$ BEGIN EXECUTE 'CREATE TABLE made (a int)'; END $do$;
+UP
+DROP TABLE made;
+DROP FUNCTION outer_f();
+DOWN
 	[ 'nothing_up', '', '' ],
-	[ 'spaces_in_marker', "CREATE SCHEMA audit;\nCREATE TABLE audit.log (at timestamptz DEFAULT now(), what jsonb);\n", "DROP TABLE audit.log;\nDROP SCHEMA audit;\n", blanks => ' ' ],
-	[ 'crlf', "CREATE TABLE crlf (a int);\nALTER TABLE crlf ADD b text;\n", "DROP TABLE crlf;\n", crlf => 1 ]);
+	[ 'spaces_in_marker', <<'UP', <<'DOWN', blanks => ' ' ],
+CREATE SCHEMA audit;
+CREATE TABLE audit.log (at timestamptz DEFAULT now(), what jsonb);
+UP
+DROP TABLE audit.log;
+DROP SCHEMA audit;
+DOWN
+	[ 'crlf', <<'UP', <<'DOWN', crlf => 1 ]);
+CREATE TABLE crlf (a int);
+ALTER TABLE crlf ADD b text;
+UP
+DROP TABLE crlf;
+DOWN
+
+# What dbmate itself could not do: a marker in a body.
+my $marked = <<'END';
+CREATE FUNCTION marked() RETURNS text LANGUAGE sql AS $$ SELECT '
+-- migrate:down
+'::text $$;
+END
 
 sub content
 {
 	my (undef, $up, $down, %more) = @_;
 	my $option = $more{transaction} ? " transaction:$more{transaction}" : '';
 	my $blanks = $more{blanks} // '';
-	my $text = ($more{before} // '') . "-- ${blanks}migrate:up$option$blanks\n$up\n-- ${blanks}migrate:down$option\n$down";
+	my $text = ($more{before} // '')
+	  . "-- ${blanks}migrate:up$option$blanks\n$up\n-- ${blanks}migrate:down$option\n$down";
 	return $more{crlf} ? $text =~ s/\n/\r\n/gr : $text;
 }
 
@@ -50,10 +125,16 @@ sub content
 sub upgrade_all
 {
 	my ($session, $database) = @_;
-	for my $row ($session->rows(q{SELECT p || ' ' || r.upgrade_transactional FROM migrate.pending() WITH ORDINALITY x(p, n) JOIN migrate.revisions r ON r.revision = p ORDER BY n}))
+	my @pending = $session->rows(
+		q{SELECT p || ' ' || r.upgrade_transactional
+		FROM migrate.pending() WITH ORDINALITY x(p, n)
+			JOIN migrate.revisions r ON r.revision = p
+		ORDER BY n});
+	for my $row (@pending)
 	{
 		my ($revision, $transactional) = split / /, $row;
-		by_hand($session, $database, $revision, 'upgrade_sql', $revision, $transactional) or $session->rows("SELECT migrate.upgrade('$revision')");
+		by_hand($session, $database, $revision, 'upgrade_sql', $revision, $transactional)
+		  or $session->rows("SELECT migrate.upgrade('$revision')");
 	}
 	return;
 }
@@ -62,7 +143,8 @@ sub by_hand
 {
 	my ($session, $database, $revision, $column, $to, $transactional) = @_;
 	return if $transactional eq 'true';
-	my ($sql) = join "\n", $session->rows("SELECT $column FROM migrate.revisions WHERE revision = '$revision'");
+	my ($sql) = join "\n",
+	  $session->rows("SELECT $column FROM migrate.revisions WHERE revision = '$revision'");
 	my ($status, undef, $err) = run_psql($database, $sql);
 	is($status, 0, "$revision: $column by hand") or diag $err;
 	$session->rows("SELECT migrate.stamp('$to')");
@@ -72,10 +154,14 @@ sub by_hand
 sub downgrade_all
 {
 	my ($session, $database) = @_;
-	while (my ($row) = $session->rows(q{SELECT v.revision || ' ' || r.downgrade_transactional || ' ' || coalesce(r.down_revisions[1], 'base') FROM migrate.versions v JOIN migrate.revisions r USING (revision)}))
+	my $next = q{SELECT v.revision || ' ' || r.downgrade_transactional || ' '
+			|| coalesce(r.down_revisions[1], 'base')
+		FROM migrate.versions v JOIN migrate.revisions r USING (revision)};
+	while (my ($row) = $session->rows($next))
 	{
 		my ($revision, $transactional, $parent) = split / /, $row;
-		by_hand($session, $database, $revision, 'downgrade_sql', $parent, $transactional) or $session->rows(q{SELECT migrate.downgrade('-1')});
+		by_hand($session, $database, $revision, 'downgrade_sql', $parent, $transactional)
+		  or $session->rows(q{SELECT migrate.downgrade('-1')});
 	}
 	return;
 }
@@ -84,8 +170,10 @@ sub same_dump
 {
 	my ($ours, $theirs, $what) = @_;
 	my @dumps = map { schema_dump($_, '-T', 'schema_migrations') } $ours, $theirs;
-	return ok($dumps[0] eq $dumps[1], $what)
-	  || diag substr((run_program('diff', '-u', spew("$dir/theirs.sql", $dumps[1]), spew("$dir/ours.sql", $dumps[0])))[1], 0, 4000);
+	return 1 if ok($dumps[0] eq $dumps[1], $what);
+	my @files = (spew("$dir/theirs.sql", $dumps[1]), spew("$dir/ours.sql", $dumps[0]));
+	diag substr +(run_program('diff', '-u', @files))[1], 0, 4000;
+	return;
 }
 
 # ------------------------------------------------ 1. written by this test ----
@@ -93,8 +181,8 @@ sub same_dump
 	mkdir "$dir/fixed";
 	my $version = 20240101000000;
 	spew("$dir/fixed/" . $version++ . "_$_->[0].sql", content(@$_)) for @migrations;
-	# What dbmate itself could not do: a marker in a body.
-	spew("$dir/fixed/${version}_marker_in_body.sql", "-- migrate:up\nCREATE FUNCTION marked() RETURNS text LANGUAGE sql AS \$\$ SELECT '\n-- migrate:down\n'::text \$\$;\n\n-- migrate:down\nDROP FUNCTION marked();\n");
+	spew("$dir/fixed/${version}_marker_in_body.sql",
+		"-- migrate:up\n$marked\n-- migrate:down\nDROP FUNCTION marked();\n");
 	spew("$dir/fixed/README.md", 'not a migration');
 
 	my $database = create_database('mig_dbmate');
@@ -104,9 +192,22 @@ sub same_dump
 	is(scalar @loaded, @migrations + 1, 'all files are loaded');
 	is_deeply([ $session->rows($load) ], [], 'and not again');
 	is($loaded[0], '20240101000000', 'the id is the version');
-	is_deeply([ $session->rows('SELECT message FROM migrate.revisions ORDER BY revision LIMIT 3') ], [ 'create users', 'add email to users', 'create posts' ], 'the message is the name');
-	is_deeply([ $session->rows(q{SELECT down_revisions[1] FROM migrate.revisions ORDER BY revision}) ], [ '', @loaded[ 0 .. $#loaded - 1 ] ], 'each is the child of the one before');
-	is_deeply([ $session->rows('SELECT message FROM migrate.revisions WHERE NOT upgrade_transactional AND NOT downgrade_transactional') ], ['index posts'], 'transaction:false');
+	is_deeply(
+		[ $session->rows('SELECT message FROM migrate.revisions ORDER BY revision LIMIT 3') ],
+		[ 'create users', 'add email to users', 'create posts' ],
+		'the message is the name');
+	is_deeply(
+		[ $session->rows(q{SELECT down_revisions[1] FROM migrate.revisions ORDER BY revision}) ],
+		[ '', @loaded[ 0 .. $#loaded - 1 ] ],
+		'each is the child of the one before');
+	is_deeply(
+		[
+			$session->rows(
+				'SELECT message FROM migrate.revisions
+				WHERE NOT upgrade_transactional AND NOT downgrade_transactional')
+		],
+		['index posts'],
+		'transaction:false');
 
 	my $before = schema_dump($database);
 	upgrade_all($session, $database);
@@ -117,10 +218,11 @@ sub same_dump
 	my $plain = create_database('mig_dbmate_psql', plain => 1);
 	for my $migration (@migrations)
 	{
-		my ($status, undef, $err) = run_psql($plain, '', '-f', spew("$dir/one.sql", $migration->[1]));
+		my ($status, undef, $err) =
+		  run_psql($plain, '', '-f', spew("$dir/one.sql", $migration->[1]));
 		die "$migration->[0]: $err" if $status;
 	}
-	run_psql($plain, "CREATE FUNCTION marked() RETURNS text LANGUAGE sql AS \$\$ SELECT '\n-- migrate:down\n'::text \$\$");
+	run_psql($plain, $marked);
 	same_dump($database, $plain, 'the schema is the one that psql makes');
 	downgrade_all($session, $database);
 	is(schema_dump($database), $before, 'down again: nothing is left');
@@ -129,17 +231,21 @@ sub same_dump
 }
 
 # --------------------------------------------------- 2. made by dbmate ----
-my ($dbmate) = grep { -x } $ENV{MIGRATE_DBMATE} // (), map { "$_/dbmate" } split /:/, $ENV{PATH} // '';
+my ($dbmate) = grep { -x } $ENV{MIGRATE_DBMATE} // (),
+  map { "$_/dbmate" } split /:/, $ENV{PATH} // '';
 SKIP:
 {
 	skip 'no program dbmate in PATH or MIGRATE_DBMATE', 1 unless $dbmate;
 	note((run_program($dbmate, '--version'))[1]);
 	mkdir "$dir/made";
-	my $url = sub { "postgres://$ENV{PGUSER}\@/$_[0]?socket=$ENV{PGHOST}&port=$ENV{PGPORT}&sslmode=disable" };
+	my $url = sub {
+		"postgres://$ENV{PGUSER}\@/$_[0]?socket=$ENV{PGHOST}&port=$ENV{PGPORT}&sslmode=disable";
+	};
 	my $run = sub {
 		my ($database, @arguments) = @_;
 		local $ENV{DATABASE_URL} = $url->($database);
-		my ($status, $out, $err) = run_program($dbmate, '--env-file', '/dev/null', '--no-dump-schema', '-d', "$dir/made", @arguments);
+		my ($status, $out, $err) = run_program($dbmate,
+			'--env-file', '/dev/null', '--no-dump-schema', '-d', "$dir/made", @arguments);
 		is($status, 0, "dbmate @arguments") or diag $out, $err;
 		return;
 	};
@@ -152,7 +258,8 @@ SKIP:
 	{
 		$run->($theirs, 'new', $migration->[0]);
 		my ($file) = grep { !$moved{$_} } glob "$dir/made/*_$migration->[0].sql";
-		is(slurp($file), "-- migrate:up\n\n\n-- migrate:down\n\n", "$migration->[0]: the file as we know it");
+		is(slurp($file), "-- migrate:up\n\n\n-- migrate:down\n\n",
+			"$migration->[0]: the file as we know it");
 		my $name = "$dir/made/" . $version++ . "_$migration->[0].sql";
 		rename $file, $name or die $!;
 		$moved{$name} = 1;
@@ -161,21 +268,26 @@ SKIP:
 
 	my $ours = create_database('mig_dbmate_ours');
 	my $session = connect_to($ours);
-	is(scalar(my @loaded = $session->rows('SELECT migrate.load_directory(' . lit("$dir/made") . ')')), scalar @migrations, 'the directory is loaded');
+	my @loaded = $session->rows('SELECT migrate.load_directory(' . lit("$dir/made") . ')');
+	is(scalar @loaded, scalar @migrations, 'the directory is loaded');
 	$run->($theirs, 'up');
 	upgrade_all($session, $ours);
 	same_dump($ours, $theirs, 'up: the same schema');
-	is_deeply([ $session->rows('SELECT * FROM users') ], [ split /\n/, (run_psql($theirs, 'SELECT * FROM users'))[1] ], 'the same rows');
+	is_deeply(
+		[ $session->rows('SELECT * FROM users') ],
+		[ split /\n/, (run_psql($theirs, 'SELECT * FROM users'))[1] ],
+		'the same rows');
 	my $versions = (run_psql($theirs, 'SELECT version FROM schema_migrations ORDER BY 1'))[1];
 	is_deeply([ split /\n/, $versions ], \@loaded, 'ids are the versions of dbmate');
 
-	# A database that dbmate has managed goes on with us.
+	# A database that dbmate has managed continues with us.
 	run_psql($theirs, 'CREATE EXTENSION migrate');
 	my $adopted = connect_to($theirs);
 	$adopted->rows('SELECT migrate.load_directory(' . lit("$dir/made") . ')');
 	$adopted->rows(q{SELECT migrate.stamp(max(version)) FROM schema_migrations});
 	is_deeply([ $adopted->rows('SELECT migrate.pending()') ], [], 'adopted: nothing is pending');
-	is_deeply([ $adopted->rows(q{SELECT migrate.downgrade('-1')}) ], [ $loaded[-1] ], 'adopted: down by one');
+	is_deeply([ $adopted->rows(q{SELECT migrate.downgrade('-1')}) ],
+		[ $loaded[-1] ], 'adopted: down by one');
 	is_deeply([ $adopted->rows('SELECT migrate.upgrade()') ], [ $loaded[-1] ], 'adopted: and up');
 	$adopted->finish;
 	run_psql($theirs, 'DROP EXTENSION migrate');

@@ -2,8 +2,8 @@
 #
 # The inputs of the fuzzer, once each: test/fuzz/corpus has its seeds,
 # test/fuzz/found what it found.  The same harness judges them (no crash, round
-# trips, only errors that users are told about; see test/fuzz/harness.c),
-# built by an ordinary compiler.  "make fuzz" looks for more.
+# trips, only errors that are meant for users; see test/fuzz/harness.c), built
+# by an ordinary compiler.  "make fuzz" looks for more.
 use strict;
 use warnings;
 
@@ -24,7 +24,8 @@ my $library = build_library(
 	'-DUSE_ASSERT_CHECKING', '-Wl,-Bsymbolic');
 ok(-s $library, 'the harness is built');
 
-my $session = connect_to(create_database('mig_fuzz', plain => 1), options => '-c statement_timeout=10s');
+my $session =
+  connect_to(create_database('mig_fuzz', plain => 1), options => '-c statement_timeout=10s');
 $session->run('CREATE FUNCTION fuzz_one(target text, input bytea) RETURNS text'
 	  . ' LANGUAGE c STRICT AS ' . lit($library));
 
@@ -34,8 +35,8 @@ for my $target (qw(file script target))
 	my $n = 0;
 	for my $name (glob "$top/test/fuzz/corpus/$target/* $top/test/fuzz/found/$target/*")
 	{
-		my $input = slurp($name);
-		my $result = $session->query("SELECT fuzz_one('$target', '\\x" . unpack('H*', $input) . "')");
+		my $input = unpack 'H*', slurp($name);
+		my $result = $session->query("SELECT fuzz_one('$target', '\\x$input')");
 		$n++;
 		$outcomes{ $result->{rows}[0] // 'failed' }++;
 		next if $result->{state} eq '00000';

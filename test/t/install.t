@@ -28,7 +28,8 @@ sub make
 	my ($in, @arguments) = @_;
 	local %ENV = %ENV;
 	delete @ENV{qw(MAKEFLAGS MAKELEVEL MFLAGS DESTDIR)};
-	my ($status, $out, $err) = run_program('sh', '-c', 'cd "$0" && exec "$@"', $in, $make, "PG_CONFIG=$pg_config", 'with_llvm=no', @arguments);
+	my ($status, $out, $err) = run_program('sh', '-c', 'cd "$0" && exec "$@"',
+		$in, $make, "PG_CONFIG=$pg_config", 'with_llvm=no', @arguments);
 	is($status, 0, "make @arguments") or diag $out, $err;
 	return $out;
 }
@@ -37,15 +38,18 @@ sub files_below
 {
 	my $root = shift;
 	my @files;
-	find({ wanted => sub { push @files, File::Spec->abs2rel($_, $root) if -f }, no_chdir => 1 }, $root) if -d $root;
+	my $wanted = sub { push @files, File::Spec->abs2rel($_, $root) if -f };
+	find({ wanted => $wanted, no_chdir => 1 }, $root) if -d $root;
 	return sort @files;
 }
 
 {
-	# Of the sources only, so that nothing built comes along.
+	# Of the sources only, so that nothing built is copied.
 	my $source = "$dir/source";
 	mkdir $source;
-	my ($status) = run_program('sh', '-c', 'cd "$0" && tar -cf - --exclude=./.git --exclude="*.o" --exclude="*.bc" --exclude="*.so" . | tar -C "$1" -xf -', $top, $source);
+	my $copy = 'cd "$0" && tar -cf - --exclude=./.git'
+	  . ' --exclude="*.o" --exclude="*.bc" --exclude="*.so" . | tar -C "$1" -xf -';
+	my ($status) = run_program('sh', '-c', $copy, $top, $source);
 	is($status, 0, 'a copy of the sources');
 	# what regression tests left in the copy is none of the sources
 	make($source, '-s', 'clean');
@@ -64,19 +68,22 @@ sub files_below
 	my %installed = map { ("/$_" => 1) } @installed;
 	ok(delete $installed{"$libdir/migrate.so"}, 'DESTDIR: the library');
 	ok(delete $installed{"$sharedir/extension/migrate.control"}, 'DESTDIR: the control file');
-	my @scripts = grep { m{^\Q$sharedir\E/extension/migrate--[\w.]+(?:--[\w.]+)?\.sql$} } keys %installed;
+	my $script = qr{^\Q$sharedir\E/extension/migrate--[\w.]+(?:--[\w.]+)?\.sql$};
+	my @scripts = grep { $_ =~ $script } keys %installed;
 	ok(@scripts, "DESTDIR: the script: @{[ map { s{.*/}{}r } @scripts ]}");
 	delete @installed{@scripts};
 	my @documents = grep { m{/extension/[^/]+\.md$} } keys %installed;
 	delete @installed{@documents};
 	is_deeply([ keys %installed ], [], 'DESTDIR: and nothing else');
 	my ($version) = slurp("$source/migrate.control") =~ /^default_version = '(.*)'/m;
-	ok((grep { m{/migrate--\Q$version\E\.sql$} } @scripts), "the script of the default version $version is there");
+	ok((grep { m{/migrate--\Q$version\E\.sql$} } @scripts),
+		"the script of the default version $version is there");
 
 	make($build, '-f', "$source/Makefile", '-s', 'uninstall', "DESTDIR=$to");
 	is_deeply([ files_below($to) ], [], 'make uninstall takes all of them away');
 	make($build, '-f', "$source/Makefile", '-s', 'clean');
-	is_deeply([ grep { /\.(?:o|so|bc)$/ } files_below($build) ], [], 'make clean leaves nothing built');
+	is_deeply([ grep { /\.(?:o|so|bc)$/ } files_below($build) ],
+		[], 'make clean leaves nothing built');
 
 	# In the sources' own directory.
 	make($source, '-s', 'all');
@@ -90,8 +97,10 @@ sub files_below
 	SKIP:
 	{
 		skip 'no nm', 1 if $nm;
-		my @strange = grep { !/^(?:mig_|migrate_|pg_finfo_migrate_|Pg_magic_func|_PG_init|_PG_fini|_init|_fini)/ }
-		  map { /\s[A-Z]\s(\S+)/ ? $1 : () } split /\n/, $symbols;
+		my $ours = qr/^(?:mig_|migrate_|pg_finfo_migrate_|Pg_magic_func|_PG_init|_PG_fini
+			|_init|_fini)/x;
+		my @exported = map { /\s[A-Z]\s(\S+)/ ? $1 : () } split /\n/, $symbols;
+		my @strange = grep { $_ !~ $ours } @exported;
 		is_deeply(\@strange, [], 'the library exports names of ours only');
 	}
 }
@@ -105,7 +114,8 @@ run_psql('postgres', "CREATE ROLE $_ LOGIN") for qw(mig_owner mig_other);
 	my $owner = connect_to($database, user => 'mig_owner');
 	my $other = connect_to($database, user => 'mig_other');
 
-	is($other->query('CREATE EXTENSION migrate')->{state}, '42501', 'who does not own the database cannot install');
+	is($other->query('CREATE EXTENSION migrate')->{state},
+		'42501', 'who does not own the database cannot install');
 
 	# A schema of that name is never adopted.
 	$owner->run('CREATE SCHEMA migrate');
@@ -114,52 +124,98 @@ run_psql('postgres', "CREATE ROLE $_ LOGIN") for qw(mig_owner mig_other);
 	$result = $owner->query('CREATE EXTENSION IF NOT EXISTS migrate CASCADE');
 	is($result->{state}, '42P06', 'with IF NOT EXISTS too');
 	$owner->run('DROP SCHEMA migrate');
-	isnt($owner->query('CREATE EXTENSION migrate SCHEMA public')->{state}, '00000', 'another schema cannot be asked for');
+	isnt($owner->query('CREATE EXTENSION migrate SCHEMA public')->{state},
+		'00000', 'another schema cannot be asked for');
 
-	# What stands in public does not matter.
+	# Objects in the search_path do not matter.
+	my $raise = q{LANGUAGE plpgsql AS 'BEGIN RAISE ''hostile %''; END'};
+	my $operator = $raise =~ s/%/operator/r;
+	my $function = $raise =~ s/%/function/r;
+	my $of_texts = '(LEFTARG = text, RIGHTARG = text, FUNCTION = hostile.raise)';
 	my @hostile = (
 		'CREATE SCHEMA hostile',
 		'CREATE TABLE hostile.revisions (revision text)',
-		'CREATE FUNCTION hostile.raise(text, text) RETURNS bool LANGUAGE plpgsql AS $$BEGIN RAISE \'hostile operator\'; END$$',
-		'CREATE OPERATOR hostile.= (LEFTARG = text, RIGHTARG = text, FUNCTION = hostile.raise)',
-		'CREATE OPERATOR hostile.<> (LEFTARG = text, RIGHTARG = text, FUNCTION = hostile.raise)',
-		'CREATE OPERATOR hostile.|| (LEFTARG = text, RIGHTARG = text, FUNCTION = hostile.raise)',
-		'CREATE FUNCTION hostile.raise_array(text[], text[]) RETURNS bool LANGUAGE plpgsql AS $$BEGIN RAISE \'hostile operator\'; END$$',
-		'CREATE OPERATOR hostile.= (LEFTARG = text[], RIGHTARG = text[], FUNCTION = hostile.raise_array)',
+		"CREATE FUNCTION hostile.raise(text, text) RETURNS bool $operator",
+		(map { "CREATE OPERATOR hostile.$_ $of_texts" } qw(= <> ||)),
+		"CREATE FUNCTION hostile.raise_array(text[], text[]) RETURNS bool $operator",
+		'CREATE OPERATOR hostile.= '
+		  . '(LEFTARG = text[], RIGHTARG = text[], FUNCTION = hostile.raise_array)',
 		'CREATE DOMAIN hostile.text AS pg_catalog.int4',
 		'CREATE DOMAIN hostile.bool AS pg_catalog.int4',
-		'CREATE FUNCTION hostile.now() RETURNS timestamptz LANGUAGE plpgsql AS $$BEGIN RAISE \'hostile function\'; END$$');
-	for my $function ('upgrade(text)', 'downgrade(text)', 'unnest(text[])', 'lower(text)', 'sha256(bytea)', 'convert_to(text, name)', 'encode(bytea, text)')
-	{
-		push @hostile, "CREATE FUNCTION hostile.$function RETURNS pg_catalog.text LANGUAGE plpgsql AS \$\$BEGIN RAISE 'hostile function'; END\$\$";
-	}
+		"CREATE FUNCTION hostile.now() RETURNS timestamptz $function",
+		map { "CREATE FUNCTION hostile.$_ RETURNS pg_catalog.text $function" } (
+			'upgrade(text)',      'downgrade(text)', 'unnest(text[])',
+			'lower(text)',        'sha256(bytea)',   'convert_to(text, name)',
+			'encode(bytea, text)'));
 	$owner->run(@hostile, 'SET search_path = hostile, pg_catalog, public');
 	$result = $owner->query('CREATE EXTENSION migrate');
-	is($result->{state}, '00000', 'the owner of the database installs, with hostile objects in the way') or diag $result->{err};
+	is($result->{state}, '00000',
+		'the owner of the database installs, with hostile objects in the way')
+	  or diag $result->{err};
 
 	my $catalog = connect_to($database);
-	is( $catalog->value(q{SELECT string_agg(DISTINCT rolname, ',') FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE relnamespace = 'migrate'::regnamespace AND relkind IN ('r', 'S')}),
-		'mig_owner', 'whoever installs owns tables and sequences');
-	is( $catalog->value(q{SELECT rolname FROM pg_namespace n JOIN pg_roles r ON r.oid = nspowner WHERE nspname = 'migrate'}),
-		'mig_owner', 'and the schema');
-	is( $catalog->value(q{SELECT string_agg(c.oid::regclass::text, ',') FROM pg_class c WHERE relnamespace = 'migrate'::regnamespace AND relkind = 'r' AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND indisprimary)}),
-		undef, 'every table has a primary key');
-	is( $catalog->value(q{SELECT string_agg(c.oid::regclass::text, ',') FROM pg_class c WHERE relnamespace = 'migrate'::regnamespace AND relkind IN ('r', 'S') AND NOT c.oid = ANY (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'migrate')}),
-		undef, 'every table and sequence is dumped');
-	is( $catalog->value(q{SELECT string_agg(p.oid::regprocedure::text, ',') FROM pg_proc p WHERE pronamespace = 'migrate'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL}),
-		undef, 'every function has a comment');
-	is( $catalog->value(q{SELECT string_agg(p.oid::regprocedure::text, ',') FROM pg_proc p WHERE pronamespace = 'migrate'::regnamespace AND prosecdef}),
-		undef, 'no function is SECURITY DEFINER');
-	is( $catalog->value(q{SELECT count(*) FROM pg_class c, aclexplode(relacl) WHERE relnamespace = 'migrate'::regnamespace AND grantee = 0 AND privilege_type <> 'SELECT'}),
-		0, 'nobody else may write');
+	my $is_ours = q{relnamespace = 'migrate'::regnamespace};
+	is( $catalog->value(
+			"SELECT string_agg(DISTINCT rolname, ',')
+			FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner
+			WHERE $is_ours AND relkind IN ('r', 'S')"),
+		'mig_owner',
+		'the role that installs owns tables and sequences');
+	is( $catalog->value(
+			q{SELECT rolname FROM pg_namespace n JOIN pg_roles r ON r.oid = nspowner
+			WHERE nspname = 'migrate'}),
+		'mig_owner',
+		'and the schema');
+	is( $catalog->value(
+			"SELECT string_agg(c.oid::regclass::text, ',') FROM pg_class c
+			WHERE $is_ours AND relkind = 'r'
+				AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND indisprimary)"),
+		undef,
+		'every table has a primary key');
+	is( $catalog->value(
+			"SELECT string_agg(c.oid::regclass::text, ',') FROM pg_class c
+			WHERE $is_ours AND relkind IN ('r', 'S') AND NOT c.oid = ANY (
+				SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'migrate')"),
+		undef,
+		'every table and sequence is dumped');
+	is( $catalog->value(
+			q{SELECT string_agg(p.oid::regprocedure::text, ',') FROM pg_proc p
+			WHERE pronamespace = 'migrate'::regnamespace
+				AND obj_description(p.oid, 'pg_proc') IS NULL}),
+		undef,
+		'every function has a comment');
+	is( $catalog->value(
+			q{SELECT string_agg(p.oid::regprocedure::text, ',') FROM pg_proc p
+			WHERE pronamespace = 'migrate'::regnamespace AND prosecdef}),
+		undef,
+		'no function is SECURITY DEFINER');
+	is( $catalog->value(
+			"SELECT count(*) FROM pg_class c, aclexplode(relacl)
+			WHERE $is_ours AND grantee = 0 AND privilege_type <> 'SELECT'"),
+		0,
+		'nobody else may write');
 
 	# Everything works with the hostile search_path.
-	my $file = "-- m\n--\n-- Revision ID: a\n-- Revises:\n-- Branch Labels: lab\n\n-- migrate:up\nSELECT 1;\n\n-- migrate:down\nSELECT 2;\n";
+	my $file = <<'END';
+-- m
+--
+-- Revision ID: a
+-- Revises:
+-- Branch Labels: lab
+
+-- migrate:up
+SELECT 1;
+
+-- migrate:down
+SELECT 2;
+END
+	my $third = q{migrate.revision('third', 'SELECT 3', 'SELECT 4', rev_id => 'c', }
+	  . q{head => 'a', splice => true)};
 	for my $case (
 		[ 'migrate.load(' . lit($file) . ')', 'a' ],
 		[ 'migrate.load(' . lit($file) . ')', 'a' ],
 		[ q{migrate.revision('second', 'SELECT 3', 'SELECT 4', rev_id => 'b')}, 'b' ],
-		[ q{migrate.revision('third', 'SELECT 3', 'SELECT 4', rev_id => 'c', head => 'a', splice => true)}, 'c' ],
+		[ $third, 'c' ],
 		[ q{migrate.merge(rev_id => 'd')}, 'd' ],
 		[ q{migrate.edit('b', message => 'other')}, 'b' ],
 		[ q{migrate.configure('revision_ids', 'serial')}, '' ],
@@ -178,7 +234,10 @@ run_psql('postgres', "CREATE ROLE $_ LOGIN") for qw(mig_owner mig_other);
 		[ q{migrate.downgrade('b@a')}, undef ],
 		[ q{migrate.downgrade('a')}, undef ],
 		[ q{migrate.stamp('heads')}, 'd' ],
-		[ q{migrate.stamp(ARRAY['c'::pg_catalog.text, 'b'::pg_catalog.text], purge => true)}, undef ],
+		[
+			q{migrate.stamp(ARRAY['c'::pg_catalog.text, 'b'::pg_catalog.text], purge => true)},
+			undef
+		],
 		[ q{migrate.downgrade('base')}, undef ],
 		[ q{migrate.history()}, undef ])
 	{
@@ -189,11 +248,12 @@ run_psql('postgres', "CREATE ROLE $_ LOGIN") for qw(mig_owner mig_other);
 		is($answer->{state}, '00000', "hostile search_path: $call") or diag $answer->{err};
 		is($out, $expected, "hostile search_path: $call: the answer") if defined $expected;
 	}
-	$owner->run('CREATE TABLE hostile.alembic_version (version_num varchar(32) NOT NULL)', q{INSERT INTO hostile.alembic_version VALUES ('b')});
+	$owner->run('CREATE TABLE hostile.alembic_version (version_num varchar(32) NOT NULL)',
+		q{INSERT INTO hostile.alembic_version VALUES ('b')});
 	$result = $owner->query('SELECT migrate.adopt_alembic()');
 	is($result->{out}, "b\n", 'hostile search_path: adopt_alembic') or diag $result->{err};
 
-	# Away and back in one session, with our code loaded and plans kept.
+	# Dropped and created again in one session, with our code loaded and plans kept.
 	$owner->run('SET search_path = public', 'CREATE TABLE public.kept (a int)');
 	for my $round (1, 2)
 	{
@@ -202,27 +262,42 @@ run_psql('postgres', "CREATE ROLE $_ LOGIN") for qw(mig_owner mig_other);
 		isnt($owner->query(q{SELECT migrate.upgrade()})->{state}, '00000', 'it is gone');
 		$owner->run('DROP SCHEMA IF EXISTS migrate');
 		is($owner->query('CREATE EXTENSION migrate')->{state}, '00000', 'CREATE EXTENSION again');
-		is_deeply([ $owner->rows('SELECT migrate.current() UNION ALL SELECT migrate.heads()') ], [], 'empty');
+		is_deeply([ $owner->rows('SELECT migrate.current() UNION ALL SELECT migrate.heads()') ],
+			[], 'empty');
 		$owner->run('SELECT migrate.load(' . lit($file) . ')');
 		is_deeply([ $owner->rows('SELECT migrate.upgrade()') ], ['a'], 'and works');
 	}
 	# All of it in one transaction.
-	$owner->run('BEGIN', 'DROP EXTENSION migrate', 'CREATE EXTENSION migrate', 'SELECT migrate.load(' . lit($file) . ')', 'SELECT migrate.upgrade()', 'ROLLBACK');
+	$owner->run(
+		'BEGIN',
+		'DROP EXTENSION migrate',
+		'CREATE EXTENSION migrate',
+		'SELECT migrate.load(' . lit($file) . ')',
+		'SELECT migrate.upgrade()',
+		'ROLLBACK');
 	is_deeply([ $owner->rows('SELECT migrate.current()') ], ['a'], 'DROP and CREATE rolled back');
 	$owner->run('BEGIN', 'DROP EXTENSION migrate', 'CREATE EXTENSION migrate', 'COMMIT');
-	is_deeply([ $owner->rows('SELECT migrate.current()') ], [], 'DROP and CREATE in one transaction');
-	is($owner->value(q{SELECT count(*) FROM pg_namespace WHERE nspname = 'migrate'}), 1, 'one schema');
+	is_deeply([ $owner->rows('SELECT migrate.current()') ],
+		[], 'DROP and CREATE in one transaction');
+	is($owner->value(q{SELECT count(*) FROM pg_namespace WHERE nspname = 'migrate'}),
+		1, 'one schema');
 	ok($owner->alive, 'in one session');
 
 	# Others look where they may, and cannot write.
-	$owner->run('GRANT USAGE ON SCHEMA migrate TO mig_other', 'SELECT migrate.load(' . lit($file) . ')');
+	$owner->run('GRANT USAGE ON SCHEMA migrate TO mig_other',
+		'SELECT migrate.load(' . lit($file) . ')');
 	is_deeply([ $other->rows('SELECT migrate.heads()') ], ['a'], 'who has USAGE may look');
-	for my $call (q{upgrade()}, q{downgrade('base')}, q{stamp()}, q{revision('m')}, q{load('x')}, q{merge()}, q{edit('a')}, q{drop('a')}, q{load_directory('.')}, q{configure('revision_ids', 'serial')}, q{adopt_alembic()})
+	for my $call (
+		'upgrade()', q{downgrade('base')}, 'stamp()', q{revision('m')}, q{load('x')},
+		'merge()', q{edit('a')}, q{drop('a')}, q{load_directory('.')},
+		q{configure('revision_ids', 'serial')}, 'adopt_alembic()')
 	{
 		is($other->query("SELECT migrate.$call")->{state}, '42501', "but not $call");
 	}
-	is($other->query(q{INSERT INTO migrate.versions VALUES ('a')})->{state}, '42501', 'nor write the tables');
-	is($owner->query('SELECT migrate.load_directory(' . lit("$dir") . ')')->{state}, '42501', 'load_directory needs the right to read files');
+	is($other->query(q{INSERT INTO migrate.versions VALUES ('a')})->{state},
+		'42501', 'nor write the tables');
+	is($owner->query('SELECT migrate.load_directory(' . lit("$dir") . ')')->{state},
+		'42501', 'load_directory needs the right to read files');
 	$_->finish for $owner, $other, $catalog;
 }
 drop_databases();
@@ -236,14 +311,26 @@ drop_databases();
 	for my $i (1 .. 12)
 	{
 		my $head = $i == 7 ? 'r4' : $last;
-		$session->run(
-			'SELECT migrate.revision(' . join(', ', lit("odd \\ \"message\" \t %s \xc3\xa9 $i"),
-				lit("CREATE TABLE t$i (a int); -- \\ ' \t\xc3\xa9\nSELECT E'\\n';\n"), $i == 3 ? 'NULL' : lit("DROP TABLE t$i;"),
-				"rev_id => 'r$i'", "head => '$head'", 'splice => true', $i == 5 ? q{branch_label => 'five'} : (), $i == 9 ? q{depends_on => '{r6}'} : ()) . ')');
+		my $arguments = join ', ',
+		  lit("odd \\ \"message\" \t %s \xc3\xa9 $i"),
+		  lit("CREATE TABLE t$i (a int); -- \\ ' \t\xc3\xa9\nSELECT E'\\n';\n"),
+		  $i == 3 ? 'NULL' : lit("DROP TABLE t$i;"),
+		  "rev_id => 'r$i'",
+		  "head => '$head'",
+		  'splice => true',
+		  $i == 5 ? q{branch_label => 'five'} : (),
+		  $i == 9 ? q{depends_on => '{r6}'}   : ();
+		$session->run("SELECT migrate.revision($arguments)");
 		$last = "r$i";
 	}
-	$session->run(q{SELECT migrate.upgrade('heads')}, q{SELECT migrate.downgrade('r10')}, q{SELECT migrate.configure('revision_ids', 'serial')},
-		q{INSERT INTO migrate.partial (revision, direction, statements_done, digest, in_doubt, started_at) VALUES ('r11', 'upgrade', 2, 'digest', true, now())}, q{INSERT INTO migrate.models VALUES ('default', 1, E'CREATE TABLE x ();\n\\\\')});
+	$session->run(
+		q{SELECT migrate.upgrade('heads')},
+		q{SELECT migrate.downgrade('r10')},
+		q{SELECT migrate.configure('revision_ids', 'serial')},
+		q{INSERT INTO migrate.partial
+			(revision, direction, statements_done, digest, in_doubt, started_at)
+			VALUES ('r11', 'upgrade', 2, 'digest', true, now())},
+		q{INSERT INTO migrate.models VALUES ('default', 1, E'CREATE TABLE x ();\n\\\\')});
 	my @tables = qw(revisions versions applied partial log models settings);
 	my $content = sub {
 		my $of = shift;
@@ -256,19 +343,31 @@ drop_databases();
 	for my $format (qw(plain custom directory))
 	{
 		my $dump = "$dir/dump.$format";
-		my ($status, undef, $err) = run_program(tool('pg_dump'), '-F', $format, '-f', $dump, $database);
+		my ($status, undef, $err) =
+		  run_program(tool('pg_dump'), '-F', $format, '-f', $dump, $database);
 		is($status, 0, "pg_dump, $format") or diag $err;
 		my $to = create_database("mig_restore_$format", plain => 1);
 		($status, undef, $err) =
-		  $format eq 'plain' ? run_psql($to, '', '-f', $dump) : run_program(tool('pg_restore'), '--exit-on-error', '-d', $to, $dump);
+		  $format eq 'plain'
+		  ? run_psql($to, '', '-f', $dump)
+		  : run_program(tool('pg_restore'), '--exit-on-error', '-d', $to, $dump);
 		is($status, 0, "restore, $format") or diag $err;
 		my $restored = connect_to($to);
 		is_deeply([ $content->($restored) ], \@before, "$format: every table has the same rows");
 		ok(schema_dump($to) eq $dump_schema, "$format: the same schema");
 		$restored->run('DELETE FROM migrate.partial');
-		is_deeply([ $restored->rows(q{SELECT migrate.upgrade('heads')}) ], [qw(r11 r12)], "$format: upgrade goes on") or diag $err;
-		is($restored->value('SELECT count(*) = count(DISTINCT id) AND max(id) = (SELECT last_value FROM migrate.log_id_seq) FROM migrate.log'), 't', "$format: the log goes on");
-		is_deeply([ sort $restored->rows(q{SELECT migrate.downgrade('five')}) ], [ sort qw(r12 r11 r10 r9 r6) ], "$format: and so does downgrade");
+		is_deeply([ $restored->rows(q{SELECT migrate.upgrade('heads')}) ],
+			[qw(r11 r12)], "$format: upgrade resumes")
+		  or diag $err;
+		is( $restored->value(
+				'SELECT count(*) = count(DISTINCT id)
+					AND max(id) = (SELECT last_value FROM migrate.log_id_seq)
+				FROM migrate.log'),
+			't',
+			"$format: the log is continued");
+		is_deeply([ sort $restored->rows(q{SELECT migrate.downgrade('five')}) ],
+			[ sort qw(r12 r11 r10 r9 r6) ],
+			"$format: downgrade works too");
 		# Dumped again it is the same, so nothing is lost on the second way.
 		$restored->finish;
 	}

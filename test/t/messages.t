@@ -12,7 +12,12 @@ use MigrateTest;
 use Test::More;
 use Time::HiRes qw(time);
 
-my $server = MigrateServer->create(settings => [ 'max_connections = 20', "log_line_prefix = '%a|'", 'log_min_messages = warning' ])->use;
+my $server = MigrateServer->create(
+	settings => [
+		'max_connections = 20',
+		"log_line_prefix = '%a|'",
+		'log_min_messages = warning'
+	])->use;
 
 # What the server has logged since the last call, for an application.
 my $read = 0;
@@ -33,7 +38,8 @@ sub said
 	$settings{client_min_messages} //= 'notice';
 	$settings{application_name} //= 'said';
 	my $result = finish(start('messages', $sql, %settings));
-	is($result->{state}, '00000', 'no error: ' . (ref $sql ? $sql->[-1] : $sql)) or diag $result->{err};
+	is($result->{state}, '00000', 'no error: ' . (ref $sql ? $sql->[-1] : $sql))
+	  or diag $result->{err};
 	# VERBOSITY verbose adds the code and the place
 	my $text = $result->{err};
 	$text =~ s/^(\w+:  )\w{5}: /$1/mg;
@@ -45,9 +51,21 @@ sub without_time { my $text = shift; $text =~ s/, \d+ ms$/, N ms/mg; return $tex
 
 create_database('messages');
 my $session = connect_to('messages');
-my $add = sub { my ($id, $parents, $message, $depends) = @_;
-	$session->run('SELECT migrate.load(' . lit("-- $message\n-- Revision ID: $id\n-- Revises: $parents\n-- Depends On: " . ($depends // '')
-		  . "\n\n-- migrate:up\n\n-- migrate:down\n") . ')') };
+my $add = sub {
+	my ($id, $parents, $message, $depends) = @_;
+	$depends //= '';
+	my $file = lit(<<"END");
+-- $message
+-- Revision ID: $id
+-- Revises: $parents
+-- Depends On: $depends
+
+-- migrate:up
+
+-- migrate:down
+END
+	$session->run("SELECT migrate.load($file)");
+};
 $add->('0001', '', 'first table');
 $add->('0002', '0001', 'add users');
 $add->('0003', '0002', "\x{e9}t\x{e9}" =~ s/\x{e9}/\xc3\xa9/gr . ' 100%s %n');
@@ -66,18 +84,22 @@ NOTICE:  running downgrade 0003 -> 0002, \xc3\xa9t\xc3\xa9 100%s %n
 NOTICE:  running downgrade 0002 -> 0001, add users
 NOTICE:  downgrade to 0001 completed: 2 revisions, N ms
 TEXT
-is(said(q{SELECT migrate.upgrade('0001')}), "NOTICE:  nothing to do: at 0001\n", 'nothing to do, below the head');
+is(said(q{SELECT migrate.upgrade('0001')}),
+	"NOTICE:  nothing to do: at 0001\n", 'nothing to do, below the head');
 is(without_time(said(q{SELECT migrate.downgrade('-1')})), <<'TEXT', 'to base, and one revision');
 NOTICE:  running downgrade 0001 -> , first table
 NOTICE:  downgrade to -1 completed: 1 revision, N ms
 TEXT
-is(said(q{SELECT migrate.downgrade('base')}), "NOTICE:  nothing to do: at base\n", 'nothing to do, at base');
+is(said(q{SELECT migrate.downgrade('base')}),
+	"NOTICE:  nothing to do: at base\n", 'nothing to do, at base');
 
 # How long it took.
 {
 	$session->run(q{SELECT migrate.edit('0001', upgrade => 'SELECT pg_sleep(0.3)')});
-	my ($ms) = said(q{SELECT migrate.upgrade('0001')}) =~ /^NOTICE:  upgrade to 0001 completed: 1 revision, (\d+) ms$/m;
-	ok(defined $ms && $ms >= 300 && $ms < 3000, 'the last line says how long it took') or diag $ms // 'nothing';
+	my ($ms) = said(q{SELECT migrate.upgrade('0001')}) =~
+	  /^NOTICE:  upgrade to 0001 completed: 1 revision, (\d+) ms$/m;
+	ok(defined $ms && $ms >= 300 && $ms < 3000, 'the last line says how long it took')
+	  or diag $ms // 'nothing';
 	$session->run(q{SELECT migrate.downgrade('base')});
 }
 
@@ -96,34 +118,52 @@ is(without_time(said(q{SELECT migrate.downgrade('a')})), <<'TEXT', 'a merge poin
 NOTICE:  running downgrade c -> a, b, join
 NOTICE:  downgrade to a completed: 1 revision, N ms
 TEXT
-is(said(q{SELECT migrate.upgrade('a')}), "NOTICE:  nothing to do: at a, b\n", 'nothing to do, at two rows');
+is(said(q{SELECT migrate.upgrade('a')}),
+	"NOTICE:  nothing to do: at a, b\n", 'nothing to do, at two rows');
 $session->run(q{SELECT migrate.drop('c')});
-is(said(q{SELECT migrate.upgrade('heads')}), "NOTICE:  nothing to do: at heads a, b\n", 'nothing to do, at several heads');
+is(said(q{SELECT migrate.upgrade('heads')}),
+	"NOTICE:  nothing to do: at heads a, b\n", 'nothing to do, at several heads');
 $session->run(q{SELECT migrate.downgrade('b-1')});
 $add->('d', '', 'needs another', 'a');
 like(said(q{SELECT migrate.upgrade('d')}), qr/^NOTICE:  running upgrade  -> d, needs another$/m,
 	'dependencies are not among the parents, as in Alembic');
-$session->run(q{SELECT migrate.downgrade('base')}, q{SELECT migrate.drop('d')}, q{SELECT migrate.drop('a')}, q{SELECT migrate.drop('b')});
+$session->run(
+	q{SELECT migrate.downgrade('base')},
+	q{SELECT migrate.drop('d')},
+	q{SELECT migrate.drop('a')},
+	q{SELECT migrate.drop('b')});
 
 # The first line of a long message only.
 $session->run(q{SELECT migrate.edit('0001', message => E'first line\nsecond line')});
-like(said(q{SELECT migrate.upgrade('0001')}), qr/^NOTICE:  running upgrade  -> 0001, first line\nNOTICE:  upgrade/m, 'the first line of a message');
+like(
+	said(q{SELECT migrate.upgrade('0001')}),
+	qr/^NOTICE:  running upgrade  -> 0001, first line\nNOTICE:  upgrade/m,
+	'the first line of a message');
 $session->run(q{SELECT migrate.downgrade('base')}, q{SELECT migrate.edit('0001', upgrade => '')});
 
 # From PL/pgSQL: psql shows no context by itself, and the log has none.
-is(without_time(said([ '\set SHOW_CONTEXT errors', q{DO $$BEGIN PERFORM migrate.upgrade('0001'); END$$} ])), <<'TEXT', 'from PL/pgSQL');
+my $from_plpgsql = q{DO $$BEGIN PERFORM migrate.upgrade('0001'); END$$};
+is(without_time(said([ '\set SHOW_CONTEXT errors', $from_plpgsql ])), <<'TEXT', 'from PL/pgSQL');
 NOTICE:  running upgrade  -> 0001, first line
 NOTICE:  upgrade to 0001 completed: 1 revision, N ms
 TEXT
 $session->run(q{SELECT migrate.downgrade('base')});
 
 # A script's own messages come in between, and a failed run has no last line.
-$session->run(q{SELECT migrate.edit('0002', upgrade => 'DO $$BEGIN RAISE NOTICE ''from the script''; END$$; SELECT 1/0')});
+$session->run(
+	q{SELECT migrate.edit('0002',
+		upgrade => 'DO $$BEGIN RAISE NOTICE ''from the script''; END$$; SELECT 1/0')});
 {
-	my $result = finish(start('messages', 'SELECT migrate.upgrade()', client_min_messages => 'notice'));
+	my $result =
+	  finish(start('messages', 'SELECT migrate.upgrade()', client_min_messages => 'notice'));
 	is($result->{state}, '22012', 'a run that fails');
-	is(join('|', $result->{err} =~ /^NOTICE:  \w{5}: (.*)/mg),
-		'running upgrade  -> 0001, first line|running upgrade 0001 -> 0002, add users|from the script',
+	is_deeply(
+		[ $result->{err} =~ /^NOTICE:  \w{5}: (.*)/mg ],
+		[
+			'running upgrade  -> 0001, first line',
+			'running upgrade 0001 -> 0002, add users',
+			'from the script'
+		],
 		'    says which step it was, and not that it is complete');
 	$session->run(q{SELECT migrate.edit('0002', upgrade => '')});
 }
@@ -132,61 +172,81 @@ $session->run(q{SELECT migrate.edit('0002', upgrade => 'DO $$BEGIN RAISE NOTICE 
 
 my $up = q{SELECT migrate.upgrade('0001')};
 my $down = q{SELECT migrate.downgrade('base')};
-my $both = qr/^migrate\|LOG:  running upgrade  -> 0001, first line\nmigrate\|LOG:  upgrade to 0001 completed: 1 revision, \d+ ms\n\z/;
+my $both = qr/^migrate\|LOG:\ \ running\ upgrade\ \ ->\ 0001,\ first\ line\n
+	migrate\|LOG:\ \ upgrade\ to\ 0001\ completed:\ 1\ revision,\ \d+\ ms\n\z/x;
+my $both_down = qr/^migrate\|LOG:\ \ running\ downgrade\ 0001\ ->\ ,\ first\ line\n
+	migrate\|LOG:\ \ downgrade\ to\ base\ completed:\ 1\ revision,\ \d+\ ms\n\z/x;
+my %as_migrate = (application_name => 'migrate');
+my %to_log = (%as_migrate, 'migrate.step_messages' => 'log');
 
 logged('migrate');
-is(said($up, client_min_messages => 'warning', application_name => 'migrate'), '', 'client_min_messages = warning: nothing at the client');
+is(said($up, %as_migrate, client_min_messages => 'warning'),
+	'', 'client_min_messages = warning: nothing at the client');
 is(logged('migrate'), '', '    nor in the log');
-is(said($down, application_name => 'migrate', 'migrate.step_messages' => 'log'), '', 'step_messages = log: nothing at the client');
-like(logged('migrate'), qr/^migrate\|LOG:  running downgrade 0001 -> , first line\nmigrate\|LOG:  downgrade to base completed: 1 revision, \d+ ms\n\z/, '    it is in the log, without the statement');
-is(said($up, application_name => 'migrate', 'migrate.step_messages' => 'log', client_min_messages => 'error'), '', 'with client_min_messages = error');
+is(said($down, %to_log), '', 'step_messages = log: nothing at the client');
+like(logged('migrate'), $both_down, '    it is in the log, without the statement');
+is(said($up, %to_log, client_min_messages => 'error'), '', 'with client_min_messages = error');
 like(logged('migrate'), $both, '    it is in the log, too');
-is(said($up, application_name => 'migrate', 'migrate.step_messages' => 'log'), '', 'step_messages = log, nothing to do: nothing at the client');
+is(said($up, %to_log), '', 'step_messages = log, nothing to do: nothing at the client');
 is(logged('migrate'), "migrate|LOG:  nothing to do: at 0001\n", '    it is in the log');
-is(said($down, application_name => 'migrate', 'migrate.step_messages' => 'off'), '', 'step_messages = off: nothing at the client');
+is(said($down, %as_migrate, 'migrate.step_messages' => 'off'),
+	'', 'step_messages = off: nothing at the client');
 is(logged('migrate'), '', '    nor in the log');
-is(said([ 'SET migrate.step_messages = off', $up ], application_name => 'migrate'), '', 'SET before the first call counts');
-is(said([ 'SELECT migrate.current()', 'SET migrate.step_messages = off', $down ], application_name => 'migrate'), '', 'SET after it, too');
-like(said($up, application_name => 'migrate', client_min_messages => 'debug1'), qr/^NOTICE:  running upgrade/m, 'notice, for a client that wants more');
+my $set_off = 'SET migrate.step_messages = off';
+is(said([ $set_off, $up ], %as_migrate), '', 'SET before the first call counts');
+is(said([ 'SELECT migrate.current()', $set_off, $down ], %as_migrate), '', 'SET after it, too');
+like(
+	said($up, %as_migrate, client_min_messages => 'debug1'),
+	qr/^NOTICE:  running upgrade/m,
+	'notice, for a client that wants more');
 $session->run($down);
-is($session->query("SET migrate.step_messages = 'loud'")->{state}, '22023', 'a value that is none is refused');
+is($session->query("SET migrate.step_messages = 'loud'")->{state},
+	'22023', 'a value that is none is refused');
 $session->run('ALTER DATABASE messages SET migrate.step_messages = log');
 logged('migrate');
-is(said($up, application_name => 'migrate'), '', 'set for the database');
+is(said($up, %as_migrate), '', 'set for the database');
 like(logged('migrate'), $both, '    it goes to the log');
 $session->run($down);
 logged('migrate');
-is(said("DO \$\$BEGIN PERFORM ($up); END\$\$", application_name => 'migrate'), '', 'the same from PL/pgSQL');
+is(said("DO \$\$BEGIN PERFORM ($up); END\$\$", %as_migrate), '', 'the same from PL/pgSQL');
 like(logged('migrate'), $both, '    without a context in the log');
 $session->run('ALTER DATABASE messages RESET migrate.step_messages', $down);
 
 # ----------------------------------------------------- pg_stat_activity ----
 
-# What others see of a session.
+# The state and the query of a session, as others see them.
 sub seen
 {
 	my $pid = shift;
-	my ($state, $query) = split /\|/, $session->value("SELECT state || '|' || query FROM pg_stat_activity WHERE pid = $pid"), 2;
-	return ($state, $query);
+	my $seen =
+	  $session->value("SELECT state || '|' || query FROM pg_stat_activity WHERE pid = $pid");
+	return split /\|/, $seen, 2;
 }
 
 {
 	my $long = 'SELECT pg_sleep(1.2), ' . lit("\xc3\xa9" x 3000);
-	for my $edit ([ '0001', 'SELECT 1' ], [ '0002', 'SELECT 1; SELECT pg_sleep(1.2) AS nap; SELECT 2' ], [ '0003', $long ])
-	{
-		$session->run("SELECT migrate.edit('$edit->[0]', " . lit($edit->[1]) . ')');
-	}
+	my %scripts = (
+		'0001' => 'SELECT 1',
+		'0002' => 'SELECT 1; SELECT pg_sleep(1.2) AS nap; SELECT 2',
+		'0003' => $long);
+	$session->run("SELECT migrate.edit('$_', " . lit($scripts{$_}) . ')') for sort keys %scripts;
 	my $runner = connect_to('messages');
 	my $call = 'SELECT migrate.upgrade() /* mine */';
 	print { $runner->{in} } "$call;\n";
 	my ($state, $query);
-	ok(wait_until(sub { ($state, $query) = seen($runner->{pid}); $query =~ /nap/ }), 'pg_stat_activity has the statement');
-	is($query, 'migrate upgrade 2/3 0002: SELECT pg_sleep(1.2) AS nap', '    with k/n and revision');
+	ok(wait_until(sub { ($state, $query) = seen($runner->{pid}); $query =~ /nap/ }),
+		'pg_stat_activity has the statement');
+	is($query,
+		'migrate upgrade 2/3 0002: SELECT pg_sleep(1.2) AS nap',
+		'    with k/n and revision');
 	is($state, 'active', '    active');
-	ok(wait_until(sub { ($state, $query) = seen($runner->{pid}); $query =~ m{ 3/3 } }), 'then the next');
-	like($query, qr/^migrate upgrade 3\/3 0003: SELECT pg_sleep\(1\.2\), '(?:\xc3\xa9)+\z/, '    cut, between characters');
+	ok(wait_until(sub { ($state, $query) = seen($runner->{pid}); $query =~ m{ 3/3 } }),
+		'then the next');
+	like($query, qr/^migrate upgrade 3\/3 0003: SELECT pg_sleep\(1\.2\), '(?:\xc3\xa9)+\z/,
+		'    cut, between characters');
 	cmp_ok(length $query, '>', 500, '    after 500 bytes and more');
-	ok(wait_until(sub { ($state, $query) = seen($runner->{pid}); $state eq 'idle' }), 'the session is idle again');
+	ok(wait_until(sub { ($state, $query) = seen($runner->{pid}); $state eq 'idle' }),
+		'the session is idle again');
 	is($query, "$call;", '    and has its own query');
 
 	# also within a transaction of the caller, and after an error
@@ -196,15 +256,25 @@ sub seen
 	$session->run("SELECT migrate.edit('0003', 'SELECT 1; SELECT 1/0')");
 	is($runner->query($call)->{state}, '22012', 'a script that fails');
 	like(join(' ', seen($runner->{pid})), qr/^idle \Q$call\E\s*;?\z/, '    its own query again');
-	print { $runner->{in} } "SELECT count(*), pg_sleep(0.7) FROM (SELECT migrate.downgrade('base')) d;\n";
-	ok(wait_until(sub { ($state, $query) = seen($runner->{pid}); $state eq 'active' && $query =~ /^SELECT count/ && $session->value("SELECT coalesce(wait_event, 'none') FROM pg_stat_activity WHERE pid = $runner->{pid}") eq 'PgSleep' }),
-		'after the run, in the same statement: its own query');
+	print { $runner->{in} }
+	  "SELECT count(*), pg_sleep(0.7) FROM (SELECT migrate.downgrade('base')) d;\n";
+	my $event = "SELECT coalesce(wait_event, 'none') FROM pg_stat_activity
+		WHERE pid = $runner->{pid}";
+	my $sleeps = sub {
+		($state, $query) = seen($runner->{pid});
+		return $state eq 'active'
+		  && $query =~ /^SELECT count/
+		  && $session->value($event) eq 'PgSleep';
+	};
+	ok(wait_until($sleeps), 'after the run, in the same statement: its own query');
 	$runner->query('SELECT 1');
 
 	# a downgrade says so
-	$session->run(q{SELECT migrate.edit('0001', downgrade => 'SELECT pg_sleep(0.7)')}, q{SELECT migrate.upgrade('0001')});
+	$session->run(q{SELECT migrate.edit('0001', downgrade => 'SELECT pg_sleep(0.7)')},
+		q{SELECT migrate.upgrade('0001')});
 	print { $runner->{in} } "$down;\n";
-	ok(wait_until(sub { ($state, $query) = seen($runner->{pid}); $query =~ /^migrate/ }), 'a downgrade');
+	ok(wait_until(sub { ($state, $query) = seen($runner->{pid}); $query =~ /^migrate/ }),
+		'a downgrade');
 	is($query, 'migrate downgrade 1/1 0001: SELECT pg_sleep(0.7)', '    says so');
 	$runner->query('SELECT 1');
 	$runner->finish;
@@ -212,8 +282,8 @@ sub seen
 
 # ------------------------------------------------ what a terminal obeys ----
 
-# Whoever writes a message, names an index or runs a query is another than the
-# one who reads of it.
+# The one who writes a message, names an index or runs a query is not the one who
+# reads of it.
 {
 	my $hostile = "red \x1b[31m c1 \xc2\x9b turned \xe2\x80\xae end";
 	my $plain = qr/red  \[31m c1 + turned + end/;
@@ -251,9 +321,14 @@ sub seen
 	my $n = 10_000;
 	create_database('costs');
 	my $costs = connect_to('costs');
-	$costs->run("INSERT INTO migrate.revisions (revision, down_revisions, message, upgrade_sql, downgrade_sql)
-		SELECT to_char(i, 'FM00000'), CASE WHEN i = 1 THEN '{}' ELSE ARRAY[to_char(i - 1, 'FM00000')] END, 'revision ' || i, 'SELECT 1', 'SELECT 1'
-		FROM generate_series(1, $n) i", 'ANALYZE migrate.revisions');
+	$costs->run(
+		"INSERT INTO migrate.revisions
+			(revision, down_revisions, message, upgrade_sql, downgrade_sql)
+		SELECT to_char(i, 'FM00000'),
+			CASE WHEN i = 1 THEN '{}' ELSE ARRAY[to_char(i - 1, 'FM00000')] END,
+			'revision ' || i, 'SELECT 1', 'SELECT 1'
+		FROM generate_series(1, $n) i",
+		'ANALYZE migrate.revisions');
 	for my $way ('off', 'notice', 'log', 'off', 'notice')
 	{
 		$session->finish if $session;
@@ -262,12 +337,17 @@ sub seen
 		for my $call ('upgrade()', q{downgrade('base')})
 		{
 			my $start = time;
-			my $result = finish(start('costs', "SELECT count(*) FROM migrate.$call", client_min_messages => 'notice', 'migrate.step_messages' => $way));
+			my %settings = (client_min_messages => 'notice', 'migrate.step_messages' => $way);
+			my $result = finish(start('costs', "SELECT count(*) FROM migrate.$call", %settings));
 			$took{$call} = time - $start;
-			is("$result->{state} $result->{out}", "00000 $n\n", "$n revisions, $way: $call") or diag substr $result->{err}, 0, 500;
-			is(scalar(() = $result->{err} =~ /^NOTICE/mg), $way eq 'notice' ? $n + 1 : 0, '    and what it says');
+			is("$result->{state} $result->{out}", "00000 $n\n", "$n revisions, $way: $call")
+			  or diag substr $result->{err}, 0, 500;
+			is(scalar(() = $result->{err} =~ /^NOTICE/mg),
+				$way eq 'notice' ? $n + 1 : 0,
+				'    and what it says');
 		}
-		note sprintf '%d revisions, step_messages = %-6s  %s', $n, $way, join ', ', map { sprintf '%s %.2f s', $_, $took{$_} } reverse sort keys %took;
+		my $took = join ', ', map { sprintf '%s %.2f s', $_, $took{$_} } reverse sort keys %took;
+		note sprintf '%d revisions, step_messages = %-6s  %s', $n, $way, $took;
 	}
 	$costs->finish;
 }

@@ -1,8 +1,7 @@
 #!/usr/bin/perl
 #
-# Behind PgBouncer in transaction mode: fifty clients through two server
-# connections.  Each transaction may get another connection, so nothing of
-# ours may stay in one.
+# Through PgBouncer in transaction mode: fifty clients, two server connections.
+# Each transaction may get another connection, so nothing of ours may stay in one.
 use strict;
 use warnings;
 
@@ -30,29 +29,39 @@ my $direct = do
 	for my $i (1 .. 5)
 	{
 		# long enough that the others meet it
-		$session->run("SELECT migrate.revision('number $i', 'CREATE TABLE t$i (); INSERT INTO ran VALUES (''r$i''); SELECT pg_sleep(0.1)', 'DROP TABLE t$i; INSERT INTO ran VALUES (''-r$i'')', 'r$i')");
+		$session->run(
+			"SELECT migrate.revision('number $i',
+				'CREATE TABLE t$i (); INSERT INTO ran VALUES (''r$i''); SELECT pg_sleep(0.1)',
+				'DROP TABLE t$i; INSERT INTO ran VALUES (''-r$i'')',
+				'r$i')");
 	}
 	$session;
 };
 
 my %bouncer = (
-	listen_addr          => '',
-	listen_port          => $port,
-	unix_socket_dir      => $server->socket_dir,
-	auth_type            => 'any',
-	pool_mode            => 'transaction',
-	max_client_conn      => 200,
-	default_pool_size    => 2,
-	reserve_pool_size    => 0,
-	server_reset_query   => '',
-	query_wait_timeout   => 60,
+	listen_addr               => '',
+	listen_port               => $port,
+	unix_socket_dir           => $server->socket_dir,
+	auth_type                 => 'any',
+	pool_mode                 => 'transaction',
+	max_client_conn           => 200,
+	default_pool_size         => 2,
+	reserve_pool_size         => 0,
+	server_reset_query        => '',
+	query_wait_timeout        => 60,
 	ignore_startup_parameters => 'extra_float_digits,options',
-	logfile              => "$dir/pgbouncer.log",
-	pidfile              => "$dir/pgbouncer.pid");
-spew("$dir/pgbouncer.ini", "[databases]\napp = host=" . $server->socket_dir . " port=5432 user=postgres dbname=app\n\n[pgbouncer]\n" . join '', map { "$_ = $bouncer{$_}\n" } sort keys %bouncer);
+	logfile                   => "$dir/pgbouncer.log",
+	pidfile                   => "$dir/pgbouncer.pid");
+my $address = 'host=' . $server->socket_dir . ' port=5432 user=postgres';
+spew(
+	"$dir/pgbouncer.ini",
+	join "\n",
+	'[databases]', "app = $address dbname=app", '',
+	'[pgbouncer]', (map { "$_ = $bouncer{$_}" } sort keys %bouncer), '');
 
 my $bouncer = spawn("$dir/pgbouncer.out", $pgbouncer, "$dir/pgbouncer.ini");
-ok(wait_until(sub { !(run_psql('app', 'SELECT 1', '-p', $port))[0] }), 'PgBouncer answers') or do { diag slurp("$dir/pgbouncer.out"); BAIL_OUT('no PgBouncer') };
+ok(wait_until(sub { !(run_psql('app', 'SELECT 1', '-p', $port))[0] }), 'PgBouncer answers')
+  or do { diag slurp("$dir/pgbouncer.out"); BAIL_OUT('no PgBouncer') };
 
 # ------------------------------------------------------------------ fifty ----
 
@@ -73,19 +82,26 @@ sub at_once
 sub check_left
 {
 	my $what = shift;
-	is($direct->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), 0, "$what: no lock is left");
-	is($direct->value(q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'app' AND state LIKE 'idle in%'}), 0, "$what: no transaction is left");
-	cmp_ok($direct->value(q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'app' AND pid <> pg_backend_pid()}), '<=', 2, "$what: through two connections");
+	my $in_app = q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'app'};
+	is($direct->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}),
+		0, "$what: no lock is left");
+	is($direct->value("$in_app AND state LIKE 'idle in%'"), 0, "$what: no transaction is left");
+	cmp_ok($direct->value("$in_app AND pid <> pg_backend_pid()"),
+		'<=', 2, "$what: through two connections");
 	return;
 }
 
-for my $case ([ 'upgrade', q{SELECT migrate.upgrade('head')}, [ map { "r$_" } 1 .. 5 ] ],
+sub failed { return grep { $_->[0] } @_ }
+
+for my $case (
+	[ 'upgrade',   q{SELECT migrate.upgrade('head')},   [ map { "r$_" } 1 .. 5 ] ],
 	[ 'downgrade', q{SELECT migrate.downgrade('base')}, [ map { "r$_" } reverse 1 .. 5 ] ])
 {
 	my ($what, $sql, $expected) = @$case;
 	$direct->run('TRUNCATE ran');
 	my @clients = at_once(50, $sql);
-	is(scalar(grep { $_->[0] } @clients), 0, "$what: all fifty succeed") or diag +(grep { $_->[0] } @clients)[0][2];
+	my @failed = failed(@clients);
+	is(scalar @failed, 0, "$what: all fifty succeed") or diag $failed[0][2];
 	my @worked = grep { length $_->[1] } @clients;
 	is(scalar @worked, 1, "$what: one did the work");
 	is($worked[0][1], join('', map { "$_\n" } @$expected), "$what: all of it");
@@ -96,16 +112,26 @@ for my $case ([ 'upgrade', q{SELECT migrate.upgrade('head')}, [ map { "r$_" } 1 
 
 # Clients that do other things too, and one whose script fails.
 {
-	my @clients = at_once(50, 'BEGIN', 'SELECT 1', q{SELECT migrate.upgrade('r3')}, 'COMMIT', q{SELECT migrate.upgrade('head')}, 'SELECT migrate.current()');
-	is(scalar(grep { $_->[0] } @clients), 0, 'in transactions of several statements: all fifty succeed') or diag +(grep { $_->[0] } @clients)[0][2];
+	my @clients = at_once(
+		50,
+		'BEGIN', 'SELECT 1', q{SELECT migrate.upgrade('r3')}, 'COMMIT',
+		q{SELECT migrate.upgrade('head')},
+		'SELECT migrate.current()');
+	my @failed = failed(@clients);
+	is(scalar @failed, 0, 'in transactions of several statements: all fifty succeed')
+	  or diag $failed[0][2];
 	is(scalar(grep { $_->[1] !~ /^r5\n\z/m } @clients), 0, 'and all see the head');
 	is($direct->value(q{SELECT count(*) FROM migrate.applied}), 5, 'all is applied');
-	is($direct->value(q{SELECT count(*) = count(DISTINCT revision) FROM migrate.log WHERE operation = 'upgrade' AND id > 10}), 't', 'each once');
+	is( $direct->value(
+			q{SELECT count(*) = count(DISTINCT revision) FROM migrate.log
+			WHERE operation = 'upgrade' AND id > 10}),
+		't',
+		'each once');
 	check_left('several statements');
 
 	$direct->run(q{SELECT migrate.revision('bad', 'CREATE TABLE bad (); SELECT 1 / 0', '', 'r6')});
 	@clients = at_once(20, q{SELECT migrate.upgrade('head')});
-	is(scalar(grep { $_->[2] =~ /22012/ } @clients), 20, 'a script that fails: all are told');
+	is(scalar(grep { $_->[2] =~ /22012/ } @clients), 20, 'a script that fails: all get the error');
 	is_deeply([ $direct->rows('SELECT migrate.current()') ], ['r5'], 'and nothing of it stays');
 	check_left('a script that fails');
 }
@@ -114,11 +140,13 @@ for my $case ([ 'upgrade', q{SELECT migrate.upgrade('head')}, [ map { "r$_" } 1 
 {
 	$direct->run(q{SELECT migrate.edit('r6', 'SELECT pg_sleep(2); CREATE TABLE good ()')});
 	my $client = through(q{SELECT migrate.upgrade('head')});
-	ok(wait_until(sub { $direct->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted}) }), 'a client runs');
+	my $locks = q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted};
+	ok(wait_until(sub { $direct->value($locks) }), 'a client runs');
 	kill KILL => $client->{pid};
 	finish($client);
 	my @clients = at_once(20, q{SELECT migrate.upgrade('head')});
-	is(scalar(grep { $_->[0] } @clients), 0, 'after a client that died: all succeed') or diag +(grep { $_->[0] } @clients)[0][2];
+	my @failed = failed(@clients);
+	is(scalar @failed, 0, 'after a client that died: all succeed') or diag $failed[0][2];
 	is_deeply([ $direct->rows('SELECT migrate.current()') ], ['r6'], 'and the head is reached');
 	is($direct->value(q{SELECT count(*) FROM migrate.log WHERE revision = 'r6'}), 1, 'once');
 	check_left('after a client that died');

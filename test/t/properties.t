@@ -32,8 +32,15 @@ diag "seed $seed";
 binmode $_, ':encoding(UTF-8)' for Test::More->builder->output, Test::More->builder->failure_output;
 
 my $dir = scratch_dir();
-my @sessions = map { connect_to(create_database("mig_properties_$_"), options => '-c statement_timeout=20s') } 1, 2;
-$_->run('CREATE TABLE ran (n serial, rev text, dir text)', 'CREATE TABLE failing (rev text)') for @sessions;
+my @sessions;
+for my $n (1, 2)
+{
+	my $session =
+	  connect_to(create_database("mig_properties_$n"), options => '-c statement_timeout=20s');
+	$session->run('CREATE TABLE ran (n serial, rev text, dir text)',
+		'CREATE TABLE failing (rev text)');
+	push @sessions, $session;
+}
 
 sub any { return $_[ rand @_ ] }
 sub chance { return rand() < $_[0] }
@@ -82,7 +89,7 @@ sub descendants
 	return \%set;
 }
 
-# What goes when a downgrade comes down to a revision: its children by down
+# What a downgrade to a revision reverts: the revision's children by down
 # revision and all that needs those.  What merely depends on the revision
 # itself can stay, because the revision does.
 sub above
@@ -94,8 +101,15 @@ sub above
 sub read_graph
 {
 	%graph = ();
-	for my $row ($sessions[0]->rows(
-		q{SELECT revision || '|' || array_to_string(down_revisions, ',') || '|' || array_to_string(depends_on, ',') || '|' || array_to_string(branch_labels, ',') || '|' || (downgrade_sql IS NULL)::text || '|' || (upgrade_sql = '')::text FROM migrate.revisions}))
+	my @rows = $sessions[0]->rows(
+		q{SELECT revision
+			|| '|' || array_to_string(down_revisions, ',')
+			|| '|' || array_to_string(depends_on, ',')
+			|| '|' || array_to_string(branch_labels, ',')
+			|| '|' || (downgrade_sql IS NULL)::text
+			|| '|' || (upgrade_sql = '')::text
+		FROM migrate.revisions});
+	for my $row (@rows)
 	{
 		utf8::decode($row);
 		my ($id, $down, $depends, $labels, $irreversible, $silent) = split /\|/, $row;
@@ -118,7 +132,8 @@ sub random_id
 	my $taken = shift;
 	while (1)
 	{
-		my $id = any('a', 'ab', 'b', '0', 'é', 'r_', 'A') . join '', map { any('0' .. '9', 'a' .. 'c', '_', '.') } 1 .. 1 + rand 4;
+		my $first = any('a', 'ab', 'b', '0', 'é', 'r_', 'A');
+		my $id = join '', $first, map { any('0' .. '9', 'a' .. 'c', '_', '.') } 1 .. 1 + rand 4;
 		return $id unless $taken->{$id}++;
 	}
 }
@@ -159,7 +174,8 @@ sub random_files
 		}
 		$parents{$id} = [ @down, @depends ];
 		push @ids, $id;
-		my @labels = chance(0.2) ? map { 'lab' . chr(ord('a') + $label++) . 'x' } 1 .. 1 + rand 2 : ();
+		my $wanted_labels = chance(0.2) ? 1 + int rand 2 : 0;
+		my @labels = map { 'lab' . chr(ord('a') + $label++) . 'x' } 1 .. $wanted_labels;
 		$files{$id} = file($id, \@down, \@depends, \@labels);
 	}
 	return \%files;
@@ -219,8 +235,12 @@ my @templates = (
 	(sub { random_name() . '@' . any('+', '-') . steps() }) x 3,
 	sub { random_name() . '@' . random_name() },
 	sub { random_name() . '@' . any(random_name(), qw(head heads base)) . any('+', '-') . steps() },
-	sub { any('', ' ', '@', '+', '-', '@head', 'head@', 'a@@b', '+-1', '-1+1', '+99999999999999999999', '-99999999999999999999',
-		'a:b', ':', 'Head', 'head ', '%s', '{a,b}', "\x{1F600}", 'x' x 300, '+1.5', 'base@base', 'heads@heads', '--1') });
+	sub {
+		any('', ' ', '@', '+', '-', '@head', 'head@', 'a@@b', '+-1', '-1+1',
+			'+99999999999999999999', '-99999999999999999999',
+			'a:b', ':', 'Head', 'head ', '%s', '{a,b}', "\x{1F600}", 'x' x 300,
+			'+1.5', 'base@base', 'heads@heads', '--1');
+	});
 
 sub random_target { return any(@templates)->() }
 
@@ -231,10 +251,14 @@ my $history;    # of this graph, for messages
 sub report
 {
 	my ($what, @more) = @_;
+	my @graph;
+	for my $id (sort keys %graph)
+	{
+		my ($down, $depends, $labels) = map { "[@$_]" } @{ $graph{$id} }{qw(down depends labels)};
+		push @graph, "  $id <- $down depends $depends labels $labels";
+	}
 	fail($what);
-	diag "seed $seed\n" . join "\n", @more, 'graph:',
-	  map({ "  $_ <- [@{$graph{$_}{down}}] depends [@{$graph{$_}{depends}}] labels [@{$graph{$_}{labels}}]" } sort keys %graph),
-	  'calls:', map { "  $_" } @$history;
+	diag "seed $seed\n" . join "\n", @more, 'graph:', @graph, 'calls:', map { "  $_" } @$history;
 	return;
 }
 
@@ -262,14 +286,22 @@ sub tables
 {
 	my $row = $sessions[0]->value(<<'SQL');
 SELECT concat_ws('|',
-	(SELECT coalesce(string_agg(revision, ',' ORDER BY revision COLLATE "C"), '') FROM migrate.versions),
-	(SELECT coalesce(string_agg(revision, ',' ORDER BY revision COLLATE "C"), '') FROM migrate.applied),
+	(SELECT coalesce(string_agg(revision, ',' ORDER BY revision COLLATE "C"), '')
+		FROM migrate.versions),
+	(SELECT coalesce(string_agg(revision, ',' ORDER BY revision COLLATE "C"), '')
+		FROM migrate.applied),
 	(SELECT coalesce(string_agg(rev || ' ' || dir, ',' ORDER BY n), '') FROM ran),
 	(SELECT count(*) FROM migrate.log))
 SQL
 	utf8::decode($row);
 	my ($versions, $applied, $ran, $log) = split /\|/, $row, -1;
-	return { versions => [ split /,/, $versions ], applied => [ split /,/, $applied ], ran => [ split /,/, $ran ], log => $log, all => $row };
+	return {
+		versions => [ split /,/, $versions ],
+		applied  => [ split /,/, $applied ],
+		ran      => [ split /,/, $ran ],
+		log      => $log,
+		all      => $row
+	};
 }
 
 my %expected_states = map { $_ => 1 } qw(00000 MG001 MG002 MG003 MG005);
@@ -280,7 +312,10 @@ sub check_tables
 	my ($what, $now) = @_;
 	my @versions = maximal(keys %applied);
 	"@versions" eq "@{[ sort @{ $now->{versions} } ]}"
-	  or report("$what: version rows are the maximal applied ones", "model: @versions", "table: @{$now->{versions}}");
+	  or report(
+		"$what: version rows are the maximal applied ones",
+		"model: @versions",
+		"table: @{$now->{versions}}");
 	"@{[ sort keys %applied ]}" eq "@{[ sort @{ $now->{applied} } ]}"
 	  or report("$what: applied", "model: @{[ sort keys %applied ]}", "table: @{$now->{applied}}");
 	"@{[ sort keys %{ closure(@{ $now->{versions} }) } ]}" eq "@{[ sort keys %applied ]}"
@@ -309,8 +344,12 @@ sub move
 	my ($direction, $target) = @_;
 	my $call = "migrate.$direction(" . lit($target) . ')';
 	my $before = tables();
-	my $pending = $direction eq 'upgrade' ? both('SELECT migrate.pending(' . lit($target) . ')') : undef;
-	my $resolved = $direction eq 'upgrade' ? both('SELECT migrate.resolve(' . lit($target) . ')') : undef;
+	my ($pending, $resolved);
+	if ($direction eq 'upgrade')
+	{
+		$pending = both('SELECT migrate.pending(' . lit($target) . ')');
+		$resolved = both('SELECT migrate.resolve(' . lit($target) . ')');
+	}
 	my $result = both("SELECT $call");
 	my $now = tables();
 	my @moved = @{ $result->{rows} };
@@ -323,10 +362,12 @@ sub move
 		  || ($result->{state} eq 'P0001' && %failing)
 		  || ($result->{state} eq 'MG006' && $direction eq 'downgrade');
 		$fine or report("$call: an error that is documented", $result->{err});
-		$now->{all} eq $before->{all} or report("$call: a failed call changes nothing", $before->{all}, $now->{all});
+		$now->{all} eq $before->{all}
+		  or report("$call: a failed call changes nothing", $before->{all}, $now->{all});
 		if ($pending && $result->{state} ne 'P0001')
 		{
-			$pending->{state} eq $result->{state} or report("$call: pending fails alike", $pending->{err});
+			$pending->{state} eq $result->{state}
+			  or report("$call: pending fails alike", $pending->{err});
 		}
 		if ($direction eq 'upgrade' && plain_meaning($target) && $result->{state} ne 'P0001')
 		{
@@ -354,14 +395,16 @@ sub move
 			$graph{$id}{irreversible} and report("$call: \"$id\" cannot be reverted");
 			for my $child (keys %applied)
 			{
-				grep { $_ eq $id } @{ $graph{$child}{parents} } and report("$call: \"$id\" before its child \"$child\"");
+				grep { $_ eq $id } @{ $graph{$child}{parents} }
+				  and report("$call: \"$id\" before its child \"$child\"");
 			}
 		}
 	}
 	my $short = $direction eq 'upgrade' ? 'up' : 'down';
 	my @ran = @{ $now->{ran} };
 	my @new = splice @ran, scalar @{ $before->{ran} };
-	"@new" eq join(' ', map { "$_ $short" } grep { !$graph{$_}{silent} } @moved) or report("$call: the scripts that ran", "@new");
+	"@new" eq join(' ', map { "$_ $short" } grep { !$graph{$_}{silent} } @moved)
+	  or report("$call: the scripts that ran", "@new");
 	$now->{log} == $before->{log} + @moved or report("$call: a log row for each step");
 	check_tables($call, $now);
 
@@ -375,13 +418,15 @@ sub move
 		if (!($target =~ /^\+/))
 		{
 			"@{[ sort keys %missing ]}" eq "@{[ sort @moved ]}"
-			  or report("$call: what the target needs and no more", "needed: @{[ sort keys %missing ]}");
+			  or report("$call: what the target needs and no more",
+				"needed: @{[ sort keys %missing ]}");
 		}
 		if (my $meaning = plain_meaning($target))
 		{
 			my %want = %{ closure(@$meaning) };
 			delete @want{ keys %was };
-			"@{[ sort keys %want ]}" eq "@{[ sort @moved ]}" or report("$call: applies what is missing", "model: @{[ sort keys %want ]}");
+			"@{[ sort keys %want ]}" eq "@{[ sort @moved ]}"
+			  or report("$call: applies what is missing", "model: @{[ sort keys %want ]}");
 		}
 	}
 	elsif ($target eq 'base')
@@ -401,10 +446,11 @@ sub stamp
 {
 	my @targets = @_;
 	my $purge = chance(0.15) ? ', purge => true' : '';
-	my $call =
-	    'migrate.stamp('
-	  . (@targets == 1 && chance(0.7) ? lit($targets[0]) : 'ARRAY[' . join(',', map { lit($_) } @targets) . ']::text[]')
-	  . "$purge)";
+	my $what =
+	  @targets == 1 && chance(0.7)
+	  ? lit($targets[0])
+	  : 'ARRAY[' . join(',', map { lit($_) } @targets) . ']::text[]';
+	my $call = "migrate.stamp($what$purge)";
 	my $before = tables();
 	my $result = both("SELECT $call");
 	my $now = tables();
@@ -412,7 +458,8 @@ sub stamp
 	$seen_states{ $result->{state} }++;
 	if ($result->{state} ne '00000')
 	{
-		$expected_states{ $result->{state} } or report("$call: an error that is documented", $result->{err});
+		$expected_states{ $result->{state} }
+		  or report("$call: an error that is documented", $result->{err});
 		$now->{all} eq $before->{all} or report("$call: a failed call changes nothing");
 		return;
 	}
@@ -437,16 +484,23 @@ sub round_trip
 	my $before = tables();
 	my $up = both('SELECT migrate.upgrade(' . lit($target) . ')');
 	my $below = @rows ? above(@rows) : undef;
-	if ($up->{state} eq '00000' && !grep { $graph{$_}{irreversible} || ($below && !$below->{$_}) } @{ $up->{rows} })
+
+	# where a downgrade leads back
+	my $is_undone = sub {
+		my $id = shift;
+		return !$graph{$id}{irreversible} && (!$below || $below->{$id});
+	};
+	if ($up->{state} eq '00000' && !grep { !$is_undone->($_) } @{ $up->{rows} })
 	{
 		my $down = both('SELECT migrate.downgrade(' . lit($back) . ')');
 		my $call = "upgrade('$target'), downgrade('$back')";
 		if ($down->{state} eq '00000')
 		{
 			my $now = tables();
-			"@{[ sort @{$down->{rows}} ]}" eq "@{[ sort @{$up->{rows}} ]}" or report("$call: reverts what was applied");
-			"@{$now->{versions}} @{$now->{applied}}" eq "@{$before->{versions}} @{$before->{applied}}"
-			  or report("$call: returns to the same rows");
+			"@{[ sort @{$down->{rows}} ]}" eq "@{[ sort @{$up->{rows}} ]}"
+			  or report("$call: reverts what was applied");
+			my ($was, $is) = map { "@{$_->{versions}} @{$_->{applied}}" } $before, $now;
+			$is eq $was or report("$call: returns to the same rows");
 		}
 		else
 		{
@@ -466,17 +520,29 @@ sub author
 	my @others = grep { $_ ne $id } @ids;
 	my $before = tables();
 	my $what = any(qw(load revision merge drop));
-	my $sql =
-	  $what eq 'load'
-	  ? 'SELECT migrate.load(' . lit(file($id, [ chance(0.8) && @others ? any(@others) : () ], [ chance(0.3) ? any(@ids) : () ], [])) . ')'
-	  : $what eq 'revision' ? "SELECT migrate.revision('m', rev_id => " . lit($id) . ', head => ' . lit(random_target()) . ', splice => ' . any('true', 'false') . ')'
-	  : $what eq 'merge' ? 'SELECT migrate.merge(' . (chance(0.5) ? "'{heads}'" : 'ARRAY[' . lit(random_target()) . ',' . lit(random_target()) . ']') . ', rev_id => ' . lit($id) . ')'
-	  : 'SELECT migrate.drop(' . lit(random_target()) . ')';
+	my %arguments = (
+		load => sub {
+			my @down = chance(0.8) && @others ? any(@others) : ();
+			my @depends = chance(0.3) ? any(@ids) : ();
+			return lit(file($id, \@down, \@depends, []));
+		},
+		revision => sub {
+			return join ', ', "'m'", 'rev_id => ' . lit($id),
+			  'head => ' . lit(random_target()), 'splice => ' . any('true', 'false');
+		},
+		merge => sub {
+			my $heads = "'{heads}'";
+			$heads = 'ARRAY[' . join(',', map { lit(random_target()) } 1, 2) . ']' if chance(0.5);
+			return "$heads, rev_id => " . lit($id);
+		},
+		drop => sub { return lit(random_target()) });
+	my $sql = "SELECT migrate.$what(" . $arguments{$what}->() . ')';
 	my $result = both($sql);
 	push @$history, ($sql =~ s/\n.*//sr) . " -> $result->{state}";
 	$seen_states{"$what $result->{state}"}++;
 	my $now = tables();
-	$result->{state} =~ /^(?:00000|MG\d\d\d|22023)$/ or report("$sql: an error that is documented", $result->{err});
+	$result->{state} =~ /^(?:00000|MG\d\d\d|22023)$/
+	  or report("$sql: an error that is documented", $result->{err});
 	$now->{all} eq $before->{all} or report("$sql: nothing moved");
 	read_graph();
 	"@{[ sort keys %{ closure(@{ $now->{versions} }) } ]}" eq "@{[ sort @{ $now->{applied} } ]}"
@@ -495,7 +561,8 @@ while ($round < $rounds && !(defined $deadline && time > $deadline))
 	%applied = ();
 	for my $session (@sessions)
 	{
-		$session->run('TRUNCATE migrate.revisions, migrate.versions, migrate.applied, migrate.log', 'TRUNCATE ran, failing RESTART IDENTITY');
+		$session->run('TRUNCATE migrate.revisions, migrate.versions, migrate.applied, migrate.log',
+			'TRUNCATE ran, failing RESTART IDENTITY');
 	}
 	my $files = random_files();
 	my @loaded;
@@ -504,13 +571,16 @@ while ($round < $rounds && !(defined $deadline && time > $deadline))
 		my $to = "$dir/$round.$i";
 		mkdir $to;
 		my $n = 0;
-		spew(sprintf('%s/%03d.sql', $to, $n++), $bytes->($files->{$_})) for shuffle(sort keys %$files);
+		spew(sprintf('%s/%03d.sql', $to, $n++), $bytes->($files->{$_}))
+		  for shuffle(sort keys %$files);
 		push @loaded, [ $sessions[$i]->rows('SELECT migrate.load_directory(' . lit($to) . ')') ];
 		$sessions[$i]->run('ANALYZE migrate.revisions') if $i;
 	}
-	is_deeply($loaded[1], $loaded[0], "graph $round: the files load in the same order, however they are called");
+	is_deeply($loaded[1], $loaded[0],
+		"graph $round: the files load in the same order, however they are called");
 	read_graph();
-	is(scalar keys %graph, scalar keys %$files, "graph $round: all " . keys(%$files) . ' revisions are stored');
+	is(scalar keys %graph, scalar keys %$files,
+		"graph $round: all " . keys(%$files) . ' revisions are stored');
 
 	my $failed = grep { !$_ } Test::More->builder->summary;
 	for (1 .. $calls)

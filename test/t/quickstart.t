@@ -19,7 +19,9 @@ my $top = abs_path("$FindBin::RealBin/../..");
 my $tree = "$dir/tree";
 mkdir $tree;
 {
-	my ($status, undef, $err) = run_program('sh', '-c', 'cd "$0" && tar -cf - --exclude=./.git --exclude=./.quickstart . | tar -C "$1" -xf -', $top, $tree);
+	my $copy = 'cd "$0"'
+	  . ' && tar -cf - --exclude=./.git --exclude=./.quickstart . | tar -C "$1" -xf -';
+	my ($status, undef, $err) = run_program('sh', '-c', $copy, $top, $tree);
 	die $err if $status;
 }
 
@@ -56,7 +58,11 @@ sub quickstart
 {
 	my $what = shift;
 	my ($status, $said) = make('quickstart');
-	is($status, 0, "$what: quickstart") or do { diag $said; BAIL_OUT('no quickstart, and it needs root unless the extension is installed') };
+	is($status, 0, "$what: quickstart") or do
+	{
+		diag $said;
+		BAIL_OUT('no quickstart, and it needs root unless the extension is installed');
+	};
 	my ($psql, $socket) = $said =~ /^    (\S+) -h (\S+) -U postgres demo$/m;
 	ok($psql && -x $psql, "$what: it says how to open psql");
 	return ($said, $psql, $socket =~ s{/socket$}{}r);
@@ -64,7 +70,12 @@ sub quickstart
 
 my ($said, $psql, $work) = quickstart('first');
 like($said, qr/^$_\. /m, "part $_") for 1 .. 5;
-like($said, qr/^demo=# SELECT migrate\.upgrade\('head'\);\n(?:NOTICE:  running upgrade .*\n){6}NOTICE:  upgrade to head completed: 6 revisions, \d+ ms$/m, 'it upgrades the examples');
+like(
+	$said,
+	qr/^demo=\#\ SELECT\ migrate\.upgrade\('head'\);\n
+		(?:NOTICE:\ \ running\ upgrade\ .*\n){6}
+		NOTICE:\ \ upgrade\ to\ head\ completed:\ 6\ revisions,\ \d+\ ms$/mx,
+	'it upgrades the examples');
 unlike($said, qr/ERROR|WARNING/, 'without an error');
 
 %ENV = (%ENV, PGHOST => "$work/socket", PGPORT => 5432, PGUSER => 'postgres');
@@ -77,7 +88,8 @@ unlike($said, qr/ERROR|WARNING/, 'without an error');
 	is(scalar @id, 2, 'one revision each');
 	is($id[0], $id[1], 'down and up again');
 }
-my @log = connect_to('demo')->rows('SELECT operation, count(*) FROM migrate.log GROUP BY 1 ORDER BY 1');
+my $log = 'SELECT operation, count(*) FROM migrate.log GROUP BY 1 ORDER BY 1';
+my @log = connect_to('demo')->rows($log);
 is("@log", 'downgrade|1 upgrade|7', 'in the log');
 
 # ----------------------------------------------------------- five minutes ----

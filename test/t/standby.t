@@ -2,7 +2,7 @@
 #
 # A hot standby, made by pg_basebackup: all that looks works there, what would
 # write says 25006, an upgrade with nothing to do works, and after promotion
-# work goes on.
+# work continues.
 use strict;
 use warnings;
 
@@ -13,24 +13,30 @@ use MigrateTest;
 use Test::More;
 
 my $primary = MigrateServer->create->use;
-my $on_primary = connect_to(create_database('mig_standby'), options => '-c migrate.step_messages=off');
+my $on_primary =
+  connect_to(create_database('mig_standby'), options => '-c migrate.step_messages=off');
 
 # Waits until a session on the standby sees what the primary has now.
 sub catch_up
 {
 	my $on_standby = shift;
 	my $lsn = $on_primary->value('SELECT pg_current_wal_flush_lsn()');
-	return wait_until(sub { $on_standby->value("SELECT pg_last_wal_replay_lsn() >= '$lsn'") eq 't' }, 60);
+	my $arrived = "SELECT pg_last_wal_replay_lsn() >= '$lsn'";
+	return wait_until(sub { $on_standby->value($arrived) eq 't' }, 60);
 }
 
 $on_primary->run(
-	q{SELECT migrate.revision('users', 'CREATE TABLE users (id int);', 'DROP TABLE users;', rev_id => '0001')},
-	q{SELECT migrate.revision('mail', 'ALTER TABLE users ADD mail text;', 'ALTER TABLE users DROP mail;', rev_id => '0002')},
-	q{SELECT migrate.revision('reviews', 'CREATE TABLE reviews ();', 'DROP TABLE reviews;', rev_id => '0003', head => '0001', splice => true, branch_label => 'reviews')},
+	q{SELECT migrate.revision('users', 'CREATE TABLE users (id int);', 'DROP TABLE users;',
+		rev_id => '0001')},
+	q{SELECT migrate.revision('mail', 'ALTER TABLE users ADD mail text;',
+		'ALTER TABLE users DROP mail;', rev_id => '0002')},
+	q{SELECT migrate.revision('reviews', 'CREATE TABLE reviews ();', 'DROP TABLE reviews;',
+		rev_id => '0003', head => '0001', splice => true, branch_label => 'reviews')},
 	q{SELECT migrate.upgrade('0002')});
 
 my $standby = MigrateServer->create(standby_of => $primary)->use;
-my $session = connect_to('mig_standby', options => '-c migrate.step_messages=off -c statement_timeout=30s');
+my $session =
+  connect_to('mig_standby', options => '-c migrate.step_messages=off -c statement_timeout=30s');
 is($session->value('SELECT pg_is_in_recovery()'), 't', 'the standby is one');
 ok(catch_up($session), 'it follows');
 
@@ -83,7 +89,10 @@ my %writing = (
 	q{SELECT migrate.load(replace(migrate.export('0002'), '0002', '0004'))} => 'load',
 );
 is($session->query($_)->{state}, '25006', "$_: 25006") for sort keys %writing;
-for my $sql (q{SELECT migrate.upgrade('0002')}, q{SELECT migrate.downgrade('0002')}, q{SELECT migrate.stamp('0002')},
+for my $sql (
+	q{SELECT migrate.upgrade('0002')},
+	q{SELECT migrate.downgrade('0002')},
+	q{SELECT migrate.stamp('0002')},
 	q{SELECT migrate.load(migrate.export('0003'))})
 {
 	is($session->query($sql)->{state}, '00000', "$sql: nothing to do");
@@ -92,7 +101,8 @@ for my $sql (q{SELECT migrate.upgrade('0002')}, q{SELECT migrate.downgrade('0002
 # What the primary does arrives, also at an open session.
 $on_primary->run(q{SELECT migrate.upgrade('heads')});
 catch_up($session);
-is(join(' ', $session->rows('SELECT migrate.current()')), '0002 0003', 'an upgrade of the primary arrives');
+is(join(' ', $session->rows('SELECT migrate.current()')),
+	'0002 0003', 'an upgrade of the primary arrives');
 is($session->value('SELECT migrate.check()'), 't', 'check() is true now');
 for my $sql (q{SELECT migrate.upgrade('heads')}, 'SELECT migrate.upgrade()')
 {
@@ -106,7 +116,9 @@ is($session->value('SELECT migrate.current()'), '0004', 'it is at the head');
 
 # -------------------------------------------------------------- promotion ----
 
-$on_primary->run(q{SELECT migrate.revision('later', 'CREATE TABLE later ();', 'DROP TABLE later;', rev_id => '0005')});
+$on_primary->run(
+	q{SELECT migrate.revision('later', 'CREATE TABLE later ();', 'DROP TABLE later;',
+		rev_id => '0005')});
 catch_up($session);
 is($session->query('SELECT migrate.upgrade()')->{state}, '25006', 'not before promotion');
 $on_primary->finish;
@@ -118,7 +130,8 @@ is(join(' ', $session->rows(q{SELECT migrate.downgrade('-1')})), '0005', 'it dow
 is($session->value(q{SELECT migrate.revision('last', rev_id => '0006')}), '0006', 'and authors');
 is(join(' ', $session->rows('SELECT migrate.upgrade()')), '0005 0006', 'and upgrades again');
 is($session->value('SELECT migrate.check()'), 't', 'check() is true');
-is($session->value('SELECT count(*) = count(DISTINCT id) AND count(*) >= 8 FROM migrate.log'), 't', 'the log goes on');
+is($session->value('SELECT count(*) = count(DISTINCT id) AND count(*) >= 8 FROM migrate.log'),
+	't', 'the log is continued');
 
 $session->finish;
 $standby->stop;

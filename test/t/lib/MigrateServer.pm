@@ -55,7 +55,8 @@ sub _spawn
 {
 	my ($ending, $out, $err, $environment, @command) = @_;
 	# No signal before it is known that there is something to end.
-	my $signals = POSIX::SigSet->new(POSIX::SIGINT(), POSIX::SIGTERM(), POSIX::SIGHUP(), POSIX::SIGALRM());
+	my $signals = POSIX::SigSet->new(
+		POSIX::SIGINT(), POSIX::SIGTERM(), POSIX::SIGHUP(), POSIX::SIGALRM());
 	my $before = POSIX::SigSet->new;
 	POSIX::sigprocmask(POSIX::SIG_BLOCK(), $signals, $before);
 	my $pid = fork // die "fork: $!\n";
@@ -113,13 +114,19 @@ sub create
 	push @servers, $self;
 	-d $dir or mkdir $dir or die "$dir: $!\n";
 	mkdir $self->socket_dir or die $self->socket_dir . ": $!\n";
-	my ($status, $out, $err) = $options{standby_of}
-	  ? $self->program('pg_basebackup', '-h', $options{standby_of}->socket_dir, '-p', 5432, '-U', 'postgres', '-D', $self->data,
-		'-R', '-X', 'stream', '-c', 'fast', '--no-sync')
-	  : $self->program('initdb', '-D', $self->data, '-U', 'postgres', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync',
-		@{ $options{initdb} // [] });
+	my @initdb = (qw(--auth=trust --encoding=UTF8 --locale=C), @{ $options{initdb} // [] });
+	my @common = ('-U', 'postgres', '-D', $self->data, '--no-sync');
+	my ($status, $out, $err) =
+	  $options{standby_of}
+	  ? $self->program('pg_basebackup', '-h', $options{standby_of}->socket_dir, '-p', 5432,
+		@common, '-R', '-X', 'stream', '-c', 'fast')
+	  : $self->program('initdb', @common, @initdb);
 	die "a new server: $out$err" if $status;
-	$self->set("listen_addresses = ''", "unix_socket_directories = '" . $self->socket_dir . "'", 'fsync = off', @{ $options{settings} // [] });
+	$self->set(
+		"listen_addresses = ''",
+		"unix_socket_directories = '" . $self->socket_dir . "'",
+		'fsync = off',
+		@{ $options{settings} // [] });
 	$self->start unless $options{stopped};
 	return $self;
 }
@@ -159,7 +166,9 @@ sub start
 	my $self = shift;
 	die "the server runs already\n" if $self->{pid};
 	# Not by pg_ctl: a test that ends meanwhile has to know the process.
-	my $pid = $self->{pid} = _spawn('QUIT', "$self->{dir}/log", "$self->{dir}/log", {}, $self->_tool('postgres'), '-D', $self->data);
+	my $log = "$self->{dir}/log";
+	my $pid = _spawn('QUIT', $log, $log, {}, $self->_tool('postgres'), '-D', $self->data);
+	$self->{pid} = $pid;
 	my $ended;
 	my $up = wait_until(sub {
 		$ended = waitpid $pid, POSIX::WNOHANG();
@@ -196,7 +205,12 @@ sub restart
 sub use
 {
 	my $self = shift;
-	%ENV = (%ENV, PGHOST => $self->socket_dir, PGPORT => 5432, PGUSER => 'postgres', PGDATABASE => 'postgres');
+	%ENV = (
+		%ENV,
+		PGHOST     => $self->socket_dir,
+		PGPORT     => 5432,
+		PGUSER     => 'postgres',
+		PGDATABASE => 'postgres');
 	return $self;
 }
 
@@ -233,15 +247,21 @@ sub background
 	$environment{PGAPPNAME} = delete $settings{application_name} if $settings{application_name};
 	$environment{PGUSER} = delete $settings{user} if $settings{user};
 	$settings{client_min_messages} //= 'warning';
-	$environment{PGOPTIONS} = join ' ', map { (my $value = $settings{$_}) =~ s/ /\\ /g; "-c $_=$value" } sort keys %settings;
+	$environment{PGOPTIONS} = join ' ',
+	  map { (my $value = $settings{$_}) =~ s/ /\\ /g; "-c $_=$value" } sort keys %settings;
 	my $self = { out => File::Temp->new, err => File::Temp->new };
-	$self->{pid} = MigrateServer::_spawn('TERM', (map { $_->filename } @$self{qw(out err)}), \%environment, tool('psql'), '-XAtq',
+	$self->{pid} = MigrateServer::_spawn('TERM', (map { $_->filename } @$self{qw(out err)}),
+		\%environment, tool('psql'), '-XAtq',
 		'-v', 'VERBOSITY=verbose', '-v', 'SHOW_CONTEXT=always', '-d', $database, @$arguments);
 	return $self;
 }
 
 # One statement, or several, each in a transaction of its own.
-sub start { my ($database, $sql, @settings) = @_; return background($database, [ map { ('-c', $_) } ref $sql ? @$sql : $sql ], @settings) }
+sub start
+{
+	my ($database, $sql, @settings) = @_;
+	return background($database, [ map { ('-c', $_) } ref $sql ? @$sql : $sql ], @settings);
+}
 
 # Waits for it: status, out, err, rows, and the SQLSTATE of the first error.
 sub finish
@@ -250,7 +270,13 @@ sub finish
 	my $status = MigrateServer::_await($self->{pid});
 	my ($out, $err) = map { $_ ? slurp($_->filename) : '' } @$self{qw(out err)};
 	my ($state) = $err =~ /(?:ERROR|FATAL):  (\w{5}):/;
-	return { status => $status, out => $out, err => $err, rows => [ split /\n/, $out ], state => $state // ($status ? 'DEAD!' : '00000') };
+	return {
+		status => $status,
+		out    => $out,
+		err    => $err,
+		rows   => [ split /\n/, $out ],
+		state  => $state // ($status ? 'DEAD!' : '00000')
+	};
 }
 
 1;

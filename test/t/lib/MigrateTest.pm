@@ -73,8 +73,8 @@ sub _nothing
 sub run_psql
 {
 	my ($database, $sql, @options) = @_;
-	return run_program(tool('psql'), '-X', '-Atq', '-v', 'ON_ERROR_STOP=1', '-d', $database, @options,
-		length $sql ? ('-c', $sql) : ());
+	return run_program(tool('psql'), '-X', '-Atq', '-v', 'ON_ERROR_STOP=1', '-d', $database,
+		@options, length $sql ? ('-c', $sql) : ());
 }
 
 # A string constant of SQL; undef is NULL.
@@ -91,8 +91,11 @@ sub lit
 sub create_database
 {
 	my ($name, %options) = @_;
-	for my $sql ("DROP DATABASE IF EXISTS $name",
-		"CREATE DATABASE $name TEMPLATE " . ($options{template} // 'template0') . ($options{owner} ? " OWNER $options{owner}" : ''))
+	my $template = $options{template} // 'template0';
+	my $owner = $options{owner} ? "OWNER $options{owner}" : '';
+	for my $sql (
+		"DROP DATABASE IF EXISTS $name",
+		"CREATE DATABASE $name TEMPLATE $template $owner")
 	{
 		my ($status, undef, $err) = run_psql('postgres', $sql);
 		die $err if $status;
@@ -116,11 +119,12 @@ sub drop_databases
 sub schema_dump
 {
 	my ($database, @options) = @_;
-	my ($status, $out, $err) =
-	  run_program(tool('pg_dump'), '--schema-only', '--no-owner', '-N', 'migrate', @options, $database);
+	my ($status, $out, $err) = run_program(tool('pg_dump'),
+		'--schema-only', '--no-owner', '-N', 'migrate', @options, $database);
 	die "pg_dump: $err" if $status;
 	# The extension itself is dumped all the same.
-	$out =~ s/^--\n-- Name: (?:EXTENSION )?migrate; Type: (?:EXTENSION|COMMENT).*\n--\n\n(?:.*\n)+?\n\n//mg;
+	my $heading = qr/-- Name: (?:EXTENSION )?migrate; Type: (?:EXTENSION|COMMENT).*/;
+	$out =~ s/^--\n$heading\n--\n\n(?:.*\n)+?\n\n//mg;
 	$out =~ s/^\\(?:un)?restrict .*\n//mg;
 	return $out;
 }
@@ -146,7 +150,8 @@ sub connect_to
 		errors   => File::Temp->new,
 		number   => 0,
 	}, 'MigrateTest::Session';
-	local $ENV{PGOPTIONS} = join ' ', '-c client_min_messages=' . ($options{messages} // 'warning'), $options{options} // ();
+	my $messages = $options{messages} // 'warning';
+	local $ENV{PGOPTIONS} = join ' ', "-c client_min_messages=$messages", $options{options} // ();
 	local $ENV{PGCLIENTENCODING} = 'UTF8';
 	$self->{child} = open3($self->{in}, $self->{out}, '>&' . fileno($self->{errors}),
 		tool('psql'), '-X', '-Atq', '-d', $database, $options{user} ? ('-U', $options{user}) : ());
@@ -235,7 +240,8 @@ sub run { my ($self, @sql) = @_; $self->rows($_) for @sql; return $self }
 sub alive
 {
 	my $self = shift;
-	return !$self->{dead} && ($self->query('SELECT pg_backend_pid()')->{rows}[0] // '') eq $self->{pid};
+	return !$self->{dead}
+	  && ($self->query('SELECT pg_backend_pid()')->{rows}[0] // '') eq $self->{pid};
 }
 
 sub finish
