@@ -159,7 +159,7 @@ RESET ROLE;
 DROP OWNED BY regress_offline_reader;
 DROP ROLE regress_offline_reader;
 
--- settings are put back to what they were
+-- settings are restored
 SET lock_timeout = '5s';
 BEGIN;
 SELECT migrate.begin_script('upgrade', '{0001}', '{}');
@@ -215,7 +215,7 @@ SELECT migrate.upgrade_sql('h1');
 DELETE FROM migrate.revisions WHERE revision = 'h1';
 
 -- roles
-SELECT migrate.revision('as somebody else', 'SET ROLE pg_monitor; SELECT current_user;', 'SET SESSION AUTHORIZATION pg_monitor', rev_id => 'r1', head => 'q3');
+SELECT migrate.revision('as another role', 'SET ROLE pg_monitor; SELECT current_user;', 'SET SESSION AUTHORIZATION pg_monitor', rev_id => 'r1', head => 'q3');
 SELECT migrate.upgrade_sql('q3:r1');
 SELECT migrate.downgrade_sql('r1:q3');
 

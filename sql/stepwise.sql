@@ -95,7 +95,7 @@ SELECT count(*) FROM pg_locks WHERE locktype = 'advisory';
 -- the build left an invalid index
 SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'items'::regclass;
 
--- Who is told, and who is refused.
+-- Which functions report it, and which are refused.
 SELECT migrate.current();
 SELECT migrate.pending('0002');
 SELECT migrate.check();
@@ -110,7 +110,7 @@ SELECT migrate.resume('0001', 'again');
 SELECT migrate.resume('0002', 'perhaps');
 SELECT migrate.resume('0002', NULL);
 
--- What is done cannot be edited, nor may it become another kind of script.
+-- Completed statements cannot be edited, nor can the script become of another kind.
 SELECT migrate.edit('0002', upgrade => 'SELECT 1');
 SELECT migrate.edit('0002', upgrade => $$
 INSERT INTO items VALUES (1, 'thrice');
