@@ -97,18 +97,23 @@ sub types
 		"CREATE TYPE $place.et AS ENUM ('0001', 'head')");
 	for my $type (qw(text varchar bool int4 int8 name timestamptz interval regclass))
 	{
-		push @sql, "CREATE DOMAIN $place.$type AS pg_catalog.$type CHECK ($place.never(VALUE::pg_catalog.text))";
+		push @sql,
+		  "CREATE DOMAIN $place.$type AS pg_catalog.$type CHECK ($place.never(VALUE::pg_catalog.text))";
 	}
 	for my $own ("$place.vt", "$place.vt[]", "$place.et")
 	{
-		for my $other (map { "pg_catalog.$_" } qw(text text[] varchar bool int4 int8 name timestamptz))
+		for my $other (map { "pg_catalog.$_" }
+			qw(text text[] varchar bool int4 int8 name timestamptz))
 		{
 			for my $direction ([ $own, $other ], [ $other, $own ])
 			{
 				my ($from, $to) = @$direction;
-				next if $own =~ /et$/ && $from =~ /text$|varchar|name/ || "$from$to" =~ /vt\[\].*text\[\]|text\[\].*vt\[\]/;
+				next
+				  if $own =~ /et$/ && $from =~ /text$|varchar|name/
+				  || "$from$to" =~ /vt\[\].*text\[\]|text\[\].*vt\[\]/;
 				my $name = 'c' . @sql;
-				push @sql, "CREATE FUNCTION $place.$name($from) RETURNS $to LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN PERFORM $place.spring(''cast $from to $to''); RETURN NULL; END'",
+				push @sql,
+				  "CREATE FUNCTION $place.$name($from) RETURNS $to LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN PERFORM $place.spring(''cast $from to $to''); RETURN NULL; END'",
 				  "CREATE CAST ($from AS $to) WITH FUNCTION $place.$name($from) AS IMPLICIT";
 			}
 		}
@@ -122,15 +127,21 @@ my @views = qw(status progress);
 sub tables
 {
 	my $place = shift;
-	return ((map { "CREATE TABLE $place.$_ (revision pg_catalog.int4)" } @tables, @views),
-		map { "CREATE VIEW $place.$_ AS SELECT '$_'::pg_catalog.text AS extname, $place.never('x')" }
-		  qw(pg_class pg_namespace pg_extension pg_proc pg_type pg_roles pg_authid pg_locks pg_stat_activity pg_subscription pg_settings));
+	return (
+		(map { "CREATE TABLE $place.$_ (revision pg_catalog.int4)" } @tables, @views),
+		map {
+			"CREATE VIEW $place.$_ AS SELECT '$_'::pg_catalog.text AS extname, $place.never('x')"
+		} qw(pg_class pg_namespace pg_extension pg_proc pg_type pg_roles pg_authid pg_locks pg_stat_activity pg_subscription pg_settings)
+	);
 }
 
 sub set_traps
 {
 	my ($session, $place) = @_;
-	$session->run('SET search_path = pg_catalog', map({ s/PLACE/$place/gr } $spring, $copies), types($place), tables($place));
+	$session->run(
+		'SET search_path = pg_catalog',
+		map({ s/PLACE/$place/gr } $spring, $copies),
+		types($place), tables($place));
 	return;
 }
 
@@ -152,13 +163,19 @@ sub untouched
 
 create_database('mig_attack', plain => 1);
 my $admin = connect_to('mig_attack');
-$admin->run('GRANT CREATE ON DATABASE mig_attack TO mallory', 'GRANT ALL ON SCHEMA public TO mallory');
+$admin->run('GRANT CREATE ON DATABASE mig_attack TO mallory',
+	'GRANT ALL ON SCHEMA public TO mallory');
 my $mallory = connect_to('mig_attack', user => 'mallory');
 $mallory->run('CREATE SCHEMA evil');
 set_traps($mallory, 'evil');
 set_traps($mallory, 'public');
-cmp_ok($mallory->value(q{SELECT count(*) FROM pg_proc WHERE pronamespace = 'evil'::regnamespace}), '>', 1000, 'there are many traps');
-cmp_ok($mallory->value(q{SELECT count(*) FROM pg_operator WHERE oprnamespace = 'public'::regnamespace}), '>', 200, 'of operators too');
+cmp_ok($mallory->value(q{SELECT count(*) FROM pg_proc WHERE pronamespace = 'evil'::regnamespace}),
+	'>', 1000, 'there are many traps');
+cmp_ok(
+	$mallory->value(
+		q{SELECT count(*) FROM pg_operator WHERE oprnamespace = 'public'::regnamespace}),
+	'>', 200,
+	'of operators too');
 $mallory->finish;
 
 # The superuser's session.  What is in its pg_temp mallory made, as after SET
@@ -166,11 +183,21 @@ $mallory->finish;
 my $path = 'evil, public, pg_temp, pg_catalog';
 $admin->run('SET SESSION AUTHORIZATION mallory', 'SET search_path = pg_catalog',
 	"CREATE FUNCTION pg_temp.never(pg_catalog.text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN PERFORM evil.spring(''pg_temp''); RETURN false; END'",
-	tables('pg_temp'), 'RESET SESSION AUTHORIZATION', 'GRANT USAGE ON SCHEMA evil TO PUBLIC', "SET search_path = $path");
+	tables('pg_temp'),
+	'RESET SESSION AUTHORIZATION',
+	'GRANT USAGE ON SCHEMA evil TO PUBLIC',
+	"SET search_path = $path");
 
 # They work where they are not kept away from.
-for my $sql ('SELECT now()', q{SELECT 'a'::pg_catalog.text = 'b'::pg_catalog.text}, q{SELECT unnest('{a}'::pg_catalog.text[])}, q{SELECT array_agg(v) FROM (VALUES ('a'::pg_catalog.text)) t (v)},
-	q{SELECT 'a'::text}, q{SELECT ROW('a')::evil.vt::pg_catalog.text}, q{SELECT upper(ROW('a')::evil.vt)}, 'SELECT * FROM pg_class')
+for my $sql (
+	'SELECT now()',
+	q{SELECT 'a'::pg_catalog.text = 'b'::pg_catalog.text},
+	q{SELECT unnest('{a}'::pg_catalog.text[])},
+	q{SELECT array_agg(v) FROM (VALUES ('a'::pg_catalog.text)) t (v)},
+	q{SELECT 'a'::text},
+	q{SELECT ROW('a')::evil.vt::pg_catalog.text},
+	q{SELECT upper(ROW('a')::evil.vt)},
+	'SELECT * FROM pg_class')
 {
 	like($admin->query($sql)->{err}, qr/sprung: .* as postgres$/m, "a trap works: $sql");
 }
@@ -183,46 +210,109 @@ my $files = "$dir/files";
 mkdir $files;
 chmod 0755, $files;
 # A file of ours.
-sub file { my ($id, $parents, $n, $more) = @_; return "-- file $id\n--\n-- Revision ID: $id\n-- Revises: $parents\n" . ($more // '') . "\n-- migrate:up\nCREATE TABLE app.t_$id (n pg_catalog.int4);\n-- $n\n\n-- migrate:down\nDROP TABLE app.t_$id;\n" }
+sub file
+{
+	my ($id, $parents, $n, $more) = @_;
+	return
+		"-- file $id\n--\n-- Revision ID: $id\n-- Revises: $parents\n"
+	  . ($more // '')
+	  . "\n-- migrate:up\nCREATE TABLE app.t_$id (n pg_catalog.int4);\n-- $n\n\n-- migrate:down\nDROP TABLE app.t_$id;\n";
+}
 spew("$files/f1.sql", file('f1', '0004', 1));
 mkdir "$dir/dbmate";
 chmod 0755, "$dir/dbmate";
 spew("$dir/dbmate/20240101_first.sql", "-- migrate:up\nSELECT 1;\n\n-- migrate:down\nSELECT 2;\n");
 
-$admin->run('CREATE SCHEMA app', 'CREATE TABLE app.alembic_version (version_num pg_catalog.varchar(32) NOT NULL)', q{INSERT INTO app.alembic_version VALUES ('0001')});
+$admin->run(
+	'CREATE SCHEMA app',
+	'CREATE TABLE app.alembic_version (version_num pg_catalog.varchar(32) NOT NULL)',
+	q{INSERT INTO app.alembic_version VALUES ('0001')});
 my $array = 'pg_catalog.text[]';
 my @calls = (
-	q{SELECT migrate.configure('revision_ids', 'serial')}, q{SELECT migrate.configure('managed_schemas', 'app')}, q{SELECT migrate.configure('managed_schemas', NULL)},
+	q{SELECT migrate.configure('revision_ids', 'serial')},
+	q{SELECT migrate.configure('managed_schemas', 'app')},
+	q{SELECT migrate.configure('managed_schemas', NULL)},
 	q{SELECT migrate.revision('one', 'CREATE TABLE app.t1 (n pg_catalog.int4)', 'DROP TABLE app.t1')},
 	q{SELECT migrate.revision('two', 'CREATE TABLE app.t2 (n pg_catalog.int4)', 'DROP TABLE app.t2', branch_label => 'side')},
 	q{SELECT migrate.revision('three', 'CREATE TABLE app.t3 (n pg_catalog.int4)', 'DROP TABLE app.t3', head => '0001', splice => true)},
-	q{SELECT migrate.merge()}, q{SELECT migrate.drop('0004')}, qq{SELECT migrate.merge('{0002,0003}'::$array)}, 'SELECT migrate.load_directory(' . lit("$dir/dbmate") . q{, 'dbmate')}, q{SELECT migrate.edit('0004', message => 'a merge')},
-	qq{SELECT migrate.revision('five', '', '', 'other', head => 'base', depends_on => '{0002}'::$array)}, q{SELECT migrate.edit('0003', 'CREATE TABLE app.t3 (n pg_catalog.int8)')},
-	q{SELECT migrate.revision('gone', rev_id => 'gone', head => 'other')}, q{SELECT migrate.drop('gone')},
-	'SELECT migrate.load_directory(' . lit($files) . q{, 'native')}, 'SELECT migrate.load_directory(' . lit($files) . ')',
-	'SELECT migrate.load(' . lit(file('f2', 'f1', 1, "-- Branch Labels: lab\n")) . ", 'f2.sql')", 'SELECT migrate.load(' . lit(file('f2', 'f1', 2)) . ')', 'SELECT migrate.load(' . lit(file('f2', 'f1', 2)) . ')',
-	q{SELECT * FROM migrate.current()}, 'SELECT * FROM migrate.heads()', 'SELECT * FROM migrate.bases()', 'SELECT * FROM migrate.branches()',
-	'SELECT migrate.pending()', q{SELECT migrate.pending('0003')}, 'SELECT * FROM migrate.history()', q{SELECT * FROM migrate.history('0001:0003')},
-	map({ 'SELECT migrate.resolve(' . lit($_) . ')' } 'heads', 'f2@head', '0003-1', 'side@0001+1', 'base', 'oth'),
-	[ q{SELECT migrate.resolve('000')}, 'MG002' ], [ q{SELECT migrate.resolve('head')}, 'MG003' ], [ q{SELECT migrate.upgrade('nowhere')}, 'MG001' ],
-	q{SELECT migrate.show('0003')}, q{SELECT migrate.show('heads')}, map({ "SELECT * FROM migrate.graph('$_')" } qw(text dot mermaid)), 'SELECT * FROM migrate.status',
-	q{SELECT migrate.export('0003')}, q{SELECT migrate.file_name('0003')}, q{SELECT migrate.script_checksum('x', true)},
+	q{SELECT migrate.merge()},
+	q{SELECT migrate.drop('0004')},
+	qq{SELECT migrate.merge('{0002,0003}'::$array)},
+	'SELECT migrate.load_directory(' . lit("$dir/dbmate") . q{, 'dbmate')},
+	q{SELECT migrate.edit('0004', message => 'a merge')},
+	qq{SELECT migrate.revision('five', '', '', 'other', head => 'base', depends_on => '{0002}'::$array)},
+	q{SELECT migrate.edit('0003', 'CREATE TABLE app.t3 (n pg_catalog.int8)')},
+	q{SELECT migrate.revision('gone', rev_id => 'gone', head => 'other')},
+	q{SELECT migrate.drop('gone')},
+	'SELECT migrate.load_directory(' . lit($files) . q{, 'native')},
+	'SELECT migrate.load_directory(' . lit($files) . ')',
+	'SELECT migrate.load(' . lit(file('f2', 'f1', 1, "-- Branch Labels: lab\n")) . ", 'f2.sql')",
+	'SELECT migrate.load(' . lit(file('f2', 'f1', 2)) . ')',
+	'SELECT migrate.load(' . lit(file('f2', 'f1', 2)) . ')',
+	q{SELECT * FROM migrate.current()},
+	'SELECT * FROM migrate.heads()',
+	'SELECT * FROM migrate.bases()',
+	'SELECT * FROM migrate.branches()',
+	'SELECT migrate.pending()',
+	q{SELECT migrate.pending('0003')},
+	'SELECT * FROM migrate.history()',
+	q{SELECT * FROM migrate.history('0001:0003')},
+	map({ 'SELECT migrate.resolve(' . lit($_) . ')' } 'heads',
+		'f2@head', '0003-1', 'side@0001+1', 'base', 'oth'),
+	[ q{SELECT migrate.resolve('000')}, 'MG002' ],
+	[ q{SELECT migrate.resolve('head')}, 'MG003' ],
+	[ q{SELECT migrate.upgrade('nowhere')}, 'MG001' ],
+	q{SELECT migrate.show('0003')},
+	q{SELECT migrate.show('heads')},
+	map({ "SELECT * FROM migrate.graph('$_')" } qw(text dot mermaid)),
+	'SELECT * FROM migrate.status',
+	q{SELECT migrate.export('0003')},
+	q{SELECT migrate.file_name('0003')},
+	q{SELECT migrate.script_checksum('x', true)},
 	[ 'SELECT migrate.check()', 'MG004' ],
-	q{SELECT migrate.upgrade('side@+2')}, q{SELECT migrate.upgrade('heads')}, q{SELECT migrate.upgrade('heads')}, 'SELECT migrate.check()', 'SELECT * FROM migrate.status',
-	q{SELECT migrate.downgrade('0003')}, q{SELECT migrate.downgrade('other-1')}, q{SELECT migrate.downgrade('base')},
-	q{SELECT migrate.stamp('heads')}, q{SELECT migrate.stamp('0001')}, q{SELECT migrate.stamp('0002', purge => true)}, qq{SELECT migrate.stamp('{0002,0003}'::$array)}, q{SELECT migrate.stamp('base')},
-	q{SELECT migrate.adopt_alembic('app.alembic_version')}, q{SELECT migrate.stamp('base', purge => true)},
-	q{SELECT migrate.upgrade_sql('heads')}, q{SELECT migrate.upgrade_sql('0001:0003')}, q{SELECT migrate.downgrade_sql('0002:base')},
+	q{SELECT migrate.upgrade('side@+2')},
+	q{SELECT migrate.upgrade('heads')},
+	q{SELECT migrate.upgrade('heads')},
+	'SELECT migrate.check()',
+	'SELECT * FROM migrate.status',
+	q{SELECT migrate.downgrade('0003')},
+	q{SELECT migrate.downgrade('other-1')},
+	q{SELECT migrate.downgrade('base')},
+	q{SELECT migrate.stamp('heads')},
+	q{SELECT migrate.stamp('0001')},
+	q{SELECT migrate.stamp('0002', purge => true)},
+	qq{SELECT migrate.stamp('{0002,0003}'::$array)},
+	q{SELECT migrate.stamp('base')},
+	q{SELECT migrate.adopt_alembic('app.alembic_version')},
+	q{SELECT migrate.stamp('base', purge => true)},
+	q{SELECT migrate.upgrade_sql('heads')},
+	q{SELECT migrate.upgrade_sql('0001:0003')},
+	q{SELECT migrate.downgrade_sql('0002:base')},
 	# what commits step by step
 	q{SELECT migrate.revision('index', 'CREATE INDEX CONCURRENTLY ON app.t1 (n)', 'DROP INDEX CONCURRENTLY app.t1_n_idx', 'index', head => '0004', splice => true, transactional => false)},
-	q{CALL migrate.upgrade_stepwise('heads')}, q{CALL migrate.downgrade_stepwise('base')}, q{SELECT migrate.drop('index')}, [ q{SELECT migrate.resume('0001', 'again')}, '55000' ], 'SELECT * FROM migrate.progress',
+	q{CALL migrate.upgrade_stepwise('heads')},
+	q{CALL migrate.downgrade_stepwise('base')},
+	q{SELECT migrate.drop('index')},
+	[ q{SELECT migrate.resume('0001', 'again')}, '55000' ],
+	'SELECT * FROM migrate.progress',
 	# by hand: the trigger, the generated column, the CHECKs
-	q{INSERT INTO migrate.revisions (revision, message) VALUES ('hand', 'by hand')}, q{UPDATE migrate.revisions SET down_revisions = '{0001}' WHERE message OPERATOR(pg_catalog.=) 'by hand'},
-	q{INSERT INTO migrate.settings VALUES ('exclude', 'x')}, q{DELETE FROM migrate.settings}, q{DELETE FROM migrate.revisions WHERE message OPERATOR(pg_catalog.=) 'by hand'});
+	q{INSERT INTO migrate.revisions (revision, message) VALUES ('hand', 'by hand')},
+	q{UPDATE migrate.revisions SET down_revisions = '{0001}' WHERE message OPERATOR(pg_catalog.=) 'by hand'},
+	q{INSERT INTO migrate.settings VALUES ('exclude', 'x')},
+	q{DELETE FROM migrate.settings},
+	q{DELETE FROM migrate.revisions WHERE message OPERATOR(pg_catalog.=) 'by hand'});
 untouched($admin, 'calling', @calls);
 for my $level ('REPEATABLE READ', 'SERIALIZABLE')
 {
-	untouched($admin, $level, "BEGIN ISOLATION LEVEL $level", q{SELECT migrate.upgrade('heads')}, q{SELECT migrate.downgrade('base')}, 'SELECT migrate.current()', q{SELECT migrate.stamp('0001')}, 'ROLLBACK');
+	untouched(
+		$admin,
+		$level,
+		"BEGIN ISOLATION LEVEL $level",
+		q{SELECT migrate.upgrade('heads')},
+		q{SELECT migrate.downgrade('base')},
+		'SELECT migrate.current()',
+		q{SELECT migrate.stamp('0001')},
+		'ROLLBACK');
 }
 
 # Offline scripts call functions of ours, and psql runs them.
@@ -236,26 +326,51 @@ for my $sql (q{SELECT migrate.upgrade_sql('heads')}, q{SELECT migrate.downgrade_
 }
 
 my $called = join "\n", (map { ref ? $_->[0] : $_ } @calls), slurp("$dir/script.sql");
-my @missing = grep { $called !~ /\bmigrate\.\Q$_\E\(/ } $admin->rows(q{SELECT DISTINCT proname OPERATOR(pg_catalog.||) '' FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) 'migrate'::pg_catalog.regnamespace AND prorettype OPERATOR(pg_catalog.<>) 'pg_catalog.trigger'::pg_catalog.regtype});
+my @missing =
+  grep { $called !~ /\bmigrate\.\Q$_\E\(/ }
+  $admin->rows(
+	q{SELECT DISTINCT proname OPERATOR(pg_catalog.||) '' FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) 'migrate'::pg_catalog.regnamespace AND prorettype OPERATOR(pg_catalog.<>) 'pg_catalog.trigger'::pg_catalog.regtype}
+  );
 is("@missing", '', 'all functions of ours were called');
 
 # A version table of mallory's: only a plain one is read.
-my $version = int($admin->value(q{SELECT pg_catalog.current_setting('server_version_num')}) / 10000);
+my $version =
+  int($admin->value(q{SELECT pg_catalog.current_setting('server_version_num')}) / 10000);
 $admin->run('RESET search_path', q{SELECT migrate.stamp('base', purge => true)});
 $mallory = connect_to('mig_attack', user => 'mallory');
-$mallory->run('SET search_path = pg_catalog', 'CREATE FUNCTION evil.v() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.spring(current_user::text); RETURN 1; END $$', 'CREATE SCHEMA theirs',
-	map { "CREATE $_" } 'VIEW theirs.a_view AS SELECT evil.v() AS version_num', 'MATERIALIZED VIEW theirs.materialized AS SELECT evil.v() AS version_num WITH NO DATA',
-	'TABLE theirs.composite (version_num evil.vt)', 'TABLE theirs.enum (version_num evil.et)', 'DOMAIN evil.plain AS pg_catalog.text', 'TABLE theirs.domain (version_num evil.plain)',
-	'TABLE theirs.parted (version_num text) PARTITION BY LIST (version_num)', 'TABLE theirs.policies (version_num text)', 'POLICY p ON theirs.policies USING (evil.v() IS NULL)', 'TABLE theirs.plain (version_num varchar)');
-$mallory->run(q{INSERT INTO theirs.composite VALUES (ROW('0001'))}, q{INSERT INTO theirs.enum VALUES ('0001')}, q{INSERT INTO theirs.domain VALUES ('0001')}, q{INSERT INTO theirs.policies VALUES ('0001')},
-	'ALTER TABLE theirs.policies ENABLE ROW LEVEL SECURITY', q{INSERT INTO theirs.plain VALUES ('0001')}, 'GRANT USAGE ON SCHEMA theirs, evil TO PUBLIC', 'GRANT SELECT ON ALL TABLES IN SCHEMA theirs TO PUBLIC');
+$mallory->run(
+	'SET search_path = pg_catalog',
+	'CREATE FUNCTION evil.v() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.spring(current_user::text); RETURN 1; END $$',
+	'CREATE SCHEMA theirs',
+	map { "CREATE $_" } 'VIEW theirs.a_view AS SELECT evil.v() AS version_num',
+	'MATERIALIZED VIEW theirs.materialized AS SELECT evil.v() AS version_num WITH NO DATA',
+	'TABLE theirs.composite (version_num evil.vt)',
+	'TABLE theirs.enum (version_num evil.et)',
+	'DOMAIN evil.plain AS pg_catalog.text',
+	'TABLE theirs.domain (version_num evil.plain)',
+	'TABLE theirs.parted (version_num text) PARTITION BY LIST (version_num)',
+	'TABLE theirs.policies (version_num text)',
+	'POLICY p ON theirs.policies USING (evil.v() IS NULL)',
+	'TABLE theirs.plain (version_num varchar)');
+$mallory->run(
+	q{INSERT INTO theirs.composite VALUES (ROW('0001'))},
+	q{INSERT INTO theirs.enum VALUES ('0001')},
+	q{INSERT INTO theirs.domain VALUES ('0001')},
+	q{INSERT INTO theirs.policies VALUES ('0001')},
+	'ALTER TABLE theirs.policies ENABLE ROW LEVEL SECURITY',
+	q{INSERT INTO theirs.plain VALUES ('0001')},
+	'GRANT USAGE ON SCHEMA theirs, evil TO PUBLIC',
+	'GRANT SELECT ON ALL TABLES IN SCHEMA theirs TO PUBLIC');
 # What the planner evaluates: expressions with constants.
 my @planned = ('predicate', 'expression', 'statistics', 'inherited');
 $mallory->run(
 	'CREATE FUNCTION evil.constant(n int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS'
 	  . q{ $$ BEGIN IF current_user <> 'mallory' THEN PERFORM evil.spring(current_user::text); END IF;}
 	  . ' RETURN true; END $$',
-	(map { ("CREATE TABLE theirs.$_ (version_num varchar(32))", "INSERT INTO theirs.$_ VALUES ('0001')") } @planned),
+	(   map {
+			(   "CREATE TABLE theirs.$_ (version_num varchar(32))",
+				"INSERT INTO theirs.$_ VALUES ('0001')")
+		} @planned),
 	'CREATE INDEX ON theirs.predicate (version_num) WHERE evil.constant(1)',
 	'CREATE INDEX ON theirs.expression (version_num, (evil.constant(1)))',
 	'CREATE TABLE theirs.child () INHERITS (theirs.inherited)',
@@ -265,38 +380,70 @@ push @planned, 'virtual' if $version >= 18;
 $mallory->run('CREATE TABLE theirs.virtual (n int,'
 	  . q{ version_num text GENERATED ALWAYS AS (repeat('0001', n)) VIRTUAL)},
 	'INSERT INTO theirs.virtual VALUES (1)') if $version >= 18;
-$mallory->run('CREATE STATISTICS theirs.their_statistics ON (evil.constant(1)), version_num FROM theirs.statistics')
-  if $version >= 14;
-$mallory->run('CREATE STATISTICS theirs.of_expressions ON (version_num || (evil.constant(1))::text) FROM theirs.statistics')
-  if $version >= 14;
+$mallory->run(
+	'CREATE STATISTICS theirs.their_statistics ON (evil.constant(1)), version_num FROM theirs.statistics'
+) if $version >= 14;
+$mallory->run(
+	'CREATE STATISTICS theirs.of_expressions ON (version_num || (evil.constant(1))::text) FROM theirs.statistics'
+) if $version >= 14;
 $mallory->run('GRANT SELECT ON ALL TABLES IN SCHEMA theirs TO PUBLIC');
 $mallory->finish;
-$admin->run('CREATE ROLE mig_deployer LOGIN', 'GRANT USAGE ON SCHEMA migrate TO mig_deployer', 'GRANT EXECUTE ON FUNCTION migrate.adopt_alembic TO mig_deployer');
+$admin->run(
+	'CREATE ROLE mig_deployer LOGIN',
+	'GRANT USAGE ON SCHEMA migrate TO mig_deployer',
+	'GRANT EXECUTE ON FUNCTION migrate.adopt_alembic TO mig_deployer');
 my $deployer = connect_to('mig_attack', user => 'mig_deployer');
-for my $case ([ a_view => '42809' ], [ materialized => '42809' ], [ composite => '42804' ], [ enum => '42804' ], [ domain => '42804' ], [ parted => '42809' ], [ plain => '00000' ])
+
+for my $case (
+	[ a_view       => '42809' ],
+	[ materialized => '42809' ],
+	[ composite    => '42804' ],
+	[ enum         => '42804' ],
+	[ domain       => '42804' ],
+	[ parted       => '42809' ],
+	[ plain        => '00000' ])
 {
-	untouched($_, 'adopting', [ "SELECT migrate.adopt_alembic('theirs.$case->[0]')", $case->[1] ]) for $admin, $deployer;
+	untouched($_, 'adopting', [ "SELECT migrate.adopt_alembic('theirs.$case->[0]')", $case->[1] ])
+	  for $admin, $deployer;
 }
 for my $table (@planned)
 {
 	my $state = $table eq 'virtual' ? '42809' : '00000';
-	untouched($_, "adopting, $table", [ "SELECT migrate.adopt_alembic('theirs.$table')", $state ]) for $deployer, $admin;
+	untouched($_, "adopting, $table", [ "SELECT migrate.adopt_alembic('theirs.$table')", $state ])
+	  for $deployer, $admin;
 }
 like($deployer->query(q{SELECT version_num FROM theirs.predicate WHERE version_num = 'x'})->{err},
 	qr/sprung: mig_deployer/, 'a trap works: the predicate of an index');
 # a superuser is not subject to policies
-untouched($deployer, 'adopting', [ q{SELECT migrate.adopt_alembic('theirs.policies')}, '42501' ], [ 'SELECT * FROM theirs.plain', '00000' ]);
+untouched(
+	$deployer, 'adopting',
+	[ q{SELECT migrate.adopt_alembic('theirs.policies')}, '42501' ],
+	[ 'SELECT * FROM theirs.plain', '00000' ]);
 is($deployer->value('SHOW row_security'), 'on', 'row_security is as it was');
 untouched($admin, 'adopting', [ q{SELECT migrate.adopt_alembic('theirs.policies')}, '00000' ]);
-like($deployer->query('SELECT * FROM theirs.policies')->{err}, qr/sprung: mig_deployer/, 'a trap works: the policy');
-like($admin->query('SELECT version_num::text FROM theirs.composite')->{err}, qr/sprung: cast .* as postgres/, 'a trap works: the cast');
+like(
+	$deployer->query('SELECT * FROM theirs.policies')->{err},
+	qr/sprung: mig_deployer/,
+	'a trap works: the policy');
+like(
+	$admin->query('SELECT version_num::text FROM theirs.composite')->{err},
+	qr/sprung: cast .* as postgres/,
+	'a trap works: the cast');
 $deployer->finish;
 
 # The triggers are there for whom the owner lets write.
-$admin->run('RESET search_path', 'CREATE ROLE mig_writer LOGIN', 'GRANT USAGE ON SCHEMA migrate TO mig_writer', 'GRANT ALL ON ALL TABLES IN SCHEMA migrate TO mig_writer');
+$admin->run(
+	'RESET search_path',
+	'CREATE ROLE mig_writer LOGIN',
+	'GRANT USAGE ON SCHEMA migrate TO mig_writer',
+	'GRANT ALL ON ALL TABLES IN SCHEMA migrate TO mig_writer');
 my $writer = connect_to('mig_attack', user => 'mig_writer');
 $writer->run("SET search_path = $path");
-untouched($writer, 'another writer', q{INSERT INTO migrate.revisions (revision, message) VALUES ('hand', 'by hand')}, q{DELETE FROM migrate.revisions WHERE message OPERATOR(pg_catalog.=) 'by hand'});
+untouched(
+	$writer,
+	'another writer',
+	q{INSERT INTO migrate.revisions (revision, message) VALUES ('hand', 'by hand')},
+	q{DELETE FROM migrate.revisions WHERE message OPERATOR(pg_catalog.=) 'by hand'});
 $_->finish for $writer, $admin;
 drop_databases();
 
@@ -309,9 +456,17 @@ drop_databases();
 	my $owner = connect_to('mig_own', user => 'mallory');
 	$owner->run('CREATE SCHEMA evil');
 	set_traps($owner, $_) for qw(evil public);
-	$owner->run("CREATE FUNCTION pg_temp.never(pg_catalog.text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN PERFORM evil.spring(''pg_temp''); RETURN false; END'", tables('pg_temp'));
+	$owner->run(
+		"CREATE FUNCTION pg_temp.never(pg_catalog.text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN PERFORM evil.spring(''pg_temp''); RETURN false; END'",
+		tables('pg_temp'));
 	$owner->run("ALTER DATABASE mig_own SET search_path = $path", "SET search_path = $path");
-	untouched($owner, 'the owner installs', 'CREATE EXTENSION migrate', q{SELECT migrate.revision('one', '', '', '0001')}, 'SELECT migrate.upgrade()', 'DROP EXTENSION migrate');
+	untouched(
+		$owner,
+		'the owner installs',
+		'CREATE EXTENSION migrate',
+		q{SELECT migrate.revision('one', '', '', '0001')},
+		'SELECT migrate.upgrade()',
+		'DROP EXTENSION migrate');
 	$owner->finish;
 	drop_databases();
 }
@@ -322,8 +477,10 @@ drop_databases();
 create_database('mig_owned', plain => 1, owner => 'mallory');
 {
 	my $owner = connect_to('mig_owned', user => 'mallory');
-	$owner->run('CREATE EXTENSION migrate', 'CREATE SCHEMA evil',
-		map({ "SELECT migrate.revision('m', 'SELECT 1', 'SELECT 2', 'r$_')" } 1 .. 4), q{SELECT migrate.revision('side', '', '', 's1', head => 'r1', splice => true, branch_label => 'lab')},
+	$owner->run(
+		'CREATE EXTENSION migrate', 'CREATE SCHEMA evil',
+		map({ "SELECT migrate.revision('m', 'SELECT 1', 'SELECT 2', 'r$_')" } 1 .. 4),
+		q{SELECT migrate.revision('side', '', '', 's1', head => 'r1', splice => true, branch_label => 'lab')},
 		q{SELECT migrate.upgrade('r3')}, q{SELECT migrate.configure('revision_ids', 'serial')},
 		# says as whom it runs, and tries to become somebody else
 		<<'SQL',
@@ -352,17 +509,45 @@ SQL
 		q{CREATE TYPE evil.vt AS (v text)},
 		q{CREATE FUNCTION evil.to_vt(text) RETURNS evil.vt LANGUAGE plpgsql AS 'BEGIN PERFORM evil.look(); RETURN ROW($1); END'},
 		q{CREATE FUNCTION evil.from_vt(evil.vt) RETURNS text LANGUAGE plpgsql AS 'BEGIN PERFORM evil.look(); RETURN $1.v; END'},
-		'CREATE CAST (text AS evil.vt) WITH FUNCTION evil.to_vt(text) AS ASSIGNMENT', 'CREATE CAST (evil.vt AS text) WITH FUNCTION evil.from_vt(evil.vt) AS IMPLICIT');
+		'CREATE CAST (text AS evil.vt) WITH FUNCTION evil.to_vt(text) AS ASSIGNMENT',
+		'CREATE CAST (evil.vt AS text) WITH FUNCTION evil.from_vt(evil.vt) AS IMPLICIT');
 	$owner->finish;
 }
 
 # One call of each function, in an order in which most do something.
 my @each = (
-	map({ "SELECT migrate.$_" } 'current()', 'heads()', 'bases()', 'branches()', 'pending()', 'history()', q{resolve('heads')}, q{show('r2')}, 'graph()', 'check()',
-		q{export('r2')}, q{file_name('r2')}, q{upgrade_sql('heads')}, q{downgrade_sql('base')}, q{upgrade('r3')}, q{upgrade('heads')}, q{downgrade('r2')}, q{stamp('r4')},
-		q{stamp('r1', purge => true)}, q{stamp(ARRAY['r4', 's1'])}, q{revision('m', 'SELECT 1', '')}, q{revision('m', head => 'r4', rev_id => 'new')}, q{merge(ARRAY['r4', 's1'])},
-		q{edit('s1', 'SELECT 3')}, q{load(migrate.export('r2'))}, 'load(' . lit("-- m\n--\n-- Revision ID: f1\n-- Revises: r4\n\n-- migrate:up\nSELECT 1;\n") . ')', q{drop('f1')},
-		q{configure('revision_ids', 'timestamp')}, q{resume('r4', 'done')}, q{begin_script('upgrade', ARRAY['r3'], ARRAY['r4'])}, q{record('upgrade', 'r4')}));
+	map({ "SELECT migrate.$_" } 'current()',
+		'heads()',
+		'bases()',
+		'branches()',
+		'pending()',
+		'history()',
+		q{resolve('heads')},
+		q{show('r2')},
+		'graph()',
+		'check()',
+		q{export('r2')},
+		q{file_name('r2')},
+		q{upgrade_sql('heads')},
+		q{downgrade_sql('base')},
+		q{upgrade('r3')},
+		q{upgrade('heads')},
+		q{downgrade('r2')},
+		q{stamp('r4')},
+		q{stamp('r1', purge => true)},
+		q{stamp(ARRAY['r4', 's1'])},
+		q{revision('m', 'SELECT 1', '')},
+		q{revision('m', head => 'r4', rev_id => 'new')},
+		q{merge(ARRAY['r4', 's1'])},
+		q{edit('s1', 'SELECT 3')},
+		q{load(migrate.export('r2'))},
+		'load('
+		  . lit("-- m\n--\n-- Revision ID: f1\n-- Revises: r4\n\n-- migrate:up\nSELECT 1;\n") . ')',
+		q{drop('f1')},
+		q{configure('revision_ids', 'timestamp')},
+		q{resume('r4', 'done')},
+		q{begin_script('upgrade', ARRAY['r3'], ARRAY['r4'])},
+		q{record('upgrade', 'r4')}));
 
 # Each in a subtransaction, with what was put off.
 sub as_superuser
@@ -405,39 +590,96 @@ sub owner_does
 	for my $table (@tables)
 	{
 		my $column = $table =~ /^(?:settings|models)$/ ? 'name' : 'revision';
-		push @attached, [ "a row trigger of $table", map({ "CREATE TRIGGER look_$_ $_ INSERT OR UPDATE OR DELETE ON migrate.$table FOR EACH ROW EXECUTE FUNCTION evil.on_row()" } qw(BEFORE AFTER)) ],
-		  [ "a statement trigger of $table", map({ "CREATE TRIGGER look_$_ $_ INSERT OR UPDATE OR DELETE ON migrate.$table EXECUTE FUNCTION evil.on_row()" } qw(BEFORE AFTER)) ],
-		  [ "a trigger that is put off, of $table", "CREATE CONSTRAINT TRIGGER look AFTER INSERT OR UPDATE OR DELETE ON migrate.$table DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION evil.on_row()" ],
+		push @attached,
+		  [
+			"a row trigger of $table",
+			map({ "CREATE TRIGGER look_$_ $_ INSERT OR UPDATE OR DELETE ON migrate.$table FOR EACH ROW EXECUTE FUNCTION evil.on_row()"
+				} qw(BEFORE AFTER))
+		  ],
+		  [
+			"a statement trigger of $table",
+			map({ "CREATE TRIGGER look_$_ $_ INSERT OR UPDATE OR DELETE ON migrate.$table EXECUTE FUNCTION evil.on_row()"
+				} qw(BEFORE AFTER))
+		  ],
+		  [
+			"a trigger that is put off, of $table",
+			"CREATE CONSTRAINT TRIGGER look AFTER INSERT OR UPDATE OR DELETE ON migrate.$table DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION evil.on_row()"
+		  ],
 		  [ "a CHECK of $table", "ALTER TABLE migrate.$table ADD CHECK (evil.look()) NOT VALID" ],
-		  [ "a rule of $table", map({ "CREATE RULE look_$_ AS ON $_ TO migrate.$table DO ALSO SELECT evil.look()" } qw(INSERT UPDATE DELETE)) ],
-		  [ "a rule in place of writing $table", map({ "CREATE RULE look_$_ AS ON $_ TO migrate.$table DO INSTEAD SELECT evil.look(), 1, 2, 3, 4" } qw(INSERT UPDATE DELETE)) ],
-		  [ "a policy of $table", "ALTER TABLE migrate.$table ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY", "CREATE POLICY look ON migrate.$table USING (evil.look()) WITH CHECK (evil.look())" ],
-		  [ "an index of $table", "CREATE INDEX ON migrate.$table (evil.fixed($column)) WHERE evil.fixed($column) <> 'x'" ],
-		  [ "a default of $table", "ALTER TABLE migrate.$table ADD extra bool DEFAULT evil.look()" ],
-		  [ "a generated column of $table", "ALTER TABLE migrate.$table ADD extra text GENERATED ALWAYS AS (evil.fixed($column)) STORED" ],
-		  [ "a child of $table", "CREATE TABLE evil.child () INHERITS (migrate.$table)",
-			"CREATE INDEX ON evil.child (evil.fixed($column)) WHERE evil.fixed('x') <> 'x'" ],
-		  $version < 14 ? () : [ "statistics of $table",
-			"CREATE STATISTICS migrate.look ON (evil.fixed('x')), (evil.fixed($column)) FROM migrate.$table" ],
-		  $version < 18 ? () : [ "a virtual column of $table",
-			"ALTER TABLE migrate.$table ADD extra text GENERATED ALWAYS AS (lower($column)) VIRTUAL" ],
-		  [ "a view in place of $table", "ALTER EXTENSION migrate DROP TABLE migrate.$table", "ALTER TABLE migrate.$table RENAME TO the_$table",
-			"CREATE VIEW migrate.$table AS SELECT * FROM migrate.the_$table WHERE evil.look()" ];
+		  [
+			"a rule of $table",
+			map({ "CREATE RULE look_$_ AS ON $_ TO migrate.$table DO ALSO SELECT evil.look()" }
+				qw(INSERT UPDATE DELETE))
+		  ],
+		  [
+			"a rule in place of writing $table",
+			map({ "CREATE RULE look_$_ AS ON $_ TO migrate.$table DO INSTEAD SELECT evil.look(), 1, 2, 3, 4"
+				} qw(INSERT UPDATE DELETE))
+		  ],
+		  [
+			"a policy of $table",
+			"ALTER TABLE migrate.$table ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+			"CREATE POLICY look ON migrate.$table USING (evil.look()) WITH CHECK (evil.look())"
+		  ],
+		  [
+			"an index of $table",
+			"CREATE INDEX ON migrate.$table (evil.fixed($column)) WHERE evil.fixed($column) <> 'x'"
+		  ],
+		  [ "a default of $table",
+			"ALTER TABLE migrate.$table ADD extra bool DEFAULT evil.look()" ],
+		  [
+			"a generated column of $table",
+			"ALTER TABLE migrate.$table ADD extra text GENERATED ALWAYS AS (evil.fixed($column)) STORED"
+		  ],
+		  [
+			"a child of $table",
+			"CREATE TABLE evil.child () INHERITS (migrate.$table)",
+			"CREATE INDEX ON evil.child (evil.fixed($column)) WHERE evil.fixed('x') <> 'x'"
+		  ],
+		  $version < 14 ? ()
+		  : [
+			"statistics of $table",
+			"CREATE STATISTICS migrate.look ON (evil.fixed('x')), (evil.fixed($column)) FROM migrate.$table"
+		  ],
+		  $version < 18 ? ()
+		  : [
+			"a virtual column of $table",
+			"ALTER TABLE migrate.$table ADD extra text GENERATED ALWAYS AS (lower($column)) VIRTUAL"
+		  ],
+		  [
+			"a view in place of $table",
+			"ALTER EXTENSION migrate DROP TABLE migrate.$table",
+			"ALTER TABLE migrate.$table RENAME TO the_$table",
+			"CREATE VIEW migrate.$table AS SELECT * FROM migrate.the_$table WHERE evil.look()"
+		  ];
 	}
-	push @attached, map({ my $type = $_; map { [ "$type as the type of $_->[0].$_->[1]", (map { "DROP VIEW migrate.$_" } @views), "ALTER TABLE migrate.$_->[0] ALTER $_->[1] DROP DEFAULT, ALTER $_->[1] TYPE $type USING $_->[1]::$type" ] }
-		  [qw(revisions message)], [qw(revisions downgrade_sql)], [qw(applied how)], [qw(log effective_role)], [qw(settings value)] } qw(evil.checked evil.vt));
+	push @attached, map({
+			my $type = $_;
+			map {
+				[
+					"$type as the type of $_->[0].$_->[1]",
+					(map { "DROP VIEW migrate.$_" } @views),
+					"ALTER TABLE migrate.$_->[0] ALTER $_->[1] DROP DEFAULT, ALTER $_->[1] TYPE $type USING $_->[1]::$type"
+				]
+			  } [qw(revisions message)], [qw(revisions downgrade_sql)], [qw(applied how)],
+			  [qw(log effective_role)], [qw(settings value)]
+	} qw(evil.checked evil.vt));
 	my $ran = 0;
 	for (@attached)
 	{
 		my ($what, @statements) = @$_;
-		my @failed = owner_does($session, (map { "ALTER EXTENSION migrate DROP VIEW migrate.$_" } @views), @statements);
+		my @failed =
+		  owner_does($session, (map { "ALTER EXTENSION migrate DROP VIEW migrate.$_" } @views),
+			@statements);
 		is(scalar @failed, 0, "$what: is made") or diag $failed[0]{err};
 		my $said = as_superuser($session);
 		my %who = map { $_ => 1 } $said =~ /ran as (\w+)/g;
 		$ran++ if %who;
-		is_deeply([ grep { $_ ne 'mallory' } keys %who ], [], "$what: only with the owner's rights");
+		is_deeply([ grep { $_ ne 'mallory' } keys %who ], [],
+			"$what: only with the owner's rights");
 		unlike($said, qr/ESCAPED|DEAD/, "$what: and nowhere else");
-		is($session->value('SELECT session_user || current_user'), 'postgrespostgres', "$what: the superuser is one");
+		is($session->value('SELECT session_user || current_user'),
+			'postgrespostgres', "$what: the superuser is one");
 		is($session->value('SHOW search_path'), '"$user", public', "$what: with its settings");
 		$session->run('ROLLBACK');
 	}
@@ -449,7 +691,8 @@ sub owner_does
 		$owner->run(q{SELECT migrate.edit('r4', 'SELECT 1; SELECT 2', transactional => false)});
 		for my $table (@tables)
 		{
-			$owner->run("CREATE TRIGGER look BEFORE INSERT OR UPDATE OR DELETE ON migrate.$table FOR EACH ROW EXECUTE FUNCTION evil.on_row()",
+			$owner->run(
+				"CREATE TRIGGER look BEFORE INSERT OR UPDATE OR DELETE ON migrate.$table FOR EACH ROW EXECUTE FUNCTION evil.on_row()",
 				"ALTER TABLE migrate.$table ADD CHECK (evil.look())");
 		}
 		$owner->finish;
@@ -467,7 +710,8 @@ sub owner_does
 	$session = connect_to('mig_owned');
 	note "$ran of " . @attached . ' ran';
 	cmp_ok($ran, '>', @attached / 2, 'most of it does run');
-	is($session->value(q{SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'}), 'f', 'mallory is what mallory was');
+	is($session->value(q{SELECT rolsuper FROM pg_roles WHERE rolname = 'mallory'}),
+		'f', 'mallory is what mallory was');
 	$session->finish;
 }
 
@@ -475,37 +719,82 @@ sub owner_does
 
 {
 	my $session = connect_to('mig_owned', options => '-c migrate.step_messages=off');
-	my @columns = map { [ split /\|/ ] } $session->rows(q{SELECT relname, attname, format_type(atttypid, NULL), attgenerated FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-		WHERE relnamespace = 'migrate'::regnamespace AND relkind = 'r' AND attnum > 0 ORDER BY 1, attnum});
+	my @columns = map { [ split /\|/ ] } $session->rows(
+		q{SELECT relname, attname, format_type(atttypid, NULL), attgenerated FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+		WHERE relnamespace = 'migrate'::regnamespace AND relkind = 'r' AND attnum > 0 ORDER BY 1, attnum}
+	);
 	cmp_ok(scalar @columns, '>', 40, 'columns');
 	# Nothing that depends on a column is left, so that it can be any.
-	my @bare = ((map { "DROP VIEW migrate.$_" } @views), 'DROP TRIGGER forget_heads ON migrate.revisions', 'DROP TRIGGER forget_all_heads ON migrate.revisions', 'DROP INDEX migrate.revisions_labelled_idx',
-		(map { my $table = $_; map { "ALTER TABLE migrate.$table DROP CONSTRAINT $_" }
-			  $session->rows("SELECT conname FROM pg_constraint WHERE conrelid = 'migrate.$table'::regclass AND contype <> 'n'") } @tables),
+	my @bare = (
+		(map { "DROP VIEW migrate.$_" } @views),
+		'DROP TRIGGER forget_heads ON migrate.revisions',
+		'DROP TRIGGER forget_all_heads ON migrate.revisions',
+		'DROP INDEX migrate.revisions_labelled_idx',
+		(   map {
+				my $table = $_;
+				map { "ALTER TABLE migrate.$table DROP CONSTRAINT $_" }
+				  $session->rows(
+					"SELECT conname FROM pg_constraint WHERE conrelid = 'migrate.$table'::regclass AND contype <> 'n'"
+				  )
+			} @tables),
 		# 13 cannot alter what was generated
-		'ALTER TABLE migrate.revisions DROP checksum, ADD checksum text', 'UPDATE migrate.revisions SET checksum = migrate.script_checksum(upgrade_sql, upgrade_transactional)');
-	my @changed = [ 'without its keys', map({ ("INSERT INTO migrate.$_ " . ($_ eq 'log' ? 'OVERRIDING SYSTEM VALUE ' : '') . "SELECT * FROM migrate.$_") } @tables) ];
+		'ALTER TABLE migrate.revisions DROP checksum, ADD checksum text',
+		'UPDATE migrate.revisions SET checksum = migrate.script_checksum(upgrade_sql, upgrade_transactional)'
+	);
+	my @changed = [
+		'without its keys',
+		map({ ("INSERT INTO migrate.$_ "
+					  . ($_ eq 'log' ? 'OVERRIDING SYSTEM VALUE ' : '')
+					  . "SELECT * FROM migrate.$_") } @tables)
+	];
 	for (@columns)
 	{
 		my ($table, $column, $type) = @$_;
 		next if "$table.$column" eq 'log.id';
 		# a row that the other calls would meet
-		my @row = $table eq 'partial' ? q{INSERT INTO migrate.partial (revision, direction, statements, statements_done, digest, in_doubt, started_at, intent) VALUES ('r4', 'upgrade', 2, 1, 'x', true, now(), 'x')} : ();
+		my @row =
+		  $table eq 'partial'
+		  ? q{INSERT INTO migrate.partial (revision, direction, statements, statements_done, digest, in_doubt, started_at, intent) VALUES ('r4', 'upgrade', 2, 1, 'x', true, now(), 'x')}
+		  : ();
 		# what would be taken for an address, and what has one
-		my ($to, $value) = $type =~ /^(?:text|oid\[\])/ ? ('int8', '4242424242424242') : ('text', q{repeat('x', 100)});
-		push @changed, [ "$table.$column as $to", @row, "ALTER TABLE migrate.$table ALTER $column DROP DEFAULT, ALTER $column TYPE $to USING $value" ],
-		  [ "$table.$column NULL", @row, "ALTER TABLE migrate.$table ALTER $column DROP NOT NULL", "UPDATE migrate.$table SET $column = NULL" ];
+		my ($to, $value) =
+		  $type =~ /^(?:text|oid\[\])/
+		  ? ('int8', '4242424242424242')
+		  : ('text', q{repeat('x', 100)});
+		push @changed,
+		  [
+			"$table.$column as $to",
+			@row,
+			"ALTER TABLE migrate.$table ALTER $column DROP DEFAULT, ALTER $column TYPE $to USING $value"
+		  ],
+		  [
+			"$table.$column NULL",
+			@row,
+			"ALTER TABLE migrate.$table ALTER $column DROP NOT NULL",
+			"UPDATE migrate.$table SET $column = NULL"
+		  ];
 	}
 	push @changed, map { [ "no $_", "DROP TABLE migrate.$_ CASCADE" ],
 		  # rows that come and go
-		  [ "now and then $_", "ALTER TABLE migrate.$_ RENAME TO the_$_", "SELECT setseed(0.42)", "CREATE VIEW migrate.$_ AS SELECT * FROM migrate.the_$_ WHERE random() < 0.7" ] } @tables;
+		  [
+			"now and then $_",
+			"ALTER TABLE migrate.$_ RENAME TO the_$_",
+			"SELECT setseed(0.42)",
+			"CREATE VIEW migrate.$_ AS SELECT * FROM migrate.the_$_ WHERE random() < 0.7"
+		  ]
+	} @tables;
 	for (@changed)
 	{
 		my ($what, @statements) = @$_;
-		my ($failed) = owner_does($session, (map { "ALTER EXTENSION migrate DROP VIEW migrate.$_" } @views), (map { "ALTER EXTENSION migrate DROP TABLE migrate.$_" } @tables), @bare, @statements);
+		my ($failed) = owner_does(
+			$session,
+			(map { "ALTER EXTENSION migrate DROP VIEW migrate.$_" } @views),
+			(map { "ALTER EXTENSION migrate DROP TABLE migrate.$_" } @tables),
+			@bare, @statements);
 		diag "$what: $failed->{err}" if $failed;
 		my $said = $failed ? 'it was not made' : as_superuser($session);
-		unlike($said, qr/DEAD|not made/, "$what: the server lives") or diag $session->{dead} ? ($server->log_text =~ /LOG:  (calling .*)/g)[-1] : $said;
+		unlike($said, qr/DEAD|not made/, "$what: the server lives")
+		  or diag $session->{dead} ? ($server->log_text =~ /LOG:  (calling .*)/g)[-1] : $said;
 		if ($session->{dead})
 		{
 			wait_until(sub { !(run_psql('mig_owned', 'SELECT 1'))[0] }, 30);
@@ -515,7 +804,8 @@ sub owner_does
 	}
 	$session->finish;
 }
-is_deeply([ $server->log_text =~ /(.*was terminated by signal.*|TRAP:.*|PANIC:.*)/g ], [], 'nothing crashed');
+is_deeply([ $server->log_text =~ /(.*was terminated by signal.*|TRAP:.*|PANIC:.*)/g ],
+	[], 'nothing crashed');
 
 drop_databases();
 done_testing();

@@ -41,7 +41,8 @@ $session->run(
 sub in_worker
 {
 	my ($sql, %options) = @_;
-	my $job = $session->value('INSERT INTO public.jobs (sql) VALUES (' . lit($sql) . ') RETURNING job');
+	my $job =
+	  $session->value('INSERT INTO public.jobs (sql) VALUES (' . lit($sql) . ') RETURNING job');
 	my $result;
 
 	$session->run(sprintf 'SELECT run_in_worker(%s, %d, %s, %s, %s)', lit($library), $job,
@@ -73,7 +74,8 @@ $session->run(
 		q{'slow', $$SET statement_timeout = '200ms'; SELECT pg_sleep(20)$$, '', 'slow',}
 		  . q{ head => 'base', branch_label => 'to_sleep'},
 		q{'index', 'CREATE INDEX CONCURRENTLY one_n ON public.one (n); SELECT 1',}
-		  . q{ 'DROP INDEX CONCURRENTLY public.one_n', 'r3', head => 'r2', transactional => false}));
+		  . q{ 'DROP INDEX CONCURRENTLY public.one_n', 'r3', head => 'r2', transactional => false})
+);
 # others' rights, each of which ends with its revision
 $session->run(
 	'CREATE ROLE bob',
@@ -85,7 +87,8 @@ $session->run(
 		q{'as bob', 'SET ROLE bob; SET SESSION AUTHORIZATION bob', 'SET SESSION AUTHORIZATION bob',}
 		  . q{ 'b3', head => 'b2'},
 		q{'as bob', 'SET SESSION AUTHORIZATION bob; SELECT 1',}
-		  . q{ 'SET SESSION AUTHORIZATION bob; SELECT 1', 'b4', head => 'b3', transactional => false}));
+		  . q{ 'SET SESSION AUTHORIZATION bob; SELECT 1', 'b4', head => 'b3', transactional => false}
+	));
 
 # --------------------------------------------------- background workers ----
 
@@ -112,9 +115,10 @@ for my $port (0, 1)
 	is($worker->(q{SELECT migrate.stamp('r1')}), 'ok', "$in stamps back");
 
 	# it waits for the run lock, and looks after its client meanwhile
-	my $holder = start($db, [ 'BEGIN; SELECT pg_advisory_xact_lock(1835624306, 1);'
-			  . ' SELECT pg_sleep(1); COMMIT' ]);
-	wait_until(sub { $session->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}) });
+	my $holder = start($db,
+		[ 'BEGIN; SELECT pg_advisory_xact_lock(1835624306, 1);' . ' SELECT pg_sleep(1); COMMIT' ]);
+	wait_until(sub { $session->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}) }
+	);
 	is($worker->(q{SELECT migrate.upgrade('r2')}), 'ok', "$in waits for the run lock");
 	finish($holder);
 
@@ -125,7 +129,8 @@ for my $port (0, 1)
 	is($worker->(q{CALL migrate.upgrade_stepwise('r3')}, way => 'portal'), 'ok',
 		"$in: a stepwise run as a statement of its own");
 	is(current(), 'r3', "$in: it is applied");
-	ok($session->value(q{SELECT indisvalid FROM pg_index WHERE indexrelid = 'public.one_n'::regclass}),
+	ok( $session->value(
+			q{SELECT indisvalid FROM pg_index WHERE indexrelid = 'public.one_n'::regclass}),
 		"$in: with its index");
 	is($worker->(q{CALL migrate.downgrade_stepwise('base')}, way => 'portal'), 'ok',
 		"$in: and down again");
@@ -138,16 +143,21 @@ for my $port (0, 1)
 
 	# what a script makes of the role ends with its revision
 	is($worker->(q{SELECT migrate.upgrade('b3')}), 'ok', "$in: scripts that change the role");
-	is($session->value(q{SELECT relowner::regrole FROM pg_class WHERE oid = 'public.ours'::regclass}),
-		'postgres', "$in: the one between them has its own");
+	is( $session->value(
+			q{SELECT relowner::regrole FROM pg_class WHERE oid = 'public.ours'::regclass}),
+		'postgres',
+		"$in: the one between them has its own");
 	is($worker->(q{SELECT migrate.downgrade('b1')}), 'ok', "$in: down again");
-	is($worker->(q{CALL migrate.upgrade_stepwise('b4')}, way => 'portal'), 'ok',
-		"$in: the same, step by step");
-	is($session->value(q{SELECT relowner::regrole FROM pg_class WHERE oid = 'public.ours'::regclass}),
-		'postgres', "$in: with its own");
-	is($worker->(q{CALL migrate.downgrade_stepwise('base')}, way => 'portal'), 'ok',
-		"$in: step by step down again");
-	is($session->value(q{SELECT string_agg(DISTINCT session_role || ' ' || effective_role, ';')}
+	is($worker->(q{CALL migrate.upgrade_stepwise('b4')}, way => 'portal'),
+		'ok', "$in: the same, step by step");
+	is( $session->value(
+			q{SELECT relowner::regrole FROM pg_class WHERE oid = 'public.ours'::regclass}),
+		'postgres',
+		"$in: with its own");
+	is($worker->(q{CALL migrate.downgrade_stepwise('base')}, way => 'portal'),
+		'ok', "$in: step by step down again");
+	is( $session->value(
+				q{SELECT string_agg(DISTINCT session_role || ' ' || effective_role, ';')}
 			  . ' FROM migrate.log'),
 		'postgres postgres', "$in: as the log says");
 }
@@ -161,8 +171,11 @@ for my $port (0, 1)
 		  run_program(tool('psql'), '-XAtq', '-d', "dbname=$db replication=database", '-c', $_);
 		$out =~ s/\n\z//;
 		$status ? $err : $out;
-	} (q{SELECT migrate.upgrade('r1')}, q{CALL migrate.upgrade_stepwise('r3')}, 'SELECT migrate.current()',
-		q{CALL migrate.downgrade_stepwise('r1')}, 'SELECT migrate.check_nothing()');
+	} ( q{SELECT migrate.upgrade('r1')},
+		q{CALL migrate.upgrade_stepwise('r3')},
+		'SELECT migrate.current()',
+		q{CALL migrate.downgrade_stepwise('r1')},
+		'SELECT migrate.check_nothing()');
 	is_deeply([ @answers[ 0 .. 3 ] ], [ 'r1', '', 'r3', '' ], 'a walsender that takes SQL');
 	like($answers[4], qr/does not exist/, 'and tells its errors');
 }
@@ -191,8 +204,12 @@ for my $port (0, 1)
 		q{CREATE FUNCTION public.moves(n int) RETURNS int PARALLEL SAFE LANGUAGE plpgsql}
 		  . q{ AS $$ BEGIN PERFORM migrate.upgrade('r1'); RETURN n; END $$});
 	my @states = map { $parallel->query("SELECT public.$_(1)") } qw(looks moves);
-	like($states[$_]{err}, qr/parallel (?:operation|worker)/, 'in a worker, by a function that lies')
-	  or diag $states[$_]{state} for 0, 1;
+	like(
+		$states[$_]{err},
+		qr/parallel (?:operation|worker)/,
+		'in a worker, by a function that lies')
+	  or diag $states[$_]{state}
+	  for 0, 1;
 	is(current(), '', 'nothing came of it');
 	is($session->value(q{SELECT count(*) FROM pg_proc WHERE pronamespace = 'migrate'::regnamespace}
 			  . q{ AND proparallel <> 'u' AND proname <> 'script_checksum'}),

@@ -36,60 +36,113 @@ sub ways
 	return (
 		$name =~ /strings/ ? () : ([ 'SET', "SET $name = '$value'" ]),
 		[ 'set_config', "SELECT pg_catalog.$call" ],
-		[ 'DO',         "DO \$\$ BEGIN PERFORM pg_catalog.$call; END \$\$" ],
-		[ 'function',   "CREATE FUNCTION sets() RETURNS text LANGUAGE sql AS \$\$ SELECT $call \$\$;\nSELECT sets();\nDROP FUNCTION sets()" ],
-		[ 'UPDATE',     "UPDATE pg_catalog.pg_settings SET setting = '$value' WHERE name = '$name'" ],
-		[ 'default',    "CREATE TEMPORARY TABLE d (t text DEFAULT $call);\nINSERT INTO d DEFAULT VALUES;\nDROP TABLE d" ]);
+		[ 'DO', "DO \$\$ BEGIN PERFORM pg_catalog.$call; END \$\$" ],
+		[
+			'function',
+			"CREATE FUNCTION sets() RETURNS text LANGUAGE sql AS \$\$ SELECT $call \$\$;\nSELECT sets();\nDROP FUNCTION sets()"
+		],
+		[ 'UPDATE', "UPDATE pg_catalog.pg_settings SET setting = '$value' WHERE name = '$name'" ],
+		[
+			'default',
+			"CREATE TEMPORARY TABLE d (t text DEFAULT $call);\nINSERT INTO d DEFAULT VALUES;\nDROP TABLE d"
+		]);
 }
 
 my @changes;
-push @changes, map { [ "standard_conforming_strings off by $_->[0]", $_->[1] ] } ways('standard_conforming_strings', 'off');
-push @changes, map { [ "client_encoding $_ by SET", "SET client_encoding = '$_'" ] }
+push @changes,
+  map { [ "standard_conforming_strings off by $_->[0]", $_->[1] ] }
+  ways('standard_conforming_strings', 'off');
+push @changes,
+  map { [ "client_encoding $_ by SET", "SET client_encoding = '$_'" ] }
   qw(SJIS BIG5 GBK UHC GB18030 JOHAB SHIFT_JIS_2004 LATIN1 SQL_ASCII EUC_JP UTF8);
 push @changes, map { [ "client_encoding by $_->[0]", $_->[1] ] } ways('client_encoding', 'SJIS');
 push @changes, [ 'client_encoding by SET NAMES', "SET NAMES 'SJIS'" ];
 push @changes, [ 'backslash_quote on', 'SET backslash_quote = on' ];
-push @changes, [ 'both', "SELECT set_config('standard_conforming_strings', 'off', false);\nSET client_encoding = 'SJIS';\nSET backslash_quote = on" ];
+push @changes,
+  [
+	'both',
+	"SELECT set_config('standard_conforming_strings', 'off', false);\nSET client_encoding = 'SJIS';\nSET backslash_quote = on"
+  ];
 push @changes, [ 'nothing', 'SELECT 1' ];
 
 # Statements that hold a command for psql where it is no command; "ran" is the
 # file that it would make.  All are statements of their own, behind a change.
 my $run = '\! touch ran';
 my @payloads = (
-	[ 'literal'      => qq{INSERT INTO t VALUES ('\\'), (' $run\n-- ')} ],
-	[ 'literals'     => qq{INSERT INTO t VALUES ('a\\'), (' $run\n-- '), ('\\\\')} ],
-	[ 'E literal'    => qq{INSERT INTO t VALUES (E'\\' $run\n-- '), (E'\\\\')} ],
-	[ 'continued'    => qq{INSERT INTO t VALUES ('a\\'\n'b'), (' $run\n-- ')} ],
-	[ 'N literal'    => qq{INSERT INTO t VALUES (N'\\'), (N' $run\n-- ')} ],
-	[ 'glued'        => qq{INSERT INTO t SELECT 1e'\\' $run\n-- '} ],
-	[ 'identifier'   => qq{SELECT 1 AS "\\", 2 AS " $run\n-- "} ],
-	[ 'body'         => qq{DO \$\$ BEGIN INSERT INTO t VALUES ('\\'), (' $run\n-- '); END \$\$} ],
-	[ 'tagged body'  => qq{CREATE FUNCTION f() RETURNS text LANGUAGE sql AS \$x\$ SELECT '\\' || ' $run\n-- ' \$x\$; DROP FUNCTION f()} ],
+	[ 'literal'    => qq{INSERT INTO t VALUES ('\\'), (' $run\n-- ')} ],
+	[ 'literals'   => qq{INSERT INTO t VALUES ('a\\'), (' $run\n-- '), ('\\\\')} ],
+	[ 'E literal'  => qq{INSERT INTO t VALUES (E'\\' $run\n-- '), (E'\\\\')} ],
+	[ 'continued'  => qq{INSERT INTO t VALUES ('a\\'\n'b'), (' $run\n-- ')} ],
+	[ 'N literal'  => qq{INSERT INTO t VALUES (N'\\'), (N' $run\n-- ')} ],
+	[ 'glued'      => qq{INSERT INTO t SELECT 1e'\\' $run\n-- '} ],
+	[ 'identifier' => qq{SELECT 1 AS "\\", 2 AS " $run\n-- "} ],
+	[ 'body'       => qq{DO \$\$ BEGIN INSERT INTO t VALUES ('\\'), (' $run\n-- '); END \$\$} ],
+	[
+		'tagged body' =>
+		  qq{CREATE FUNCTION f() RETURNS text LANGUAGE sql AS \$x\$ SELECT '\\' || ' $run\n-- ' \$x\$; DROP FUNCTION f()}
+	],
 	[ 'comment'      => qq{/* \\' ' $run\n*/ INSERT INTO t VALUES ('x\\y')} ],
 	[ 'line comment' => qq{-- ' \\ $run\nINSERT INTO t VALUES ('\\')} ],
 	[ 'swallowed'    => qq{INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ')} ],
 	[ 'swallowed \\' => qq{INSERT INTO t VALUES ('\xd0\x96\\'), (' $run\n-- ')} ],
 	[ 'swallowed */' => qq{/* \xd0\x96*/ INSERT INTO t VALUES ('*/ $run\n-- ')} ],
-	[ 'swallowed \$' => qq{DO \$\$ BEGIN INSERT INTO t VALUES ('\xd0\x96'); END \$\$; INSERT INTO t VALUES ('\$\$ $run\n-- ')} ],
-	[ 'swallowed "'  => qq{SELECT 1 AS "\xd0\x96", 2 AS "$run\n-- "} ],
-	[ 'E, parts'     => qq{INSERT INTO t VALUES (E'a'\n'b\\' $run\n-- '), (E'\\\\'\n'\\'')} ],
-	[ 'U&, parts'    => qq{INSERT INTO t SELECT U&'x'\n'b\\' UESCAPE '!'; INSERT INTO t VALUES (' $run\n-- ')} ],
-	[ 'U&'           => qq{INSERT INTO t VALUES (U&'\\0041\\+01F600'), (u&'d!0061t\\a' UESCAPE '!'), (U&'''' || U&'\xc3\xa9')} ],
+	[
+		'swallowed \$' =>
+		  qq{DO \$\$ BEGIN INSERT INTO t VALUES ('\xd0\x96'); END \$\$; INSERT INTO t VALUES ('\$\$ $run\n-- ')}
+	],
+	[ 'swallowed "' => qq{SELECT 1 AS "\xd0\x96", 2 AS "$run\n-- "} ],
+	[ 'E, parts'    => qq{INSERT INTO t VALUES (E'a'\n'b\\' $run\n-- '), (E'\\\\'\n'\\'')} ],
+	[
+		'U&, parts' =>
+		  qq{INSERT INTO t SELECT U&'x'\n'b\\' UESCAPE '!'; INSERT INTO t VALUES (' $run\n-- ')}
+	],
+	[
+		'U&' =>
+		  qq{INSERT INTO t VALUES (U&'\\0041\\+01F600'), (u&'d!0061t\\a' UESCAPE '!'), (U&'''' || U&'\xc3\xa9')}
+	],
 	[ 'N, parts'     => qq{INSERT INTO t VALUES (n'a' -- it's\n'\\'), (N' $run\n-- ')} ],
 	[ 'bits, parts'  => qq{SELECT b'1'\n'\\', ' $run\n-- '} ],
 	[ 'bytes, parts' => qq{SELECT X'1'\n'\\', ' $run\n-- '} ],
-	[ 'begin()'      => qq{CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'; INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP FUNCTION begin()} ],
-	[ 'begin = begin' => qq{CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql SET my.begin = BEGIN AS 'SELECT 1'; INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP FUNCTION f()} ],
-	[ 'rule'         => qq{CREATE RULE r AS ON INSERT TO u DO ALSO (INSERT INTO t VALUES ('a'); INSERT INTO t VALUES ('\xc3\xa9')); INSERT INTO u VALUES (1); DROP RULE r ON u} ],
-	[ 'seen'         => qq{INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t SELECT current_setting('client_encoding')} ],
-	[ 'set beside'   => qq{/* \xc3\xa9 */ SET LOCAL client_encoding = LATIN1; INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t SELECT current_setting('client_encoding')} ],
-	[ 'message'      => qq{INSERT INTO t VALUES ('\xd0\x96'), (' ); ROLLBACK; DO \$q\$ BEGIN RAISE EXCEPTION \$a\$%\$a\$, chr(92)||\$a\$! touch ran\$a\$; END \$q\$;\n:LAST_ERROR_MESSAGE\n-- '); SELECT 1 / 0} ],
-	[ 'letters'      => qq{INSERT INTO t VALUES ('\xc3\xa9\xe6\x97\xa5\xf0\x9f\x98\x80')} ],
-	[ 'one line'     => qq{INSERT INTO t VALUES ('a'); INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t VALUES ('\\'), (' $run\n-- ')} ],
-	[ 'variable'     => qq{INSERT INTO t SELECT ('{:HOST,a}'::text[])[1:2]::text; INSERT INTO t VALUES (':HOST \\ :"HOST" :''HOST''')} ]);
+	[
+		'begin()' =>
+		  qq{CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'; INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP FUNCTION begin()}
+	],
+	[
+		'begin = begin' =>
+		  qq{CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql SET my.begin = BEGIN AS 'SELECT 1'; INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP FUNCTION f()}
+	],
+	[
+		'rule' =>
+		  qq{CREATE RULE r AS ON INSERT TO u DO ALSO (INSERT INTO t VALUES ('a'); INSERT INTO t VALUES ('\xc3\xa9')); INSERT INTO u VALUES (1); DROP RULE r ON u}
+	],
+	[
+		'seen' =>
+		  qq{INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t SELECT current_setting('client_encoding')}
+	],
+	[
+		'set beside' =>
+		  qq{/* \xc3\xa9 */ SET LOCAL client_encoding = LATIN1; INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t SELECT current_setting('client_encoding')}
+	],
+	[
+		'message' =>
+		  qq{INSERT INTO t VALUES ('\xd0\x96'), (' ); ROLLBACK; DO \$q\$ BEGIN RAISE EXCEPTION \$a\$%\$a\$, chr(92)||\$a\$! touch ran\$a\$; END \$q\$;\n:LAST_ERROR_MESSAGE\n-- '); SELECT 1 / 0}
+	],
+	[ 'letters' => qq{INSERT INTO t VALUES ('\xc3\xa9\xe6\x97\xa5\xf0\x9f\x98\x80')} ],
+	[
+		'one line' =>
+		  qq{INSERT INTO t VALUES ('a'); INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t VALUES ('\\'), (' $run\n-- ')}
+	],
+	[
+		'variable' =>
+		  qq{INSERT INTO t SELECT ('{:HOST,a}'::text[])[1:2]::text; INSERT INTO t VALUES (':HOST \\ :"HOST" :''HOST''')}
+	]);
 push @payloads,
-  [ 'SQL body'  => qq{CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT 'a' AS begin; SELECT CASE WHEN true THEN '\xc3\xa9' ELSE '' END AS CASE; SELECT '\\' || x.end FROM (SELECT '\xd0\x96' AS "end") x; END; INSERT INTO t SELECT f(); INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP FUNCTION f()} ],
-  [ 'procedure' => qq{CREATE OR REPLACE PROCEDURE begin(x text) BEGIN ATOMIC INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t VALUES (x); END; CALL begin('\\'); INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP PROCEDURE begin(text)} ]
+  [ 'SQL body' =>
+	  qq{CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT 'a' AS begin; SELECT CASE WHEN true THEN '\xc3\xa9' ELSE '' END AS CASE; SELECT '\\' || x.end FROM (SELECT '\xd0\x96' AS "end") x; END; INSERT INTO t SELECT f(); INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP FUNCTION f()}
+  ],
+  [ 'procedure' =>
+	  qq{CREATE OR REPLACE PROCEDURE begin(x text) BEGIN ATOMIC INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t VALUES (x); END; CALL begin('\\'); INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP PROCEDURE begin(text)}
+  ]
   if $bodies;
 
 # Forgets what is applied, and begins with an empty table.
@@ -131,8 +184,12 @@ sub table_rows
 sub store
 {
 	my ($session, $id, $script, $head) = @_;
-	return $session->query('SELECT migrate.revision(' . join(', ', lit("$run \xd0\x96"), lit($script), q{''}, lit($id),
-		'head => ' . lit($head // 'base')) . ')');
+	return $session->query(
+		'SELECT migrate.revision('
+		  . join(', ',
+			lit("$run \xd0\x96"), lit($script), q{''},
+			lit($id), 'head => ' . lit($head // 'base'))
+		  . ')');
 }
 
 # Whether one script does with psql what the function does; what is wrong.
@@ -164,15 +221,18 @@ sub compare
 			my $client = (qw(UTF8 LATIN1 SJIS SQL_ASCII))[ rand 4 ];
 			my $what = "$name, $program in $client" . ($text eq $open ? ', unrestricted' : '');
 			restart($sessions[1]);
-			my ($status, $err, @files) = run_script($program, $text, $client, '-d', $theirs, '-v', 'ON_ERROR_STOP=1');
+			my ($status, $err, @files) =
+			  run_script($program, $text, $client, '-d', $theirs, '-v', 'ON_ERROR_STOP=1');
 			push @wrong, "$what: it ran @files:\n$text" if @files;
 			if (($moved->{state} eq '00000') != ($status == 0))
 			{
-				push @wrong, "$what: upgrade() $moved->{state} $moved->{err}, psql $status $err\n$text";
+				push @wrong,
+				  "$what: upgrade() $moved->{state} $moved->{err}, psql $status $err\n$text";
 				next;
 			}
 			my @rows = map { table_rows($_) } @sessions;
-			push @wrong, "$what: other rows:\n$rows[0]\n--\n$rows[1]\n$text" if $rows[0] ne $rows[1];
+			push @wrong, "$what: other rows:\n$rows[0]\n--\n$rows[1]\n$text"
+			  if $rows[0] ne $rows[1];
 
 			# where psql was not told to stop
 			restart($sessions[1]);
@@ -207,12 +267,19 @@ note "$n scripts";
 if ($bodies)
 {
 	my $session = $sessions[1];
-	store($session, 'label', 'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 begin; SELECT 2; END');
+	store($session, 'label',
+		'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 begin; SELECT 2; END');
 	my $written = $session->query(q{SELECT migrate.upgrade_sql('base:label')});
 	is($written->{state}, 'MG011', 'a label that psql would take for BEGIN');
-	like($written->{err}, qr/psql would not find the end.*upgrade script of revision "label", line 1/s, 'it names the revision');
-	$session->run(q{SELECT migrate.edit('label', 'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 "begin"; SELECT 2; END')});
-	is($session->query(q{SELECT migrate.upgrade_sql('base:label')})->{state}, '00000', 'in quotes it is fine');
+	like(
+		$written->{err},
+		qr/psql would not find the end.*upgrade script of revision "label", line 1/s,
+		'it names the revision');
+	$session->run(
+		q{SELECT migrate.edit('label', 'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 "begin"; SELECT 2; END')}
+	);
+	is($session->query(q{SELECT migrate.upgrade_sql('base:label')})->{state},
+		'00000', 'in quotes it is fine');
 }
 {
 	my $session = $sessions[1];
@@ -229,13 +296,17 @@ if ($bodies)
 	{
 		my $result = $write->($client);
 		is($result->{state}, '0A000', "no script in $client");
-		like($result->{err}, qr/^HINT:  Run SET client_encoding = 'UTF8' first\./m, "what to do instead of $client");
+		like(
+			$result->{err},
+			qr/^HINT:  Run SET client_encoding = 'UTF8' first\./m,
+			"what to do instead of $client");
 	}
 	is($write->('WIN1251')->{state}, '22P05', 'no script in an encoding without the character');
 	for my $client (qw(LATIN1 UTF8 SQL_ASCII))
 	{
 		restart($session);
-		my ($status, $err) = run_script($programs[0], $write->($client)->{out}, 'SJIS', '-d', $theirs);
+		my ($status, $err) =
+		  run_script($programs[0], $write->($client)->{out}, 'SJIS', '-d', $theirs);
 		is($status, 0, "a script written in $client") or diag $err;
 		is(table_rows($session), 'c2a5205c', "has the character in $client");
 	}
@@ -254,19 +325,27 @@ if ($bodies)
 	};
 	restart($session);
 	is(store($session, @$_)->{state}, '00000', "revision $_->[0]")
-	  for [ "\xc3\xa9", q{INSERT INTO t VALUES ('\\')}, 'base' ], [ 'other', q{INSERT INTO t VALUES ('\\')}, 'base' ], [ 'another', 'INSERT INTO t VALUES (1)', 'other' ];
+	  for [ "\xc3\xa9", q{INSERT INTO t VALUES ('\\')}, 'base' ],
+	  [ 'other', q{INSERT INTO t VALUES ('\\')}, 'base' ],
+	  [ 'another', 'INSERT INTO t VALUES (1)', 'other' ];
 	$session->run(q{SELECT migrate.edit('another', message => 'ASCII')});
 	my @texts = map { $text->($_) } "\xc3\xa9", 'other', 'another';
-	unlike($texts[2] =~ s/^-- .*\n//mgr =~ s/SELECT migrate\.begin_script.*?;\n//sr, qr/[\x80-\xff]/, 'only the head of the last one is not ASCII');
+	unlike($texts[2] =~ s/^-- .*\n//mgr =~ s/SELECT migrate\.begin_script.*?;\n//sr,
+		qr/[\x80-\xff]/, 'only the head of the last one is not ASCII');
 	restart($session);
 	my $where = scratch_dir();
 	spew("$where/$_.sql", $texts[$_]) for 0 .. $#texts;
-	spew("$where/after.sql", "\\echo unrestricted\nSHOW client_encoding;\nSHOW standard_conforming_strings;\n");
+	spew("$where/after.sql",
+		"\\echo unrestricted\nSHOW client_encoding;\nSHOW standard_conforming_strings;\n");
+
 	for my $program (@programs)
 	{
 		restart($session);
-		my ($status, $out, $err) = run_program('sh', '-c', 'PGCLIENTENCODING=LATIN1 && export PGCLIENTENCODING && cd "$1" && shift && exec "$@"',
-			'sh', $where, $program, '-X', '-q', '-A', '-t', '-d', $theirs, (map { ('-f', "$_.sql") } 0 .. $#texts, 'after'));
+		my ($status, $out, $err) = run_program(
+			'sh', '-c',
+			'PGCLIENTENCODING=LATIN1 && export PGCLIENTENCODING && cd "$1" && shift && exec "$@"',
+			'sh', $where, $program, '-X', '-q', '-A', '-t', '-d', $theirs,
+			(map { ('-f', "$_.sql") } 0 .. $#texts, 'after'));
 		is($status, 0, 'three scripts in one session') or diag $err;
 		like($out, qr/^unrestricted\nLATIN1\non$/m, 'psql and the session are as before');
 		is(table_rows($session), "31\n5c\n5c", 'all of them ran');
@@ -275,10 +354,14 @@ if ($bodies)
 
 # A database of bytes without an encoding.
 {
-	my $bytes = create_database('mig_hostile_bytes', template => q{template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'});
+	my $bytes = create_database('mig_hostile_bytes',
+		template => q{template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'});
 	my $session = connect_to($bytes);
 	restart($session);
-	is(store($session, 'b1', "SET client_encoding = 'SJIS';\nINSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');")->{state}, '00000', 'bytes');
+	is( store($session, 'b1',
+			"SET client_encoding = 'SJIS';\nINSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');")
+		  ->{state},
+		'00000', 'bytes');
 	for my $client (qw(SQL_ASCII UTF8))
 	{
 		restart($session);
@@ -286,9 +369,15 @@ if ($bodies)
 		my $text = unrestricted($session->query(q{SELECT migrate.upgrade_sql('b1')})->{out});
 		$session->run('SET client_encoding = SQL_ASCII');
 		my ($status, $err, @files) = run_script($programs[0], $text, 'UTF8', '-d', $bytes);
-		is("$status @files", '0 ', "SQL_ASCII, written in $client: it runs, and nothing else does") or diag $err;
-		is(join(' ', sort $session->rows(q{SELECT encode(x::bytea, 'hex') FROM (SELECT replace(x, E'\\\\', E'\\\\\\\\') x FROM t) t})),
-			unpack('H*', " $run\n-- ") . ' d096', "SQL_ASCII, written in $client: the bytes");
+		is("$status @files", '0 ', "SQL_ASCII, written in $client: it runs, and nothing else does")
+		  or diag $err;
+		is( join(
+				' ',
+				sort $session->rows(
+					q{SELECT encode(x::bytea, 'hex') FROM (SELECT replace(x, E'\\\\', E'\\\\\\\\') x FROM t) t}
+				)),
+			unpack('H*', " $run\n-- ") . ' d096',
+			"SQL_ASCII, written in $client: the bytes");
 	}
 	$session->finish;
 }

@@ -37,7 +37,9 @@ sub case
 	$number++;
 	$id = "c$number";
 	my $parent = $number > 1 ? 'head' : 'base';
-	$watch->run("SELECT migrate.revision('a case', " . lit(join '', map { "$_;\n" } @sql) . ", NULL, '$id', '$parent', transactional => false)");
+	$watch->run("SELECT migrate.revision('a case', "
+		  . lit(join '', map { "$_;\n" } @sql)
+		  . ", NULL, '$id', '$parent', transactional => false)");
 	$revision_state = session_state();
 	return;
 }
@@ -46,18 +48,37 @@ sub case
 sub table
 {
 	my $name = shift;
-	$watch->run("CREATE TABLE $name (a int, b int, c text, dup int)", "INSERT INTO $name SELECT i, i, i, 1 FROM generate_series(1, 3) i");
+	$watch->run("CREATE TABLE $name (a int, b int, c text, dup int)",
+		"INSERT INTO $name SELECT i, i, i, 1 FROM generate_series(1, 3) i");
 	my $result = $watch->query("CREATE UNIQUE INDEX CONCURRENTLY users_own_$name ON $name (dup)");
 	die $result->{err} unless $result->{state} eq '23505';
 	return;
 }
 
 sub upgrade { return $run->query('CALL migrate.upgrade_stepwise()') }
-sub label { return "$id upgrade: $_[0]" }
-sub partial { return $watch->value(q{SELECT COALESCE(string_agg(concat_ws(' ', statements_done, in_doubt, intent IS NOT NULL), ', '), '') FROM migrate.partial}) // '' }
-sub invalid { return join ' ', sort $watch->rows(q{SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text !~ '^"?users_own'}) }
+sub label   { return "$id upgrade: $_[0]" }
+
+sub partial
+{
+	return $watch->value(
+		q{SELECT COALESCE(string_agg(concat_ws(' ', statements_done, in_doubt, intent IS NOT NULL), ', '), '') FROM migrate.partial}
+	) // '';
+}
+
+sub invalid
+{
+	return join ' ',
+	  sort $watch->rows(
+		q{SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text !~ '^"?users_own'}
+	  );
+}
 sub oid { return $watch->value('SELECT to_regclass(' . lit($_[0]) . ')::oid') }
-sub is_valid { return $watch->value('SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(' . lit($_[0]) . ')') // '' }
+
+sub is_valid
+{
+	return $watch->value(
+		'SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(' . lit($_[0]) . ')') // '';
+}
 
 # The SQLSTATE of the statement that a fault does not hide, if any.
 our $own_error;
@@ -67,12 +88,17 @@ sub cut_short
 {
 	my ($kind, $gates, @steps) = @_;
 	my $came = go_to('upgrade', { gates => $gates, steps => \@steps });
-	is($came, '', "$case: the run comes to its point") or die $run->answers ? $run->receive->{err} : 'it does not';
+	is($came, '', "$case: the run comes to its point")
+	  or die $run->answers ? $run->receive->{err} : 'it does not';
 	my $result = inject($kind);
 	is($result->{got}, $own_error // expected_state($kind), "    $kind") or diag $result->{err};
 	is(tidy() // '', '', '    its server process ends, or goes on');
-	is(session_state(), $revision_state, "    $kind: the session is as before, without locks") if survives($kind);
-	is($watch->value('SELECT count(*) FROM migrate.progress') . $watch->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), '00', "    $kind: nobody holds a lock");
+	is(session_state(), $revision_state, "    $kind: the session is as before, without locks")
+	  if survives($kind);
+	is( $watch->value('SELECT count(*) FROM migrate.progress')
+		  . $watch->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}),
+		'00',
+		"    $kind: nobody holds a lock");
 	return $result;
 }
 
@@ -84,9 +110,15 @@ sub ends
 	is($result->{state}, '00000', "$case: the next call ends it") or die $result->{err};
 	like($result->{err}, $like, '    and tells: ' . ($what // $like)) if $like;
 	is(partial() . ' ' . invalid(), ' ', '    nothing is left');
-	is($watch->value('SELECT string_agg(revision, NULL) FROM migrate.versions') . $watch->value("SELECT count(*) FROM migrate.log WHERE revision = '$id'"), "${id}1", '    it is applied, once');
-	is($watch->value(q{SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text ~ '^"?users_own'}),
-		$watch->value(q{SELECT count(*) FROM pg_class WHERE relname ~ '^users_own'}), q{    the user's own invalid indexes stay});
+	is( $watch->value('SELECT string_agg(revision, NULL) FROM migrate.versions')
+		  . $watch->value("SELECT count(*) FROM migrate.log WHERE revision = '$id'"),
+		"${id}1",
+		'    it is applied, once');
+	is( $watch->value(
+			q{SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text ~ '^"?users_own'}
+		),
+		$watch->value(q{SELECT count(*) FROM pg_class WHERE relname ~ '^users_own'}),
+		q{    the user's own invalid indexes stay});
 	is(session_state(), $revision_state, '    the session is as before, without locks');
 	return $result;
 }
@@ -98,8 +130,13 @@ sub ends
 	{
 		my $table = 't_killed_' . ++$n;
 		table($table);
-		case("kill -9, $phase", 'SELECT 1', qq{CREATE INDEX CONCURRENTLY "Odd ""name"" $n" ON $table (gated(a, 'build $n'))});
-		my %how = phase($phase eq 'build' ? 'writers' : $phase, label('statement 2 begins'), table => $table, build => "build $n");
+		case ("kill -9, $phase",
+			'SELECT 1',
+			qq{CREATE INDEX CONCURRENTLY "Odd ""name"" $n" ON $table (gated(a, 'build $n'))});
+		my %how = phase(
+			$phase eq 'build' ? 'writers' : $phase, label('statement 2 begins'),
+			table => $table,
+			build => "build $n");
 		%how = (gates => ["build $n"], steps => [ ["build $n"] ]) if $phase eq 'build';
 		cut_short('kill -9', $how{gates}, @{ $how{steps} });
 		is(partial(), '1 t t', '    its statement is in doubt');
@@ -113,13 +150,14 @@ sub ends
 # An index without a name is found by what it says.
 {
 	my @indexes = (
-		[ 'CREATE INDEX CONCURRENTLY %n ON %t (a)' ],
-		[ 'CREATE UNIQUE INDEX CONCURRENTLY %n ON public.%t (a DESC, b ASC NULLS FIRST) INCLUDE (c) WHERE a > 0' ],
-		[ 'CREATE INDEX CONCURRENTLY %n ON %t USING hash (c)' ],
-		[ 'CREATE INDEX CONCURRENTLY %n ON %t (lower(c))' ],
-		[ 'CREATE INDEX CONCURRENTLY %n ON %t (c COLLATE "C" text_pattern_ops)' ],
-		[ 'CREATE INDEX CONCURRENTLY IF NOT EXISTS %n ON %t (a)' ],
-	);
+		['CREATE INDEX CONCURRENTLY %n ON %t (a)'],
+		[
+			'CREATE UNIQUE INDEX CONCURRENTLY %n ON public.%t (a DESC, b ASC NULLS FIRST) INCLUDE (c) WHERE a > 0'
+		],
+		['CREATE INDEX CONCURRENTLY %n ON %t USING hash (c)'],
+		['CREATE INDEX CONCURRENTLY %n ON %t (lower(c))'],
+		['CREATE INDEX CONCURRENTLY %n ON %t (c COLLATE "C" text_pattern_ops)'],
+		['CREATE INDEX CONCURRENTLY IF NOT EXISTS %n ON %t (a)'],);
 	my $n = 0;
 	for my $named ('i_ended', '')
 	{
@@ -135,9 +173,12 @@ sub ends
 			case("ended: $sql", $sql, 'SELECT 1');
 			cut_short('terminate', [ label('statement 1 done') ], [ label('statement 1 done') ]);
 			is(partial() . invalid(), '0 t t', '    in doubt, and not invalid');
-			my $indexes = "SELECT string_agg(indexrelid::regclass || ' ' || indexrelid, ' ' ORDER BY 1) FROM pg_index WHERE indrelid = '$table'::regclass";
+			my $indexes =
+			  "SELECT string_agg(indexrelid::regclass || ' ' || indexrelid, ' ' ORDER BY 1) FROM pg_index WHERE indrelid = '$table'::regclass";
 			my $before = $watch->value($indexes);
-			ends($sql =~ /IF NOT EXISTS/ ? qr/already exists, skipping/ : qr{statement 1/2 is done already});
+			ends($sql =~ /IF NOT EXISTS/
+				? qr/already exists, skipping/
+				: qr{statement 1/2 is done already});
 			is($watch->value($indexes), $before, '    it was not built again');
 		}
 	}
@@ -149,25 +190,40 @@ for my $decision (qw(done again))
 {
 	my $table = "t_unknown_$decision";
 	table($table);
-	case("unknown, $decision", "CREATE INDEX CONCURRENTLY ON $table (a) WITH (fillfactor = 70)", 'SELECT 1');
+	case (
+		"unknown, $decision",
+		"CREATE INDEX CONCURRENTLY ON $table (a) WITH (fillfactor = 70)",
+		'SELECT 1');
 	cut_short('terminate', [ label('statement 1 done') ], [ label('statement 1 done') ]);
 	my $result = upgrade();
 	is($result->{state}, 'MG013', '    MG013') or diag $result->{err};
-	my $indexes = "SELECT count(*) FROM pg_index WHERE indisvalid AND indrelid = '$table'::regclass";
+	my $indexes =
+	  "SELECT count(*) FROM pg_index WHERE indisvalid AND indrelid = '$table'::regclass";
 	$watch->run("SELECT migrate.resume('$id', '$decision')");
 	ends();
-	is($watch->value($indexes), $decision eq 'done' ? 1 : 2, "    $decision: " . ($decision eq 'done' ? 'not built again' : 'built again'));
+	is( $watch->value($indexes),
+		$decision eq 'done' ? 1 : 2,
+		"    $decision: " . ($decision eq 'done' ? 'not built again' : 'built again'));
 }
 
 # A DO that fails by itself, before and after it has committed.
 for my $commits (0, 1)
 {
 	my $name = "do $commits";
-	case("a DO that fails, $commits commits", 'SELECT 1', "DO \$\$BEGIN INSERT INTO ran VALUES ('$name'); IF $commits = 1 THEN COMMIT; END IF; PERFORM 1 / (SELECT count(*) FROM marks WHERE name = '$name'); END\$\$", 'SELECT 1');
+	case (
+		"a DO that fails, $commits commits",
+		'SELECT 1',
+		"DO \$\$BEGIN INSERT INTO ran VALUES ('$name'); IF $commits = 1 THEN COMMIT; END IF; PERFORM 1 / (SELECT count(*) FROM marks WHERE name = '$name'); END\$\$",
+		'SELECT 1');
 	my $result = upgrade();
 	is($result->{state}, '22012', "$case: it fails") or diag $result->{err};
 	is(partial(), $commits ? '1 t t' : '1 f f', '    it is in doubt when it had committed');
-	is($result->{err} =~ /^HINT:  Statement 2 has committed a part of its work\. Look, then run SELECT migrate\.resume\('$id'/m ? 1 : 0, $commits, '    and says so then');
+	is( $result->{err} =~
+		  /^HINT:  Statement 2 has committed a part of its work\. Look, then run SELECT migrate\.resume\('$id'/m
+		? 1
+		: 0,
+		$commits,
+		'    and says so then');
 	is(session_state(), $revision_state, '    the session is as before, without locks');
 	$watch->run("INSERT INTO marks VALUES ('$name', 1)");
 	if ($commits)
@@ -182,41 +238,65 @@ for my $commits (0, 1)
 # IF NOT EXISTS over what an interrupted build left, and over the user's own.
 {
 	table('t_over');
-	case('IF NOT EXISTS over a leftover', 'CREATE INDEX CONCURRENTLY IF NOT EXISTS i_over ON t_over (a)', 'SELECT 1');
+	case (
+		'IF NOT EXISTS over a leftover',
+		'CREATE INDEX CONCURRENTLY IF NOT EXISTS i_over ON t_over (a)',
+		'SELECT 1');
 	my %how = phase('snapshots', label('statement 1 begins'), table => 't_over');
 	cut_short('terminate', $how{gates}, @{ $how{steps} });
 	is(invalid(), 'i_over', '    an invalid index is there');
 	ends(qr/removing invalid index "i_over"/);
 	is(is_valid('i_over'), 't', '    and built');
 
-	case(q{IF NOT EXISTS over the user's own}, 'CREATE INDEX CONCURRENTLY IF NOT EXISTS users_own_t_over ON t_over (a)');
+	case (q{IF NOT EXISTS over the user's own},
+		'CREATE INDEX CONCURRENTLY IF NOT EXISTS users_own_t_over ON t_over (a)');
 	my $before = oid('users_own_t_over');
 	for (1, 2)
 	{
 		my $result = upgrade();
 		is($result->{state}, '55000', "$case: 55000") or diag $result->{err};
-		like($result->{err}, qr/index "users_own_t_over" exists and is invalid/, '    it says which');
+		like(
+			$result->{err},
+			qr/index "users_own_t_over" exists and is invalid/,
+			'    it says which');
 		is(oid('users_own_t_over'), $before, '    it is not removed');
 		is(session_state(), $revision_state, '    the session is as before, without locks');
 	}
 	$watch->run('DROP INDEX users_own_t_over');
 	my $result = upgrade();
-	is($result->{state} . is_valid('users_own_t_over'), '00000t', '    without it, the call ends') or diag $result->{err};
+	is($result->{state} . is_valid('users_own_t_over'), '00000t', '    without it, the call ends')
+	  or diag $result->{err};
 	$watch->run('DROP INDEX users_own_t_over');
 }
 
 # A build that fails by itself; then the statement is edited.
-for my $edit ('', 'SELECT 1; CREATE INDEX CONCURRENTLY i_failed ON %s (dup);', 'SELECT 1; CREATE INDEX CONCURRENTLY ON %s (a);',
-	'SELECT 1; INSERT INTO ran VALUES (NULL);', 'SELECT 1;', 'SELECT 1; BEGIN; SELECT 2; COMMIT;', 'SELECT 1; VACUUM %s; SELECT 3;')
+for my $edit (
+	'',
+	'SELECT 1; CREATE INDEX CONCURRENTLY i_failed ON %s (dup);',
+	'SELECT 1; CREATE INDEX CONCURRENTLY ON %s (a);',
+	'SELECT 1; INSERT INTO ran VALUES (NULL);',
+	'SELECT 1;',
+	'SELECT 1; BEGIN; SELECT 2; COMMIT;',
+	'SELECT 1; VACUUM %s; SELECT 3;')
 {
 	my $table = 't_failed_' . ($number + 1);
 	table($table);
-	case('a failed build, ' . ($edit || 'not edited'), 'SELECT 1', "CREATE UNIQUE INDEX CONCURRENTLY i_failed ON $table (dup)");
+	case (
+		'a failed build, ' . ($edit || 'not edited'),
+		'SELECT 1',
+		"CREATE UNIQUE INDEX CONCURRENTLY i_failed ON $table (dup)");
 	my $result = upgrade();
 	is($result->{state}, '23505', "$case: it fails") or diag $result->{err};
-	is(partial() . ' ' . invalid(), '1 f t i_failed', '    it is not in doubt, and left an invalid index');
+	is( partial() . ' ' . invalid(),
+		'1 f t i_failed',
+		'    it is not in doubt, and left an invalid index');
 	is(session_state(), $revision_state, '    the session is as before, without locks');
-	is($watch->query("SELECT migrate.edit('$id', " . lit("SELECT 0; CREATE INDEX CONCURRENTLY ON $table (b);") . ')')->{state}, 'MG007', '    what is done cannot be edited');
+	is( $watch->query(
+			"SELECT migrate.edit('$id', "
+			  . lit("SELECT 0; CREATE INDEX CONCURRENTLY ON $table (b);") . ')')->{state},
+		'MG007',
+		'    what is done cannot be edited');
+
 	if ($edit)
 	{
 		(my $sql = $edit) =~ s/%s/$table/;
@@ -236,26 +316,37 @@ for my $edit ('', 'SELECT 1; CREATE INDEX CONCURRENTLY i_failed ON %s (dup);', '
 	cut_short('kill -9', ['killed, batch 2'], ['killed, batch 2']);
 	is(partial(), '1 t t', '    in doubt');
 	my $edit = "SELECT migrate.edit('$id', 'SELECT 1; CALL batches(''killed''); SELECT 2;')";
-	is($watch->query("SELECT migrate.edit('$id', 'SELECT 1; SELECT 2; SELECT 1;')")->{state}, 'MG007', '    its statement cannot be edited');
+	is($watch->query("SELECT migrate.edit('$id', 'SELECT 1; SELECT 2; SELECT 1;')")->{state},
+		'MG007', '    its statement cannot be edited');
 	is($watch->query($edit)->{state}, '00000', '    but what comes after it');
 	for (1, 2)
 	{
 		my $result = upgrade();
 		is($result->{state}, 'MG013', '    MG013') or diag $result->{err};
-		like($result->{err}, qr/statement 2 of the upgrade script of revision "$id" is in doubt.*SELECT migrate\.resume\('$id', 'done' or 'again'\)/s, '    with what to do');
+		like(
+			$result->{err},
+			qr/statement 2 of the upgrade script of revision "$id" is in doubt.*SELECT migrate\.resume\('$id', 'done' or 'again'\)/s,
+			'    with what to do');
 		is(session_state(), $revision_state, '    the session is as before, without locks');
 	}
-	is($watch->query("SELECT migrate.resume('$id', 'perhaps')")->{state}, '22023', '    resume has two answers');
+	is($watch->query("SELECT migrate.resume('$id', 'perhaps')")->{state},
+		'22023', '    resume has two answers');
 	is($watch->value("SELECT migrate.resume('$id', 'again')"), $id, '    again');
 	is($watch->query("SELECT migrate.resume('$id', 'again')")->{state}, '55000', '    once');
 	ends();
-	is($watch->value(q{SELECT string_agg(name, ' | ' ORDER BY name) FROM ran WHERE name ~ '^killed'}), 'killed, batch 1 | killed, batch 2', '    both batches ran once');
+	is( $watch->value(
+			q{SELECT string_agg(name, ' | ' ORDER BY name) FROM ran WHERE name ~ '^killed'}),
+		'killed, batch 1 | killed, batch 2',
+		'    both batches ran once');
 
 	case('a procedure, killed, and done', q{CALL batches('given up')});
 	cut_short('terminate', ['given up, batch 2'], ['given up, batch 2']);
 	$watch->run("SELECT migrate.resume('$id', 'done')");
 	ends();
-	is($watch->value(q{SELECT string_agg(name, ' | ' ORDER BY name) FROM ran WHERE name ~ '^given'}), 'given up, batch 1', '    it did not run again');
+	is( $watch->value(
+			q{SELECT string_agg(name, ' | ' ORDER BY name) FROM ran WHERE name ~ '^given'}),
+		'given up, batch 1',
+		'    it did not run again');
 
 	case('a procedure, killed, given up and edited', q{CALL batches('edited')}, 'SELECT 1');
 	cut_short('terminate', ['edited, batch 2'], ['edited, batch 2']);
@@ -269,28 +360,43 @@ for my $phase (qw(snapshots readers later_readers))
 {
 	my $table = "t_toast_$phase";
 	table($table);
-	$watch->run("ALTER TABLE $table ADD PRIMARY KEY (a)", "ALTER INDEX users_own_$table RENAME TO users_own_${table}_ccnew");
-	my $toast = $watch->value("SELECT indexrelid::regclass FROM pg_index WHERE indrelid = (SELECT reltoastrelid FROM pg_class WHERE oid = '$table'::regclass)");
-	case("REINDEX TABLE CONCURRENTLY, $phase", "REINDEX TABLE CONCURRENTLY $table");
+	$watch->run("ALTER TABLE $table ADD PRIMARY KEY (a)",
+		"ALTER INDEX users_own_$table RENAME TO users_own_${table}_ccnew");
+	my $toast = $watch->value(
+		"SELECT indexrelid::regclass FROM pg_index WHERE indrelid = (SELECT reltoastrelid FROM pg_class WHERE oid = '$table'::regclass)"
+	);
+	case ("REINDEX TABLE CONCURRENTLY, $phase", "REINDEX TABLE CONCURRENTLY $table");
 	my %how = phase($phase, label('statement 1 begins'), table => $table);
 	cut_short('terminate', $how{gates}, @{ $how{steps} });
 	my $suffix = $phase eq 'snapshots' ? '_ccnew' : '_ccold';
-	is(invalid(), join(' ', sort "$toast$suffix", "${table}_pkey$suffix"), '    its indexes are left') if $phase ne 'later_readers';
+	is( invalid(),
+		join(' ', sort "$toast$suffix", "${table}_pkey$suffix"),
+		'    its indexes are left') if $phase ne 'later_readers';
 	ends(qr/removing invalid index/);
 	is(is_valid("${table}_pkey") . is_valid($toast), 'tt', '    both are valid');
 }
 
 # REINDEX of a schema, and of a partitioned table, where that is done.
-for my $sql ('REINDEX SCHEMA CONCURRENTLY many', $version >= 14 ? ('REINDEX TABLE CONCURRENTLY many.parts', 'REINDEX INDEX CONCURRENTLY many.parts_a') : ())
+for my $sql (
+	'REINDEX SCHEMA CONCURRENTLY many',
+	$version >= 14
+	? ('REINDEX TABLE CONCURRENTLY many.parts', 'REINDEX INDEX CONCURRENTLY many.parts_a')
+	: ())
 {
-	$watch->run('CREATE SCHEMA many', 'CREATE TABLE many.parts (a int) PARTITION BY LIST (a)', 'CREATE INDEX parts_a ON many.parts (a)',
-		map { "CREATE TABLE many.part_$_ PARTITION OF many.parts FOR VALUES IN ($_)" } 1, 2);
-	case($sql, $sql, 'SELECT 1');
+	$watch->run(
+		'CREATE SCHEMA many',
+		'CREATE TABLE many.parts (a int) PARTITION BY LIST (a)',
+		'CREATE INDEX parts_a ON many.parts (a)',
+		map { "CREATE TABLE many.part_$_ PARTITION OF many.parts FOR VALUES IN ($_)" } 1,
+		2);
+	case ($sql, $sql, 'SELECT 1');
 	my %how = phase('readers', label('statement 1 begins'), table => 'many.part_2');
 	cut_short('terminate', $how{gates}, @{ $how{steps} });
 	is(invalid(), 'many.part_2_a_idx_ccold', '    an old index is left');
 	ends(qr/removing invalid index "part_2_a_idx_ccold"/);
-	is($watch->value(q{SELECT count(*) FROM pg_class WHERE relname ~ '_cc'}) , $watch->value(q{SELECT count(*) FROM pg_class WHERE relname ~ '^users_own.*_cc'}), '    none is left');
+	is( $watch->value(q{SELECT count(*) FROM pg_class WHERE relname ~ '_cc'}),
+		$watch->value(q{SELECT count(*) FROM pg_class WHERE relname ~ '^users_own.*_cc'}),
+		'    none is left');
 	$watch->run('DROP SCHEMA many CASCADE');
 }
 
@@ -300,8 +406,9 @@ for my $phase (qw(drop later_drop))
 	my $table = "t_dropped_$phase";
 	table($table);
 	$watch->run("CREATE INDEX i_dropped_$phase ON $table (a)");
-	case("DROP INDEX CONCURRENTLY, $phase", "DROP INDEX CONCURRENTLY i_dropped_$phase");
-	my %how = phase($phase, label('statement 1 begins'), table => $table, index => "i_dropped_$phase");
+	case ("DROP INDEX CONCURRENTLY, $phase", "DROP INDEX CONCURRENTLY i_dropped_$phase");
+	my %how =
+	  phase($phase, label('statement 1 begins'), table => $table, index => "i_dropped_$phase");
 	cut_short('kill -9', $how{gates}, @{ $how{steps} });
 	is(partial() . invalid(), "0 t ti_dropped_$phase", '    in doubt, and the index is invalid');
 	ends();
@@ -312,8 +419,14 @@ for my $phase (qw(drop later_drop))
 # name.
 for my $sql ('DROP INDEX CONCURRENTLY i_twice', 'DROP INDEX CONCURRENTLY IF EXISTS i_twice')
 {
-	$watch->run(map { ("CREATE SCHEMA $_", "CREATE TABLE $_.t_twice (a int)", "CREATE INDEX i_twice ON $_.t_twice (a)") } 'before', 'behind');
-	case("$sql, one behind it", 'SET search_path = before, behind', $sql, 'SELECT 1');
+	$watch->run(
+		map {
+			(   "CREATE SCHEMA $_",
+				"CREATE TABLE $_.t_twice (a int)",
+				"CREATE INDEX i_twice ON $_.t_twice (a)")
+		} 'before',
+		'behind');
+	case ("$sql, one behind it", 'SET search_path = before, behind', $sql, 'SELECT 1');
 	cut_short('terminate', [ label('statement 2 done') ], [ label('statement 2 done') ]);
 	is((oid('before.i_twice') // '') . is_valid('behind.i_twice'), 't', '    the first is dropped');
 	ends(qr{statement 2/3 is done already});
@@ -328,9 +441,15 @@ SKIP:
 	case('DETACH', 'ALTER TABLE part DETACH PARTITION part_2 CONCURRENTLY', 'SELECT 1');
 	my %how = phase('detach', label('statement 1 begins'), table => 'part', partition => 'part_2');
 	cut_short('kill -9', $how{gates}, @{ $how{steps} });
-	is($watch->value(q{SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = 'part_2'::regclass}), 't', '    it is pending');
-	ends(qr{statement 1/2 was interrupted: ALTER TABLE public\.part DETACH PARTITION public\.part_2 FINALIZE});
-	is($watch->value(q{SELECT count(*) FROM pg_inherits WHERE inhrelid = 'part_2'::regclass}), 0, '    it is no partition any more');
+	is( $watch->value(
+			q{SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = 'part_2'::regclass}),
+		't',
+		'    it is pending');
+	ends(
+		qr{statement 1/2 was interrupted: ALTER TABLE public\.part DETACH PARTITION public\.part_2 FINALIZE}
+	);
+	is($watch->value(q{SELECT count(*) FROM pg_inherits WHERE inhrelid = 'part_2'::regclass}),
+		0, '    it is no partition any more');
 }
 
 # Databases and ALTER SYSTEM, ended but not recorded.
@@ -352,11 +471,14 @@ for my $kind ('cancel', 'kill -9', 'full lock table')
 {
 	(my $table = "t_noting_$kind") =~ s/\W+/_/g;
 	table($table);
-	case("failed, then $kind", 'SELECT 1', "CREATE UNIQUE INDEX CONCURRENTLY i_noting ON $table (dup)");
+	case ("failed, then $kind",
+		'SELECT 1', "CREATE UNIQUE INDEX CONCURRENTLY i_noting ON $table (dup)");
 	local $own_error = '23505' if survives($kind);
 	my $result = cut_short($kind, [ label('statement 2 failed') ], [ label('statement 2 failed') ]);
-	like($result->{err}, qr/WARNING:  \w{5}: could not record that statement 2 failed/, '    and a warning')
-	  if survives($kind);
+	like(
+		$result->{err},
+		qr/WARNING:  \w{5}: could not record that statement 2 failed/,
+		'    and a warning') if survives($kind);
 	is(partial() . invalid(), '1 t ti_noting', '    in doubt, and an invalid index is there');
 	$watch->run("DELETE FROM $table WHERE a > 1");
 	ends(qr/removing invalid index "i_noting"/);
@@ -375,10 +497,25 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	for my $flag ('indislive', 'NOT indislive')
 	{
 		$reader->();
-		my $waits = "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('i_removing') AND indislive) AND " . waits_for('virtualxid');
-		my $dead = "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('i_removing') AND NOT indislive) AND " . waits_for('virtualxid');
-		cut_short($kind, [], $flag eq 'indislive' ? [ sub { $waits } ]
-			: ([ sub { "$waits OR $dead" }, sub { block('later reader', "LOCK TABLE $table IN ACCESS SHARE MODE"); unblock('reader') } ], [ sub { $dead } ]));
+		my $waits =
+		  "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('i_removing') AND indislive) AND "
+		  . waits_for('virtualxid');
+		my $dead =
+		  "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('i_removing') AND NOT indislive) AND "
+		  . waits_for('virtualxid');
+		cut_short(
+			$kind,
+			[],
+			$flag eq 'indislive'
+			? [ sub { $waits } ]
+			: ( [
+					sub { "$waits OR $dead" },
+					sub {
+						block('later reader', "LOCK TABLE $table IN ACCESS SHARE MODE");
+						unblock('reader');
+					}
+				],
+				[ sub { $dead } ]));
 		is(invalid(), 'i_removing', '    it is still there');
 	}
 	ends(qr/removing invalid index "i_removing"/);
@@ -395,7 +532,13 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	block('snapshot');
 	my $other = session();
 	$other->send('CREATE INDEX CONCURRENTLY i_theirs ON t_others (b)');
-	ok(wait_until(sub { $watch->value("SELECT count(*) FROM pg_stat_progress_create_index WHERE pid = $other->{pid} AND phase = 'waiting for old snapshots'") }), '    another session builds');
+	ok( wait_until(
+			sub {
+				$watch->value(
+					"SELECT count(*) FROM pg_stat_progress_create_index WHERE pid = $other->{pid} AND phase = 'waiting for old snapshots'"
+				);
+			}),
+		'    another session builds');
 	is(invalid(), 'i_ours i_theirs', '    both are invalid');
 	$run->send('CALL migrate.upgrade_stepwise()');
 	ok(wait_for(waits_for('relation')), '    the run waits for it');
@@ -411,25 +554,40 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 # What a script sets is set again in the next session: role and search_path
 # too, by which the statement in doubt is decided.
 {
-	$watch->run('CREATE ROLE faults_builder', 'CREATE SCHEMA apart AUTHORIZATION faults_builder', 'SET ROLE faults_builder', 'CREATE TABLE apart.t_apart (a int)', 'RESET ROLE');
-	case('role and search_path', 'SET ROLE faults_builder', 'SET search_path = apart', 'CREATE INDEX CONCURRENTLY i_apart ON t_apart (a)', 'CREATE TABLE t_after AS SELECT current_user AS who');
+	$watch->run(
+		'CREATE ROLE faults_builder',
+		'CREATE SCHEMA apart AUTHORIZATION faults_builder',
+		'SET ROLE faults_builder',
+		'CREATE TABLE apart.t_apart (a int)',
+		'RESET ROLE');
+	case (
+		'role and search_path',
+		'SET ROLE faults_builder',
+		'SET search_path = apart',
+		'CREATE INDEX CONCURRENTLY i_apart ON t_apart (a)',
+		'CREATE TABLE t_after AS SELECT current_user AS who');
 	my %how = phase('snapshots', label('statement 3 begins'), table => 't_apart');
 	cut_short('cancel', $how{gates}, @{ $how{steps} });
 	cut_short('full lock table', [ label('statement 3 begins') ], [ label('statement 3 begins') ]);
 	cut_short('kill -9', [ label('statement 3 done') ], [ label('statement 3 done') ]);
 	is(is_valid('apart.i_apart'), 't', '    the index is there');
 	ends(qr{statement 3/4 is done already});
-	is($watch->value('SELECT who FROM apart.t_after'), 'faults_builder', '    the rest ran as that role');
+	is($watch->value('SELECT who FROM apart.t_after'),
+		'faults_builder', '    the rest ran as that role');
 }
 
 # Limits of the script's own, and of ours, for what waits for others.
-for my $limit ([ q{SET lock_timeout = '100ms'}, '', '55P03' ], [ q{SET statement_timeout = '300ms'}, '', '57014' ], [ 'SELECT 1', q{SET migrate.concurrent_lock_timeout = '100ms'}, '55P03' ])
+for my $limit (
+	[ q{SET lock_timeout = '100ms'}, '', '55P03' ],
+	[ q{SET statement_timeout = '300ms'}, '', '57014' ],
+	[ 'SELECT 1', q{SET migrate.concurrent_lock_timeout = '100ms'}, '55P03' ])
 {
 	my ($in_script, $in_session, $state) = @$limit;
 	my $table = 't_limit_' . ($number + 1);
 	table($table);
 	$run->run($in_session || 'SELECT 1');
-	case('a limit, ' . ($in_session || $in_script), $in_script, "CREATE INDEX CONCURRENTLY i_limit ON $table (a)");
+	case ('a limit, ' . ($in_session || $in_script),
+		$in_script, "CREATE INDEX CONCURRENTLY i_limit ON $table (a)");
 	block('writer', "LOCK TABLE $table IN ROW EXCLUSIVE MODE");
 	my $result = upgrade();
 	is($result->{state}, $state, "$case: $state") or diag $result->{err};
@@ -448,27 +606,53 @@ for my $kind ('cancel', 'terminate')
 	my $table = "t_retried_$kind";
 	table($table);
 	$run->run(q{SET migrate.lock_timeout = '20ms'}, 'SET migrate.lock_retries = 100');
-	case("between two tries, $kind", q{INSERT INTO ran VALUES ('} . "$table')", "ALTER TABLE $table ADD more int", "INSERT INTO $table (more) VALUES (1)");
+	case (
+		"between two tries, $kind",
+		q{INSERT INTO ran VALUES ('} . "$table')",
+		"ALTER TABLE $table ADD more int",
+		"INSERT INTO $table (more) VALUES (1)");
 	block('reader', "LOCK TABLE $table IN ACCESS SHARE MODE");
-	cut_short($kind, [], [ sub { "EXISTS (SELECT FROM pg_stat_activity WHERE pid = $run->{pid} AND wait_event = 'Extension')" } ]);
+	cut_short(
+		$kind,
+		[],
+		[
+			sub {
+				"EXISTS (SELECT FROM pg_stat_activity WHERE pid = $run->{pid} AND wait_event = 'Extension')";
+			}
+		]);
 	is(partial(), '1 f f', '    what was done is recorded');
 	$run->run('RESET migrate.lock_timeout', 'RESET migrate.lock_retries') if $kind eq 'cancel';
 	$revision_state = session_state();
 	ends();
-	is($watch->value("SELECT count(*) FROM ran WHERE name = '$table'") . $watch->value("SELECT count(*) FROM $table WHERE more = 1"), '11', '    both ran once');
+	is( $watch->value("SELECT count(*) FROM ran WHERE name = '$table'")
+		  . $watch->value("SELECT count(*) FROM $table WHERE more = 1"),
+		'11',
+		'    both ran once');
 	open_sessions();
 }
 
 # While it waits for its turn.
 for my $kind ('cancel', 'terminate', 'kill -9')
 {
-	case("waiting for its turn, $kind", "INSERT INTO ran VALUES ('turn $kind')", "SELECT gate('turn $kind')");
+	case (
+		"waiting for its turn, $kind",
+		"INSERT INTO ran VALUES ('turn $kind')",
+		"SELECT gate('turn $kind')");
 	hold("turn $kind");
 	my $first = session();
 	$first->send('CALL migrate.upgrade_stepwise()');
-	ok(wait_until(sub { $watch->value("SELECT count(*) FROM pg_locks WHERE classid = 7 AND NOT granted AND pid = $first->{pid}") }), "$case: another session runs");
+	ok( wait_until(
+			sub {
+				$watch->value(
+					"SELECT count(*) FROM pg_locks WHERE classid = 7 AND NOT granted AND pid = $first->{pid}"
+				);
+			}),
+		"$case: another session runs");
 	$run->send('CALL migrate.upgrade_stepwise()');
-	ok(wait_for("EXISTS (SELECT FROM pg_stat_activity WHERE pid = $run->{pid} AND wait_event = 'Extension')"), '    this one waits');
+	ok( wait_for(
+			"EXISTS (SELECT FROM pg_stat_activity WHERE pid = $run->{pid} AND wait_event = 'Extension')"
+		),
+		'    this one waits');
 	my $result = inject($kind);
 	if ($kind eq 'kill -9')
 	{
@@ -479,7 +663,8 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	else
 	{
 		is($result->{got}, expected_state($kind), '    and is stopped');
-		is($watch->value("SELECT count(*) FROM migrate.progress WHERE pid = $first->{pid}"), 1, '    the other one goes on');
+		is($watch->value("SELECT count(*) FROM migrate.progress WHERE pid = $first->{pid}"),
+			1, '    the other one goes on');
 		tidy();
 		is($first->receive->{state}, '00000', '    and ends');
 		$first->finish;
@@ -497,21 +682,37 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	is(upgrade()->{state}, '53200', "$case: 53200");
 	empty_lock_table($hog);
 	is(session_state(), $revision_state, '    the session is as before, without locks');
-	is($watch->value('SELECT count(*) FROM migrate.partial') . $watch->value(q{SELECT count(*) FROM ran WHERE name = 'no lock'}), '00', '    nothing was done');
+	is( $watch->value('SELECT count(*) FROM migrate.partial')
+		  . $watch->value(q{SELECT count(*) FROM ran WHERE name = 'no lock'}),
+		'00',
+		'    nothing was done');
 	ends();
 
-	case('too many locks', "INSERT INTO ran VALUES ('few')", 'SELECT count(pg_advisory_xact_lock(10, i)) FROM generate_series(1, 100000) i', "INSERT INTO ran VALUES ('many')");
+	case (
+		'too many locks',
+		"INSERT INTO ran VALUES ('few')",
+		'SELECT count(pg_advisory_xact_lock(10, i)) FROM generate_series(1, 100000) i',
+		"INSERT INTO ran VALUES ('many')");
 	is(upgrade()->{state}, '53200', "$case: 53200");
 	is(session_state(), $revision_state, '    the session is as before, without locks');
 	is(partial(), '1 f f', '    what was done before stays');
-	$watch->run("SELECT migrate.edit('$id', 'INSERT INTO ran VALUES (''few''); SELECT 1; INSERT INTO ran VALUES (''many'');')");
+	$watch->run(
+		"SELECT migrate.edit('$id', 'INSERT INTO ran VALUES (''few''); SELECT 1; INSERT INTO ran VALUES (''many'');')"
+	);
 	ends();
-	is($watch->value(q{SELECT string_agg(name, ' ' ORDER BY name) FROM ran WHERE name IN ('few', 'many')}), 'few many', '    both ran once');
+	is( $watch->value(
+			q{SELECT string_agg(name, ' ' ORDER BY name) FROM ran WHERE name IN ('few', 'many')}),
+		'few many',
+		'    both ran once');
 }
 
 # Fast shutdown.
 {
-	case('fast shutdown', "INSERT INTO ran VALUES ('fast')", "SELECT gate('fast')", "INSERT INTO ran VALUES ('fast')");
+	case (
+		'fast shutdown',
+		"INSERT INTO ran VALUES ('fast')",
+		"SELECT gate('fast')",
+		"INSERT INTO ran VALUES ('fast')");
 	hold('fast');
 	$run->send('CALL migrate.upgrade_stepwise()');
 	ok(wait_for(at_gate('fast')), "$case: it runs");
@@ -522,7 +723,8 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	tidy();
 	is(partial(), '1 f f', '    what was done stays');
 	ends();
-	is($watch->value(q{SELECT count(*) FROM ran WHERE name = 'fast'}), 2, '    each statement ran once');
+	is($watch->value(q{SELECT count(*) FROM ran WHERE name = 'fast'}),
+		2, '    each statement ran once');
 }
 
 # A client that dies in a long statement, without client_connection_check_interval:
@@ -530,7 +732,10 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 SKIP:
 {
 	skip 'before 14 the server cannot look for its client', 1 if $version < 14;
-	case('a dead client', "SELECT gate('dead')", map { ("INSERT INTO ran VALUES ('dead')", 'SELECT pg_sleep(0.1)') } 1 .. 30);
+	case (
+		'a dead client',
+		"SELECT gate('dead')",
+		map { ("INSERT INTO ran VALUES ('dead')", 'SELECT pg_sleep(0.1)') } 1 .. 30);
 	$run->run('SET client_connection_check_interval = 0', 'SET migrate.step_messages = off');
 	hold('dead');
 	$run->send('CALL migrate.upgrade_stepwise()');
@@ -541,17 +746,30 @@ SKIP:
 	my $done = (split ' ', partial())[0];
 	cmp_ok($done, '<', 30, "    soon, after statement $done");
 	ends();
-	is($watch->value(q{SELECT count(*) FROM ran WHERE name = 'dead'}), 30, '    each statement ran once');
+	is($watch->value(q{SELECT count(*) FROM ran WHERE name = 'dead'}),
+		30, '    each statement ran once');
 }
 
 # Timeouts of idle sessions do not count while a call runs.
 {
-	case('idle timeouts', "SELECT gate('idle 1')", 'CREATE INDEX CONCURRENTLY i_idle ON t_over (b)', "SELECT gate('idle 2')");
+	case (
+		'idle timeouts',
+		"SELECT gate('idle 1')",
+		'CREATE INDEX CONCURRENTLY i_idle ON t_over (b)',
+		"SELECT gate('idle 2')");
 	hold('idle 1', 'idle 2');
-	my $idle = start($database, 'CALL migrate.upgrade_stepwise()', idle_in_transaction_session_timeout => '50ms', $version >= 14 ? (idle_session_timeout => '50ms') : ());
+	my $idle = start(
+		$database, 'CALL migrate.upgrade_stepwise()',
+		idle_in_transaction_session_timeout => '50ms',
+		$version >= 14 ? (idle_session_timeout => '50ms') : ());
 	for my $gate ('idle 1', 'idle 2')
 	{
-		ok(wait_until(sub { $watch->value(q{SELECT count(*) FROM pg_locks WHERE classid = 7 AND NOT granted}) }), "$case: at its gate");
+		ok( wait_until(
+				sub {
+					$watch->value(
+						q{SELECT count(*) FROM pg_locks WHERE classid = 7 AND NOT granted});
+				}),
+			"$case: at its gate");
 		sleep 0.2;
 		let_go($gate);
 	}

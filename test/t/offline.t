@@ -96,8 +96,12 @@ sub with_revisions
 	for my $revision (@revisions)
 	{
 		my ($id, $head, $up, $down, @options) = @$revision;
-		$session->rows("SELECT migrate.revision('message of $id', " . lit($up) . ', ' . lit($down)
-			  . ", rev_id => '$id', head => '$head', splice => true" . join('', map { ", $_" } @options) . ')');
+		$session->rows("SELECT migrate.revision('message of $id', "
+			  . lit($up) . ', '
+			  . lit($down)
+			  . ", rev_id => '$id', head => '$head', splice => true"
+			  . join('', map { ", $_" } @options)
+			  . ')');
 	}
 	$session->finish;
 	return $name;
@@ -110,8 +114,12 @@ sub start_psql
 	my $errors = File::Temp->new;
 	open my $in,  '<', '/dev/null' or die $!;
 	open my $out, '>', '/dev/null' or die $!;
-	my $pid = open3('<&' . fileno($in), '>&' . fileno($out), '>&' . fileno($errors),
-		tool('psql'), '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-d', $database, '-f', $file);
+	my $pid = open3(
+		'<&' . fileno($in),
+		'>&' . fileno($out),
+		'>&' . fileno($errors),
+		tool('psql'), '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose', '-d',
+		$database, '-f', $file);
 	return { pid => $pid, errors => $errors };
 }
 
@@ -152,9 +160,17 @@ my @example = (
 	[   '0003', '0002',
 		"CREATE TABLE seen AS SELECT name, current_setting(name, true) AS setting FROM unnest('{search_path,statement_timeout,check_function_bodies,my.setting,lock_timeout,work_mem}'::text[]) name;\n"
 		  . "SET ROLE offline_owner;\nSET lock_timeout = '3s';\nSET LOCAL work_mem = '9MB'",
-		'DROP TABLE seen; SET LOCAL ROLE offline_owner;' ],
-	[ 'b1', '0001', "CREATE TABLE b (n int[], r text DEFAULT current_setting('work_mem'));", 'DROP TABLE b', q{depends_on => '{0002}'}, q{branch_label => 'b'} ],
-	[   'b2', 'b1',
+		'DROP TABLE seen; SET LOCAL ROLE offline_owner;'
+	],
+	[
+		'b1', '0001', "CREATE TABLE b (n int[], r text DEFAULT current_setting('work_mem'));",
+		'DROP TABLE b',
+		q{depends_on => '{0002}'},
+		q{branch_label => 'b'}
+	],
+	[
+		'b2',
+		'b1',
 		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS \$\$\nDECLARE a int[] := '{1,2,3}'; n int := 2;\nBEGIN\n\tRETURN (a[1:n])[2]; -- :n ;\nEND\n\$\$;\n"
 		  . "INSERT INTO b SELECT (ARRAY[1,2,3])[1:n] FROM (VALUES (3)) v (n) WHERE ':n' <> E'\\':n;\\\\' /* ; :n -- */",
 		'DROP FUNCTION f();' ]);
@@ -170,21 +186,42 @@ sub example
 {
 	my $script = example('offline_a');
 	my $function = example('offline_b');
-	is(value($function, "SET lock_timeout = '5s'; SELECT count(*) FROM migrate.upgrade()"), 6, 'the function applies six');
+	is(value($function, "SET lock_timeout = '5s'; SELECT count(*) FROM migrate.upgrade()"),
+		6, 'the function applies six');
 	my $file = write_script($script, 'upgrade_sql()');
 	is(value($script, 'SELECT count(*) FROM migrate.log'), 0, 'writing the script records nothing');
-	my ($status, $out, $err) = run_psql($script, '', '-v', 'n=1', '-c', "SET lock_timeout = '5s'", '-f', $file,
-		'-c', "SELECT 'end', current_setting('lock_timeout'), current_setting('search_path'), current_setting('statement_timeout'), current_setting('role'), current_setting('my.setting')");
+	my ($status, $out, $err) = run_psql(
+		$script,
+		'',
+		'-v',
+		'n=1',
+		'-c',
+		"SET lock_timeout = '5s'",
+		'-f',
+		$file,
+		'-c',
+		"SELECT 'end', current_setting('lock_timeout'), current_setting('search_path'), current_setting('statement_timeout'), current_setting('role'), current_setting('my.setting')"
+	);
 	is($status, 0, 'psql runs it, with a variable n set') or diag $err;
-	like($out, qr/^end\|5s\|"\$user", public\|0\|none\|$/m, 'the session has its own settings again');
+	like(
+		$out,
+		qr/^end\|5s\|"\$user", public\|0\|none\|$/m,
+		'the session has its own settings again');
 	same($script, $function, 'upgrade');
-	is(value($script, 'SELECT string_agg(setting, $$|$$ ORDER BY name) FROM seen'),
-		value($function, 'SELECT string_agg(setting, $$|$$ ORDER BY name) FROM seen'), 'no setting reached the next revision');
-	is(value($script, 'SELECT n FROM b'), value($function, 'SELECT n FROM b'), 'psql replaced nothing');
-	is(value($script, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), 0, 'no lock is left');
+	is( value($script, 'SELECT string_agg(setting, $$|$$ ORDER BY name) FROM seen'),
+		value($function, 'SELECT string_agg(setting, $$|$$ ORDER BY name) FROM seen'),
+		'no setting reached the next revision');
+	is( value($script, 'SELECT n FROM b'),
+		value($function, 'SELECT n FROM b'),
+		'psql replaced nothing');
+	is(value($script, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}),
+		0, 'no lock is left');
 
 	my $again = refused($script, $file, 'MG005', 'the script again');
-	like($again, qr/starts from base; the current revisions are: "0009"/, 'it says where the database is');
+	like(
+		$again,
+		qr/starts from base; the current revisions are: "0009"/,
+		'it says where the database is');
 	like($again, qr/is done already/, 'and that nothing is left to do');
 	runs($script, write_script($script, 'upgrade_sql()'), 'a script that has nothing to do');
 	same($script, $function, 'and changes nothing');
@@ -194,11 +231,20 @@ sub example
 	{
 		my ($failed) = run_psql($function, "SELECT migrate.downgrade('$target')");
 		my ($script_failed) = run_psql($script, "SELECT migrate.downgrade_sql('$target')");
-		is($script_failed, $failed, "downgrade to $target: refused, or not, like the function") or next;
+		is($script_failed, $failed, "downgrade to $target: refused, or not, like the function")
+		  or next;
 		next if $failed;
-		runs($script, write_script($function, "downgrade_sql('" . value($script, q{SELECT CASE WHEN count(*) = 1 THEN min(c) ELSE 'heads' END FROM migrate.current() c}) . ":$target')"),
-			"downgrade to $target, by a range")
-		  if value($script, 'SELECT count(*) FROM migrate.current()') == 1;
+		runs(
+			$script,
+			write_script(
+				$function,
+				"downgrade_sql('"
+				  . value($script,
+					q{SELECT CASE WHEN count(*) = 1 THEN min(c) ELSE 'heads' END FROM migrate.current() c}
+				  )
+				  . ":$target')"),
+			"downgrade to $target, by a range"
+		) if value($script, 'SELECT count(*) FROM migrate.current()') == 1;
 		runs($script, write_script($script, "downgrade_sql('$target')"), "downgrade to $target")
 		  if content($script) ne content($function);
 		same($script, $function, "downgrade to $target");
@@ -213,31 +259,57 @@ sub example
 # role that may not even use our schema.
 {
 	my @revisions = (
-		[ 'r1', 'base', 'CREATE SCHEMA s; SET ROLE NONE; SET search_path = s;', 'DROP SCHEMA s CASCADE;' ],
-		[ 'r2', 'r1',   'CREATE TABLE s.t (n int); RESET ROLE;', 'SET ROLE offline_deployer; SET ROLE offline_owner; DROP TABLE s.t' ]);
+		[
+			'r1', 'base',
+			'CREATE SCHEMA s; SET ROLE NONE; SET search_path = s;',
+			'DROP SCHEMA s CASCADE;'
+		],
+		[
+			'r2', 'r1',
+			'CREATE TABLE s.t (n int); RESET ROLE;',
+			'SET ROLE offline_deployer; SET ROLE offline_owner; DROP TABLE s.t'
+		]);
 	my ($script, $function) = map {
 		my $database = with_revisions($_, @revisions);
-		value($database, "GRANT CREATE ON DATABASE $database TO offline_owner; GRANT USAGE ON SCHEMA migrate TO offline_owner; "
-			  . 'GRANT EXECUTE ON FUNCTION migrate.upgrade, migrate.downgrade, migrate.begin_script, migrate.record TO offline_owner');
+		value($database,
+			"GRANT CREATE ON DATABASE $database TO offline_owner; GRANT USAGE ON SCHEMA migrate TO offline_owner; "
+			  . 'GRANT EXECUTE ON FUNCTION migrate.upgrade, migrate.downgrade, migrate.begin_script, migrate.record TO offline_owner'
+		);
 		$database;
 	} qw(offline_a offline_b);
 	my @as = ('-U', 'offline_deployer', '-c', 'SET ROLE offline_owner');
 	for my $direction (qw(upgrade downgrade))
 	{
 		my $target = $direction eq 'upgrade' ? 'heads' : 'base';
-		runs($script, write_script($script, "${direction}_sql('$target')"), "$direction as a group role", @as);
-		my ($status, undef, $err) = run_psql($function, '', @as, '-c', "SELECT migrate.$direction('$target')");
+		runs(
+			$script,
+			write_script($script, "${direction}_sql('$target')"),
+			"$direction as a group role", @as);
+		my ($status, undef, $err) =
+		  run_psql($function, '', @as, '-c', "SELECT migrate.$direction('$target')");
 		is($status, 0, "$direction by the function") or diag $err;
 		same($script, $function, "$direction as a group role");
 	}
-	like(content($script), qr/upgrade\|r2\|t\|\{r1\}\|\{r2\}\|offline_deployer\|offline_owner/, 'the log says who');
+	like(
+		content($script),
+		qr/upgrade\|r2\|t\|\{r1\}\|\{r2\}\|offline_deployer\|offline_owner/,
+		'the log says who');
 	drop_databases();
 
 	# session authorization, and what the caller may not do
 	my $other = with_revisions('offline_c',
 		[ 's1', 'base', 'SET SESSION AUTHORIZATION offline_deployer; SET ROLE offline_owner;', '' ],
-		[ 's2', 's1',   'CREATE TABLE whose AS SELECT session_user::text AS s, current_user::text AS c;', 'DROP TABLE whose;' ]);
-	runs($other, write_script($other, 'upgrade_sql()'), 'SET SESSION AUTHORIZATION in a script', '-c', 'SET ROLE pg_monitor', '-c', 'RESET ROLE');
+		[
+			's2', 's1',
+			'CREATE TABLE whose AS SELECT session_user::text AS s, current_user::text AS c;',
+			'DROP TABLE whose;'
+		]);
+	runs(
+		$other,
+		write_script($other, 'upgrade_sql()'),
+		'SET SESSION AUTHORIZATION in a script',
+		'-c', 'SET ROLE pg_monitor',
+		'-c', 'RESET ROLE');
 	is(value($other, "SELECT s = c AND s = session_user FROM whose"), 't', 'is put back');
 	my $file = write_script($other, "downgrade_sql('base')");
 	value($other, 'GRANT USAGE ON SCHEMA migrate TO offline_deployer');
@@ -248,7 +320,14 @@ sub example
 # -------------------------------------------------- another state, edited ----
 
 {
-	my @revisions = map { [ "000$_", $_ > 1 ? '000' . ($_ - 1) : 'base', "CREATE TABLE t$_ (n int);", "DROP TABLE t$_;" ] } 1 .. 3;
+	my @revisions = map {
+		[
+			"000$_",
+			$_ > 1 ? '000' . ($_ - 1) : 'base',
+			"CREATE TABLE t$_ (n int);",
+			"DROP TABLE t$_;"
+		]
+	} 1 .. 3;
 	my $database = with_revisions('offline_a', @revisions);
 	my $up   = write_script($database, "upgrade_sql('0001:0003')");
 	my $down = write_script($database, "downgrade_sql('0003:0001')");
@@ -258,7 +337,10 @@ sub example
 	refused($database, $up, 'MG005', 'above the start');
 	runs($database, $down, 'a downgrade from its start');
 	value($database, q{SELECT migrate.edit('0003', upgrade => 'CREATE TABLE t3 (n int, m int);')});
-	like(refused($database, $up, 'MG007', 'a revision edited since'), qr/"0003" was changed after this script was made/, 'it names the revision');
+	like(
+		refused($database, $up, 'MG007', 'a revision edited since'),
+		qr/"0003" was changed after this script was made/,
+		'it names the revision');
 	value($database, q{SELECT migrate.edit('0003', upgrade => 'CREATE TABLE t3 (n int);')});
 	value($database, q{SELECT migrate.edit('0002', transactional => false)});
 	refused($database, $up, 'MG007', 'a revision not transactional any more');
@@ -270,9 +352,11 @@ sub example
 	value($database, q{SELECT migrate.drop('0003')});
 	value($database, q{SELECT migrate.downgrade('0001')});
 	refused($database, $up, 'MG001', 'a revision that is gone');
-	value($database, q{UPDATE migrate.revisions SET upgrade_sql = 'SELECT 1;' WHERE revision = '0001'});
+	value($database,
+		q{UPDATE migrate.revisions SET upgrade_sql = 'SELECT 1;' WHERE revision = '0001'});
 	refused($database, $up, 'MG007', 'an applied revision edited');
-	my ($status, undef, $err) = run_psql($database, '', '-v', 'VERBOSITY=verbose', '-c', 'SELECT migrate.upgrade_sql()');
+	my ($status, undef, $err) =
+	  run_psql($database, '', '-v', 'VERBOSITY=verbose', '-c', 'SELECT migrate.upgrade_sql()');
 	like($err, qr/ERROR:  MG007/, 'for which no script is made');
 	drop_databases();
 }
@@ -280,7 +364,14 @@ sub example
 # --------------------------------------------- by hand, between the steps ----
 
 {
-	my @revisions = map { [ "000$_", $_ > 1 ? '000' . ($_ - 1) : 'base', "CREATE TABLE t$_ (n int);", "DROP TABLE t$_;" ] } 1 .. 4;
+	my @revisions = map {
+		[
+			"000$_",
+			$_ > 1 ? '000' . ($_ - 1) : 'base',
+			"CREATE TABLE t$_ (n int);",
+			"DROP TABLE t$_;"
+		]
+	} 1 .. 4;
 	my $database = with_revisions('offline_a', @revisions);
 	my $script = slurp(write_script($database, 'upgrade_sql()'));
 	my $with = sub {
@@ -295,12 +386,25 @@ sub example
 	  # as many writes as there were
 	  q{TRUNCATE migrate.versions; INSERT INTO migrate.versions VALUES ('0001'), ('x'), ('y'); DELETE FROM migrate.versions WHERE revision > '0001';},
 	  'SET LOCAL track_counts = off; DELETE FROM migrate.versions;';
-	refused($database, $with->(q{DELETE FROM migrate.revisions WHERE revision = '0004';}), 'MG001', 'a revision that goes');
-	runs($database, $with->('SAVEPOINT s; DELETE FROM migrate.versions; ROLLBACK TO s;'), 'what is rolled back does no harm');
-	is(value($database, 'SELECT string_agg(revision || versions_before::text || versions_after::text, $$,$$ ORDER BY id) FROM migrate.log'),
-		'0001{}{0001},0002{0001}{0002},0003{0002}{0003},0004{0003}{0004}', 'the log');
+	refused($database, $with->(q{DELETE FROM migrate.revisions WHERE revision = '0004';}),
+		'MG001', 'a revision that goes');
+	runs(
+		$database,
+		$with->('SAVEPOINT s; DELETE FROM migrate.versions; ROLLBACK TO s;'),
+		'what is rolled back does no harm');
+	is( value(
+			$database,
+			'SELECT string_agg(revision || versions_before::text || versions_after::text, $$,$$ ORDER BY id) FROM migrate.log'
+		),
+		'0001{}{0001},0002{0001}{0002},0003{0002}{0003},0004{0003}{0004}',
+		'the log');
 	value($database, q{SELECT migrate.downgrade('base')});
-	runs($database, $with->(q{SAVEPOINT s; CREATE TABLE t3 (n int); SELECT migrate.record('upgrade', '0003'); ROLLBACK TO s;}), 'a step that is rolled back, and done again');
+	runs(
+		$database,
+		$with->(
+			q{SAVEPOINT s; CREATE TABLE t3 (n int); SELECT migrate.record('upgrade', '0003'); ROLLBACK TO s;}
+		),
+		'a step that is rolled back, and done again');
 	is(value($database, 'SELECT migrate.current()'), '0004', 'the row');
 	drop_databases();
 }
@@ -310,7 +414,11 @@ sub example
 {
 	my @revisions = (
 		[ '0001', 'base', 'CREATE TABLE one (n int);', 'DROP TABLE one;' ],
-		[ '0002', '0001', 'CREATE TABLE two (n int); SELECT 1 / (SELECT count(*) FROM one);', 'DROP TABLE two;' ],
+		[
+			'0002', '0001',
+			'CREATE TABLE two (n int); SELECT 1 / (SELECT count(*) FROM one);',
+			'DROP TABLE two;'
+		],
 		[ '0003', '0002', 'CREATE TABLE three (n int);', 'DROP TABLE three;' ]);
 	my $database = with_revisions('offline_a', @revisions);
 	my $file = write_script($database, 'upgrade_sql()');
@@ -321,12 +429,21 @@ sub example
 	is(value($database, 'SELECT count(*) FROM migrate.log'), 0, 'nor a row');
 	value($database, q{SELECT migrate.edit('0002', upgrade => 'CREATE TABLE two (n int);')});
 	$file = write_script($database, 'upgrade_sql()');
-	for my $option ([ '-1' ], [ '-v', 'AUTOCOMMIT=off' ], [ '-v', 'ON_ERROR_ROLLBACK=on' ], [ '-v', 'ON_ERROR_STOP=0' ], [ '-c', 'SET standard_conforming_strings = off' ],
-		[ '-c', q{SET default_transaction_isolation = 'serializable'} ], ['-c', q{SET search_path = ''}], [ '-c', q{SET search_path = 'pg_catalog'} ])
+
+	for my $option (
+		['-1'],
+		[ '-v', 'AUTOCOMMIT=off' ],
+		[ '-v', 'ON_ERROR_ROLLBACK=on' ],
+		[ '-v', 'ON_ERROR_STOP=0' ],
+		[ '-c', 'SET standard_conforming_strings = off' ],
+		[ '-c', q{SET default_transaction_isolation = 'serializable'} ],
+		[ '-c', q{SET search_path = ''} ],
+		[ '-c', q{SET search_path = 'pg_catalog'} ])
 	{
 		my @extra = "@$option" =~ /search_path/ ? ('-c', 'SET search_path = public') : ();
 		runs($database, $file, "psql @$option", @$option, @extra);
-		is(value($database, 'SELECT string_agg(revision, $$,$$ ORDER BY id) FROM migrate.log'), '0001,0002,0003', "psql @$option: three rows");
+		is(value($database, 'SELECT string_agg(revision, $$,$$ ORDER BY id) FROM migrate.log'),
+			'0001,0002,0003', "psql @$option: three rows");
 		value($database, q{SELECT migrate.downgrade('base')});
 		value($database, 'TRUNCATE migrate.log');
 	}
@@ -340,8 +457,11 @@ sub example
 		[ '0001', 'base', 'CREATE TABLE one (n int);', 'DROP TABLE one;' ],
 		[ '0002', '0001', 'SELECT pg_sleep(1);', '' ]);
 	my $file = write_script($database, 'upgrade_sql()');
-	my @results = sort { $a->[0] <=> $b->[0] } map { [ end_psql($_) ] } map { start_psql($database, $file) } 1 .. 3;
-	is(join(',', map { $_->[0] } @results), '0,3,3', 'three at the same time: one applies, the others are refused') or diag explain \@results;
+	my @results = sort { $a->[0] <=> $b->[0] }
+	  map { [ end_psql($_) ] } map { start_psql($database, $file) } 1 .. 3;
+	is(join(',', map { $_->[0] } @results),
+		'0,3,3', 'three at the same time: one applies, the others are refused')
+	  or diag explain \@results;
 	like($results[$_][1], qr/ERROR:  MG005: .*is done already/s, 'because it is done') for 1, 2;
 	is(value($database, 'SELECT count(*) FROM migrate.log'), 2, 'one log row a step');
 	value($database, q{SELECT migrate.downgrade('base')});
@@ -349,7 +469,8 @@ sub example
 	# against the function
 	my $psql = start_psql($database, $file);
 	wait_for($database, q{EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted)});
-	is(value($database, 'SELECT count(*) FROM migrate.upgrade()'), 0, 'the function waits, and finds nothing to do');
+	is(value($database, 'SELECT count(*) FROM migrate.upgrade()'),
+		0, 'the function waits, and finds nothing to do');
 	is((end_psql($psql))[0], 0, 'while psql applies');
 	drop_databases();
 }
@@ -359,29 +480,64 @@ sub example
 {
 	my @revisions = (
 		[ '0001', 'base', 'CREATE TABLE one (n int);', 'DROP TABLE one;' ],
-		[ '0002', '0001', "SET lock_timeout = '1h';\nSET search_path = public, pg_catalog;\nCREATE INDEX CONCURRENTLY i ON one (n);\nSELECT pg_sleep(1);\nVACUUM one",
-			'DROP INDEX CONCURRENTLY i -- not in a transaction', 'transactional => false' ],
-		[ '0003', '0002', "CREATE TABLE seen AS SELECT current_setting('lock_timeout') AS l, current_setting('search_path') AS s;", 'DROP TABLE seen;' ],
-		[ '0004', '0003', "BEGIN;\nCREATE TYPE e AS ENUM ('a');\nCOMMIT;\nALTER TYPE e ADD VALUE 'b'", 'DROP TYPE e;', 'transactional => false' ],
+		[
+			'0002',
+			'0001',
+			"SET lock_timeout = '1h';\nSET search_path = public, pg_catalog;\nCREATE INDEX CONCURRENTLY i ON one (n);\nSELECT pg_sleep(1);\nVACUUM one",
+			'DROP INDEX CONCURRENTLY i -- not in a transaction',
+			'transactional => false'
+		],
+		[
+			'0003',
+			'0002',
+			"CREATE TABLE seen AS SELECT current_setting('lock_timeout') AS l, current_setting('search_path') AS s;",
+			'DROP TABLE seen;'
+		],
+		[
+			'0004', '0003',
+			"BEGIN;\nCREATE TYPE e AS ENUM ('a');\nCOMMIT;\nALTER TYPE e ADD VALUE 'b'",
+			'DROP TYPE e;', 'transactional => false'
+		],
 		[ '0005', '0004', 'REINDEX INDEX CONCURRENTLY i;', '', 'transactional => false' ]);
 	my $database = with_revisions('offline_a', @revisions);
 	my $file = write_script($database, 'upgrade_sql()');
 	my $psql = start_psql($database, $file);
-	wait_for($database, q{to_regclass('i') IS NOT NULL AND EXISTS (SELECT FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid())});
-	is(value($database, q{SELECT string_agg(objid::text, ',' ORDER BY objid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1835624306 AND granted}), '1,2',
+	wait_for($database,
+		q{to_regclass('i') IS NOT NULL AND EXISTS (SELECT FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid())}
+	);
+	is( value(
+			$database,
+			q{SELECT string_agg(objid::text, ',' ORDER BY objid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1835624306 AND granted}
+		),
+		'1,2',
 		'the lock is held while statements run outside of a transaction');
 	my ($status, undef, $err) = run_file($database, $file);
 	like($err, qr/ERROR:  MG012/, 'another script is refused at once');
-	($status, undef, $err) = run_psql($database, '', '-v', 'VERBOSITY=verbose', '-c', 'SELECT migrate.upgrade()');
+	($status, undef, $err) =
+	  run_psql($database, '', '-v', 'VERBOSITY=verbose', '-c', 'SELECT migrate.upgrade()');
 	like($err, qr/ERROR:  MG012/, 'and so is the function');
 	($status, $err) = end_psql($psql);
 	is($status, 0, 'psql runs the script') or diag $err;
-	is(value($database, q{SELECT string_agg(revision || versions_after::text, ' ' ORDER BY id) FROM migrate.log}), '0001{0001} 0002{0002} 0003{0003} 0004{0004} 0005{0005}', 'one row a step');
-	is(value($database, q{SELECT duration >= '1 s' FROM migrate.log WHERE revision = '0002'}), 't', 'with its duration');
-	is(value($database, q{SELECT l || ' ' || s FROM seen}), '0 "$user", public', 'settings are put back');
-	is(value($database, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), 0, 'no lock is left');
-	runs($database, write_script($database, "downgrade_sql('base')"), 'and down', '-v', 'AUTOCOMMIT=off');
-	is(value($database, q{SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace}), 0, 'to nothing');
+	is( value(
+			$database,
+			q{SELECT string_agg(revision || versions_after::text, ' ' ORDER BY id) FROM migrate.log}
+		),
+		'0001{0001} 0002{0002} 0003{0003} 0004{0004} 0005{0005}',
+		'one row a step');
+	is(value($database, q{SELECT duration >= '1 s' FROM migrate.log WHERE revision = '0002'}),
+		't', 'with its duration');
+	is( value($database, q{SELECT l || ' ' || s FROM seen}),
+		'0 "$user", public',
+		'settings are put back');
+	is(value($database, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}),
+		0, 'no lock is left');
+	runs($database, write_script($database, "downgrade_sql('base')"),
+		'and down', '-v', 'AUTOCOMMIT=off');
+	is( value(
+			$database, q{SELECT count(*) FROM pg_class WHERE relnamespace = 'public'::regnamespace}
+		),
+		0,
+		'to nothing');
 	is(value($database, 'SELECT count(*) FROM migrate.applied'), 0, 'nor is anything recorded');
 
 	# one that fails in the middle: what is done is done, and recorded
@@ -390,7 +546,8 @@ sub example
 	($status, undef, $err) = run_psql($database, '', '-v', 'ON_ERROR_STOP=0', '-f', $file);
 	is($status >> 8, 3, 'a failing statement stops psql, whatever it was told');
 	is(value($database, 'SELECT * FROM migrate.current()'), '0003', 'up to there it is recorded');
-	is(value($database, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), 0, 'the lock went with the session');
+	is(value($database, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}),
+		0, 'the lock went with the session');
 	value($database, q{SELECT migrate.edit('0004', upgrade => 'SELECT 1;')});
 	refused($database, $file, 'MG005', 'the same script again');
 	runs($database, write_script($database, 'upgrade_sql()'), 'a new one goes on');
@@ -406,7 +563,8 @@ my @histories = -d $data ? qw(authelia crates_io lumigator navigator_data_in ste
 sub convert
 {
 	my ($name, $to, @options) = @_;
-	my ($status, undef, $err) = run_program($^X, "$FindBin::RealBin/../tools/history2files", @options, "$data/$name.jsonl", $to);
+	my ($status, undef, $err) = run_program($^X, "$FindBin::RealBin/../tools/history2files",
+		@options, "$data/$name.jsonl", $to);
 	die "history2files: $err" if $status;
 	chmod 0755, $to;
 	return $to;
@@ -421,7 +579,8 @@ sub with_history
 }
 
 # CREATE OR REPLACE TRIGGER
-@histories = grep { $_ ne 'crates_io' } @histories if value('postgres', 'SHOW server_version_num') < 140000;
+@histories = grep { $_ ne 'crates_io' } @histories
+  if value('postgres', 'SHOW server_version_num') < 140000;
 
 for my $name (@histories)
 {
@@ -432,13 +591,20 @@ for my $name (@histories)
 	my $range    = with_history('offline_r', $plain);
 	my $count = value($function, q{SELECT count(*) FROM migrate.upgrade('heads')});
 
-	runs($script, write_script($script, q{upgrade_sql('heads')}), "$name: psql runs the script of $count revisions");
+	runs(
+		$script,
+		write_script($script, q{upgrade_sql('heads')}),
+		"$name: psql runs the script of $count revisions");
 	same($script, $function, "$name: upgrade");
 
 	# by ranges, in two pieces, made where all is applied
-	my $middle = value($function, 'SELECT revision FROM migrate.log ORDER BY id OFFSET ' . int($count / 2) . ' LIMIT 1');
-	runs($range, write_script($function, "upgrade_sql(':$middle')"), "$name: the lower half, by a range");
-	runs($range, write_script($function, "upgrade_sql('$middle:')"),  "$name: the upper half");
+	my $middle = value($function,
+		'SELECT revision FROM migrate.log ORDER BY id OFFSET ' . int($count / 2) . ' LIMIT 1');
+	runs(
+		$range,
+		write_script($function, "upgrade_sql(':$middle')"),
+		"$name: the lower half, by a range");
+	runs($range, write_script($function, "upgrade_sql('$middle:')"), "$name: the upper half");
 	same($range, $function, "$name: two ranges");
 
 	# not transactional scripts as they are
@@ -446,36 +612,54 @@ for my $name (@histories)
 	if (slurp_all($real) ne slurp_all($plain))
 	{
 		my $stepwise = with_history('offline_n', $real);
-		$nontransactional = value($stepwise, 'SELECT count(*) FROM migrate.revisions WHERE NOT upgrade_transactional');
-		runs($stepwise, write_script($stepwise, q{upgrade_sql('heads')}), "$name: with $nontransactional revisions outside of transactions");
+		$nontransactional = value($stepwise,
+			'SELECT count(*) FROM migrate.revisions WHERE NOT upgrade_transactional');
+		runs(
+			$stepwise,
+			write_script($stepwise, q{upgrade_sql('heads')}),
+			"$name: with $nontransactional revisions outside of transactions");
 		same($stepwise, $function, "$name: outside of transactions");
-		is(value($stepwise, q{SELECT count(*) FROM pg_index WHERE NOT indisvalid}), 0, "$name: all indexes are valid");
+		is(value($stepwise, q{SELECT count(*) FROM pg_index WHERE NOT indisvalid}),
+			0, "$name: all indexes are valid");
 	}
 
 	# down as far as the scripts go
-	my $target = value($function, q{SELECT coalesce((SELECT l.revision FROM migrate.log l JOIN migrate.revisions r USING (revision) WHERE r.downgrade_sql IS NULL ORDER BY l.id DESC LIMIT 1), 'base')});
+	my $target = value($function,
+		q{SELECT coalesce((SELECT l.revision FROM migrate.log l JOIN migrate.revisions r USING (revision) WHERE r.downgrade_sql IS NULL ORDER BY l.id DESC LIMIT 1), 'base')}
+	);
 	if ($target ne 'base')
 	{
-		my (undef, undef, $err) = run_psql($script, q{SELECT migrate.downgrade_sql('base')}, '-v', 'VERBOSITY=verbose');
+		my (undef, undef, $err) =
+		  run_psql($script, q{SELECT migrate.downgrade_sql('base')}, '-v', 'VERBOSITY=verbose');
 		like($err, qr/ERROR:  MG006: .*"\Q$target\E"/, "$name: no script goes down past $target");
 	}
-	my ($failed, undef, $err) = run_psql($function, "BEGIN; SELECT migrate.downgrade('$target'); ROLLBACK", '-v', 'VERBOSITY=verbose');
+	my ($failed, undef, $err) =
+	  run_psql($function, "BEGIN; SELECT migrate.downgrade('$target'); ROLLBACK",
+		'-v', 'VERBOSITY=verbose');
 	if ($failed)
 	{
 		# not on this server
 		my ($state) = $err =~ /ERROR:  (\w{5}): /;
-		refused($script, write_script($script, "downgrade_sql('$target')"), $state, "$name: a downgrade that fails in the function");
+		refused(
+			$script, write_script($script, "downgrade_sql('$target')"),
+			$state, "$name: a downgrade that fails in the function");
 		($target) = $err =~ /revision "(.*?)", downgrade script, statement/;
 	}
 	my $file = write_script($script, "downgrade_sql('$target')");
 	runs($script, $file, "$name: psql runs the script down to $target");
-	runs($range, write_script($script, "downgrade_sql('heads:$target')"), "$name: and that of a range");
+	runs(
+		$range,
+		write_script($script, "downgrade_sql('heads:$target')"),
+		"$name: and that of a range");
 	value($function, "SELECT count(*) FROM migrate.downgrade('$target')");
 	same($script, $function, "$name: downgrade");
 	same($range,  $function, "$name: downgrade by a range");
 	if ($nontransactional)
 	{
-		runs('offline_n', write_script('offline_n', "downgrade_sql('$target')"), "$name: down outside of transactions");
+		runs(
+			'offline_n',
+			write_script('offline_n', "downgrade_sql('$target')"),
+			"$name: down outside of transactions");
 		same('offline_n', $function, "$name: down outside of transactions");
 	}
 	drop_databases();

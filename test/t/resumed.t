@@ -42,7 +42,9 @@ sub revision
 {
 	my $sql = shift;
 	my $id = 'r' . ++$number;
-	$session->run(sprintf q{SELECT migrate.revision('m', %s, '', '%s', head => 'base', transactional => false)},
+	$session->run(
+		sprintf
+		  q{SELECT migrate.revision('m', %s, '', '%s', head => 'base', transactional => false)},
 		lit($sql), $id);
 	return $id;
 }
@@ -62,8 +64,12 @@ sub value { return $session->value($_[0]) }
 
 # ------------------------------------------------------ never a second time ----
 
-$session->run('CREATE TABLE t (x int)', 'CREATE TABLE gate (n int)', 'CREATE TABLE seen (n int, what text)',
-	'GRANT ALL ON t, gate, seen TO PUBLIC', 'GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC',
+$session->run(
+	'CREATE TABLE t (x int)',
+	'CREATE TABLE gate (n int)',
+	'CREATE TABLE seen (n int, what text)',
+	'GRANT ALL ON t, gate, seen TO PUBLIC',
+	'GRANT CREATE, USAGE ON SCHEMA public TO PUBLIC',
 	'CREATE SEQUENCE counter');
 
 for my $sets (
@@ -73,13 +79,17 @@ for my $sets (
 	q{SELECT set_config('app.x', nextval('counter')::text, false); INSERT INTO t VALUES (1)},
 	q{SET work_mem = '5MB'; INSERT INTO t VALUES (1)})
 {
-	my $id = revision("$sets;\nSELECT 1/(SELECT count(*) FROM gate);\nINSERT INTO seen VALUES (0, current_setting('app.x', true))");
+	my $id = revision(
+		"$sets;\nSELECT 1/(SELECT count(*) FROM gate);\nINSERT INTO seen VALUES (0, current_setting('app.x', true))"
+	);
 	$session->run('TRUNCATE t', 'TRUNCATE seen', 'TRUNCATE gate', 'ALTER SEQUENCE counter RESTART');
 	is(call($id)->{state}, '22012', "$sets: stops behind it") for 1 .. 3;
 	$session->run('INSERT INTO gate VALUES (1)');
 	is(call($id)->{state}, '00000', 'and resumes');
 	is(value('SELECT count(*) FROM t'), '1', 'it was run once');
-	is(value('SELECT what FROM seen') // '', $sets =~ /work_mem/ ? '' : $sets =~ /'y'/ ? 'y' : '1', 'what it had set is set');
+	is( value('SELECT what FROM seen') // '',
+		$sets =~ /work_mem/ ? '' : $sets =~ /'y'/ ? 'y' : '1',
+		'what it had set is set');
 	$session->query('DROP TABLE made_here');
 }
 
@@ -97,24 +107,37 @@ for my $sets (
 # --------------------------------------------------------------- who it was ----
 
 {
-	my $id = revision(q{SET SESSION AUTHORIZATION migr_one; SET application_name = 'forged'; SELECT 1});
+	my $id =
+	  revision(q{SET SESSION AUTHORIZATION migr_one; SET application_name = 'forged'; SELECT 1});
 	my $own = value('SELECT SESSION_USER');
 	local $ENV{PGAPPNAME} = 'deploy';
 	is(call($id)->{state}, '00000', 'a script that says who it is');
-	is(value("SELECT concat_ws('|', session_role, effective_role, application_name) FROM migrate.log WHERE revision = '$id'"),
-		"$own|$own|deploy", 'the log has who called');
-	is(value("SELECT applied_by FROM migrate.status WHERE revision = '$id'"), $own, 'and so has the status');
+	is( value(
+			"SELECT concat_ws('|', session_role, effective_role, application_name) FROM migrate.log WHERE revision = '$id'"
+		),
+		"$own|$own|deploy",
+		'the log has who called');
+	is(value("SELECT applied_by FROM migrate.status WHERE revision = '$id'"),
+		$own, 'and so has the status');
 }
 
 {
-	my $id = revision(q{SET ROLE migr_one; SELECT 1/(SELECT count(*) FROM gate WHERE n = 5); INSERT INTO seen SELECT 2, current_user});
-	$session->run('GRANT USAGE ON SCHEMA migrate TO migr_two', 'GRANT EXECUTE ON ALL ROUTINES IN SCHEMA migrate TO migr_two', 'TRUNCATE seen');
+	my $id = revision(
+		q{SET ROLE migr_one; SELECT 1/(SELECT count(*) FROM gate WHERE n = 5); INSERT INTO seen SELECT 2, current_user}
+	);
+	$session->run(
+		'GRANT USAGE ON SCHEMA migrate TO migr_two',
+		'GRANT EXECUTE ON ALL ROUTINES IN SCHEMA migrate TO migr_two',
+		'TRUNCATE seen');
 	is(call($id)->{state}, '22012', 'a script that has set a role');
-	is(value("SELECT settings FROM migrate.partial WHERE revision = '$id'"), '{role=migr_one}', 'the record has it');
+	is(value("SELECT settings FROM migrate.partial WHERE revision = '$id'"),
+		'{role=migr_one}', 'the record has it');
 	my $result = call($id, user => 'migr_two');
-	is($result->{state}, '42501', 'a role that may not set it cannot resume the script') or diag $result->{err};
+	is($result->{state}, '42501', 'a role that may not set it cannot resume the script')
+	  or diag $result->{err};
 	like($result->{err}, qr/setting "role" as the script has set it before/, 'and is told why');
-	is(value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), '0', 'it holds no lock');
+	is(value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}), '0',
+		'it holds no lock');
 	$session->run('INSERT INTO gate VALUES (5)');
 	is(call($id)->{state}, '00000', 'another one can');
 	is(value('SELECT what FROM seen'), 'migr_one', 'as the role that was set');
@@ -122,10 +145,15 @@ for my $sets (
 
 {
 	# a script of the tables' owner that changes itself
-	my $id = revision(q{UPDATE migrate.revisions SET upgrade_sql = 'SELECT 1' WHERE revision = 'r0'; SELECT 2} =~ s/r0/'r' . ($number + 1)/er);
+	my $id = revision(
+		q{UPDATE migrate.revisions SET upgrade_sql = 'SELECT 1' WHERE revision = 'r0'; SELECT 2} =~
+		  s/r0/'r' . ($number + 1)/er);
 	is(call($id)->{state}, '00000', 'a script that changes itself');
 	is($session->query('SELECT migrate.check()')->{state}, 'MG007', 'is noticed');
-	is(value("SELECT count(*) FROM migrate.log l JOIN migrate.applied a USING (revision) WHERE l.checksum <> a.checksum"), '0',
+	is( value(
+			"SELECT count(*) FROM migrate.log l JOIN migrate.applied a USING (revision) WHERE l.checksum <> a.checksum"
+		),
+		'0',
 		'the log and applied agree');
 	$session->run(q{SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true)});
 }
@@ -304,11 +332,24 @@ sub random_set
 {
 	return any(
 		sub { "SET work_mem = '" . any('1MB', '77MB', '2000kB') . q{'} },
-		sub { 'SET search_path = ' . any('public', 'pg_catalog, public', q{"odd ""name""", public}, q{public, 'x y'}) },
-		sub { 'SET ' . any('statement_timeout', 'lock_timeout') . ' = ' . any(q{'5min'}, '60000', '0') },
-		sub { q{SELECT set_config('app.} . any('one', 'two') . q{', '} . any('a=b', '', 'x y', q{it''s}) . q{', false)} },
+		sub {
+			'SET search_path = '
+			  . any('public', 'pg_catalog, public', q{"odd ""name""", public}, q{public, 'x y'});
+		},
+		sub {
+			'SET ' . any('statement_timeout', 'lock_timeout') . ' = ' . any(q{'5min'}, '60000', '0');
+		},
+		sub {
+			q{SELECT set_config('app.}
+			  . any('one', 'two') . q{', '}
+			  . any('a=b', '', 'x y', q{it''s})
+			  . q{', false)};
+		},
 		sub { 'RESET ' . any('work_mem', 'search_path', 'random_page_cost', 'app.one', 'ALL') },
-		sub { 'SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL ' . any('REPEATABLE READ', 'READ COMMITTED') },
+		sub {
+			'SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL '
+			  . any('REPEATABLE READ', 'READ COMMITTED');
+		},
 		sub { 'SET random_page_cost = ' . any('1.1', '1.23456789012345', '4') },
 		sub { 'SET DateStyle = ' . any(q{'German'}, q{'SQL, DMY'}) },
 		sub { 'SET ROLE ' . any('migr_one', 'migr_two', 'NONE') },
@@ -323,10 +364,20 @@ sub random_set
 			  map { "SET SESSION CHARACTERISTICS AS TRANSACTION READ $_" } qw(ONLY WRITE);
 		},
 		sub { 'SET LOCAL work_mem = \'9MB\'' },
-		sub { "BEGIN;\nSET LOCAL work_mem = '8MB';\nSET extra_float_digits = " . any(0, 1, 2) . ";\nSET LOCAL extra_float_digits = 3;\nCOMMIT" },
-		sub { "BEGIN;\nSET work_mem = '6MB';\nSET LOCAL work_mem = '7MB';\nINSERT INTO t VALUES (1);\nCOMMIT" },
-		sub { q{DO $$ BEGIN PERFORM set_config('app.two', 'from a block', false); PERFORM set_config('work_mem', '4444kB', true); END $$} },
-		sub { q{DO $$ BEGIN PERFORM set_config('app.one', 'before', false); COMMIT; PERFORM set_config('app.two', 'after', false); END $$} })->();
+		sub {
+			"BEGIN;\nSET LOCAL work_mem = '8MB';\nSET extra_float_digits = "
+			  . any(0, 1, 2)
+			  . ";\nSET LOCAL extra_float_digits = 3;\nCOMMIT";
+		},
+		sub {
+			"BEGIN;\nSET work_mem = '6MB';\nSET LOCAL work_mem = '7MB';\nINSERT INTO t VALUES (1);\nCOMMIT";
+		},
+		sub {
+			q{DO $$ BEGIN PERFORM set_config('app.two', 'from a block', false); PERFORM set_config('work_mem', '4444kB', true); END $$};
+		},
+		sub {
+			q{DO $$ BEGIN PERFORM set_config('app.one', 'before', false); COMMIT; PERFORM set_config('app.two', 'after', false); END $$};
+		})->();
 }
 
 # What a script begins with, so that nothing of what is looked at is the session's.
@@ -407,9 +458,10 @@ for my $round (1 .. $rounds)
 	}
 	$result = call($other, before => random_session("@stops"))
 	  if $result->{state} eq '22012' || !$stops;
-	is($result->{state}, $state, "round $round: $stops stops, it ends the same way") or diag $result->{err}, join ";\n", @stops;
-	is(join("\n", $session->rows('SELECT n, what FROM seen ORDER BY n, what')), $expected,
-		"round $round: after $calls calls the same is seen, each once")
+	is($result->{state}, $state, "round $round: $stops stops, it ends the same way")
+	  or diag $result->{err}, join ";\n", @stops;
+	is(join("\n", $session->rows('SELECT n, what FROM seen ORDER BY n, what')),
+		$expected, "round $round: after $calls calls the same is seen, each once")
 	  or diag join ";\n", @stops;
 	$session->run('DELETE FROM migrate.partial', 'DELETE FROM migrate.running');
 }

@@ -81,7 +81,8 @@ sub revision
 {
 	my ($sql, %options) = @_;
 	my $id = 'r' . ++$number;
-	$session->run(sprintf q{SELECT migrate.revision('m', %s, '', '%s', head => 'base', transactional => %s)},
+	$session->run(
+		sprintf q{SELECT migrate.revision('m', %s, '', '%s', head => 'base', transactional => %s)},
 		lit($sql), $id, $options{transactional} ? 'true' : 'false');
 	return $id;
 }
@@ -94,14 +95,26 @@ sub facts
 		  . ' GROUP BY n ORDER BY n');
 }
 
-sub applied { return $session->value("SELECT count(*) FROM migrate.applied WHERE revision = '$_[0]'") }
-sub partial { return join '|', $session->rows("SELECT statements_done, in_doubt FROM migrate.partial WHERE revision = '$_[0]'") }
+sub applied
+{
+	return $session->value("SELECT count(*) FROM migrate.applied WHERE revision = '$_[0]'");
+}
+
+sub partial
+{
+	return join '|',
+	  $session->rows(
+		"SELECT statements_done, in_doubt FROM migrate.partial WHERE revision = '$_[0]'");
+}
 
 # Starts a run; finish waits for it.
 sub call
 {
 	my ($id, %settings) = @_;
-	return start($db, "CALL migrate.upgrade_stepwise('$id')", client_min_messages => 'notice', %settings);
+	return start(
+		$db, "CALL migrate.upgrade_stepwise('$id')",
+		client_min_messages => 'notice',
+		%settings);
 }
 
 # Waits until a process of ours waits for a lock; its pid.
@@ -111,7 +124,8 @@ sub waiting
 	my $pid;
 	wait_until(
 		sub {
-			$pid = $session->value(q{SELECT pid FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid() LIMIT 1});
+			$pid = $session->value(
+				q{SELECT pid FROM pg_locks WHERE NOT granted AND pid <> pg_backend_pid() LIMIT 1});
 		},
 		$seconds // 10);
 	return $pid;
@@ -128,9 +142,13 @@ for my $kind ('CALL whole(%s)', 'DO $$ BEGIN CALL whole(%s); END $$')
 	# not to be had before the intent is written
 	my $run = call($id, @quick, 'migrate.lock_retries' => 50);
 	wait_until(sub { partial($id) eq '0|t' || applied($id) });
-	$other->run('BEGIN', 'LOCK TABLE migrate.partial IN SHARE MODE', 'SELECT pg_sleep(0.5)', 'COMMIT');
+	$other->run(
+		'BEGIN',
+		'LOCK TABLE migrate.partial IN SHARE MODE',
+		'SELECT pg_sleep(0.5)', 'COMMIT');
 	my $result = finish($run);
-	is($result->{state}, '00000', "$name: another session held migrate.partial") or diag $result->{err};
+	is($result->{state}, '00000', "$name: another session held migrate.partial")
+	  or diag $result->{err};
 	is(facts('a'), '1:1 2:1', "$name: its work is there, once");
 	is(applied($id), '1', "$name: and is recorded");
 }
@@ -146,7 +164,10 @@ for my $kind ('CALL whole(%s)', 'DO $$ BEGIN CALL whole(%s); END $$')
 	{
 		skip 'the lock came too late', 5 if $result->{state} eq '00000';
 		is($result->{state}, '55P03', 'a CALL that has committed is not repeated');
-		like($result->{err}, qr/HINT:.*Statement 1 has committed a part of its work/s, 'and the hint says so');
+		like(
+			$result->{err},
+			qr/HINT:.*Statement 1 has committed a part of its work/s,
+			'and the hint says so');
 		is(facts('b'), '1:1', 'what it had committed is there, and nothing else');
 		is(partial($id), '0|t', 'it is in doubt');
 		$other->run('COMMIT');
@@ -162,7 +183,10 @@ for my $kind ('CALL whole(%s)', 'DO $$ BEGIN CALL whole(%s); END $$')
 
 for my $what (
 	[ 'CALL without COMMIT', q{CALL deferred('%s', 2); SELECT 1}, '1:1 2:1' ],
-	[ 'transaction',         q{INSERT INTO facts VALUES ('%s', 1); INSERT INTO child VALUES ('%s', 2)}, '1:1', 1 ])
+	[
+		'transaction', q{INSERT INTO facts VALUES ('%s', 1); INSERT INTO child VALUES ('%s', 2)},
+		'1:1', 1
+	])
 {
 	my ($title, $sql, $facts, $transactional) = @$what;
 	my $name = "d$number";
@@ -175,9 +199,13 @@ for my $what (
 	$other->run('COMMIT');
 	my $result = finish($run);
 	is($result->{state}, '00000', "$title: it ends") or diag $result->{err};
-	like($result->{err}, qr/lock timeout; rolled back, retry 1 of 50/, "$title: was attempted again");
+	like(
+		$result->{err},
+		qr/lock timeout; rolled back, retry 1 of 50/,
+		"$title: was attempted again");
 	is(facts($name), $facts, "$title: its work is there, once");
-	is($session->value("SELECT count(*) FROM child WHERE id = '$name'"), '1', "$title: the constraint's row too");
+	is($session->value("SELECT count(*) FROM child WHERE id = '$name'"),
+		'1', "$title: the constraint's row too");
 }
 
 {
@@ -186,49 +214,66 @@ for my $what (
 	$other->run('BEGIN', 'SELECT FROM parent WHERE id = 2 FOR UPDATE');
 	my $result = finish(call($id, @quick, 'migrate.lock_retries' => 50));
 	is($result->{state}, '55P03', 'a CALL with COMMIT whose last commit waits too long');
-	is(facts('e') . ' ' . applied($id) . ' ' . partial($id), '1:1 0 0|t', 'is in doubt, not applied');
+	is(facts('e') . ' ' . applied($id) . ' ' . partial($id),
+		'1:1 0 0|t', 'is in doubt, not applied');
 	$other->run('COMMIT');
 }
 
 {
 	# a deadlock of the deferred check with another session
 	my $id = revision(q{CALL deferred('f', 2); SELECT 1});
-	$session->run('CREATE OR REPLACE PROCEDURE deferred(name text, parent int) LANGUAGE plpgsql AS $$'
+	$session->run(
+			'CREATE OR REPLACE PROCEDURE deferred(name text, parent int) LANGUAGE plpgsql AS $$'
 		  . ' BEGIN INSERT INTO facts VALUES (name, 1); INSERT INTO child VALUES (name, parent);'
-		  . ' UPDATE parent SET id = id WHERE id = 1; PERFORM pg_sleep(0.3); INSERT INTO facts VALUES (name, 2); END $$');
+		  . ' UPDATE parent SET id = id WHERE id = 1; PERFORM pg_sleep(0.3); INSERT INTO facts VALUES (name, 2); END $$'
+	);
 	my $other = connect_to($db, options => '-c deadlock_timeout=20s');
 	$other->run('BEGIN', 'SELECT FROM parent WHERE id = 2 FOR UPDATE');
 	my $run = call($id, 'deadlock_timeout' => '100ms');
-	wait_until(sub { $session->value(q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'}) });
+	wait_until(
+		sub {
+			$session->value(q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
+		});
 	$other->send('UPDATE parent SET id = id WHERE id = 1');
 	sleep 0.8;
 	$other->receive;
 	$other->run('ROLLBACK');
 	my $result = finish($run);
 	is($result->{state}, '00000', 'a deadlock at the commit') or diag $result->{err};
-	like($result->{err}, qr/(?:deadlock detected|lock timeout); rolled back, retry 1/, 'was attempted again');
+	like(
+		$result->{err},
+		qr/(?:deadlock detected|lock timeout); rolled back, retry 1/,
+		'was attempted again');
 	is(facts('f'), '1:1 2:1', 'and its work is there, once');
 }
 
 {
-	$session->run('CREATE PROCEDURE counts(name text) LANGUAGE plpgsql AS $$ DECLARE total int; BEGIN'
+	$session->run(
+			'CREATE PROCEDURE counts(name text) LANGUAGE plpgsql AS $$ DECLARE total int; BEGIN'
 		  . ' SELECT sum(n) INTO total FROM counters; PERFORM pg_sleep(0.3);'
 		  . ' INSERT INTO hot VALUES (total); INSERT INTO facts VALUES (name, 1); END $$');
 	my $id = revision(q{CALL counts('g'); SELECT 1});
 	my $other = connect_to($db, options => '-c default_transaction_isolation=serializable');
 	my $run = call($id, default_transaction_isolation => 'serializable');
-	wait_until(sub { $session->value(q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'}) });
+	wait_until(
+		sub {
+			$session->value(q{SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'});
+		});
 	$other->run('BEGIN', 'SELECT count(*) FROM hot', 'UPDATE counters SET n = n + 1', 'COMMIT');
 	my $result = finish($run);
 	is($result->{state}, '00000', 'a serialization failure') or diag $result->{err};
-	is(facts('g') . ' ' . $session->value('SELECT count(*) FROM hot'), '1:1 1', 'its work is there, once');
+	is(facts('g') . ' ' . $session->value('SELECT count(*) FROM hot'),
+		'1:1 1', 'its work is there, once');
 }
 
 # ----------------------------------------------- statements that are run again ----
 
 # The server writes into the trees that it analyzes and runs: what is attempted
 # again must be the statement as it was parsed, not what an attempt made of it.
-$session->run('CREATE TABLE source (a int)', 'INSERT INTO source VALUES (1), (2)', 'CREATE TABLE target (a int, b int)',
+$session->run(
+	'CREATE TABLE source (a int)',
+	'INSERT INTO source VALUES (1), (2)',
+	'CREATE TABLE target (a int, b int)',
 	'CREATE SEQUENCE attempts', <<'END');
 CREATE FUNCTION fail_once() RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -238,29 +283,62 @@ BEGIN
 END $$
 END
 for my $what (
-	[ 'sub-selects', 'INSERT INTO target SELECT (SELECT max(a) FROM source) FROM source WHERE a IN (SELECT a FROM source)' ],
-	[ 'WITH', 'WITH x AS (INSERT INTO target SELECT a FROM source WHERE EXISTS (SELECT FROM source) RETURNING a)'
-		  . ' INSERT INTO target SELECT a FROM x' ],
-	[ 'CREATE TABLE', 'CREATE TABLE made (c int DEFAULT (1 + 1) PRIMARY KEY, d serial, e int GENERATED ALWAYS AS IDENTITY,'
-		  . ' CHECK (c > 0), LIKE target INCLUDING ALL, UNIQUE (d, e))' ],
-	[ 'partitions', 'CREATE TABLE made (a int UNIQUE, b text DEFAULT upper(\'b\')) PARTITION BY RANGE (a);'
-		  . ' CREATE TABLE made_1 PARTITION OF made FOR VALUES FROM (1) TO (1 + 9)' ],
-	[ 'ALTER TABLE', 'CREATE TABLE made (a int, b int); ALTER TABLE made ADD c int DEFAULT (1 + 1) CHECK (c > 0)'
-		  . ' REFERENCES parent, ALTER a TYPE bigint USING (b + 1), ALTER b SET DEFAULT (2 * 2), ADD UNIQUE (a)' ],
+	[
+		'sub-selects',
+		'INSERT INTO target SELECT (SELECT max(a) FROM source) FROM source WHERE a IN (SELECT a FROM source)'
+	],
+	[
+		'WITH',
+		'WITH x AS (INSERT INTO target SELECT a FROM source WHERE EXISTS (SELECT FROM source) RETURNING a)'
+		  . ' INSERT INTO target SELECT a FROM x'
+	],
+	[
+		'CREATE TABLE',
+		'CREATE TABLE made (c int DEFAULT (1 + 1) PRIMARY KEY, d serial, e int GENERATED ALWAYS AS IDENTITY,'
+		  . ' CHECK (c > 0), LIKE target INCLUDING ALL, UNIQUE (d, e))'
+	],
+	[
+		'partitions',
+		'CREATE TABLE made (a int UNIQUE, b text DEFAULT upper(\'b\')) PARTITION BY RANGE (a);'
+		  . ' CREATE TABLE made_1 PARTITION OF made FOR VALUES FROM (1) TO (1 + 9)'
+	],
+	[
+		'ALTER TABLE',
+		'CREATE TABLE made (a int, b int); ALTER TABLE made ADD c int DEFAULT (1 + 1) CHECK (c > 0)'
+		  . ' REFERENCES parent, ALTER a TYPE bigint USING (b + 1), ALTER b SET DEFAULT (2 * 2), ADD UNIQUE (a)'
+	],
 	[ 'CREATE INDEX', 'CREATE INDEX made ON target ((a + 1), abs(a)) WHERE a IN (1, 2)' ],
-	[ 'CREATE VIEW', 'CREATE VIEW made AS SELECT (SELECT max(a) FROM source) AS m, a FROM source ORDER BY 1' ],
-	[ 'materialized view', 'CREATE MATERIALIZED VIEW made AS SELECT (SELECT max(a) FROM source) AS m;'
-		  . ' REFRESH MATERIALIZED VIEW made' ],
+	[
+		'CREATE VIEW',
+		'CREATE VIEW made AS SELECT (SELECT max(a) FROM source) AS m, a FROM source ORDER BY 1'
+	],
+	[
+		'materialized view',
+		'CREATE MATERIALIZED VIEW made AS SELECT (SELECT max(a) FROM source) AS m;'
+		  . ' REFRESH MATERIALIZED VIEW made'
+	],
 	[ 'CREATE TABLE AS', 'CREATE TABLE made AS SELECT (SELECT max(a) FROM source) AS m' ],
-	[ 'CREATE RULE', 'CREATE RULE made AS ON INSERT TO parent WHERE new.id IN (SELECT 77) DO ALSO SELECT (SELECT 1)' ],
+	[
+		'CREATE RULE',
+		'CREATE RULE made AS ON INSERT TO parent WHERE new.id IN (SELECT 77) DO ALSO SELECT (SELECT 1)'
+	],
 	[ 'CREATE POLICY', 'CREATE POLICY made ON source USING (a IN (SELECT a FROM target))' ],
-	[ 'CREATE TRIGGER', 'CREATE TRIGGER made BEFORE UPDATE ON source FOR EACH ROW WHEN (new.a IN (1, 2))'
-		  . ' EXECUTE FUNCTION suppress_redundant_updates_trigger()' ],
+	[
+		'CREATE TRIGGER',
+		'CREATE TRIGGER made BEFORE UPDATE ON source FOR EACH ROW WHEN (new.a IN (1, 2))'
+		  . ' EXECUTE FUNCTION suppress_redundant_updates_trigger()'
+	],
 	[ 'CREATE DOMAIN', 'CREATE DOMAIN made AS int DEFAULT (1 + 1) CHECK (VALUE IN (1, 2))' ],
 	[ 'CREATE STATISTICS', 'CREATE STATISTICS made (ndistinct) ON a, b FROM target' ],
-	[ 'CREATE SCHEMA', 'CREATE SCHEMA made CREATE TABLE a (b int PRIMARY KEY)'
-		  . ' CREATE VIEW c AS SELECT (SELECT max(b) FROM a) AS m' ],
-	[ 'CREATE FUNCTION', q{CREATE FUNCTION made(a int DEFAULT (1 + 1)) RETURNS int LANGUAGE sql AS 'SELECT (SELECT a)'} ],
+	[
+		'CREATE SCHEMA',
+		'CREATE SCHEMA made CREATE TABLE a (b int PRIMARY KEY)'
+		  . ' CREATE VIEW c AS SELECT (SELECT max(b) FROM a) AS m'
+	],
+	[
+		'CREATE FUNCTION',
+		q{CREATE FUNCTION made(a int DEFAULT (1 + 1)) RETURNS int LANGUAGE sql AS 'SELECT (SELECT a)'}
+	],
 	[ 'cursor', 'DECLARE made CURSOR FOR SELECT (SELECT max(a) FROM source); FETCH made' ],
 	[ 'EXPLAIN', 'EXPLAIN (ANALYZE) INSERT INTO target SELECT (SELECT 1)' ],
 	[ 'GRANT', 'GRANT SELECT (a), UPDATE ON source TO CURRENT_USER' ])
@@ -268,10 +346,15 @@ for my $what (
 	my ($title, $sql) = @$what;
 	my $name = 'again' . $number;
 	$sql =~ s/\bmade(?=\b|_)/made$number/g;
-	my $id = revision("BEGIN; INSERT INTO facts VALUES ('$name', 1); $sql; SELECT fail_once(); COMMIT; SELECT 1");
+	my $id = revision(
+		"BEGIN; INSERT INTO facts VALUES ('$name', 1); $sql; SELECT fail_once(); COMMIT; SELECT 1");
 	my $result = finish(call($id));
-	like($result->{err}, qr/asked to fail; rolled back, retry 1 of 10/, "$title: is attempted again");
-	is("$result->{state} " . facts($name), '00000 1:1', "$title: and is done") or diag $result->{err};
+	like(
+		$result->{err},
+		qr/asked to fail; rolled back, retry 1 of 10/,
+		"$title: is attempted again");
+	is("$result->{state} " . facts($name), '00000 1:1', "$title: and is done")
+	  or diag $result->{err};
 }
 {
 	# also the one statement of a CALL
@@ -280,33 +363,46 @@ for my $what (
 	my $id = revision(q{CALL failing(n => ARRAY[1 + 0, 2], name => 'call'); SELECT 1});
 	my $result = finish(call($id));
 	like($result->{err}, qr/asked to fail; rolled back, retry 1 of 10/, 'CALL: is attempted again');
-	is("$result->{state} " . facts('call'), '00000 1:1 2:1', 'CALL: and is done') or diag $result->{err};
+	is("$result->{state} " . facts('call'), '00000 1:1 2:1', 'CALL: and is done')
+	  or diag $result->{err};
 }
 
 # ------------------------------------------ what fails at the commit is known ----
 
-for my $what ([ 'CALL', q{CALL deferred('h', 99)} ], [ 'DO', q{DO $$ BEGIN CALL deferred('h', 99); END $$} ])
+for my $what ([ 'CALL', q{CALL deferred('h', 99)} ],
+	[ 'DO', q{DO $$ BEGIN CALL deferred('h', 99); END $$} ])
 {
 	my ($title, $sql) = @$what;
 	my $id = revision("$sql; SELECT 1");
 	for my $time (1, 2)
 	{
 		my $result = finish(call($id));
-		is($result->{state}, '23503', "$title without COMMIT: its deferred constraint fails, time $time");
-		like($result->{err}, qr/revision "$id", upgrade script, at its commit/, "$title: which is said");
+		is($result->{state}, '23503',
+			"$title without COMMIT: its deferred constraint fails, time $time");
+		like(
+			$result->{err},
+			qr/revision "$id", upgrade script, at its commit/,
+			"$title: which is said");
 		is(facts('h') . partial($id), '', "$title: it has done nothing, and is not in doubt");
 	}
 	$session->run('INSERT INTO parent VALUES (99)');
 	is(finish(call($id))->{state}, '00000', "$title: it can be called again");
 	is(facts('h'), '1:1 2:1', "$title: and has done its work once");
-	$session->run(q{DELETE FROM child WHERE id = 'h'}, 'DELETE FROM parent WHERE id = 99', q{DELETE FROM facts WHERE id = 'h'});
+	$session->run(
+		q{DELETE FROM child WHERE id = 'h'},
+		'DELETE FROM parent WHERE id = 99',
+		q{DELETE FROM facts WHERE id = 'h'});
 }
 
 {
 	# its failure cannot be recorded
 	my $id = revision(q{CREATE INDEX CONCURRENTLY hot_n ON hot ((n / 0)); SELECT 1});
 	my $other = connect_to($db);
-	my $run = call($id, 'migrate.lock_timeout' => '30ms', 'migrate.lock_retries' => 1, lock_timeout => '300ms');
+	my $run = call(
+		$id,
+		'migrate.lock_timeout' => '30ms',
+		'migrate.lock_retries' => 1,
+		lock_timeout           => '300ms');
 	wait_until(sub { partial($id) eq '0|t' });
 	$other->run('BEGIN', 'LOCK TABLE migrate.partial IN SHARE MODE');
 	my $result = finish($run);
@@ -318,7 +414,8 @@ for my $what ([ 'CALL', q{CALL deferred('h', 99)} ], [ 'DO', q{DO $$ BEGIN CALL 
 # ---------------------------------------------------- bounded to the commit ----
 
 {
-	my $id = revision('ALTER TABLE hot ADD COLUMN x int; INSERT INTO child VALUES (1, 2)', transactional => 1);
+	my $id = revision('ALTER TABLE hot ADD COLUMN x int; INSERT INTO child VALUES (1, 2)',
+		transactional => 1);
 	my $other = connect_to($db);
 	$other->run('BEGIN', 'SELECT FROM parent WHERE id = 2 FOR UPDATE');
 	my $run = call($id, 'migrate.lock_timeout' => '200ms', 'migrate.lock_retries' => 50);
@@ -333,7 +430,8 @@ for my $what ([ 'CALL', q{CALL deferred('h', 99)} ], [ 'DO', q{DO $$ BEGIN CALL 
 	}
 	$other->run('COMMIT');
 	is(finish($run)->{state}, '00000', 'it ends when the constraint can be checked');
-	cmp_ok($longest, '<', 1, 'and nobody has waited for it longer than migrate.lock_timeout allows');
+	cmp_ok($longest, '<', 1,
+		'and nobody has waited for it longer than migrate.lock_timeout allows');
 }
 
 # ------------------------------------------------------------------ at random ----
@@ -355,9 +453,15 @@ sub random_script
 			[ "DO \$\$ BEGIN INSERT INTO facts VALUES ('$name', 1); COMMIT;"
 				  . " INSERT INTO facts VALUES ('$name', 2); END \$\$", '1:1 2:1' ],
 			[ "INSERT INTO facts VALUES ('$name', 1)", '1:1' ],
-			[ "BEGIN; INSERT INTO facts VALUES ('$name', 1);"
-				  . " INSERT INTO child VALUES ('$name', 1); INSERT INTO facts VALUES ('$name', 2); COMMIT", '1:1 2:1' ],
-			[ "DO \$\$ BEGIN INSERT INTO facts VALUES ('$name', 1); UPDATE counters SET n = n + 1; END \$\$", '1:1' ]);
+			[
+				"BEGIN; INSERT INTO facts VALUES ('$name', 1);"
+				  . " INSERT INTO child VALUES ('$name', 1); INSERT INTO facts VALUES ('$name', 2); COMMIT",
+				'1:1 2:1'
+			],
+			[
+				"DO \$\$ BEGIN INSERT INTO facts VALUES ('$name', 1); UPDATE counters SET n = n + 1; END \$\$",
+				'1:1'
+			]);
 		my $kind = $kinds[ rand @kinds ];
 		push @sql, $kind->[0];
 		$facts{$name} = $kind->[1];
@@ -366,9 +470,12 @@ sub random_script
 }
 
 my @locks = (
-	(map { "LOCK TABLE migrate.$_ IN SHARE MODE" } qw(partial versions applied log running revisions_heads)),
-	'SELECT FROM parent WHERE id = 2 FOR UPDATE', 'SELECT FROM parent WHERE id = 1 FOR UPDATE',
-	'SELECT FROM counters FOR UPDATE', 'LOCK TABLE facts IN SHARE MODE');
+	(   map { "LOCK TABLE migrate.$_ IN SHARE MODE" }
+		  qw(partial versions applied log running revisions_heads)),
+	'SELECT FROM parent WHERE id = 2 FOR UPDATE',
+	'SELECT FROM parent WHERE id = 1 FOR UPDATE',
+	'SELECT FROM counters FOR UPDATE',
+	'LOCK TABLE facts IN SHARE MODE');
 
 # Goes on with a script until it is applied; what is in doubt is decided by what
 # is there.  Its answer is how often it was called.
@@ -387,7 +494,8 @@ sub to_the_end
 		my $decision = 'again';
 		if ($name)
 		{
-			$session->run("DELETE FROM facts WHERE id = '$name'", "DELETE FROM child WHERE id = '$name'");
+			$session->run("DELETE FROM facts WHERE id = '$name'",
+				"DELETE FROM child WHERE id = '$name'");
 			# a later statement cannot have begun
 		}
 		else
@@ -429,13 +537,17 @@ for my $round (1 .. $rounds)
 	if ($fault eq 'late') { sleep rand 0.15 }
 	elsif ($fault eq 'cancel') { $session->query("SELECT pg_cancel_backend($pid)") }
 	elsif ($fault eq 'terminate') { $session->query("SELECT pg_terminate_backend($pid)") }
-	elsif ($fault eq 'deadlock') { $other->query($_) for 'UPDATE parent SET id = id', 'LOCK TABLE facts' }
+	elsif ($fault eq 'deadlock')
+	{
+		$other->query($_) for 'UPDATE parent SET id = id', 'LOCK TABLE facts';
+	}
 	$other->query('ROLLBACK');
 	finish($run);
 	# what is recorded is there
 	if (applied($id))
 	{
-		$lost++, diag "round $round, $lock, $fault: $sql" if grep { facts($_) ne $facts->{$_} } keys %$facts;
+		$lost++, diag "round $round, $lock, $fault: $sql"
+		  if grep { facts($_) ne $facts->{$_} } keys %$facts;
 	}
 	elsif (!to_the_end($id, $facts))
 	{
@@ -449,7 +561,10 @@ for my $round (1 .. $rounds)
 		diag "round $round, $lock, $fault: $name is ", facts($name), ", not $facts->{$name}: $sql";
 	}
 }
-is($lost, 0, "at random: $rounds rounds (" . join(', ', map { "$_ $count{$_}" } sort keys %count) . '), nothing is lost');
+is($lost, 0,
+		"at random: $rounds rounds ("
+	  . join(', ', map { "$_ $count{$_}" } sort keys %count)
+	  . '), nothing is lost');
 is($doubled, 0, 'and nothing is doubled');
 cmp_ok($count{none} // 0, '<', $rounds, 'some runs met a fault');
 is($session->value('SELECT count(*) FROM migrate.partial WHERE revision LIKE \'r%\''),

@@ -97,8 +97,16 @@ sub prepare
 	my $sql = shift;
 	# Few locks, so that their table is soon full.  No autovacuum: its locks and
 	# snapshots would be in the way of what is counted here.
-	$server = MigrateServer->create(settings => [ 'max_connections = 25', 'max_locks_per_transaction = 12', 'max_wal_senders = 0',
-			'max_worker_processes = 2', 'autovacuum = off', 'restart_after_crash = on', 'deadlock_timeout = 10s' ])->use;
+	$server = MigrateServer->create(
+		settings => [
+			'max_connections = 25',
+			'max_locks_per_transaction = 12',
+			'max_wal_senders = 0',
+			'max_worker_processes = 2',
+			'autovacuum = off',
+			'restart_after_crash = on',
+			'deadlock_timeout = 10s'
+		])->use;
 	($version) = ($server->program('postgres', '--version'))[1] =~ /(\d+)/;
 	my ($status, undef, $err) = run_psql(create_database('faults_template'), $setup . $sql);
 	die $err if $status;
@@ -114,7 +122,8 @@ sub new_database
 	close_sessions();
 	run_psql('postgres', "DROP DATABASE IF EXISTS $database") if $database;
 	$database = 'faults_' . ++$databases;
-	my ($status, undef, $err) = run_psql('postgres', "CREATE DATABASE $database TEMPLATE faults_template");
+	my ($status, undef, $err) =
+	  run_psql('postgres', "CREATE DATABASE $database TEMPLATE faults_template");
 	die $err if $status;
 	open_sessions();
 	return;
@@ -127,8 +136,12 @@ sub session
 {
 	my (%options) = @_;
 	my $session;
-	wait_until(sub { $session = connect_to($database, %options); return !$session->{dead} && $session->{pid} }, 60)
-	  or die "the server does not come back: " . substr($server->log_text, -2000);
+	wait_until(
+		sub {
+			$session = connect_to($database, %options);
+			return !$session->{dead} && $session->{pid};
+		},
+		60) or die "the server does not come back: " . substr($server->log_text, -2000);
 	return $session;
 }
 
@@ -139,9 +152,13 @@ sub open_sessions
 {
 	$watch ||= session();
 	$control ||= session();
-	$run ||= session(messages => 'notice', options => join ' ', map { "-c $_" } 'idle_in_transaction_session_timeout=20', 'migrate.lock_timeout=60s',
+	$run     ||= session(
+		messages => 'notice',
+		options  => join ' ',
+		map { "-c $_" } 'idle_in_transaction_session_timeout=20', 'migrate.lock_timeout=60s',
 		$version >= 14 ? 'client_connection_check_interval=20' : ());
-	$run->run(q{SET app.tenant = 'mine'}, q{SET work_mem = '5MB'}, q{SET lock_timeout = '77s'}) unless $run->{is_set}++;
+	$run->run(q{SET app.tenant = 'mine'}, q{SET work_mem = '5MB'}, q{SET lock_timeout = '77s'})
+	  unless $run->{is_set}++;
 	return;
 }
 
@@ -153,16 +170,28 @@ sub close_sessions
 	return;
 }
 
-sub hold { my @labels = @_; $control->run(map { 'SELECT pg_advisory_lock(7, hashtext(' . lit($_) . '))' } @labels); return }
+sub hold
+{
+	my @labels = @_;
+	$control->run(map { 'SELECT pg_advisory_lock(7, hashtext(' . lit($_) . '))' } @labels);
+	return;
+}
 sub open_gates { $control->run('SELECT pg_advisory_unlock_all()'); return }
-sub let_go { my @labels = @_; $control->run(map { 'SELECT pg_advisory_unlock(7, hashtext(' . lit($_) . '))' } @labels); return }
+
+sub let_go
+{
+	my @labels = @_;
+	$control->run(map { 'SELECT pg_advisory_unlock(7, hashtext(' . lit($_) . '))' } @labels);
+	return;
+}
 
 # Another session, in a transaction that has run some statements.
 sub block
 {
 	my ($name, @sql) = @_;
 	$blocker{$name} = session();
-	$blocker{$name}->run('BEGIN' . (@sql ? '' : ' ISOLATION LEVEL REPEATABLE READ'), @sql ? @sql : 'SELECT 1');
+	$blocker{$name}
+	  ->run('BEGIN' . (@sql ? '' : ' ISOLATION LEVEL REPEATABLE READ'), @sql ? @sql : 'SELECT 1');
 	return;
 }
 
@@ -193,9 +222,28 @@ sub wait_for
 }
 
 # Conditions for wait_for.
-sub at_gate { return 'EXISTS (SELECT FROM pg_locks WHERE classid = 7 AND objid::int8::bit(32)::int4 = hashtext(' . lit($_[0]) . ") AND NOT granted AND pid = $run->{pid})" }
-sub in_phase { return 'EXISTS (SELECT FROM migrate.progress WHERE phase = ' . lit($_[0]) . " AND pid = $run->{pid})" }
-sub waits_for { return "EXISTS (SELECT FROM pg_locks WHERE pid = $run->{pid} AND NOT granted AND locktype = " . lit($_[0]) . ')' }
+sub at_gate
+{
+	return
+		'EXISTS (SELECT FROM pg_locks WHERE classid = 7 AND objid::int8::bit(32)::int4 = hashtext('
+	  . lit($_[0])
+	  . ") AND NOT granted AND pid = $run->{pid})";
+}
+
+sub in_phase
+{
+	return
+		'EXISTS (SELECT FROM migrate.progress WHERE phase = '
+	  . lit($_[0])
+	  . " AND pid = $run->{pid})";
+}
+
+sub waits_for
+{
+	return
+	  "EXISTS (SELECT FROM pg_locks WHERE pid = $run->{pid} AND NOT granted AND locktype = "
+	  . lit($_[0]) . ')';
+}
 
 # What a session must have after an error as before: no locks, its role and
 # settings, no cursors, none of our memory.
@@ -213,7 +261,12 @@ MORE
 
 # ----------------------------------------------------------------- points ----
 
-sub call { return $_[0] eq 'upgrade' ? 'CALL migrate.upgrade_stepwise()' : q{CALL migrate.downgrade_stepwise('base')} }
+sub call
+{
+	return $_[0] eq 'upgrade'
+	  ? 'CALL migrate.upgrade_stepwise()'
+	  : q{CALL migrate.downgrade_stepwise('base')};
+}
 
 # Starts the run and brings it to a point: true, or what became of it.
 sub go_to
@@ -231,7 +284,8 @@ sub go_to
 		my $fence = defined $point->{fence} ? at_gate($point->{fence}) : 'false';
 		wait_for("$condition OR $fence");
 		return 'it ended' if $run->answers;
-		return 'it is stuck: ' . join(' ', $watch->rows('SELECT * FROM migrate.progress')) unless $watch->value("SELECT $condition OR $fence") eq 't';
+		return 'it is stuck: ' . join(' ', $watch->rows('SELECT * FROM migrate.progress'))
+		  unless $watch->value("SELECT $condition OR $fence") eq 't';
 		return 'it went on' unless $watch->value("SELECT $condition") eq 't';
 		$action->() if $action;
 		let_go($gate) if $gate && @steps;
@@ -256,31 +310,57 @@ sub phase
 {
 	my ($phase, $begins, %statement) = @_;
 	my ($table, $build) = @statement{qw(table build)};
-	my $lock = sub { my ($name, $mode) = @_; return sub { block($name, "LOCK TABLE ONLY $table IN $mode MODE") } };
+	my $lock = sub {
+		my ($name, $mode) = @_;
+		return sub { block($name, "LOCK TABLE ONLY $table IN $mode MODE") }
+	};
 	my $writer = $lock->('writer', 'ROW EXCLUSIVE');
 	my $reader = $lock->('reader', 'ACCESS SHARE');
 	my $change = sub { $lock->('later reader', 'ACCESS SHARE')->(); unblock('reader') };
 	my $in = sub { my $name = shift; return sub { in_phase($name) } };
 	my $dropping = sub {
 		my $flags = shift;
-		return sub { "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('$statement{index}') AND $flags) AND " . waits_for('virtualxid') };
+		return sub {
+			"EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('$statement{index}') AND $flags) AND "
+			  . waits_for('virtualxid');
+		};
 	};
 
 	if ($phase eq 'later_writers')
 	{
-		return (gates => [$build], steps => [ [ $build, $writer ], [ $in->('waiting for writers before validation') ] ]);
+		return (
+			gates => [$build],
+			steps => [ [ $build, $writer ], [ $in->('waiting for writers before validation') ] ]);
 	}
 	my %steps = (
-		writers => [ [ $begins, $writer ], [ $in->('waiting for writers before build') ] ],
-		snapshots => [ [ $begins, sub { block('snapshot') } ], [ $in->('waiting for old snapshots') ] ],
+		writers   => [ [ $begins, $writer ], [ $in->('waiting for writers before build') ] ],
+		snapshots =>
+		  [ [ $begins, sub { block('snapshot') } ], [ $in->('waiting for old snapshots') ] ],
 		readers => [ [ $begins, $reader ], [ $in->('waiting for readers before marking dead') ] ],
-		later_readers => [ [ $begins, $reader ], [ $in->('waiting for readers before marking dead'), $change ], [ $in->('waiting for readers before dropping') ] ],
-		drop => [ [ $begins, $reader ], [ $dropping->('NOT indisvalid AND indislive') ] ],
-		later_drop => [ [ $begins, $reader ], [ $dropping->('NOT indisvalid AND indislive'), $change ], [ $dropping->('NOT indislive') ] ],
-		vacuum => [ [ $begins, $lock->('vacuum', 'SHARE UPDATE EXCLUSIVE') ], [ sub { waits_for('relation') } ] ],
-		detach => [ [ $begins, $reader ],
-			[ sub { "EXISTS (SELECT FROM pg_inherits WHERE inhrelid = '$statement{partition}'::regclass AND inhdetachpending) AND " . waits_for('virtualxid') } ] ],
-	);
+		later_readers => [
+			[ $begins, $reader ],
+			[ $in->('waiting for readers before marking dead'), $change ],
+			[ $in->('waiting for readers before dropping') ]
+		],
+		drop       => [ [ $begins, $reader ], [ $dropping->('NOT indisvalid AND indislive') ] ],
+		later_drop => [
+			[ $begins, $reader ],
+			[ $dropping->('NOT indisvalid AND indislive'), $change ],
+			[ $dropping->('NOT indislive') ]
+		],
+		vacuum => [
+			[ $begins, $lock->('vacuum', 'SHARE UPDATE EXCLUSIVE') ],
+			[ sub { waits_for('relation') } ]
+		],
+		detach => [
+			[ $begins, $reader ],
+			[
+				sub {
+					"EXISTS (SELECT FROM pg_inherits WHERE inhrelid = '$statement{partition}'::regclass AND inhdetachpending) AND "
+					  . waits_for('virtualxid');
+				}
+			]
+		],);
 	return (gates => [$begins], steps => $steps{$phase} // die "no phase $phase\n");
 }
 
@@ -348,7 +428,9 @@ sub _inject
 	elsif ($kind eq 'dead client')
 	{
 		kill KILL => $run->{child};
-		my $gone = wait_until(sub { !$watch->value("SELECT count(*) FROM pg_stat_activity WHERE pid = $run->{pid}") });
+		my $gone = wait_until(
+			sub { !$watch->value("SELECT count(*) FROM pg_stat_activity WHERE pid = $run->{pid}") }
+		);
 		$result = { state => $gone ? 'gone' : 'still there', err => '' };
 	}
 	elsif ($kind eq 'full lock table')
@@ -404,8 +486,9 @@ sub tidy
 	$watch ||= session();
 	if ($run->{dead})
 	{
-		wait_until(sub { !$watch->value("SELECT count(*) FROM pg_stat_activity WHERE pid = $run->{pid}") }, 20)
-		  or return 'the server process goes on';
+		wait_until(
+			sub { !$watch->value("SELECT count(*) FROM pg_stat_activity WHERE pid = $run->{pid}") },
+			20) or return 'the server process goes on';
 		$run->finish;
 		undef $run;
 	}
@@ -417,7 +500,8 @@ sub tidy
 sub bad_warning
 {
 	my $result = shift;
-	return $result->{err} =~ /^WARNING:  (?!57P0[12]|53200: could not record that statement|.*invalid index "public\.users_own)/m;
+	return $result->{err} =~
+	  /^WARNING:  (?!57P0[12]|53200: could not record that statement|.*invalid index "public\.users_own)/m;
 }
 
 1;
