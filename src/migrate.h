@@ -3,8 +3,8 @@
  *		Names that every module of migrate shares: version, error codes,
  *		settings.
  *
- * This header includes nothing but the server's own.  Structures that travel between modules stand in the header of the
- * module that makes them.
+ * This header includes nothing but the server's own.  Structures that travel
+ * between modules stand in the header of the module that makes them.
  *
  * Copyright (c) 2026, the migrate authors; PostgreSQL licence, see LICENSE
  */

@@ -56,6 +56,9 @@
 static bool is_invalid(Relation indexes, Oid index, Snapshot snapshot);
 static char *this_database(void);
 static Oid	find_relation(const RangeVar *name);
+static bool database_exists(const char *name);
+static bool tablespace_exists(const char *name);
+static bool subscription_exists(const char *name);
 static bool makes_existing(const RawStmt *raw);
 static List *built_tables(const RawStmt *raw);
 static List *reindexed_tables(const ReindexStmt *stmt);
@@ -168,15 +171,15 @@ mig_intent_decide(const RawStmt *raw, const PartialIntent *intent, char **instea
 		case T_DropdbStmt:
 			if (((DropdbStmt *) stmt)->missing_ok)
 				return INTENT_AGAIN;
-			return gone(OidIsValid(get_database_oid(((DropdbStmt *) stmt)->dbname, true)));
+			return gone(database_exists(((DropdbStmt *) stmt)->dbname));
 		case T_DropTableSpaceStmt:
 			if (((DropTableSpaceStmt *) stmt)->missing_ok)
 				return INTENT_AGAIN;
-			return gone(OidIsValid(get_tablespace_oid(((DropTableSpaceStmt *) stmt)->tablespacename, true)));
+			return gone(tablespace_exists(((DropTableSpaceStmt *) stmt)->tablespacename));
 		case T_DropSubscriptionStmt:
 			if (((DropSubscriptionStmt *) stmt)->missing_ok)
 				return INTENT_AGAIN;
-			return gone(OidIsValid(get_subscription_oid(((DropSubscriptionStmt *) stmt)->subname, true)));
+			return gone(subscription_exists(((DropSubscriptionStmt *) stmt)->subname));
 		case T_ReindexStmt:
 		case T_VacuumStmt:
 		case T_ClusterStmt:
@@ -312,16 +315,41 @@ makes_existing(const RawStmt *raw)
 	switch (nodeTag(raw->stmt))
 	{
 		case T_CreatedbStmt:
-			return OidIsValid(get_database_oid(castNode(CreatedbStmt,
-														raw->stmt)->dbname, true));
+			return database_exists(castNode(CreatedbStmt, raw->stmt)->dbname);
 		case T_CreateTableSpaceStmt:
-			return OidIsValid(get_tablespace_oid(castNode(CreateTableSpaceStmt,
-														  raw->stmt)->tablespacename, true));
+			return tablespace_exists(castNode(CreateTableSpaceStmt, raw->stmt)->tablespacename);
 		case T_CreateSubscriptionStmt:
-			return OidIsValid(get_subscription_oid(castNode(CreateSubscriptionStmt, raw->stmt)->subname, true));
+			return subscription_exists(castNode(CreateSubscriptionStmt, raw->stmt)->subname);
 		default:
 			return false;
 	}
+}
+
+/*
+ * Return whether there is a database of a name.
+ */
+static bool
+database_exists(const char *name)
+{
+	return OidIsValid(get_database_oid(name, true));
+}
+
+/*
+ * Return whether there is a tablespace of a name.
+ */
+static bool
+tablespace_exists(const char *name)
+{
+	return OidIsValid(get_tablespace_oid(name, true));
+}
+
+/*
+ * Return whether this database has a subscription of a name.
+ */
+static bool
+subscription_exists(const char *name)
+{
+	return OidIsValid(get_subscription_oid(name, true));
 }
 
 /*

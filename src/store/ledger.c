@@ -49,9 +49,12 @@ typedef struct LedgerStep
 
 static void set_versions(const Scope *scope, List *versions);
 static void change_versions(const Scope *scope, List *before, List *after);
-static void add_applied(const Scope *scope, List *revisions, const char *how, TimestampTz applied_at);
-static void add_upgraded(const Scope *scope, List *revisions, List *checksums, TimestampTz applied_at);
-static char *add_one_upgraded(const Scope *scope, const char *revision, const char *checksum, TimestampTz applied_at);
+static void add_applied(const Scope *scope, List *revisions, const char *how,
+						TimestampTz applied_at);
+static void add_upgraded(const Scope *scope, List *revisions, List *checksums,
+						 TimestampTz applied_at);
+static char *add_one_upgraded(const Scope *scope, const char *revision,
+							  const char *checksum, TimestampTz applied_at);
 static char *remove_one_applied(const Scope *scope, const char *revision);
 pg_noreturn static void was_dropped(void);
 static void remove_applied(const Scope *scope, List *revisions);
@@ -62,12 +65,15 @@ static void append_rows(List **ones, List **lists, List *rows);
 static char *array_text(List *strings);
 static void write_ids(const Scope *scope, StoreQuery *query, List *ids);
 static uint64 write_id(const Scope *scope, StoreQuery *query, const char *id);
-static void write_log(const Scope *scope, PlanRows *rows, List *plan, int from, int to, MigDirection direction, const LedgerDone *done, const LedgerActor *actor);
+static void write_log(const Scope *scope, PlanRows *rows, List *plan, int from, int to,
+					  MigDirection direction, const LedgerDone *done,
+					  const LedgerActor *actor);
 static List *checksums_of(const LedgerDone *done, int from, int to);
 static void remember_heads(const Scope *scope, const Graph *graph);
 static void take_step(PlanRows *rows, int node, MigDirection direction);
 static char *checksum_of(const Scope *scope, const char *revision);
-static void stamp_applied(const Scope *scope, const Graph *graph, const Bitmapset *from, const Bitmapset *rows, bool purge);
+static void stamp_applied(const Scope *scope, const Graph *graph, const Bitmapset *from,
+						  const Bitmapset *rows, bool purge);
 
 /*
  * Return who acts, for the log, in the current memory context.  To be called
@@ -231,7 +237,7 @@ change_versions(const Scope *scope, List *before, List *after)
  */
 static void
 add_applied(const Scope *scope, List *revisions, const char *how,
-					   TimestampTz applied_at)
+			TimestampTz applied_at)
 {
 	static StoreQuery query = {
 		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
@@ -258,7 +264,7 @@ add_applied(const Scope *scope, List *revisions, const char *how,
  */
 static void
 add_upgraded(const Scope *scope, List *revisions, List *checksums,
-						TimestampTz applied_at)
+			 TimestampTz applied_at)
 {
 	static StoreQuery query = {
 		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
@@ -555,7 +561,9 @@ mig_ledger_check_unchanged_since(const Scope *scope, int64 writes,
  */
 List *
 mig_ledger_record_step(const Scope *scope, PlanRows *rows, int node,
-				MigDirection direction, const char *checksum, TimestampTz started_at, int64 duration, const LedgerActor *actor)
+					   MigDirection direction, const char *checksum,
+					   TimestampTz started_at, int64 duration,
+					   const LedgerActor *actor)
 {
 	const char *revision = rows->graph->nodes[node].revision;
 	char	   *applied_as;
@@ -627,8 +635,8 @@ mig_ledger_record_plan(const Scope *scope, PlanRows *rows, List *plan,
  */
 static void
 write_log(const Scope *scope, PlanRows *rows, List *plan, int from, int to,
-		  MigDirection direction,
-		  const LedgerDone *done, const LedgerActor *actor)
+		  MigDirection direction, const LedgerDone *done,
+		  const LedgerActor *actor)
 {
 	List	   *before = mig_graph_ids(rows->graph, rows->rows);
 	List	   *steps = NIL;

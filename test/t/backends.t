@@ -83,11 +83,13 @@ $session->run(
 	map { "SELECT migrate.revision($_)" } (
 		q{'as bob', 'SET SESSION AUTHORIZATION bob', 'SET ROLE bob', 'b1',}
 		  . q{ head => 'base', branch_label => 'to_bob'},
-		q{'between', 'CREATE TABLE public.ours (n int)', 'DROP TABLE public.ours', 'b2', head => 'b1'},
+		q{'between', 'CREATE TABLE public.ours (n int)', 'DROP TABLE public.ours', 'b2',}
+		  . q{ head => 'b1'},
 		q{'as bob', 'SET ROLE bob; SET SESSION AUTHORIZATION bob', 'SET SESSION AUTHORIZATION bob',}
 		  . q{ 'b3', head => 'b2'},
 		q{'as bob', 'SET SESSION AUTHORIZATION bob; SELECT 1',}
-		  . q{ 'SET SESSION AUTHORIZATION bob; SELECT 1', 'b4', head => 'b3', transactional => false}
+		  . q{ 'SET SESSION AUTHORIZATION bob; SELECT 1', 'b4', head => 'b3',}
+		  . q{ transactional => false}
 	));
 
 # --------------------------------------------------- background workers ----

@@ -225,7 +225,8 @@ for my $what (
 	$session->run(
 			'CREATE OR REPLACE PROCEDURE deferred(name text, parent int) LANGUAGE plpgsql AS $$'
 		  . ' BEGIN INSERT INTO facts VALUES (name, 1); INSERT INTO child VALUES (name, parent);'
-		  . ' UPDATE parent SET id = id WHERE id = 1; PERFORM pg_sleep(0.3); INSERT INTO facts VALUES (name, 2); END $$'
+		  . ' UPDATE parent SET id = id WHERE id = 1; PERFORM pg_sleep(0.3); INSERT INTO facts'
+		  . ' VALUES (name, 2); END $$'
 	);
 	my $other = connect_to($db, options => '-c deadlock_timeout=20s');
 	$other->run('BEGIN', 'SELECT FROM parent WHERE id = 2 FOR UPDATE');
@@ -285,16 +286,19 @@ END
 for my $what (
 	[
 		'sub-selects',
-		'INSERT INTO target SELECT (SELECT max(a) FROM source) FROM source WHERE a IN (SELECT a FROM source)'
+		'INSERT INTO target SELECT (SELECT max(a) FROM source) FROM source WHERE a IN (SELECT a'
+		  . ' FROM source)'
 	],
 	[
 		'WITH',
-		'WITH x AS (INSERT INTO target SELECT a FROM source WHERE EXISTS (SELECT FROM source) RETURNING a)'
+		'WITH x AS (INSERT INTO target SELECT a FROM source WHERE EXISTS (SELECT FROM source)'
+		  . ' RETURNING a)'
 		  . ' INSERT INTO target SELECT a FROM x'
 	],
 	[
 		'CREATE TABLE',
-		'CREATE TABLE made (c int DEFAULT (1 + 1) PRIMARY KEY, d serial, e int GENERATED ALWAYS AS IDENTITY,'
+		'CREATE TABLE made (c int DEFAULT (1 + 1) PRIMARY KEY, d serial, e int GENERATED ALWAYS'
+		  . ' AS IDENTITY,'
 		  . ' CHECK (c > 0), LIKE target INCLUDING ALL, UNIQUE (d, e))'
 	],
 	[
@@ -305,7 +309,8 @@ for my $what (
 	[
 		'ALTER TABLE',
 		'CREATE TABLE made (a int, b int); ALTER TABLE made ADD c int DEFAULT (1 + 1) CHECK (c > 0)'
-		  . ' REFERENCES parent, ALTER a TYPE bigint USING (b + 1), ALTER b SET DEFAULT (2 * 2), ADD UNIQUE (a)'
+		  . ' REFERENCES parent, ALTER a TYPE bigint USING (b + 1), ALTER b SET DEFAULT (2 * 2),'
+		  . ' ADD UNIQUE (a)'
 	],
 	[ 'CREATE INDEX', 'CREATE INDEX made ON target ((a + 1), abs(a)) WHERE a IN (1, 2)' ],
 	[
@@ -320,7 +325,8 @@ for my $what (
 	[ 'CREATE TABLE AS', 'CREATE TABLE made AS SELECT (SELECT max(a) FROM source) AS m' ],
 	[
 		'CREATE RULE',
-		'CREATE RULE made AS ON INSERT TO parent WHERE new.id IN (SELECT 77) DO ALSO SELECT (SELECT 1)'
+		'CREATE RULE made AS ON INSERT TO parent WHERE new.id IN (SELECT 77) DO ALSO'
+		  . ' SELECT (SELECT 1)'
 	],
 	[ 'CREATE POLICY', 'CREATE POLICY made ON source USING (a IN (SELECT a FROM target))' ],
 	[
@@ -337,7 +343,8 @@ for my $what (
 	],
 	[
 		'CREATE FUNCTION',
-		q{CREATE FUNCTION made(a int DEFAULT (1 + 1)) RETURNS int LANGUAGE sql AS 'SELECT (SELECT a)'}
+		q{CREATE FUNCTION made(a int DEFAULT (1 + 1)) RETURNS int LANGUAGE sql}
+		  . q{ AS 'SELECT (SELECT a)'}
 	],
 	[ 'cursor', 'DECLARE made CURSOR FOR SELECT (SELECT max(a) FROM source); FETCH made' ],
 	[ 'EXPLAIN', 'EXPLAIN (ANALYZE) INSERT INTO target SELECT (SELECT 1)' ],
@@ -455,7 +462,8 @@ sub random_script
 			[ "INSERT INTO facts VALUES ('$name', 1)", '1:1' ],
 			[
 				"BEGIN; INSERT INTO facts VALUES ('$name', 1);"
-				  . " INSERT INTO child VALUES ('$name', 1); INSERT INTO facts VALUES ('$name', 2); COMMIT",
+				  . " INSERT INTO child VALUES ('$name', 1); INSERT INTO facts"
+				  . " VALUES ('$name', 2); COMMIT",
 				'1:1 2:1'
 			],
 			[

@@ -248,7 +248,8 @@ give_work()
 		chown -R "$test_user" "$work"
 	fi
 	as_user test -w "$work" ||
-		die "user ${test_user:-$(id -un)} cannot reach $work: set TMPDIR to a directory that all may enter"
+		die "user ${test_user:-$(id -un)} cannot reach $work:" \
+			"set TMPDIR to a directory that all may enter"
 	# The programs that we start must not meet our own home, directory and
 	# language.
 	cd "$work" || exit
