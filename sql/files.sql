@@ -54,7 +54,8 @@ END $$;
 
 -- Without a header, id and message are the name's.
 BEGIN;
-SELECT pg_temp.file(E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n', 'db/20240101120000_create_users.sql');
+SELECT pg_temp.file(E'-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n',
+	'db/20240101120000_create_users.sql');
 ROLLBACK;
 BEGIN;
 SELECT pg_temp.file(E'-- some comment\n\n-- migrate:up', 'x.sql');
@@ -86,13 +87,17 @@ BEGIN;
 SELECT pg_temp.file(U&'\FEFF-- m\000D\000A--\000D\000A-- revision id:  a1 \000D\000A-- REVISES: None\000D\000A-- Depends On: x1, y1\000D\000A-- Branch Labels: l,k\000D\000A\000D\000A-- migrate:up transaction:false\000D\000AVACUUM;\000D\000A\000D\000ASELECT 1;\000D\000A\000D\000A-- migrate:down\000D\000A\000D\000A', 'f.sql');
 ROLLBACK;
 BEGIN;
-SELECT pg_temp.file(E'-- m\r-- Revision ID: a\r-- Revises:\r-- migrate:up\rSELECT 1;\r-- migrate:down\rSELECT 2;\r');
+SELECT pg_temp.file(E'-- m\r-- Revision ID: a\r-- Revises:\r-- migrate:up\rSELECT 1;\r--'
+	' migrate:down\rSELECT 2;\r');
 ROLLBACK;
 BEGIN;
-SELECT pg_temp.file(E' \f\n-- first\n   \n  --second\n--\n--   third \n--\n -- revision id :a\n\n-- Create Date: 2025-01-02 03:04:05.678+02\n-- Revises : base\n\t\n--\n--migrate:up transaction:true\n\n \n   SELECT 1;  \n\n--migrate:down   transaction:false  \nVACUUM;');
+SELECT pg_temp.file(E' \f\n-- first\n   \n  --second\n--\n--   third \n--\n -- revision id :a\n\n'
+	'-- Create Date: 2025-01-02 03:04:05.678+02\n-- Revises : base\n\t\n--\n--migrate:up'
+	' transaction:true\n\n \n   SELECT 1;  \n\n--migrate:down   transaction:false  \nVACUUM;');
 ROLLBACK;
 BEGIN;
-SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n\n-- migrate:up\nBEGIN;\n\n  SELECT 1;\nCOMMIT;\n\n-- migrate:down transaction:false\nBEGIN;SELECT 1;COMMIT;VACUUM;');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n\n-- migrate:up\nBEGIN;\n\n'
+	'  SELECT 1;\nCOMMIT;\n\n-- migrate:down transaction:false\nBEGIN;SELECT 1;COMMIT;VACUUM;');
 ROLLBACK;
 
 -- Headers that are refused, with the line.
@@ -103,8 +108,10 @@ SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- Revises: b\n-- mi
 SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- Foo: b\n-- migrate:up', '1.sql');
 SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: a,,b\n-- migrate:up', '1.sql');
 SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: a,\n-- migrate:up', '1.sql');
-SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: \n-- Create Date: foo\n-- migrate:up', '1.sql');
-SELECT replace(pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: \n-- Create Date: 2025-13-45\n-- migrate:up'), 'DateStyle', 'datestyle');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: \n-- Create Date: foo\n-- migrate:up',
+	'1.sql');
+SELECT replace(pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: \n-- Create Date: 2025-13-45\n'
+	'-- migrate:up'), 'DateStyle', 'datestyle');
 SELECT pg_temp.file(E'-- Revision ID: a\n-- Revises: \n-- migrate:up', '1.sql');
 SELECT pg_temp.file(E'-- m\nSELECT 1;\n-- migrate:up', '1.sql');
 SELECT pg_temp.file(E'-- m\n-- x', '1.sql');
@@ -117,32 +124,45 @@ SELECT pg_temp.file(E'-- migrate:up transaction:maybe', '1.sql');
 -- Ids, labels and parents.
 SELECT pg_temp.file(E'-- m\n-- Revision ID: a@b\n-- Revises:\n-- migrate:up', '1.sql');
 SELECT pg_temp.file(E'-- m\n-- Revision ID: heads\n-- Revises:\n-- migrate:up', '1.sql');
-SELECT replace(pg_temp.file(E'-- m\n-- Revision ID: ' || repeat('a', 1000000) || E'\n-- Revises:\n-- migrate:up', '1.sql'), repeat('a', 255), '<255 a>');
-SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- Branch Labels: b+1\n-- migrate:up', '1.sql');
+SELECT replace(pg_temp.file(E'-- m\n-- Revision ID: ' || repeat('a', 1000000) || E'\n-- Revises:\n'
+	'-- migrate:up', '1.sql'), repeat('a', 255), '<255 a>');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- Branch Labels: b+1\n-- migrate:up',
+	'1.sql');
 SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: nowhere\n-- migrate:up', '1.sql');
-SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- Depends On: nowhere\n-- migrate:up', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- Depends On: nowhere\n-- migrate:up',
+	'1.sql');
 SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises: a\n-- migrate:up', '1.sql');
 SELECT pg_temp.regress_error('SELECT migrate.load(NULL)');
 
 -- Marker lines count outside of literals and block comments only.
 BEGIN;
-SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up\nCREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$\n-- migrate:down\n$$;\nSELECT ''\n-- migrate:down\n'', "\n-- migrate:down\n", E''\\''\n-- migrate:down\n'', $a$ $b$\n-- migrate:down\n$a$;\n/* /* \n-- migrate:down\n*/\n-- migrate:down\n*/\n  -- migrate:down indented\nSELECT 2;\n-- migrate:down\nSELECT 3');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up\nCREATE FUNCTION f()'
+	' RETURNS void LANGUAGE sql AS $$\n-- migrate:down\n$$;\nSELECT ''\n-- migrate:down\n'', "\n--'
+	' migrate:down\n", E''\\''\n-- migrate:down\n'', $a$ $b$\n-- migrate:down\n$a$;\n/* /* \n--'
+	' migrate:down\n*/\n-- migrate:down\n*/\n  -- migrate:down indented\nSELECT 2;\n--'
+	' migrate:down\nSELECT 3');
 ROLLBACK;
 
 -- Errors in the scripts have the line in the file.
-SELECT pg_temp.file(E'-- migrate:up\n\n\nSELECT 1;\n\nSELECT ''äöü'' frm x where;\nSELECT 2;\n-- migrate:down\n', '1.sql');
-SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up\nSELECT 1;\n-- migrate:down\n\nSELECT 1;\n\nSELECT )', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\n\n\nSELECT 1;\n\nSELECT ''äöü'' frm x where;\nSELECT 2;\n'
+	'-- migrate:down\n', '1.sql');
+SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up\nSELECT 1;\n'
+	'-- migrate:down\n\nSELECT 1;\n\nSELECT )', '1.sql');
 SELECT pg_temp.file(E'-- migrate:up\n\nSELECT 1;\nSELECT ''abc;\n-- migrate:down\n', '1.sql');
-SELECT pg_temp.file(E'-- migrate:up\nCOPY t FROM stdin;\n1\tdon''t\n\\.\n-- migrate:down\n', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\nCOPY t FROM stdin;\n1\tdon''t\n\\.\n-- migrate:down\n',
+	'1.sql');
 SELECT pg_temp.file(E'-- migrate:up\n\\restrict abc\nSELECT 1', '1.sql');
 SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up\nSELECT 1;\nCOMMIT;\n');
 SELECT pg_temp.file(E'-- migrate:up\nSELECT 1;\n\n-- migrate:down\n\n\nVACUUM;', '1.sql');
 
 -- Everything comes back from its file as it was: messages, ...
-CREATE TEMP TABLE hostile (n int GENERATED ALWAYS AS IDENTITY, message text DEFAULT 'm', up text DEFAULT '', down text);
+CREATE TEMP TABLE hostile (n int GENERATED ALWAYS AS IDENTITY, message text DEFAULT 'm',
+	up text DEFAULT '', down text);
 INSERT INTO hostile (message) VALUES
-	('- x'), ('-- x'), ('x' || E'\n indented'), (E'a\n\nb'), (E'Revises: x\nDepends On: y'), ('migrate:upgrade'),
-	('--'), (E'a\n--\n--b'), ('\d'), ('$$ $1 % %s %I {} "q" ''q'''), ('Größe 日本語 🦆'), (E'a\r\nb \t\nc'), (repeat('long ', 500));
+	('- x'), ('-- x'), ('x' || E'\n indented'), (E'a\n\nb'), (E'Revises: x\nDepends On: y'),
+		('migrate:upgrade'),
+	('--'), (E'a\n--\n--b'), ('\d'), ('$$ $1 % %s %I {} "q" ''q'''), ('Größe 日本語 🦆'), (E'a\r\n'
+		'b \t\nc'), (repeat('long ', 500));
 -- ... scripts, ...
 INSERT INTO hostile (up, down) VALUES
 	('', NULL), ('', ''), ('SELECT 1', NULL), ('SELECT 1', 'SELECT 2;'),
@@ -164,17 +184,23 @@ BEGIN
 END $$;
 -- ... ids, and flags.
 SELECT migrate.revision('odd id', rev_id => i, depends_on => '{x1,y1}', head => 'base')
-FROM unnest(ARRAY['we"ird', '$1', '''', '\', 'Größe', '../../etc/passwd', '%s', '.', 'a/b', '<x>|?*', '日本語', 'a_b']) i;
-SELECT length(migrate.revision('longest id', rev_id => repeat('é', 127) || 'a', head => 'h01', splice => true));
-SELECT migrate.revision('not transactional', 'VACUUM', 'VACUUM', transactional => false, rev_id => 'n1', head => 'base');
-SELECT migrate.revision('not transactional', 'VACUUM', transactional => false, rev_id => 'n2', head => 'base');
+FROM unnest(ARRAY['we"ird', '$1', '''', '\', 'Größe', '../../etc/passwd', '%s', '.', 'a/b',
+	'<x>|?*', '日本語', 'a_b']) i;
+SELECT length(migrate.revision('longest id', rev_id => repeat('é', 127) || 'a', head => 'h01',
+	splice => true));
+SELECT migrate.revision('not transactional', 'VACUUM', 'VACUUM', transactional => false,
+	rev_id => 'n1', head => 'base');
+SELECT migrate.revision('not transactional', 'VACUUM', transactional => false, rev_id => 'n2',
+	head => 'base');
 SELECT migrate.edit('n2', downgrade => 'SELECT 1');
 SELECT migrate.merge('{n1,n2,$1}', rev_id => 'm1', branch_label => 'merged');
 CREATE TEMP TABLE before AS SELECT ctid AS place, r.* FROM migrate.revisions r;
 CREATE TEMP TABLE exported AS
-	SELECT revision, migrate.file_name(revision) AS name, migrate.export(revision) AS content FROM migrate.revisions;
+	SELECT revision, migrate.file_name(revision) AS name, migrate.export(revision) AS content
+		FROM migrate.revisions;
 SELECT count(*) AS revisions, bool_and(migrate.load(content) = revision) AS loaded FROM exported;
-SELECT count(*) AS touched FROM migrate.revisions r FULL JOIN before b ON r.ctid = b.place WHERE r.revision IS DISTINCT FROM b.revision;
+SELECT count(*) AS touched FROM migrate.revisions r FULL JOIN before b ON r.ctid = b.place
+	WHERE r.revision IS DISTINCT FROM b.revision;
 -- The same into an empty schema, parents before children.
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
@@ -195,9 +221,12 @@ END $$;
 SELECT count(*) FROM migrate.revisions;
 SELECT 'differs', b.revision
 FROM before b FULL JOIN migrate.revisions r USING (revision)
-WHERE (b.down_revisions, b.depends_on, b.branch_labels, b.message, b.upgrade_transactional, b.downgrade_transactional, b.created_at)
-	IS DISTINCT FROM (r.down_revisions, r.depends_on, r.branch_labels, r.message, r.upgrade_transactional, r.downgrade_transactional, r.created_at)
-	OR b.upgrade_sql <> r.upgrade_sql OR b.checksum <> r.checksum OR b.downgrade_sql IS DISTINCT FROM r.downgrade_sql;
+WHERE (b.down_revisions, b.depends_on, b.branch_labels, b.message, b.upgrade_transactional,
+	b.downgrade_transactional, b.created_at)
+	IS DISTINCT FROM (r.down_revisions, r.depends_on, r.branch_labels, r.message,
+		r.upgrade_transactional, r.downgrade_transactional, r.created_at)
+	OR b.upgrade_sql <> r.upgrade_sql OR b.checksum <> r.checksum OR b.downgrade_sql IS DISTINCT
+		FROM r.downgrade_sql;
 SELECT regexp_replace(migrate.export('h20'), 'Date: [^\n]*', 'Date:');
 SELECT regexp_replace(migrate.export('m1'), 'Date: [^\n]*', 'Date:');
 
@@ -220,8 +249,10 @@ SELECT pg_temp.name_of('0001', 'a' || repeat('b', 38) || 'c');
 SELECT pg_temp.name_of('0001', 'a' || repeat('b', 38) || 'cd');
 SELECT pg_temp.name_of('0001', 'one two three four five six seven eight nine ten');
 SELECT pg_temp.name_of('1', 'Größe ändern – jetzt');
-SELECT octet_length(pg_temp.name_of(repeat('x', 255), 'm')), octet_length(pg_temp.name_of(repeat('x', 240), 'one two three'));
-SELECT pg_temp.name_of(repeat('x', 254) || 'a', 'm') <> pg_temp.name_of(repeat('x', 254) || 'b', 'm');
+SELECT octet_length(pg_temp.name_of(repeat('x', 255), 'm')),
+	octet_length(pg_temp.name_of(repeat('x', 240), 'one two three'));
+SELECT pg_temp.name_of(repeat('x', 254) || 'a', 'm') <> pg_temp.name_of(repeat('x', 254) || 'b',
+	'm');
 SELECT migrate.export(NULL) IS NULL, migrate.file_name(NULL) IS NULL;
 SELECT pg_temp.regress_error($$SELECT migrate.export('nowhere')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.file_name('h')$$);
@@ -229,13 +260,18 @@ SELECT pg_temp.regress_error($$SELECT migrate.export('head')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.export('base')$$);
 
 -- The date does not depend on the session's settings.
-SELECT migrate.load(E'-- m\n-- Revision ID: d' || n || E'\n-- Revises:\n-- Create Date: ' || d || E'\n-- migrate:up\n')
-FROM (VALUES (1, '2025-11-04 10:00:00.123456+05:30'), (2, '2025-11-04 10:00'), (3, '0044-03-15 12:00:00+00 BC'),
-	(4, 'infinity'), (5, '-infinity'), (6, '2025-11-04T10:00:00Z'), (7, 'Tue Nov  4 10:00:00 2025 UTC')) AS t (n, d);
+SELECT migrate.load(E'-- m\n-- Revision ID: d' || n || E'\n-- Revises:\n-- Create Date: ' || d
+	|| E'\n-- migrate:up\n')
+FROM (VALUES (1, '2025-11-04 10:00:00.123456+05:30'), (2, '2025-11-04 10:00'), (3,
+	'0044-03-15 12:00:00+00 BC'),
+	(4, 'infinity'), (5, '-infinity'), (6, '2025-11-04T10:00:00Z'), (7, 'Tue Nov  4 10:00:00 2025'
+		' UTC')) AS t (n, d);
 SET TimeZone = 'America/St_Johns';
 SET DateStyle = 'SQL, DMY';
-SELECT revision, substring(migrate.export(revision) FROM 'Create Date: [^\n]*') FROM migrate.revisions WHERE revision ~ '^d' ORDER BY 1;
-SELECT bool_and(migrate.load(migrate.export(revision)) = revision) FROM migrate.revisions WHERE revision ~ '^d';
+SELECT revision, substring(migrate.export(revision) FROM 'Create Date: [^\n]*')
+	FROM migrate.revisions WHERE revision ~ '^d' ORDER BY 1;
+SELECT bool_and(migrate.load(migrate.export(revision)) = revision) FROM migrate.revisions
+	WHERE revision ~ '^d';
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO';
 SELECT revision, created_at FROM migrate.revisions WHERE revision ~ '^d' ORDER BY 1;
@@ -243,7 +279,8 @@ SELECT revision, created_at FROM migrate.revisions WHERE revision ~ '^d' ORDER B
 -- Loading again: nothing, replaced, refused.
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
-CREATE FUNCTION pg_temp.content(id text, parents text, up text, down text DEFAULT 'SELECT 0;', more text DEFAULT '', message text DEFAULT 'm')
+CREATE FUNCTION pg_temp.content(id text, parents text, up text, down text DEFAULT 'SELECT 0;',
+	more text DEFAULT '', message text DEFAULT 'm')
 RETURNS text LANGUAGE sql AS $$
 	SELECT format(E'-- %s\n--\n-- Revision ID: %s\n-- Revises: %s\n%s-- Create Date: 2025-01-01 00:00:00+00\n\n-- migrate:up\n%s\n\n-- migrate:down\n%s\n', message, id, parents, more, up, down)
 $$;
@@ -252,11 +289,14 @@ CREATE FUNCTION pg_temp.locks() RETURNS bigint LANGUAGE sql AS $$
 	WHERE pid = pg_backend_pid() AND (locktype = 'advisory' OR mode NOT IN ('AccessShareLock', 'ExclusiveLock'))
 $$;
 SELECT migrate.load(pg_temp.content('aa01', '', 'SELECT 1;'));
-SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 2;', more => E'-- Branch Labels: branch\n'));
+SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 2;', more => E'-- Branch Labels:'
+	' branch\n'));
 BEGIN;
-SELECT migrate.load(pg_temp.content('aa02', 'aa01', E'SELECT 2;\r', more => E'-- Branch Labels: branch\n'), 'again.sql');
+SELECT migrate.load(pg_temp.content('aa02', 'aa01', E'SELECT 2;\r', more => E'-- Branch Labels:'
+	' branch\n'), 'again.sql');
 SELECT pg_temp.locks() AS locks;
-SELECT migrate.load(pg_temp.content('aa02', 'aa01', E'SELECT 22;', more => E'-- Branch Labels: branch\n'));
+SELECT migrate.load(pg_temp.content('aa02', 'aa01', E'SELECT 22;', more => E'-- Branch Labels:'
+	' branch\n'));
 SELECT pg_temp.locks() > 0 AS locked;
 SELECT pg_temp.shown('aa02');
 ROLLBACK;
@@ -268,7 +308,8 @@ SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('dd', 'aa0', 
 SELECT revision, down_revisions, depends_on FROM migrate.revisions ORDER BY 1;
 -- Of an applied revision, message, labels and downgrade can change.
 SELECT migrate.upgrade('aa02');
-SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 2;', 'SELECT 3;', E'-- Branch Labels: other\n', 'n'));
+SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 2;', 'SELECT 3;', E'-- Branch Labels:'
+	' other\n', 'n'));
 SELECT pg_temp.shown('aa02');
 SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 3;'), 'f.sql')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('aa02', '', 'SELECT 2;'), 'f.sql')$$);
@@ -312,7 +353,8 @@ CREATE EXTENSION migrate;
 \! chmod 755 "$MIGRATE_TEST_DIR"
 \! cd "$MIGRATE_TEST_DIR" && mkdir native dbmate bad empty native/sub.sql
 SELECT set_config('regress.dir', :'dir', false) = '';
-CREATE FUNCTION pg_temp.dir_error(sub text, format text DEFAULT 'auto') RETURNS text LANGUAGE sql AS $$
+CREATE FUNCTION pg_temp.dir_error(sub text, format text DEFAULT 'auto') RETURNS text
+	LANGUAGE sql AS $$
 	SELECT replace(pg_temp.regress_error(pg_catalog.format('SELECT migrate.load_directory(%L, %L)',
 		current_setting('regress.dir') || sub, format)), current_setting('regress.dir'), '<dir>')
 $$;
@@ -365,7 +407,8 @@ SELECT migrate.load_directory(:'dir' || '/dbmate', 'dbmate');
 \! cd "$MIGRATE_TEST_DIR/dbmate" && printf -- '-- migrate:up\n' > 20240103_late.sql && printf -- '-- migrate:up\n' > 20231231_early.sql
 SELECT migrate.load_directory(:'dir' || '/dbmate');
 SELECT migrate.load_directory(:'dir' || '/dbmate');
-SELECT revision, down_revisions, message, upgrade_transactional FROM migrate.revisions ORDER BY revision;
+SELECT revision, down_revisions, message, upgrade_transactional FROM migrate.revisions
+	ORDER BY revision;
 -- It needs the rights of pg_read_server_files.
 CREATE ROLE regress_migrate_loader;
 GRANT USAGE ON SCHEMA migrate TO regress_migrate_loader;

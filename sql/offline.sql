@@ -15,10 +15,15 @@ SELECT migrate.upgrade_sql('heads');
 SELECT migrate.downgrade_sql('base');
 
 -- two branches and a merge point, with a dependency
-SELECT migrate.revision('create users', 'CREATE TABLE users (id int PRIMARY KEY);', 'DROP TABLE users;', rev_id => '0001');
-SELECT migrate.revision('add name', E'ALTER TABLE users ADD name text;\nSELECT 1', 'ALTER TABLE users DROP name;', rev_id => '0002');
-SELECT migrate.revision('reviews', 'CREATE TABLE reviews (n int); -- the end', 'DROP TABLE reviews', rev_id => '00b1', head => '0001', splice => true, branch_label => 'reviews', depends_on => '{0002}');
-SELECT migrate.revision('add mail', 'ALTER TABLE users ADD mail text', rev_id => '0003', head => '0002');
+SELECT migrate.revision('create users', 'CREATE TABLE users (id int PRIMARY KEY);',
+	'DROP TABLE users;', rev_id => '0001');
+SELECT migrate.revision('add name', E'ALTER TABLE users ADD name text;\nSELECT 1', 'ALTER TABLE'
+	' users DROP name;', rev_id => '0002');
+SELECT migrate.revision('reviews', 'CREATE TABLE reviews (n int); -- the end', 'DROP TABLE reviews',
+	rev_id => '00b1', head => '0001', splice => true, branch_label => 'reviews',
+	depends_on => '{0002}');
+SELECT migrate.revision('add mail', 'ALTER TABLE users ADD mail text', rev_id => '0003',
+	head => '0002');
 SELECT migrate.merge(rev_id => '0009');
 SELECT migrate.upgrade_sql();
 SELECT migrate.upgrade('0002');
@@ -71,13 +76,15 @@ SELECT migrate.upgrade_sql();
 SELECT migrate.record('downgrade', '0002');
 SELECT migrate.begin_script('upgrade', '{0002}', '{}');
 SELECT length(migrate.upgrade_sql('0002:0009')) > 0;
-UPDATE migrate.revisions SET upgrade_sql = 'CREATE TABLE users (id int PRIMARY KEY);' WHERE revision = '0001';
+UPDATE migrate.revisions SET upgrade_sql = 'CREATE TABLE users (id int PRIMARY KEY);'
+	WHERE revision = '0001';
 
 -- begin_script: where the script starts, and what it holds
 SELECT migrate.begin_script('upgrade', '{0001}', '{}');
 SELECT migrate.begin_script('upgrade', '{}', ARRAY[['0001', 'x'], ['0002', 'x']]);
 SELECT migrate.begin_script('downgrade', '{0003,0002}', '{0003,x}');
-SELECT migrate.begin_script('upgrade', '{0002}', ARRAY[['00b1', migrate.script_checksum('CREATE TABLE other (n int);', true)]]);
+SELECT migrate.begin_script('upgrade', '{0002}', ARRAY[['00b1', migrate.script_checksum('CREATE'
+	' TABLE other (n int);', true)]]);
 SELECT migrate.begin_script('upgrade', '{0002}', '{0007,x}');
 SELECT migrate.begin_script('upgrade', '{0002}', '{0003}');
 SELECT migrate.begin_script('sidegrade', '{0002}', '{}');
@@ -86,7 +93,8 @@ SELECT migrate.begin_script('upgrade', NULL, '{}');
 SELECT migrate.begin_script('upgrade', '{0002}', NULL);
 SELECT migrate.begin_script('upgrade', '{NULL}', '{}');
 BEGIN;
-SELECT migrate.begin_script('downgrade', '{0002}', ARRAY[['0002', migrate.script_checksum('ALTER TABLE users DROP name;', true)]]);
+SELECT migrate.begin_script('downgrade', '{0002}', ARRAY[['0002', migrate.script_checksum('ALTER'
+	' TABLE users DROP name;', true)]]);
 SELECT mode, classid, objid, objsubid FROM pg_locks WHERE locktype = 'advisory';
 ROLLBACK;
 
@@ -113,13 +121,15 @@ SELECT migrate.record('downgrade', '0003');
 SELECT migrate.record('downgrade', '0002');
 SELECT migrate.record('downgrade', '0001');
 SELECT migrate.record('downgrade', '0001');
-SELECT operation, revision, versions_before, versions_after, checksum = (SELECT r.checksum FROM migrate.revisions r WHERE r.revision = l.revision),
+SELECT operation, revision, versions_before, versions_after, checksum = (SELECT r.checksum
+	FROM migrate.revisions r WHERE r.revision = l.revision),
 	duration >= '0', session_role = session_user, effective_role = current_user
 FROM migrate.log l ORDER BY id;
 SELECT * FROM migrate.versions;
 SELECT * FROM migrate.applied;
 SELECT migrate.record('upgrade', '0001');
-SELECT revision, how, checksum = (SELECT r.checksum FROM migrate.revisions r WHERE r.revision = a.revision) FROM migrate.applied a;
+SELECT revision, how, checksum = (SELECT r.checksum FROM migrate.revisions r
+	WHERE r.revision = a.revision) FROM migrate.applied a;
 SELECT split_part(migrate.downgrade_sql('00b1:current'), E'\n', 1);
 -- several in one transaction; what comes in between counts
 BEGIN;
@@ -139,7 +149,8 @@ SELECT migrate.record('upgrade', '0003');
 ROLLBACK;
 SELECT migrate.current();
 -- in a migration script it is refused
-SELECT migrate.revision('hidden', $$SELECT migrate.record('upgrade', '0002');$$, rev_id => '00c1', head => 'base');
+SELECT migrate.revision('hidden', $$SELECT migrate.record('upgrade', '0002');$$, rev_id => '00c1',
+	head => 'base');
 SELECT migrate.upgrade('00c1');
 SELECT migrate.drop('00c1');
 -- rows by hand
@@ -177,7 +188,8 @@ SHOW my.setting;
 SHOW statement_timeout;
 SHOW work_mem;
 SHOW role;
-SELECT name, setting FROM pg_settings WHERE name IN ('search_path', 'my.setting', 'statement_timeout', 'work_mem') AND source = 'session' ORDER BY 1;
+SELECT name, setting FROM pg_settings WHERE name IN ('search_path', 'my.setting',
+	'statement_timeout', 'work_mem') AND source = 'session' ORDER BY 1;
 RESET lock_timeout;
 SET SESSION AUTHORIZATION pg_monitor;
 RESET SESSION AUTHORIZATION;
@@ -193,36 +205,45 @@ SHOW lock_timeout;
 RESET lock_timeout;
 
 -- what psql would stumble over
-SELECT migrate.revision(E'"; DROP TABLE users; --\n\\! echo hello\r\\q', $$CREATE TABLE slices AS SELECT (ARRAY[1,2,3])[1:n] AS a, (ARRAY[1,2,3])[n:"n"] AS b, (ARRAY[1,2,3])[1:'2'] AS c,
+SELECT migrate.revision(E'"; DROP TABLE users; --\n\\! echo hello\r\\q',
+	$$CREATE TABLE slices AS SELECT (ARRAY[1,2,3])[1:n] AS a, (ARRAY[1,2,3])[n:"n"] AS b, (ARRAY[1,2,3])[1:'2'] AS c,
 	(ARRAY[1,2,3])[:n] AS d, (ARRAY[1,2,3])[1 : n::int] AS e, ':n' AS f, E':n \' \\! echo' AS g, $x$ :n $x$ AS h, 'a\b' AS i /* :n */
 FROM (VALUES (2)) v (n) -- :n ; \q$$, '-- nothing', rev_id => $$it's;"\q$$, head => 'base');
 SELECT migrate.revision('empty', '', rev_id => 'q1', head => 'base');
-SELECT migrate.revision('no semicolon, and a comment', '/* before */ SELECT 1 /* ; */ -- ;', '/* only a comment */', rev_id => 'q2', head => 'q1');
-SELECT migrate.revision('ends in semicolons', 'SELECT 1;; -- more', 'BEGIN; SELECT 2; COMMIT', rev_id => 'q3', head => 'q2');
+SELECT migrate.revision('no semicolon, and a comment', '/* before */ SELECT 1 /* ; */ -- ;',
+	'/* only a comment */', rev_id => 'q2', head => 'q1');
+SELECT migrate.revision('ends in semicolons', 'SELECT 1;; -- more', 'BEGIN; SELECT 2; COMMIT',
+	rev_id => 'q3', head => 'q2');
 SELECT migrate.upgrade_sql($$base:it's;"\q$$);
 SELECT migrate.downgrade_sql($$it's;"\q:base$$);
 SELECT migrate.upgrade_sql('base:q3');
 SELECT migrate.downgrade_sql('q3:q1');
 
 -- by hand into the table: not into a script
-INSERT INTO migrate.revisions (revision, message, upgrade_sql, downgrade_sql) VALUES ('h1', 'm', E'SELECT 1;\n\\! echo hello', 'COMMIT;');
+INSERT INTO migrate.revisions (revision, message, upgrade_sql, downgrade_sql) VALUES ('h1', 'm',
+	E'SELECT 1;\n\\! echo hello', 'COMMIT;');
 SELECT migrate.upgrade_sql('h1');
 SELECT migrate.downgrade_sql('h1:base');
-UPDATE migrate.revisions SET upgrade_sql = E'COPY users FROM STDIN;\n1\n\\.\n' WHERE revision = 'h1';
+UPDATE migrate.revisions SET upgrade_sql = E'COPY users FROM STDIN;\n1\n\\.\n'
+	WHERE revision = 'h1';
 SELECT migrate.upgrade_sql('h1');
 UPDATE migrate.revisions SET upgrade_sql = 'SELECT ''' WHERE revision = 'h1';
 SELECT migrate.upgrade_sql('h1');
 DELETE FROM migrate.revisions WHERE revision = 'h1';
 
 -- roles
-SELECT migrate.revision('as another role', 'SET ROLE pg_monitor; SELECT current_user;', 'SET SESSION AUTHORIZATION pg_monitor', rev_id => 'r1', head => 'q3');
+SELECT migrate.revision('as another role', 'SET ROLE pg_monitor; SELECT current_user;',
+	'SET SESSION AUTHORIZATION pg_monitor', rev_id => 'r1', head => 'q3');
 SELECT migrate.upgrade_sql('q3:r1');
 SELECT migrate.downgrade_sql('r1:q3');
 
 -- not transactional: out of the transaction
-SELECT migrate.revision('index', E'CREATE INDEX CONCURRENTLY i ON users (id);\nBEGIN;\nSELECT 1;\nCOMMIT', 'DROP INDEX CONCURRENTLY i;', rev_id => 'x1', head => 'q1', splice => true, transactional => false);
+SELECT migrate.revision('index', E'CREATE INDEX CONCURRENTLY i ON users (id);\nBEGIN;\nSELECT 1;\n'
+	'COMMIT', 'DROP INDEX CONCURRENTLY i;', rev_id => 'x1', head => 'q1', splice => true,
+	transactional => false);
 SELECT migrate.revision('between', 'SELECT 1;', 'SELECT 2;', rev_id => 'x2', head => 'x1');
-SELECT migrate.revision('vacuum', 'VACUUM users', 'SELECT 3;', rev_id => 'x3', head => 'x2', transactional => false);
+SELECT migrate.revision('vacuum', 'VACUUM users', 'SELECT 3;', rev_id => 'x3', head => 'x2',
+	transactional => false);
 SELECT migrate.upgrade_sql('q1:x3');
 SELECT migrate.downgrade_sql('x3:q1');
 SELECT migrate.upgrade_sql('q1:x1');

@@ -8,7 +8,8 @@ RESET client_min_messages;
 SET migrate.step_messages = off;
 
 -- What has been done of a script that did not end.
-CREATE FUNCTION partial() RETURNS TABLE (revision text, direction text, done text, in_doubt bool, intent bool)
+CREATE FUNCTION partial() RETURNS TABLE (revision text, direction text, done text, in_doubt bool,
+	intent bool)
 LANGUAGE sql AS $$
 	SELECT p.revision, p.direction, p.statements_done || '/' || p.statements, p.in_doubt, p.intent IS NOT NULL
 	FROM migrate.partial p ORDER BY 1
@@ -126,16 +127,19 @@ $$);
 SELECT migrate.load(replace(migrate.export('0002'), 'Revises: 0001', 'Revises:'));
 SELECT migrate.load(replace(migrate.export('0002'), '''twice''', '''once'''));
 -- What is not done can; comments, white space and line ends do not count.
-SELECT migrate.edit('0002', upgrade => E'-- a comment\r\nINSERT INTO items VALUES (1, ''twice'');\r\n'
+SELECT migrate.edit('0002', upgrade => E'-- a comment\r\nINSERT INTO items VALUES (1,'
+	' ''twice'');\r\n'
 	'SET search_path = pg_catalog; /* two */ SET work_mem = ''77kB'';\n'
 	'DELETE FROM public.items WHERE name = ''twice'';\n'
 	'CREATE UNIQUE INDEX CONCURRENTLY items_id ON public.items (id);\n'
-	'CREATE TABLE public.after (work_mem text DEFAULT current_setting(''work_mem''), path text DEFAULT current_setting(''search_path''));\n'
+	'CREATE TABLE public.after (work_mem text DEFAULT current_setting(''work_mem''), path text'
+		' DEFAULT current_setting(''search_path''));\n'
 	'INSERT INTO public.after DEFAULT VALUES;\n');
 -- Going on: the leftover goes first, what was SET is set again.
 CALL migrate.upgrade_stepwise('0002');
 SELECT * FROM public.after;
-SELECT indexrelid::regclass, indisvalid, indisunique FROM pg_index WHERE indrelid = 'items'::regclass;
+SELECT indexrelid::regclass, indisvalid, indisunique FROM pg_index
+	WHERE indrelid = 'items'::regclass;
 SELECT * FROM partial();
 SHOW search_path;
 SHOW work_mem;
@@ -197,7 +201,8 @@ BEGIN
 		PERFORM 1 / 0;
 	END IF;
 END $$;
-SELECT migrate.edit('0002', upgrade => 'UPDATE items SET name = ''x'' WHERE id < 3; CALL batches(true); SELECT ''end''');
+SELECT migrate.edit('0002', upgrade => 'UPDATE items SET name = ''x'' WHERE id < 3; CALL'
+	' batches(true); SELECT ''end''');
 CALL migrate.upgrade_stepwise('0002');
 SELECT id, name FROM items WHERE id < 3 ORDER BY 1;
 SELECT * FROM partial();
@@ -208,11 +213,14 @@ CALL migrate.upgrade_stepwise('0002');
 SELECT migrate.check();
 SELECT migrate.pending('0002');
 -- what is in doubt cannot be edited
-SELECT migrate.edit('0002', upgrade => 'UPDATE items SET name = ''x'' WHERE id < 3; CALL batches(false); SELECT ''end''');
-SELECT migrate.edit('0002', upgrade => 'UPDATE items SET name = ''x'' WHERE id < 3; CALL batches(true); SELECT ''another end''');
+SELECT migrate.edit('0002', upgrade => 'UPDATE items SET name = ''x'' WHERE id < 3; CALL'
+	' batches(false); SELECT ''end''');
+SELECT migrate.edit('0002', upgrade => 'UPDATE items SET name = ''x'' WHERE id < 3; CALL'
+	' batches(true); SELECT ''another end''');
 SELECT migrate.resume('0002', 'again');
 SELECT * FROM partial();
-SELECT migrate.edit('0002', upgrade => 'UPDATE items SET name = ''x'' WHERE id < 3; CALL batches(false); SELECT ''end''');
+SELECT migrate.edit('0002', upgrade => 'UPDATE items SET name = ''x'' WHERE id < 3; CALL'
+	' batches(false); SELECT ''end''');
 CALL migrate.upgrade_stepwise('0002');
 SELECT id, name FROM items WHERE id < 3 ORDER BY 1;
 SELECT * FROM partial();
@@ -278,7 +286,8 @@ SELECT crashed('CREATE INDEX CONCURRENTLY ON items (lower(name))');
 CALL migrate.upgrade_stepwise('0002');
 \set VERBOSITY default
 -- it was there before
-SELECT crashed('CREATE INDEX CONCURRENTLY ON items (lower(name))', ARRAY['items_name'::regclass::oid]);
+SELECT crashed('CREATE INDEX CONCURRENTLY ON items (lower(name))',
+	ARRAY['items_name'::regclass::oid]);
 CALL migrate.upgrade_stepwise('0002');
 DROP INDEX items_lower_idx;
 -- it was not dropped, it was
@@ -297,7 +306,8 @@ INSERT INTO items VALUES (5, 'twice');
 CREATE UNIQUE INDEX CONCURRENTLY items_unique ON items (id);
 \set VERBOSITY default
 SELECT migrate.stamp('0001', purge => true);
-SELECT migrate.edit('0002', upgrade => 'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS items_unique ON items (id)');
+SELECT migrate.edit('0002', upgrade => 'CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS items_unique'
+	' ON items (id)');
 CALL migrate.upgrade_stepwise('0002');
 SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'items'::regclass;
 -- Nor is one removed in a restored database, where the intent's OIDs mean nothing.
