@@ -92,13 +92,16 @@ sub types
 {
 	my $place = shift;
 	my @sql = (
-		"CREATE FUNCTION $place.never(pg_catalog.text) RETURNS bool LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN PERFORM $place.spring(''domain''); RETURN false; END'",
+		"CREATE FUNCTION $place.never(pg_catalog.text) RETURNS bool"
+		  . " LANGUAGE plpgsql SET search_path = pg_catalog"
+		  . " AS 'BEGIN PERFORM $place.spring(''domain''); RETURN false; END'",
 		"CREATE TYPE $place.vt AS (v pg_catalog.text)",
 		"CREATE TYPE $place.et AS ENUM ('0001', 'head')");
 	for my $type (qw(text varchar bool int4 int8 name timestamptz interval regclass))
 	{
 		push @sql,
-		  "CREATE DOMAIN $place.$type AS pg_catalog.$type CHECK ($place.never(VALUE::pg_catalog.text))";
+		  "CREATE DOMAIN $place.$type AS pg_catalog.$type CHECK"
+		    . " ($place.never(VALUE::pg_catalog.text))";
 	}
 	for my $own ("$place.vt", "$place.vt[]", "$place.et")
 	{
@@ -113,7 +116,9 @@ sub types
 				  || "$from$to" =~ /vt\[\].*text\[\]|text\[\].*vt\[\]/;
 				my $name = 'c' . @sql;
 				push @sql,
-				  "CREATE FUNCTION $place.$name($from) RETURNS $to LANGUAGE plpgsql SET search_path = pg_catalog AS 'BEGIN PERFORM $place.spring(''cast $from to $to''); RETURN NULL; END'",
+				  "CREATE FUNCTION $place.$name($from) RETURNS $to LANGUAGE plpgsql SET search_path"
+				    . " = pg_catalog AS 'BEGIN PERFORM $place.spring(''cast $from to"
+				  . " $to''); RETURN NULL; END'",
 				  "CREATE CAST ($from AS $to) WITH FUNCTION $place.$name($from) AS IMPLICIT";
 			}
 		}
@@ -182,7 +187,8 @@ $mallory->finish;
 # ROLE in a pool of connections.
 my $path = 'evil, public, pg_temp, pg_catalog';
 $admin->run('SET SESSION AUTHORIZATION mallory', 'SET search_path = pg_catalog',
-	"CREATE FUNCTION pg_temp.never(pg_catalog.text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN PERFORM evil.spring(''pg_temp''); RETURN false; END'",
+	"CREATE FUNCTION pg_temp.never(pg_catalog.text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN"
+	  . " PERFORM evil.spring(''pg_temp''); RETURN false; END'",
 	tables('pg_temp'),
 	'RESET SESSION AUTHORIZATION',
 	'GRANT USAGE ON SCHEMA evil TO PUBLIC',
@@ -216,7 +222,8 @@ sub file
 	return
 		"-- file $id\n--\n-- Revision ID: $id\n-- Revises: $parents\n"
 	  . ($more // '')
-	  . "\n-- migrate:up\nCREATE TABLE app.t_$id (n pg_catalog.int4);\n-- $n\n\n-- migrate:down\nDROP TABLE app.t_$id;\n";
+	  . "\n-- migrate:up\nCREATE TABLE app.t_$id (n pg_catalog.int4);\n-- $n\n\n--"
+	  . " migrate:down\nDROP TABLE app.t_$id;\n";
 }
 spew("$files/f1.sql", file('f1', '0004', 1));
 mkdir "$dir/dbmate";
@@ -232,9 +239,12 @@ my @calls = (
 	q{SELECT migrate.configure('revision_ids', 'serial')},
 	q{SELECT migrate.configure('managed_schemas', 'app')},
 	q{SELECT migrate.configure('managed_schemas', NULL)},
-	q{SELECT migrate.revision('one', 'CREATE TABLE app.t1 (n pg_catalog.int4)', 'DROP TABLE app.t1')},
-	q{SELECT migrate.revision('two', 'CREATE TABLE app.t2 (n pg_catalog.int4)', 'DROP TABLE app.t2', branch_label => 'side')},
-	q{SELECT migrate.revision('three', 'CREATE TABLE app.t3 (n pg_catalog.int4)', 'DROP TABLE app.t3', head => '0001', splice => true)},
+	q{SELECT migrate.revision('one', 'CREATE TABLE app.t1 (n pg_catalog.int4)',}
+	  . q{ 'DROP TABLE app.t1')},
+	q{SELECT migrate.revision('two', 'CREATE TABLE app.t2 (n pg_catalog.int4)',}
+	  . q{ 'DROP TABLE app.t2', branch_label => 'side')},
+	q{SELECT migrate.revision('three', 'CREATE TABLE app.t3 (n pg_catalog.int4)',}
+	  . q{ 'DROP TABLE app.t3', head => '0001', splice => true)},
 	q{SELECT migrate.merge()},
 	q{SELECT migrate.drop('0004')},
 	qq{SELECT migrate.merge('{0002,0003}'::$array)},
@@ -289,7 +299,9 @@ my @calls = (
 	q{SELECT migrate.upgrade_sql('0001:0003')},
 	q{SELECT migrate.downgrade_sql('0002:base')},
 	# what commits step by step
-	q{SELECT migrate.revision('index', 'CREATE INDEX CONCURRENTLY ON app.t1 (n)', 'DROP INDEX CONCURRENTLY app.t1_n_idx', 'index', head => '0004', splice => true, transactional => false)},
+	q{SELECT migrate.revision('index', 'CREATE INDEX CONCURRENTLY ON app.t1 (n)',}
+	  . q{ 'DROP INDEX CONCURRENTLY app.t1_n_idx', 'index', head => '0004', splice => true,}
+	  . q{ transactional => false)},
 	q{CALL migrate.upgrade_stepwise('heads')},
 	q{CALL migrate.downgrade_stepwise('base')},
 	q{SELECT migrate.drop('index')},
@@ -329,7 +341,9 @@ my $called = join "\n", (map { ref ? $_->[0] : $_ } @calls), slurp("$dir/script.
 my @missing =
   grep { $called !~ /\bmigrate\.\Q$_\E\(/ }
   $admin->rows(
-	q{SELECT DISTINCT proname OPERATOR(pg_catalog.||) '' FROM pg_catalog.pg_proc WHERE pronamespace OPERATOR(pg_catalog.=) 'migrate'::pg_catalog.regnamespace AND prorettype OPERATOR(pg_catalog.<>) 'pg_catalog.trigger'::pg_catalog.regtype}
+	q{SELECT DISTINCT proname OPERATOR(pg_catalog.||) '' FROM pg_catalog.pg_proc}
+	  . q{ WHERE pronamespace OPERATOR(pg_catalog.=) 'migrate'::pg_catalog.regnamespace AND}
+	  . q{ prorettype OPERATOR(pg_catalog.<>) 'pg_catalog.trigger'::pg_catalog.regtype}
   );
 is("@missing", '', 'all functions of ours were called');
 
@@ -340,7 +354,8 @@ $admin->run('RESET search_path', q{SELECT migrate.stamp('base', purge => true)})
 $mallory = connect_to('mig_attack', user => 'mallory');
 $mallory->run(
 	'SET search_path = pg_catalog',
-	'CREATE FUNCTION evil.v() RETURNS text LANGUAGE plpgsql AS $$ BEGIN PERFORM evil.spring(current_user::text); RETURN 1; END $$',
+	'CREATE FUNCTION evil.v() RETURNS text LANGUAGE plpgsql AS $$ BEGIN'
+	  . ' PERFORM evil.spring(current_user::text); RETURN 1; END $$',
 	'CREATE SCHEMA theirs',
 	map { "CREATE $_" } 'VIEW theirs.a_view AS SELECT evil.v() AS version_num',
 	'MATERIALIZED VIEW theirs.materialized AS SELECT evil.v() AS version_num WITH NO DATA',
@@ -365,7 +380,8 @@ $mallory->run(
 my @planned = ('predicate', 'expression', 'statistics', 'inherited');
 $mallory->run(
 	'CREATE FUNCTION evil.constant(n int) RETURNS bool IMMUTABLE LANGUAGE plpgsql AS'
-	  . q{ $$ BEGIN IF current_user <> 'mallory' THEN PERFORM evil.spring(current_user::text); END IF;}
+	  . q{ $$ BEGIN IF current_user <> 'mallory' THEN PERFORM evil.spring(current_user::text);}
+	  . q{ END IF;}
 	  . ' RETURN true; END $$',
 	(   map {
 			(   "CREATE TABLE theirs.$_ (version_num varchar(32))",
@@ -381,10 +397,12 @@ $mallory->run('CREATE TABLE theirs.virtual (n int,'
 	  . q{ version_num text GENERATED ALWAYS AS (repeat('0001', n)) VIRTUAL)},
 	'INSERT INTO theirs.virtual VALUES (1)') if $version >= 18;
 $mallory->run(
-	'CREATE STATISTICS theirs.their_statistics ON (evil.constant(1)), version_num FROM theirs.statistics'
+	'CREATE STATISTICS theirs.their_statistics ON (evil.constant(1)), version_num'
+	  . ' FROM theirs.statistics'
 ) if $version >= 14;
 $mallory->run(
-	'CREATE STATISTICS theirs.of_expressions ON (version_num || (evil.constant(1))::text) FROM theirs.statistics'
+	'CREATE STATISTICS theirs.of_expressions ON (version_num || (evil.constant(1))::text)'
+	  . ' FROM theirs.statistics'
 ) if $version >= 14;
 $mallory->run('GRANT SELECT ON ALL TABLES IN SCHEMA theirs TO PUBLIC');
 $mallory->finish;
@@ -457,7 +475,8 @@ drop_databases();
 	$owner->run('CREATE SCHEMA evil');
 	set_traps($owner, $_) for qw(evil public);
 	$owner->run(
-		"CREATE FUNCTION pg_temp.never(pg_catalog.text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN PERFORM evil.spring(''pg_temp''); RETURN false; END'",
+		"CREATE FUNCTION pg_temp.never(pg_catalog.text) RETURNS bool LANGUAGE plpgsql AS 'BEGIN"
+		  . " PERFORM evil.spring(''pg_temp''); RETURN false; END'",
 		tables('pg_temp'));
 	$owner->run("ALTER DATABASE mig_own SET search_path = $path", "SET search_path = $path");
 	untouched(
@@ -480,7 +499,8 @@ create_database('mig_owned', plain => 1, owner => 'mallory');
 	$owner->run(
 		'CREATE EXTENSION migrate', 'CREATE SCHEMA evil',
 		map({ "SELECT migrate.revision('m', 'SELECT 1', 'SELECT 2', 'r$_')" } 1 .. 4),
-		q{SELECT migrate.revision('side', '', '', 's1', head => 'r1', splice => true, branch_label => 'lab')},
+		q{SELECT migrate.revision('side', '', '', 's1', head => 'r1', splice => true,}
+		  . q{ branch_label => 'lab')},
 		q{SELECT migrate.upgrade('r3')}, q{SELECT migrate.configure('revision_ids', 'serial')},
 		# says as whom it runs, and tries to become somebody else
 		<<'SQL',
@@ -503,12 +523,16 @@ BEGIN
 	RETURN true;
 END $$
 SQL
-		q{CREATE FUNCTION evil.fixed(pg_catalog.text) RETURNS pg_catalog.text IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM evil.look(); RETURN $1; END'},
-		q{CREATE FUNCTION evil.on_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM evil.look(); RETURN coalesce(NEW, OLD); END'},
+		q{CREATE FUNCTION evil.fixed(pg_catalog.text) RETURNS pg_catalog.text IMMUTABLE}
+		  . q{ LANGUAGE plpgsql AS 'BEGIN PERFORM evil.look(); RETURN $1; END'},
+		q{CREATE FUNCTION evil.on_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN}
+		  . q{ PERFORM evil.look(); RETURN coalesce(NEW, OLD); END'},
 		q{CREATE DOMAIN evil.checked AS text CHECK (evil.look())},
 		q{CREATE TYPE evil.vt AS (v text)},
-		q{CREATE FUNCTION evil.to_vt(text) RETURNS evil.vt LANGUAGE plpgsql AS 'BEGIN PERFORM evil.look(); RETURN ROW($1); END'},
-		q{CREATE FUNCTION evil.from_vt(evil.vt) RETURNS text LANGUAGE plpgsql AS 'BEGIN PERFORM evil.look(); RETURN $1.v; END'},
+		q{CREATE FUNCTION evil.to_vt(text) RETURNS evil.vt LANGUAGE plpgsql AS 'BEGIN}
+		  . q{ PERFORM evil.look(); RETURN ROW($1); END'},
+		q{CREATE FUNCTION evil.from_vt(evil.vt) RETURNS text LANGUAGE plpgsql AS 'BEGIN}
+		  . q{ PERFORM evil.look(); RETURN $1.v; END'},
 		'CREATE CAST (text AS evil.vt) WITH FUNCTION evil.to_vt(text) AS ASSIGNMENT',
 		'CREATE CAST (evil.vt AS text) WITH FUNCTION evil.from_vt(evil.vt) AS IMPLICIT');
 	$owner->finish;
@@ -593,12 +617,14 @@ sub owner_does
 		push @attached,
 		  [
 			"a row trigger of $table",
-			map({ "CREATE TRIGGER look_$_ $_ INSERT OR UPDATE OR DELETE ON migrate.$table FOR EACH ROW EXECUTE FUNCTION evil.on_row()"
+			map({ "CREATE TRIGGER look_$_ $_ INSERT OR UPDATE OR DELETE"
+			  . " ON migrate.$table FOR EACH ROW EXECUTE FUNCTION evil.on_row()"
 				} qw(BEFORE AFTER))
 		  ],
 		  [
 			"a statement trigger of $table",
-			map({ "CREATE TRIGGER look_$_ $_ INSERT OR UPDATE OR DELETE ON migrate.$table EXECUTE FUNCTION evil.on_row()"
+			map({ "CREATE TRIGGER look_$_ $_ INSERT OR UPDATE OR DELETE"
+			  . " ON migrate.$table EXECUTE FUNCTION evil.on_row()"
 				} qw(BEFORE AFTER))
 		  ],
 		  [
@@ -613,7 +639,8 @@ sub owner_does
 		  ],
 		  [
 			"a rule in place of writing $table",
-			map({ "CREATE RULE look_$_ AS ON $_ TO migrate.$table DO INSTEAD SELECT evil.look(), 1, 2, 3, 4"
+			map({ "CREATE RULE look_$_ AS ON $_"
+			  . " TO migrate.$table DO INSTEAD SELECT evil.look(), 1, 2, 3, 4"
 				} qw(INSERT UPDATE DELETE))
 		  ],
 		  [
@@ -629,7 +656,8 @@ sub owner_does
 			"ALTER TABLE migrate.$table ADD extra bool DEFAULT evil.look()" ],
 		  [
 			"a generated column of $table",
-			"ALTER TABLE migrate.$table ADD extra text GENERATED ALWAYS AS (evil.fixed($column)) STORED"
+			"ALTER TABLE migrate.$table ADD extra text GENERATED ALWAYS"
+			  . " AS (evil.fixed($column)) STORED"
 		  ],
 		  [
 			"a child of $table",
@@ -639,7 +667,8 @@ sub owner_does
 		  $version < 14 ? ()
 		  : [
 			"statistics of $table",
-			"CREATE STATISTICS migrate.look ON (evil.fixed('x')), (evil.fixed($column)) FROM migrate.$table"
+			"CREATE STATISTICS migrate.look ON (evil.fixed('x')), (evil.fixed($column))"
+			  . " FROM migrate.$table"
 		  ],
 		  $version < 18 ? ()
 		  : [
@@ -659,7 +688,8 @@ sub owner_does
 				[
 					"$type as the type of $_->[0].$_->[1]",
 					(map { "DROP VIEW migrate.$_" } @views),
-					"ALTER TABLE migrate.$_->[0] ALTER $_->[1] DROP DEFAULT, ALTER $_->[1] TYPE $type USING $_->[1]::$type"
+					"ALTER TABLE migrate.$_->[0] ALTER $_->[1] DROP DEFAULT,"
+					  . " ALTER $_->[1] TYPE $type USING $_->[1]::$type"
 				]
 			  } [qw(revisions message)], [qw(revisions downgrade_sql)], [qw(applied how)],
 			  [qw(log effective_role)], [qw(settings value)]
@@ -739,7 +769,8 @@ sub owner_does
 			} @tables),
 		# 13 cannot alter what was generated
 		'ALTER TABLE migrate.revisions DROP checksum, ADD checksum text',
-		'UPDATE migrate.revisions SET checksum = migrate.script_checksum(upgrade_sql, upgrade_transactional)'
+		'UPDATE migrate.revisions SET checksum = migrate.script_checksum(upgrade_sql,'
+		  . ' upgrade_transactional)'
 	);
 	my @changed = [
 		'without its keys',
@@ -754,7 +785,9 @@ sub owner_does
 		# a row that the other calls would meet
 		my @row =
 		  $table eq 'partial'
-		  ? q{INSERT INTO migrate.partial (revision, direction, statements, statements_done, digest, in_doubt, started_at, intent) VALUES ('r4', 'upgrade', 2, 1, 'x', true, now(), 'x')}
+		  ? q{INSERT INTO migrate.partial (revision, direction, statements, statements_done,}
+		    . q{ digest, in_doubt, started_at, intent) VALUES ('r4', 'upgrade', 2, 1, 'x', true,}
+		  . q{ now(), 'x')}
 		  : ();
 		# what would be taken for an address, and what has one
 		my ($to, $value) =
@@ -765,7 +798,8 @@ sub owner_does
 		  [
 			"$table.$column as $to",
 			@row,
-			"ALTER TABLE migrate.$table ALTER $column DROP DEFAULT, ALTER $column TYPE $to USING $value"
+			"ALTER TABLE migrate.$table ALTER $column DROP DEFAULT,"
+			  . " ALTER $column TYPE $to USING $value"
 		  ],
 		  [
 			"$table.$column NULL",

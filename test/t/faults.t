@@ -100,7 +100,8 @@ my @plan = (
 				phases => [qw(writers snapshots)],
 				table  => 't_unnamed'),
 			alone(
-				q{CREATE UNIQUE INDEX CONCURRENTLY i_unique ON t_unique (a, gated(b, 'build of i_unique'))},
+				q{CREATE UNIQUE INDEX CONCURRENTLY i_unique ON t_unique (a, gated(b,}
+				  . q{ 'build of i_unique'))},
 				valid('i_unique'),
 				phases => [qw(snapshots)],
 				table  => 't_unique'),
@@ -110,7 +111,8 @@ my @plan = (
 			ran(),
 			statement('COMMIT'),
 			alone(
-				q{CREATE INDEX CONCURRENTLY IF NOT EXISTS i_ine ON t_ine (gated(a, 'build of i_ine'))},
+				q{CREATE INDEX CONCURRENTLY IF NOT EXISTS i_ine ON t_ine (gated(a,}
+				  . q{ 'build of i_ine'))},
 				valid('i_ine'),
 				phases => [qw(snapshots)],
 				table  => 't_ine'),
@@ -148,14 +150,16 @@ my @plan = (
 			statement(
 				'ALTER TABLE t_named ADD more int',
 				done =>
-				  q{EXISTS (SELECT FROM pg_attribute WHERE attrelid = 't_named'::regclass AND attname = 'more')}
+				  q{EXISTS (SELECT FROM pg_attribute WHERE attrelid = 't_named'::regclass AND}
+				    . q{ attname = 'more')}
 			)
 		],
 		downgrade => [
 			statement(
 				'ALTER TABLE t_named DROP more',
 				done =>
-				  q{NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 't_named'::regclass AND attname = 'more')}
+				  q{NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = 't_named'::regclass AND}
+				    . q{ attname = 'more')}
 			),
 			ran()
 		],

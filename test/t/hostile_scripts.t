@@ -39,12 +39,14 @@ sub ways
 		[ 'DO', "DO \$\$ BEGIN PERFORM pg_catalog.$call; END \$\$" ],
 		[
 			'function',
-			"CREATE FUNCTION sets() RETURNS text LANGUAGE sql AS \$\$ SELECT $call \$\$;\nSELECT sets();\nDROP FUNCTION sets()"
+			"CREATE FUNCTION sets() RETURNS text LANGUAGE sql AS \$\$ SELECT $call \$\$;\nSELECT"
+			  . " sets();\nDROP FUNCTION sets()"
 		],
 		[ 'UPDATE', "UPDATE pg_catalog.pg_settings SET setting = '$value' WHERE name = '$name'" ],
 		[
 			'default',
-			"CREATE TEMPORARY TABLE d (t text DEFAULT $call);\nINSERT INTO d DEFAULT VALUES;\nDROP TABLE d"
+			"CREATE TEMPORARY TABLE d (t text DEFAULT $call);\nINSERT INTO d DEFAULT"
+			  . " VALUES;\nDROP TABLE d"
 		]);
 }
 
@@ -61,7 +63,8 @@ push @changes, [ 'backslash_quote on', 'SET backslash_quote = on' ];
 push @changes,
   [
 	'both',
-	"SELECT set_config('standard_conforming_strings', 'off', false);\nSET client_encoding = 'SJIS';\nSET backslash_quote = on"
+	"SELECT set_config('standard_conforming_strings', 'off', false);\nSET client_encoding ="
+	  . " 'SJIS';\nSET backslash_quote = on"
   ];
 push @changes, [ 'nothing', 'SELECT 1' ];
 
@@ -88,7 +91,8 @@ my @payloads = (
 	[ 'swallowed */' => qq{/* \xd0\x96*/ INSERT INTO t VALUES ('*/ $run\n-- ')} ],
 	[
 		'swallowed \$' =>
-		  qq{DO \$\$ BEGIN INSERT INTO t VALUES ('\xd0\x96'); END \$\$; INSERT INTO t VALUES ('\$\$ $run\n-- ')}
+		  qq{DO \$\$ BEGIN INSERT INTO t VALUES ('\xd0\x96'); END \$\$; INSERT INTO t}
+		    . qq{ VALUES ('\$\$ $run\n-- ')}
 	],
 	[ 'swallowed "' => qq{SELECT 1 AS "\xd0\x96", 2 AS "$run\n-- "} ],
 	[ 'E, parts'    => qq{INSERT INTO t VALUES (E'a'\n'b\\' $run\n-- '), (E'\\\\'\n'\\'')} ],
@@ -98,7 +102,8 @@ my @payloads = (
 	],
 	[
 		'U&' =>
-		  qq{INSERT INTO t VALUES (U&'\\0041\\+01F600'), (u&'d!0061t\\a' UESCAPE '!'), (U&'''' || U&'\xc3\xa9')}
+		  qq{INSERT INTO t VALUES (U&'\\0041\\+01F600'), (u&'d!0061t\\a' UESCAPE '!'),}
+		    . qq{ (U&'''' || U&'\xc3\xa9')}
 	],
 	[ 'N, parts'     => qq{INSERT INTO t VALUES (n'a' -- it's\n'\\'), (N' $run\n-- ')} ],
 	[ 'bits, parts'  => qq{SELECT b'1'\n'\\', ' $run\n-- '} ],
@@ -113,24 +118,30 @@ my @payloads = (
 	],
 	[
 		'rule' =>
-		  qq{CREATE RULE r AS ON INSERT TO u DO ALSO (INSERT INTO t VALUES ('a'); INSERT INTO t VALUES ('\xc3\xa9')); INSERT INTO u VALUES (1); DROP RULE r ON u}
+		  qq{CREATE RULE r AS ON INSERT TO u DO ALSO (INSERT INTO t VALUES ('a'); INSERT INTO t}
+		    . qq{ VALUES ('\xc3\xa9')); INSERT INTO u VALUES (1); DROP RULE r ON u}
 	],
 	[
 		'seen' =>
-		  qq{INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t SELECT current_setting('client_encoding')}
+		  qq{INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t}
+		    . qq{ SELECT current_setting('client_encoding')}
 	],
 	[
 		'set beside' =>
-		  qq{/* \xc3\xa9 */ SET LOCAL client_encoding = LATIN1; INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t SELECT current_setting('client_encoding')}
+		  qq{/* \xc3\xa9 */ SET LOCAL client_encoding = LATIN1; INSERT INTO t VALUES ('\xc3\xa9');}
+		    . qq{ INSERT INTO t SELECT current_setting('client_encoding')}
 	],
 	[
 		'message' =>
-		  qq{INSERT INTO t VALUES ('\xd0\x96'), (' ); ROLLBACK; DO \$q\$ BEGIN RAISE EXCEPTION \$a\$%\$a\$, chr(92)||\$a\$! touch ran\$a\$; END \$q\$;\n:LAST_ERROR_MESSAGE\n-- '); SELECT 1 / 0}
+		  qq{INSERT INTO t VALUES ('\xd0\x96'), (' ); ROLLBACK; DO \$q\$}
+		    . qq{ BEGIN RAISE EXCEPTION \$a\$%\$a\$, chr(92)||\$a\$! touch ran\$a\$;}
+		  . qq{ END \$q\$;\n:LAST_ERROR_MESSAGE\n-- '); SELECT 1 / 0}
 	],
 	[ 'letters' => qq{INSERT INTO t VALUES ('\xc3\xa9\xe6\x97\xa5\xf0\x9f\x98\x80')} ],
 	[
 		'one line' =>
-		  qq{INSERT INTO t VALUES ('a'); INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t VALUES ('\\'), (' $run\n-- ')}
+		  qq{INSERT INTO t VALUES ('a'); INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t}
+		    . qq{ VALUES ('\\'), (' $run\n-- ')}
 	],
 	[
 		'variable' =>
@@ -141,7 +152,9 @@ push @payloads,
 	  qq{CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT 'a' AS begin; SELECT CASE WHEN true THEN '\xc3\xa9' ELSE '' END AS CASE; SELECT '\\' || x.end FROM (SELECT '\xd0\x96' AS "end") x; END; INSERT INTO t SELECT f(); INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP FUNCTION f()}
   ],
   [ 'procedure' =>
-	  qq{CREATE OR REPLACE PROCEDURE begin(x text) BEGIN ATOMIC INSERT INTO t VALUES ('\xc3\xa9'); INSERT INTO t VALUES (x); END; CALL begin('\\'); INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP PROCEDURE begin(text)}
+	  qq{CREATE OR REPLACE PROCEDURE begin(x text) BEGIN ATOMIC INSERT INTO t VALUES ('\xc3\xa9');}
+	    . qq{ INSERT INTO t VALUES (x); END; CALL begin('\\'); INSERT INTO t VALUES ('\xd0\x96'),}
+	  . qq{ (' $run\n-- ');\nDROP PROCEDURE begin(text)}
   ]
   if $bodies;
 
@@ -276,7 +289,8 @@ if ($bodies)
 		qr/psql would not find the end.*upgrade script of revision "label", line 1/s,
 		'it names the revision');
 	$session->run(
-		q{SELECT migrate.edit('label', 'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 "begin"; SELECT 2; END')}
+		q{SELECT migrate.edit('label', 'CREATE FUNCTION f() RETURNS int BEGIN ATOMIC}
+		  . q{ SELECT 1 "begin"; SELECT 2; END')}
 	);
 	is($session->query(q{SELECT migrate.upgrade_sql('base:label')})->{state},
 		'00000', 'in quotes it is fine');
@@ -374,7 +388,8 @@ if ($bodies)
 		is( join(
 				' ',
 				sort $session->rows(
-					q{SELECT encode(x::bytea, 'hex') FROM (SELECT replace(x, E'\\\\', E'\\\\\\\\') x FROM t) t}
+					q{SELECT encode(x::bytea, 'hex') FROM (SELECT replace(x, E'\\\\',}
+					  . q{ E'\\\\\\\\') x FROM t) t}
 				)),
 			unpack('H*', " $run\n-- ") . ' d096',
 			"SQL_ASCII, written in $client: the bytes");

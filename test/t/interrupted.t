@@ -61,7 +61,8 @@ sub label   { return "$id upgrade: $_[0]" }
 sub partial
 {
 	return $watch->value(
-		q{SELECT COALESCE(string_agg(concat_ws(' ', statements_done, in_doubt, intent IS NOT NULL), ', '), '') FROM migrate.partial}
+		q{SELECT COALESCE(string_agg(concat_ws(' ', statements_done, in_doubt, intent IS NOT NULL),}
+		  . q{ ', '), '') FROM migrate.partial}
 	) // '';
 }
 
@@ -69,7 +70,8 @@ sub invalid
 {
 	return join ' ',
 	  sort $watch->rows(
-		q{SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text !~ '^"?users_own'}
+		q{SELECT indexrelid::regclass FROM pg_index WHERE NOT indisvalid AND}
+		  . q{ indexrelid::regclass::text !~ '^"?users_own'}
 	  );
 }
 sub oid { return $watch->value('SELECT to_regclass(' . lit($_[0]) . ')::oid') }
@@ -115,7 +117,8 @@ sub ends
 		"${id}1",
 		'    it is applied, once');
 	is( $watch->value(
-			q{SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text ~ '^"?users_own'}
+			q{SELECT count(*) FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text ~}
+			  . q{ '^"?users_own'}
 		),
 		$watch->value(q{SELECT count(*) FROM pg_class WHERE relname ~ '^users_own'}),
 		q{    the user's own invalid indexes stay});
@@ -152,7 +155,8 @@ sub ends
 	my @indexes = (
 		['CREATE INDEX CONCURRENTLY %n ON %t (a)'],
 		[
-			'CREATE UNIQUE INDEX CONCURRENTLY %n ON public.%t (a DESC, b ASC NULLS FIRST) INCLUDE (c) WHERE a > 0'
+			'CREATE UNIQUE INDEX CONCURRENTLY %n ON public.%t (a DESC,'
+			  . ' b ASC NULLS FIRST) INCLUDE (c) WHERE a > 0'
 		],
 		['CREATE INDEX CONCURRENTLY %n ON %t USING hash (c)'],
 		['CREATE INDEX CONCURRENTLY %n ON %t (lower(c))'],
@@ -213,13 +217,15 @@ for my $commits (0, 1)
 	case (
 		"a DO that fails, $commits commits",
 		'SELECT 1',
-		"DO \$\$BEGIN INSERT INTO ran VALUES ('$name'); IF $commits = 1 THEN COMMIT; END IF; PERFORM 1 / (SELECT count(*) FROM marks WHERE name = '$name'); END\$\$",
+		"DO \$\$BEGIN INSERT INTO ran VALUES ('$name'); IF $commits = 1 THEN COMMIT; END IF;"
+		  . " PERFORM 1 / (SELECT count(*) FROM marks WHERE name = '$name'); END\$\$",
 		'SELECT 1');
 	my $result = upgrade();
 	is($result->{state}, '22012', "$case: it fails") or diag $result->{err};
 	is(partial(), $commits ? '1 t t' : '1 f f', '    it is in doubt when it had committed');
 	is( $result->{err} =~
-		  /^HINT:  Statement 2 has committed a part of its work\. Look, then run SELECT migrate\.resume\('$id'/m
+		  /^HINT:  Statement 2 has committed a part of its work\. Look,
+		    then run SELECT migrate\.resume\('$id'/m
 		? 1
 		: 0,
 		$commits,
@@ -498,10 +504,12 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	{
 		$reader->();
 		my $waits =
-		  "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('i_removing') AND indislive) AND "
+		  "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('i_removing') AND indislive)"
+		    . " AND "
 		  . waits_for('virtualxid');
 		my $dead =
-		  "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('i_removing') AND NOT indislive) AND "
+		  "EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('i_removing') AND NOT"
+		    . " indislive) AND "
 		  . waits_for('virtualxid');
 		cut_short(
 			$kind,

@@ -69,7 +69,8 @@ sub content
 	my ($database) = @_;
 	return join "\n--\n", map { value($database, $_) }
 	  'SELECT * FROM migrate.versions ORDER BY 1',
-	  'SELECT a.revision, how, r.checksum = a.checksum FROM migrate.applied a JOIN migrate.revisions r USING (revision) ORDER BY 1',
+	  'SELECT a.revision, how, r.checksum = a.checksum FROM migrate.applied a'
+	    . ' JOIN migrate.revisions r USING (revision) ORDER BY 1',
 	  q{SELECT operation, l.revision, l.checksum = r.checksum, versions_before, versions_after, session_role, effective_role, duration >= '0'
 		FROM migrate.log l JOIN migrate.revisions r USING (revision) ORDER BY id};
 }
@@ -152,13 +153,17 @@ my @example = (
 	[ '0001', 'base', 'CREATE TABLE users (id int PRIMARY KEY)', 'DROP TABLE users; -- gone' ],
 	# as pg_dump writes it
 	[   '0002', '0001',
-		"SET statement_timeout = '1h';\nSET client_encoding = 'UTF8';\nSET standard_conforming_strings = on;\nSELECT pg_catalog.set_config('search_path', '', false);\n"
-		  . "SET check_function_bodies = false;\nSET xmloption = content;\nSET my.setting = 'left';\nSET row_security = off;\n"
+		"SET statement_timeout = '1h';\nSET client_encoding = 'UTF8';\nSET"
+		  . " standard_conforming_strings = on;\nSELECT pg_catalog.set_config('search_path', '',"
+		  . " false);\n"
+		  . "SET check_function_bodies = false;\nSET xmloption = content;\nSET my.setting ="
+		  . " 'left';\nSET row_security = off;\n"
 		  . "CREATE TABLE public.dumped (t text DEFAULT 'a\\b''é');\nSET default_tablespace = '';",
 		"SELECT pg_catalog.set_config('search_path', '', false);\nDROP TABLE public.dumped;" ],
 	# finds its table by the caller's search_path, and leaves another role
 	[   '0003', '0002',
-		"CREATE TABLE seen AS SELECT name, current_setting(name, true) AS setting FROM unnest('{search_path,statement_timeout,check_function_bodies,my.setting,lock_timeout,work_mem}'::text[]) name;\n"
+		"CREATE TABLE seen AS SELECT name, current_setting(name, true) AS setting"
+		  . " FROM unnest('{search_path,statement_timeout,check_function_bodies,my.setting,lock_timeout,work_mem}'::text[]) name;\n"
 		  . "SET ROLE offline_owner;\nSET lock_timeout = '3s';\nSET LOCAL work_mem = '9MB'",
 		'DROP TABLE seen; SET LOCAL ROLE offline_owner;'
 	],
@@ -171,8 +176,10 @@ my @example = (
 	[
 		'b2',
 		'b1',
-		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS \$\$\nDECLARE a int[] := '{1,2,3}'; n int := 2;\nBEGIN\n\tRETURN (a[1:n])[2]; -- :n ;\nEND\n\$\$;\n"
-		  . "INSERT INTO b SELECT (ARRAY[1,2,3])[1:n] FROM (VALUES (3)) v (n) WHERE ':n' <> E'\\':n;\\\\' /* ; :n -- */",
+		"CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS \$\$\nDECLARE a int[] := '{1,2,3}';"
+		  . " n int := 2;\nBEGIN\n\tRETURN (a[1:n])[2]; -- :n ;\nEND\n\$\$;\n"
+		  . "INSERT INTO b SELECT (ARRAY[1,2,3])[1:n] FROM (VALUES (3)) v (n)"
+		  . " WHERE ':n' <> E'\\':n;\\\\' /* ; :n -- */",
 		'DROP FUNCTION f();' ]);
 
 sub example
@@ -200,7 +207,9 @@ sub example
 		'-f',
 		$file,
 		'-c',
-		"SELECT 'end', current_setting('lock_timeout'), current_setting('search_path'), current_setting('statement_timeout'), current_setting('role'), current_setting('my.setting')"
+		"SELECT 'end', current_setting('lock_timeout'), current_setting('search_path'),"
+		  . " current_setting('statement_timeout'), current_setting('role'),"
+		  . " current_setting('my.setting')"
 	);
 	is($status, 0, 'psql runs it, with a variable n set') or diag $err;
 	like(
@@ -240,7 +249,8 @@ sub example
 				$function,
 				"downgrade_sql('"
 				  . value($script,
-					q{SELECT CASE WHEN count(*) = 1 THEN min(c) ELSE 'heads' END FROM migrate.current() c}
+					q{SELECT CASE WHEN count(*) = 1 THEN min(c) ELSE 'heads' END}
+					  . q{ FROM migrate.current() c}
 				  )
 				  . ":$target')"),
 			"downgrade to $target, by a range"
@@ -272,8 +282,10 @@ sub example
 	my ($script, $function) = map {
 		my $database = with_revisions($_, @revisions);
 		value($database,
-			"GRANT CREATE ON DATABASE $database TO offline_owner; GRANT USAGE ON SCHEMA migrate TO offline_owner; "
-			  . 'GRANT EXECUTE ON FUNCTION migrate.upgrade, migrate.downgrade, migrate.begin_script, migrate.record TO offline_owner'
+			"GRANT CREATE ON DATABASE $database TO offline_owner; GRANT USAGE ON SCHEMA migrate"
+			  . " TO offline_owner; "
+			  . 'GRANT EXECUTE ON FUNCTION migrate.upgrade, migrate.downgrade,'
+			  . ' migrate.begin_script, migrate.record TO offline_owner'
 		);
 		$database;
 	} qw(offline_a offline_b);
@@ -384,7 +396,8 @@ sub example
 	  q{UPDATE migrate.versions SET revision = '0001';},
 	  'TRUNCATE migrate.versions;',
 	  # as many writes as there were
-	  q{TRUNCATE migrate.versions; INSERT INTO migrate.versions VALUES ('0001'), ('x'), ('y'); DELETE FROM migrate.versions WHERE revision > '0001';},
+	  q{TRUNCATE migrate.versions; INSERT INTO migrate.versions VALUES ('0001'), ('x'), ('y');}
+	    . q{ DELETE FROM migrate.versions WHERE revision > '0001';},
 	  'SET LOCAL track_counts = off; DELETE FROM migrate.versions;';
 	refused($database, $with->(q{DELETE FROM migrate.revisions WHERE revision = '0004';}),
 		'MG001', 'a revision that goes');
@@ -394,7 +407,8 @@ sub example
 		'what is rolled back does no harm');
 	is( value(
 			$database,
-			'SELECT string_agg(revision || versions_before::text || versions_after::text, $$,$$ ORDER BY id) FROM migrate.log'
+			'SELECT string_agg(revision || versions_before::text || versions_after::text, $$,$$'
+			  . ' ORDER BY id) FROM migrate.log'
 		),
 		'0001{}{0001},0002{0001}{0002},0003{0002}{0003},0004{0003}{0004}',
 		'the log');
@@ -402,7 +416,8 @@ sub example
 	runs(
 		$database,
 		$with->(
-			q{SAVEPOINT s; CREATE TABLE t3 (n int); SELECT migrate.record('upgrade', '0003'); ROLLBACK TO s;}
+			q{SAVEPOINT s; CREATE TABLE t3 (n int); SELECT migrate.record('upgrade', '0003');}
+			  . q{ ROLLBACK TO s;}
 		),
 		'a step that is rolled back, and done again');
 	is(value($database, 'SELECT migrate.current()'), '0004', 'the row');
@@ -483,14 +498,17 @@ sub example
 		[
 			'0002',
 			'0001',
-			"SET lock_timeout = '1h';\nSET search_path = public, pg_catalog;\nCREATE INDEX CONCURRENTLY i ON one (n);\nSELECT pg_sleep(1);\nVACUUM one",
+			"SET lock_timeout = '1h';\nSET search_path = public,"
+			  . " pg_catalog;\nCREATE INDEX CONCURRENTLY i ON one (n);\nSELECT pg_sleep(1);\nVACUUM"
+			  . " one",
 			'DROP INDEX CONCURRENTLY i -- not in a transaction',
 			'transactional => false'
 		],
 		[
 			'0003',
 			'0002',
-			"CREATE TABLE seen AS SELECT current_setting('lock_timeout') AS l, current_setting('search_path') AS s;",
+			"CREATE TABLE seen AS SELECT current_setting('lock_timeout') AS l,"
+			  . " current_setting('search_path') AS s;",
 			'DROP TABLE seen;'
 		],
 		[
@@ -503,11 +521,13 @@ sub example
 	my $file = write_script($database, 'upgrade_sql()');
 	my $psql = start_psql($database, $file);
 	wait_for($database,
-		q{to_regclass('i') IS NOT NULL AND EXISTS (SELECT FROM pg_stat_activity WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid())}
+		q{to_regclass('i') IS NOT NULL AND EXISTS (SELECT FROM pg_stat_activity}
+		  . q{ WHERE query ~ 'pg_sleep' AND pid <> pg_backend_pid())}
 	);
 	is( value(
 			$database,
-			q{SELECT string_agg(objid::text, ',' ORDER BY objid) FROM pg_locks WHERE locktype = 'advisory' AND classid = 1835624306 AND granted}
+			q{SELECT string_agg(objid::text, ',' ORDER BY objid) FROM pg_locks}
+			  . q{ WHERE locktype = 'advisory' AND classid = 1835624306 AND granted}
 		),
 		'1,2',
 		'the lock is held while statements run outside of a transaction');
@@ -625,7 +645,8 @@ for my $name (@histories)
 
 	# down as far as the scripts go
 	my $target = value($function,
-		q{SELECT coalesce((SELECT l.revision FROM migrate.log l JOIN migrate.revisions r USING (revision) WHERE r.downgrade_sql IS NULL ORDER BY l.id DESC LIMIT 1), 'base')}
+		q{SELECT coalesce((SELECT l.revision FROM migrate.log l JOIN migrate.revisions r USING}
+		  . q{ (revision) WHERE r.downgrade_sql IS NULL ORDER BY l.id DESC LIMIT 1), 'base')}
 	);
 	if ($target ne 'base')
 	{

@@ -94,7 +94,8 @@ sub file
 	my $note = $transactional ? '' : ' transaction:false';
 	# only the upgrade script's text counts once it is applied
 	return
-	  "-- number $id\n-- Revision ID: $id\n-- Revises: $parents\n-- Depends On: $depends\n-- Branch Labels: $label\n"
+	  "-- number $id\n-- Revision ID: $id\n-- Revises: $parents\n-- Depends On:"
+	    . " $depends\n-- Branch Labels: $label\n"
 	  . "-- migrate:up$note\n$up\n-- $salt\n-- migrate:down$note\n$down\n-- $salt\n";
 }
 
@@ -154,7 +155,8 @@ sub mixed_script
 	my ($stamps, $n) = @_;
 	my @ids = sort keys %revision;
 	my $up =
-	  sub { lit(any(@ids, qw(heads heads heads head alpha@head beta@head +1 +2 beta@+1 alpha@+1))) };
+	  sub { lit(any(@ids,
+	    qw(heads heads heads head alpha@head beta@head +1 +2 beta@+1 alpha@+1))) };
 	my $down = sub { lit(any(@ids, qw(base base -1 -2 alpha@base beta@base beta@-1 alpha@-1 r1))) };
 	my @calls = (
 		(sub { 'SELECT count(*) FROM migrate.upgrade(' . $up->() . ')' }) x 4,
@@ -396,7 +398,8 @@ sub ends_within
 		$bound);
 	diag join "\n",
 	  $admin->rows(
-		"SELECT concat_ws(' ', pid, wait_event_type, wait_event, pg_blocking_pids(pid), query) FROM pg_stat_activity WHERE datname = 'builds'"
+		"SELECT concat_ws(' ', pid, wait_event_type, wait_event, pg_blocking_pids(pid), query)"
+		  . " FROM pg_stat_activity WHERE datname = 'builds'"
 	  );
 	$admin->run(
 		"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '$name'");
@@ -513,7 +516,8 @@ SQL
 		is(join("\n", map { check_index($session, $_) } @$indexes),
 			'', '    the indexes have all rows');
 		is( $session->value(
-				q{SELECT count(*) FROM pg_index JOIN pg_class c ON c.oid = indexrelid WHERE c.relname ~ '^w[123]_'}
+				q{SELECT count(*) FROM pg_index JOIN pg_class c ON c.oid = indexrelid}
+				  . q{ WHERE c.relname ~ '^w[123]_'}
 			),
 			3 + @$indexes,
 			'    and there are no others');
@@ -546,7 +550,8 @@ SQL
 	is( join(
 			' ',
 			$session->rows(
-				q{SELECT operation || revision || ':' || count(*) FROM migrate.log WHERE application_name = 'stepper' GROUP BY operation, revision ORDER BY 1}
+				q{SELECT operation || revision || ':' || count(*) FROM migrate.log}
+				  . q{ WHERE application_name = 'stepper' GROUP BY operation, revision ORDER BY 1}
 			)),
 		join(' ',
 			($downs ? map { "downgradeb$_:$downs" } 1 .. 4 : ()),
@@ -554,7 +559,8 @@ SQL
 		'builds: the log has each step of each run');
 	is($session->value('SELECT count(*) FROM migrate.log'), $runs * 4, 'builds: and nothing else');
 	note sprintf
-	  'builds: %.1f s, %d runs, upgrades %.1f s, downgrades %.1f s, %d retries; callers: %s, nothing to do %d times; %d rows written',
+	  'builds: %.1f s, %d runs, upgrades %.1f s, downgrades %.1f s, %d retries; callers: %s,'
+	    . ' nothing to do %d times; %d rows written',
 	  time - $begin,
 	  $runs, $took{upgrade}, $took{downgrade} // 0, $retries,
 	  join(', ', map { "$_ $states{$_} times" } sort keys %states), $moved{0} // 0,
@@ -697,7 +703,8 @@ sub revision
 	for (1 .. 30)
 	{
 		$snapshots += $admin->value(
-			q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL migrate.downgrade%' AND (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)}
+			q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'CALL migrate.downgrade%' AND}
+			  . q{ (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)}
 		);
 		sleep 0.01;
 	}
@@ -834,7 +841,8 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 	my $told = said($runner);
 	like(
 		$told,
-		qr/^NOTICE:  00000: canceling statement due to lock timeout; rolled back, retry 1 of 10 in \d+ ms$/m,
+		qr/^NOTICE:  00000: canceling statement due to lock timeout; rolled back,
+		  retry 1 of 10 in \d+ ms$/m,
 		'    the message says so');
 	like(
 		$told,
@@ -842,7 +850,8 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 		'    the detail says where');
 	like(
 		$told,
-		qr/^HINT:  Process $blocker->{pid} \(role "the reporter", application "nightly report", in its transaction since \d{4}-.*\) was in the way: SELECT count\(\*\) AS report FROM busy \/\*  \[31m \*/m,
+		qr/^HINT:  Process $blocker->{pid} \(role "the reporter", application "nightly report",
+		  in its transaction since \d{4}-.*\) was in the way: SELECT count\(\*\) AS report FROM busy \/\*  \[31m \*/m,
 		'    and the hint who was in the way');
 	is(runs(), '', '    nothing of it is there between');
 	is(applied($id), 0, '    and nothing is recorded');
@@ -850,7 +859,8 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 	ok($first >= 100 && $first <= 300 && $second >= 200 && $second <= 600, '    the pauses grow')
 	  or diag "$first $second";
 	is( $admin->value(
-			q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%migrate%' AND state LIKE 'idle in transaction%'}
+			q{SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%migrate%' AND state LIKE}
+			  . q{ 'idle in transaction%'}
 		),
 		0,
 		'    it is no idle transaction');
@@ -930,7 +940,8 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 	$session->run(
 		"SELECT migrate.edit('$id', "
 		  . lit(
-			q{SET lock_timeout = '60ms'; INSERT INTO runs VALUES ('again'); ALTER TABLE busy ADD often int}
+			q{SET lock_timeout = '60ms'; INSERT INTO runs VALUES ('again');}
+			  . q{ ALTER TABLE busy ADD often int}
 		  )
 		  . ')');
 	my $result = finish(upgrade('migrate.lock_timeout' => '50s', 'migrate.lock_retries' => 2));
@@ -1004,7 +1015,9 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 		'    the message says so');
 	like(
 		said($runner),
-		qr/^DETAIL:  Process \d+ waits for .*; blocked by process $enemy->{pid}\.\n(?:.*\n)*revision "$id", upgrade script, statement 3, line 1$/m,
+		qr/^DETAIL:  Process \d+ waits
+		  for .*; blocked by process $enemy->{pid}\.\n(?:.*\n)*revision "$id", upgrade script,
+		    statement 3, line 1$/m,
 		'    the detail who was in the way, and where');
 	$enemy->run('COMMIT');
 	my $result = finish($runner);
@@ -1016,7 +1029,8 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 # A real conflict of two serializable transactions.
 {
 	my $id = next_revision(
-		q{SELECT sum(n) FROM other; SELECT pg_advisory_xact_lock(8); INSERT INTO runs VALUES ('serializable'); UPDATE other SET n = n + 1}
+		q{SELECT sum(n) FROM other; SELECT pg_advisory_xact_lock(8); INSERT INTO runs}
+		  . q{ VALUES ('serializable'); UPDATE other SET n = n + 1}
 	);
 	$session->run('INSERT INTO other VALUES (1)');
 	$blocker->run('SELECT pg_advisory_lock(8)');
@@ -1029,7 +1043,8 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 	is($result->{state}, '00000', '    and is done') or diag $result->{err};
 	like(
 		$result->{err},
-		qr/^NOTICE:  00000: could not serialize access due to concurrent update; rolled back, retry 1 of 10/m,
+		qr/^NOTICE:  00000: could not serialize access due to concurrent update; rolled back,
+		  retry 1 of 10/m,
 		'    at the second try');
 	is(runs() . logged($id), 'serializable1', '    once');
 	is($session->value('SELECT n FROM other'), 11, '    on what the other has written');
@@ -1044,7 +1059,8 @@ for my $case (
 	[ '55000', q{SELECT currval('migrate.log_id_seq')} ],
 	[
 		'23505',
-		q{CREATE TABLE k (n int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED); INSERT INTO k VALUES (1), (1)}
+		q{CREATE TABLE k (n int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED); INSERT INTO k}
+		  . q{ VALUES (1), (1)}
 	])
 {
 	my ($state, $script) = @$case;
@@ -1127,7 +1143,8 @@ SQL
 			"$in_lock AND now() > state_change + interval '1 s'"),
 		'    for longer than lock_timeout says')
 	  or diag $admin->rows(
-		q{SELECT query, state, wait_event_type, clock_timestamp() - state_change FROM pg_stat_activity}
+		q{SELECT query, state, wait_event_type, clock_timestamp() - state_change}
+		  . q{ FROM pg_stat_activity}
 	  );
 	is($session->value(q{SELECT count(*) FROM migrate.applied WHERE revision = '} . $id . q{'}),
 		0, '    and is not done');
@@ -1169,7 +1186,8 @@ SQL
 	is( join(
 			' ',
 			$session->rows(
-				q{SELECT indexrelid::regclass, indisvalid FROM pg_index WHERE indrelid = 'busy'::regclass ORDER BY 1}
+				q{SELECT indexrelid::regclass, indisvalid FROM pg_index}
+				  . q{ WHERE indrelid = 'busy'::regclass ORDER BY 1}
 			)),
 		'busy_n|t busy_own|t',
 		'    nothing is left');

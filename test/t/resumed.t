@@ -74,13 +74,15 @@ $session->run(
 
 for my $sets (
 	q{WITH i AS (INSERT INTO t VALUES (1) RETURNING x) SELECT set_config('app.x', 'y', false)},
-	q{WITH i AS (INSERT INTO t VALUES (1) RETURNING x) SELECT set_config('app.x', x::text, false) FROM i},
+	q{WITH i AS (INSERT INTO t VALUES (1) RETURNING x) SELECT set_config('app.x', x::text, false)}
+	  . q{ FROM i},
 	q{SELECT set_config('app.x', 'y', false) INTO TABLE made_here; INSERT INTO t VALUES (1)},
 	q{SELECT set_config('app.x', nextval('counter')::text, false); INSERT INTO t VALUES (1)},
 	q{SET work_mem = '5MB'; INSERT INTO t VALUES (1)})
 {
 	my $id = revision(
-		"$sets;\nSELECT 1/(SELECT count(*) FROM gate);\nINSERT INTO seen VALUES (0, current_setting('app.x', true))"
+		"$sets;\nSELECT 1/(SELECT count(*)"
+		  . " FROM gate);\nINSERT INTO seen VALUES (0, current_setting('app.x', true))"
 	);
 	$session->run('TRUNCATE t', 'TRUNCATE seen', 'TRUNCATE gate', 'ALTER SEQUENCE counter RESTART');
 	is(call($id)->{state}, '22012', "$sets: stops behind it") for 1 .. 3;
@@ -123,7 +125,8 @@ for my $sets (
 
 {
 	my $id = revision(
-		q{SET ROLE migr_one; SELECT 1/(SELECT count(*) FROM gate WHERE n = 5); INSERT INTO seen SELECT 2, current_user}
+		q{SET ROLE migr_one; SELECT 1/(SELECT count(*) FROM gate WHERE n = 5); INSERT INTO seen}
+		  . q{ SELECT 2, current_user}
 	);
 	$session->run(
 		'GRANT USAGE ON SCHEMA migrate TO migr_two',
@@ -151,7 +154,8 @@ for my $sets (
 	is(call($id)->{state}, '00000', 'a script that changes itself');
 	is($session->query('SELECT migrate.check()')->{state}, 'MG007', 'is noticed');
 	is( value(
-			"SELECT count(*) FROM migrate.log l JOIN migrate.applied a USING (revision) WHERE l.checksum <> a.checksum"
+			"SELECT count(*) FROM migrate.log l JOIN migrate.applied a USING (revision)"
+			  . " WHERE l.checksum <> a.checksum"
 		),
 		'0',
 		'the log and applied agree');
@@ -337,7 +341,8 @@ sub random_set
 			  . any('public', 'pg_catalog, public', q{"odd ""name""", public}, q{public, 'x y'});
 		},
 		sub {
-			'SET ' . any('statement_timeout', 'lock_timeout') . ' = ' . any(q{'5min'}, '60000', '0');
+			'SET ' . any('statement_timeout', 'lock_timeout') . ' = ' . any(q{'5min'}, '60000',
+			  '0');
 		},
 		sub {
 			q{SELECT set_config('app.}
@@ -370,13 +375,16 @@ sub random_set
 			  . ";\nSET LOCAL extra_float_digits = 3;\nCOMMIT";
 		},
 		sub {
-			"BEGIN;\nSET work_mem = '6MB';\nSET LOCAL work_mem = '7MB';\nINSERT INTO t VALUES (1);\nCOMMIT";
+			"BEGIN;\nSET work_mem = '6MB';\nSET LOCAL work_mem = '7MB';\nINSERT INTO t"
+			  . " VALUES (1);\nCOMMIT";
 		},
 		sub {
-			q{DO $$ BEGIN PERFORM set_config('app.two', 'from a block', false); PERFORM set_config('work_mem', '4444kB', true); END $$};
+			q{DO $$ BEGIN PERFORM set_config('app.two', 'from a block', false);}
+			  . q{ PERFORM set_config('work_mem', '4444kB', true); END $$};
 		},
 		sub {
-			q{DO $$ BEGIN PERFORM set_config('app.one', 'before', false); COMMIT; PERFORM set_config('app.two', 'after', false); END $$};
+			q{DO $$ BEGIN PERFORM set_config('app.one', 'before', false); COMMIT;}
+			  . q{ PERFORM set_config('app.two', 'after', false); END $$};
 		})->();
 }
 

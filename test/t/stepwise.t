@@ -202,7 +202,9 @@ SKIP:
 		my %calls =
 		  map { split /\|/ }
 		  $look->rows(
-			q{SELECT regexp_replace(query, '\s.*', '') || substr(md5(query), 1, 4), calls FROM pg_stat_statements WHERE query LIKE 'CREATE INDEX%item_name%' OR query LIKE 'INSERT INTO public.runs%'}
+			q{SELECT regexp_replace(query, '\s.*', '') || substr(md5(query), 1, 4), calls}
+			  . q{ FROM pg_stat_statements WHERE query LIKE 'CREATE INDEX%item_name%' OR query LIKE}
+			  . q{ 'INSERT INTO public.runs%'}
 		  );
 		my @queries =
 		  $look->rows(q{SELECT replace(query, chr(10), ' ') FROM pg_stat_statements ORDER BY 1});
@@ -231,7 +233,8 @@ SKIP:
 {
 	$look->run('CREATE TABLE public.events (event text, tag text)');
 	$look->run(
-		q{CREATE FUNCTION public.note() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.events VALUES (tg_event, tg_tag); END $$}
+		q{CREATE FUNCTION public.note() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN}
+		  . q{ INSERT INTO public.events VALUES (tg_event, tg_tag); END $$}
 	);
 	for my $event (qw(ddl_command_start ddl_command_end sql_drop table_rewrite))
 	{
@@ -249,7 +252,8 @@ SKIP:
 	is( join(
 			' ',
 			$look->rows(
-				q{SELECT event || ':' || tag FROM public.events WHERE tag ~ 'INDEX' GROUP BY 1 ORDER BY 1}
+				q{SELECT event || ':' || tag FROM public.events WHERE tag ~ 'INDEX' GROUP BY 1}
+				  . q{ ORDER BY 1}
 			)),
 		'ddl_command_end:CREATE INDEX ddl_command_end:DROP INDEX'
 		  . ($version >= 170000 ? ' ddl_command_end:REINDEX' : '')
@@ -263,8 +267,10 @@ SKIP:
 		'    and nothing of ours');
 	# one that refuses
 	$look->run(
-		q{CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no index today' USING ERRCODE = 'XX123'; END $$},
-		q{CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN tag IN ('CREATE INDEX') EXECUTE FUNCTION public.refuse()}
+		q{CREATE FUNCTION public.refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$}
+		  . q{ BEGIN RAISE 'no index today' USING ERRCODE = 'XX123'; END $$},
+		q{CREATE EVENT TRIGGER refuse ON ddl_command_start WHEN tag IN ('CREATE INDEX') EXECUTE}
+		  . q{ FUNCTION public.refuse()}
 	);
 	forget($look);
 	my $result = $runner->query(q{CALL migrate.upgrade_stepwise('head')});
@@ -297,7 +303,8 @@ SKIP:
 	is($denied->query(q{SELECT * FROM migrate.partial})->{state},
 		'42501', '    the tables are, too');
 	$look->run(
-		'GRANT EXECUTE ON PROCEDURE migrate.upgrade_stepwise, migrate.downgrade_stepwise TO deployer',
+		'GRANT EXECUTE ON PROCEDURE migrate.upgrade_stepwise, migrate.downgrade_stepwise'
+		  . ' TO deployer',
 		'GRANT USAGE, CREATE ON SCHEMA public TO deployer',
 		'GRANT SELECT, INSERT ON public.runs TO deployer',
 		'GRANT SELECT ON migrate.progress TO reader');
@@ -340,7 +347,8 @@ $look->run(@$_)
 		  qw(versions revisions applied partial running log pg_class pg_index pg_locks)
 	],
 	[
-		'CREATE FUNCTION evil.eq(text, text) RETURNS bool LANGUAGE plpgsql AS $$ BEGIN RAISE $x$evil was called$x$; END $$'
+		'CREATE FUNCTION evil.eq(text, text) RETURNS bool LANGUAGE plpgsql AS $$'
+		  . ' BEGIN RAISE $x$evil was called$x$; END $$'
 	],
 	['CREATE OPERATOR evil.= (FUNCTION = evil.eq, LEFTARG = text, RIGHTARG = text)'],
 	[
@@ -417,7 +425,9 @@ for my $what (sort keys %hostile)
 	# set by the session itself, and not when it connects
 	my $runner = connect_to('plan');
 	$runner->run(
-		'SELECT set_config(name, value, false) FROM (VALUES ($$DateStyle$$, $$German$$), ($$search_path$$, $$evil, pg_catalog$$), ($$default_transaction_isolation$$, $$serializable$$), ($$my.own$$, $$x$$), ($$lock_timeout$$, $$7s$$)) v(name, value)'
+		'SELECT set_config(name, value, false) FROM (VALUES ($$DateStyle$$, $$German$$),'
+		  . ' ($$search_path$$, $$evil, pg_catalog$$), ($$default_transaction_isolation$$,'
+		  . ' $$serializable$$), ($$my.own$$, $$x$$), ($$lock_timeout$$, $$7s$$)) v(name, value)'
 	);
 	my @before = known_settings($runner);
 	whole($look, 'set by the session', sub { $runner->query(shift) });
@@ -457,7 +467,8 @@ sub refused
 		'    says why');
 	like(
 		$result->{err},
-		qr/^HINT:  CALL it by itself, outside of BEGIN \.\.\. COMMIT; a client that begins transactions by itself has to be set to autocommit\.$/m,
+		qr/^HINT:  CALL it by itself,
+		  outside of BEGIN \.\.\. COMMIT; a client that begins transactions by itself has to be set to autocommit\.$/m,
 		'    and what to do');
 	is( $look->value(
 			'SELECT (SELECT count(*) FROM migrate.log) + (SELECT count(*) FROM public.runs)'),
@@ -473,7 +484,8 @@ sub refused
 		"CREATE PROCEDURE public.calls_after_commit() LANGUAGE plpgsql AS \$\$ BEGIN COMMIT; $call; END \$\$",
 		"CREATE PROCEDURE public.calls_in_sql() LANGUAGE sql AS \$\$ $call \$\$",
 		"CREATE PROCEDURE public.calls_caught() LANGUAGE plpgsql AS \$\$ BEGIN $call; EXCEPTION WHEN division_by_zero THEN NULL; END \$\$",
-		"CREATE PROCEDURE public.calls_down() LANGUAGE plpgsql AS \$\$ BEGIN EXECUTE 'CALL migrate.downgrade_stepwise(''base'')'; END \$\$",
+		"CREATE PROCEDURE public.calls_down() LANGUAGE plpgsql AS \$\$"
+		  . " BEGIN EXECUTE 'CALL migrate.downgrade_stepwise(''base'')'; END \$\$",
 		"CREATE FUNCTION public.function_calls() RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN $call; END \$\$"
 	);
 	for my $how (
@@ -583,7 +595,8 @@ for my $mode (qw(simple extended prepared))
 	is($session->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}),
 		2, '    and has its own advisory locks');
 	$session->query(
-		q{SELECT migrate.revision('fails', 'SELECT 1; SELECT 1 / 0', '', 'p5', transactional => false)}
+		q{SELECT migrate.revision('fails', 'SELECT 1; SELECT 1 / 0', '', 'p5',}
+		  . q{ transactional => false)}
 	);
 	is($session->query(q{CALL migrate.upgrade_stepwise('head')})->{state}, '22012', '    an error');
 	is($session->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}),
@@ -699,7 +712,8 @@ SET ROLE someone;
 		[ '22012', 'SELECT 1 / 0;' ],
 		[
 			'23505',
-			q{RESET ROLE; CREATE TABLE public.deferred (n int UNIQUE DEFERRABLE INITIALLY DEFERRED); INSERT INTO public.deferred VALUES (1), (1);}
+			q{RESET ROLE; CREATE TABLE public.deferred (n int UNIQUE DEFERRABLE INITIALLY}
+			  . q{ DEFERRED); INSERT INTO public.deferred VALUES (1), (1);}
 		])
 	{
 		my $result = try($sets . $end->[1], pieces => $pieces);
@@ -716,7 +730,9 @@ SET ROLE someone;
 	}
 	# What is SET counts for what follows, to the end of the script.
 	my $result = try(
-		q{SET search_path = "some place"; CREATE TABLE settled AS SELECT current_setting('search_path') AS path; SELECT 1; INSERT INTO settled SELECT current_setting('search_path');},
+		q{SET search_path = "some place"; CREATE TABLE settled AS}
+		  . q{ SELECT current_setting('search_path') AS path; SELECT 1; INSERT INTO settled}
+		  . q{ SELECT current_setting('search_path');},
 		pieces => $pieces,
 		keep   => 1);
 	is($result->{state}, '00000', "$kind: what is SET") or diag $result->{err};
@@ -730,13 +746,15 @@ SET ROLE someone;
 	# statement_timeout of the script counts for each statement, the client's
 	# for all of the call.
 	$result = try(
-		q{SET statement_timeout = '800ms'; SELECT pg_sleep(0.5); SELECT pg_sleep(0.5); SELECT pg_sleep(0.5); INSERT INTO public.runs VALUES ('end')},
+		q{SET statement_timeout = '800ms'; SELECT pg_sleep(0.5); SELECT pg_sleep(0.5);}
+		  . q{ SELECT pg_sleep(0.5); INSERT INTO public.runs VALUES ('end')},
 		pieces => $pieces);
 	is("$result->{state} $result->{runs}",
 		'00000 end', "$kind: statement_timeout of the script counts for a statement")
 	  or diag $result->{err};
 	$result = try(
-		q{SET statement_timeout = '100ms'; INSERT INTO public.runs VALUES ('begin'); SELECT pg_sleep(20); INSERT INTO public.runs VALUES ('end')},
+		q{SET statement_timeout = '100ms'; INSERT INTO public.runs VALUES ('begin');}
+		  . q{ SELECT pg_sleep(20); INSERT INTO public.runs VALUES ('end')},
 		pieces => $pieces);
 	is($result->{state}, '57014', '    and ends a long one') or diag $result->{err};
 	like($result->{err}, qr/upgrade script, statement 3, line 1$/m, '    that is named');
@@ -749,13 +767,15 @@ SET ROLE someone;
 		session => $hasty);
 	is($result->{state}, '57014', '    that of the client counts for all') or diag $result->{err};
 	$result = try(
-		q{SET statement_timeout = 0; SELECT pg_sleep(0.6); SELECT pg_sleep(0.6); INSERT INTO public.runs VALUES ('end')},
+		q{SET statement_timeout = 0; SELECT pg_sleep(0.6); SELECT pg_sleep(0.6);}
+		  . q{ INSERT INTO public.runs VALUES ('end')},
 		pieces  => $pieces,
 		session => $hasty);
 	is("$result->{state} $result->{runs}", '00000 end', '    a script can do without')
 	  or diag $result->{err};
 	$result = try(
-		q{SET statement_timeout = 0; SELECT pg_sleep(1.1); RESET statement_timeout; SELECT pg_sleep(0.3); SELECT pg_sleep(1)},
+		q{SET statement_timeout = 0; SELECT pg_sleep(1.1); RESET statement_timeout;}
+		  . q{ SELECT pg_sleep(0.3); SELECT pg_sleep(1)},
 		pieces  => $pieces,
 		session => $hasty);
 	is($result->{state}, '57014', '    and it goes on where the script has its own no more')
@@ -772,8 +792,10 @@ SET ROLE someone;
 
 	# Calls of ours.
 	$session->run(
-		q{CREATE OR REPLACE FUNCTION public.mover() RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT count(*) FROM migrate.upgrade('head')); END $$},
-		q{CREATE OR REPLACE PROCEDURE public.move() LANGUAGE plpgsql AS $$ BEGIN COMMIT; CALL migrate.upgrade_stepwise(); END $$}
+		q{CREATE OR REPLACE FUNCTION public.mover() RETURNS bigint LANGUAGE plpgsql AS $$}
+		  . q{ BEGIN RETURN (SELECT count(*) FROM migrate.upgrade('head')); END $$},
+		q{CREATE OR REPLACE PROCEDURE public.move() LANGUAGE plpgsql AS $$ BEGIN COMMIT;}
+		  . q{ CALL migrate.upgrade_stepwise(); END $$}
 	);
 	for my $ours (
 		q{SELECT migrate.upgrade()},
@@ -796,7 +818,8 @@ SET ROLE someone;
 		is("$result->{applied}$result->{logged}", '00', '    and nothing is recorded');
 	}
 	$result = try(
-		q{SELECT migrate.current(); SELECT * FROM migrate.history(); INSERT INTO public.runs SELECT coalesce(max(operation), 'nobody') FROM migrate.progress},
+		q{SELECT migrate.current(); SELECT * FROM migrate.history(); INSERT INTO public.runs}
+		  . q{ SELECT coalesce(max(operation), 'nobody') FROM migrate.progress},
 		pieces => $pieces);
 	is("$result->{state} $result->{runs}", '00000 upgrade', "$kind: looking is allowed")
 	  or diag $result->{err};
@@ -810,14 +833,18 @@ is($session->query('CALL migrate.upgrade_stepwise()')->{state},
 
 {
 	$session->run(
-		q{CREATE PROCEDURE public.counts(INOUT n int, IN more int DEFAULT 1) LANGUAGE plpgsql AS $$ BEGIN n := n + more; INSERT INTO public.runs VALUES ('counted ' || n); END $$},
+		q{CREATE PROCEDURE public.counts(INOUT n int, IN more int DEFAULT 1) LANGUAGE plpgsql AS $$}
+		  . q{ BEGIN n := n + more; INSERT INTO public.runs VALUES ('counted ' || n); END $$},
 		q{CREATE PROCEDURE public.commits(INOUT n int, fail bool DEFAULT false) LANGUAGE plpgsql AS $$ BEGIN
 			FOR i IN 1 .. n LOOP INSERT INTO public.runs VALUES ('batch ' || i); COMMIT; END LOOP;
 			IF fail THEN RAISE 'asked to fail'; END IF;
 			INSERT INTO public.runs VALUES ('rest'); n := 0; END $$},
-		q{CREATE PROCEDURE public.fails() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.runs VALUES ('gone'); ROLLBACK; INSERT INTO public.runs VALUES ('kept'); END $$},
-		q{CREATE PROCEDURE public.nested() LANGUAGE plpgsql AS $$ DECLARE n int := 2; BEGIN CALL public.commits(n); CALL public.counts(n); END $$},
-		q{CREATE PROCEDURE public.unlocks() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.runs VALUES ('committed'); COMMIT; PERFORM pg_advisory_unlock_all(); END $$}
+		q{CREATE PROCEDURE public.fails() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.runs}
+		  . q{ VALUES ('gone'); ROLLBACK; INSERT INTO public.runs VALUES ('kept'); END $$},
+		q{CREATE PROCEDURE public.nested() LANGUAGE plpgsql AS $$ DECLARE n int := 2; BEGIN}
+		  . q{ CALL public.commits(n); CALL public.counts(n); END $$},
+		q{CREATE PROCEDURE public.unlocks() LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.runs}
+		  . q{ VALUES ('committed'); COMMIT; PERFORM pg_advisory_unlock_all(); END $$}
 	);
 	my $result = try('CALL public.counts(41); CALL public.counts(n => 1, more => 2)');
 	is( "$result->{state} $result->{runs}",
@@ -830,7 +857,8 @@ is($session->query('CALL migrate.upgrade_stepwise()')->{state},
 	  or diag $result->{err};
 	is($result->{out}, '', '    says nothing to the client');
 	$result = try(
-		q{INSERT INTO public.runs VALUES ('begin'); CALL public.commits(3); INSERT INTO public.runs VALUES ('z end')},
+		q{INSERT INTO public.runs VALUES ('begin'); CALL public.commits(3); INSERT INTO public.runs}
+		  . q{ VALUES ('z end')},
 		pieces => 1);
 	is( "$result->{state} $result->{runs}",
 		'00000 batch 1 batch 2 batch 3 begin rest z end',
@@ -854,7 +882,8 @@ is($session->query('CALL migrate.upgrade_stepwise()')->{state},
 		  or diag $result->{err};
 		like(
 			$result->{err},
-			qr/^HINT:  Such a script needs "-- migrate:up transaction:false" \(transactional => false\), and CALL migrate\.upgrade_stepwise\(\.\.\.\)\.$/m,
+			qr/^HINT:  Such a script needs "-- migrate:up transaction:false" \(transactional =>
+			  false\), and CALL migrate\.upgrade_stepwise\(\.\.\.\)\.$/m,
 			'    with the hint');
 		is("$result->{runs}$result->{applied}", '0', '    nothing of it stays');
 	}
@@ -871,7 +900,8 @@ is($session->query('CALL migrate.upgrade_stepwise()')->{state},
 	  or diag $result->{err};
 	like(
 		$result->{err},
-		qr/^HINT:  Statement 1 has committed a part of its work\. Look, then run SELECT migrate\.resume\('$result->{id}', 'done' or 'again'\) and call again\.$/m,
+		qr/^HINT:  Statement 1 has committed a part of its work\. Look,
+		  then run SELECT migrate\.resume\('$result->{id}', 'done' or 'again'\) and call again\.$/m,
 		'    says what to do');
 	is($result->{partial}, '0|t', '    is in doubt');
 	is($session->query('CALL migrate.upgrade_stepwise()')->{state},
@@ -901,7 +931,8 @@ is($session->query('CALL migrate.upgrade_stepwise()')->{state},
 		pieces => 1,
 		keep   => 1,
 		down   =>
-		  q{CALL public.commits(2); DO $$ BEGIN INSERT INTO public.runs VALUES ('down'); COMMIT; END $$}
+		  q{CALL public.commits(2); DO $$ BEGIN INSERT INTO public.runs VALUES ('down'); COMMIT;}
+		    . q{ END $$}
 	)->{id};
 	$session->run('TRUNCATE public.runs');
 	$result = $session->query(q{CALL migrate.downgrade_stepwise('-1')});
@@ -943,7 +974,9 @@ sub held_build
 	my $writer = connect_to('scripts');
 	my @ids = map { "seen$_" } 1 .. 3;
 	$session->run(q{SELECT migrate.revision('one', 'SELECT 1', 'SELECT 1', 'seen1')},
-		q{SELECT migrate.revision('two', 'INSERT INTO public.runs VALUES (''seen''); CREATE INDEX CONCURRENTLY item_seen ON public.item (name, id); SELECT 2', 'DROP INDEX CONCURRENTLY public.item_seen', 'seen2', transactional => false)},
+		q{SELECT migrate.revision('two', 'INSERT INTO public.runs VALUES (''seen'');}
+		  . q{ CREATE INDEX CONCURRENTLY item_seen ON public.item (name, id); SELECT 2',}
+		  . q{ 'DROP INDEX CONCURRENTLY public.item_seen', 'seen2', transactional => false)},
 		q{SELECT migrate.revision('three', 'SELECT pg_advisory_xact_lock(5)', 'SELECT 1', 'seen3')}
 	);
 	is(progress('*'), '', 'seen: nothing before');
@@ -951,14 +984,16 @@ sub held_build
 	my ($pid) =
 	  $admin->rows(q{SELECT pid FROM pg_stat_activity WHERE query LIKE 'migrate upgrade%'});
 	is( progress(
-			'operation, target, revision, step, steps, statement, statements, wait_event_type, blocked_by'
+			'operation, target, revision, step, steps, statement, statements, wait_event_type,'
+			  . ' blocked_by'
 		),
 		"upgrade|heads|seen2|2|3|2|3|Lock|{$writer->{pid}}",
 		'    where it is');
 	is(progress('pid'), $pid, '    who runs it');
 	is(progress('phase'), 'waiting for writers before build', '    in which phase it is');
 	is( progress(
-			'started_at <= step_started_at AND step_started_at <= statement_started_at AND statement_started_at <= now()'
+			'started_at <= step_started_at AND step_started_at <= statement_started_at AND'
+			  . ' statement_started_at <= now()'
 		),
 		't',
 		'    since when');
@@ -980,7 +1015,8 @@ sub held_build
 			q{wait_event_type = 'Lock'}),
 		'seen: the last step');
 	is( progress(
-			'revision, step, steps, coalesce(statement::text, $$none$$), coalesce(phase, $$none$$), blocked_by'
+			'revision, step, steps, coalesce(statement::text, $$none$$), coalesce(phase, $$none$$),'
+			  . ' blocked_by'
 		),
 		"seen3|3|3|none|none|{$other->{pid}}",
 		'    where it is');
@@ -1001,7 +1037,8 @@ sub held_build
 	$runner =
 	  do { $session->run(q{CALL migrate.downgrade_stepwise('p4')}); held_build($writer, 'seen2') };
 	$admin->run(
-		q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'migrate upgrade%'}
+		q{SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'migrate}
+		  . q{ upgrade%'}
 	);
 	is(finish($runner)->{state}, '57P01', 'seen: a run that is terminated');
 	is(progress('*'), '', '    is not seen any more');
@@ -1058,7 +1095,8 @@ SKIP:
 	my $socket = $server->socket_dir;
 	spew(
 		"$dir/pgbouncer.ini",
-		"[databases]\none = host=$socket port=5432 user=postgres dbname=plan pool_size=1\ntwo = host=$socket port=5432 user=postgres dbname=plan pool_size=2\n\n[pgbouncer]\n"
+		"[databases]\none = host=$socket port=5432 user=postgres dbname=plan pool_size=1\ntwo ="
+		  . " host=$socket port=5432 user=postgres dbname=plan pool_size=2\n\n[pgbouncer]\n"
 		  . join '',
 		map { "$_ = $bouncer{$_}\n" } sort keys %bouncer);
 	my $bouncer = spawn("$dir/pgbouncer.out", $pgbouncer, "$dir/pgbouncer.ini");
@@ -1097,11 +1135,14 @@ SKIP:
 		  . join(
 			', ',
 			map({ lit($_) } 'sets',
-				q{SET search_path = evil; SET lock_timeout = '44s'; SET my.own = 'x'; SET ROLE deployer; SELECT 1; RESET ROLE; CREATE INDEX CONCURRENTLY item_bounced ON public.item (id, more)},
+				q{SET search_path = evil; SET lock_timeout = '44s'; SET my.own = 'x';}
+				  . q{ SET ROLE deployer; SELECT 1; RESET ROLE;}
+				  . q{ CREATE INDEX CONCURRENTLY item_bounced ON public.item (id, more)},
 				'DROP INDEX CONCURRENTLY public.item_bounced',
 				'p5'))
 		  . ', transactional => false)',
-		q{SELECT migrate.revision('fails', 'SET search_path = evil; SET lock_timeout = ''44s''; SELECT 1 / 0', '', 'p6', transactional => false)}
+		q{SELECT migrate.revision('fails', 'SET search_path = evil; SET lock_timeout = ''44s'';}
+		  . q{ SELECT 1 / 0', '', 'p6', transactional => false)}
 	);
 	my $result = finish($through->('one', q{CALL migrate.upgrade_stepwise('head')}));
 	is($result->{state}, '22012', 'through PgBouncer: settings and an error')
@@ -1112,7 +1153,8 @@ SKIP:
 
 	# A client that dies in the middle takes its server connection with it.
 	$look->run(
-		q{SELECT migrate.edit('p6', 'SET search_path = evil; SET lock_timeout = ''44s''; SELECT pg_catalog.pg_sleep(30)')}
+		q{SELECT migrate.edit('p6', 'SET search_path = evil; SET lock_timeout = ''44s'';}
+		  . q{ SELECT pg_catalog.pg_sleep(30)')}
 	);
 	my $client = $through->('one', q{CALL migrate.upgrade_stepwise('head')});
 	ok(activity('migrate upgrade 1/1 p6%pg_sleep%', 'true'), 'through PgBouncer: a client runs');
@@ -1167,7 +1209,8 @@ SKIP:
 	  . ($version < 150000 ? '' : '; CLUSTER parts USING parts_b');
 	$session->run("SELECT migrate.revision('reindex', '$reindex', '', '0002')");
 	my $nodes =
-	  q{SELECT string_agg(relfilenode::text, ' ' ORDER BY relname) FROM pg_class WHERE relname LIKE 'parts%' AND relkind = 'i'};
+	  q{SELECT string_agg(relfilenode::text, ' ' ORDER BY relname) FROM pg_class}
+	    . q{ WHERE relname LIKE 'parts%' AND relkind = 'i'};
 	for my $call (q{SELECT migrate.upgrade()}, q{CALL migrate.upgrade_stepwise()})
 	{
 		my $result = $session->query($call);

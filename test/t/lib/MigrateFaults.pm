@@ -321,7 +321,8 @@ sub phase
 	my $dropping = sub {
 		my $flags = shift;
 		return sub {
-			"EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('$statement{index}') AND $flags) AND "
+			"EXISTS (SELECT FROM pg_index WHERE indexrelid = to_regclass('$statement{index}') AND"
+			  . " $flags) AND "
 			  . waits_for('virtualxid');
 		};
 	};
