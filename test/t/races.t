@@ -839,19 +839,18 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 	my $runner = upgrade('migrate.lock_timeout' => '300ms');
 	ok(tries($runner, 2), 'a report in the way: it is tried again, and again');
 	my $told = said($runner);
-	like(
-		$told,
-		qr/^NOTICE:  00000: canceling statement due to lock timeout; rolled back,
-		  retry 1 of 10 in \d+ ms$/m,
-		'    the message says so');
+	my $failed = 'canceling statement due to lock timeout; rolled back';
+	like($told, qr/^NOTICE:  00000: $failed, retry 1 of 10 in \d+ ms$/m, '    the message says so');
 	like(
 		$told,
 		qr/^DETAIL:  revision "$id", upgrade script, statement 2, line 1$/m,
 		'    the detail says where');
+	my $who = qq{Process $blocker->{pid} (role "the reporter", application "nightly report", in its}
+	  . ' transaction since ';
+	my $what = 'was in the way: SELECT count(*) AS report FROM busy /*  [31m *';
 	like(
 		$told,
-		qr/^HINT:  Process $blocker->{pid} \(role "the reporter", application "nightly report",
-		  in its transaction since \d{4}-.*\) was in the way: SELECT count\(\*\) AS report FROM busy \/\*  \[31m \*/m,
+		qr/^HINT:  \Q$who\E\d{4}-.*\) \Q$what\E/m,
 		'    and the hint who was in the way');
 	is(runs(), '', '    nothing of it is there between');
 	is(applied($id), 0, '    and nothing is recorded');
@@ -1013,11 +1012,11 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 		said($runner),
 		qr/^NOTICE:  00000: deadlock detected; rolled back, retry 1 of 10/m,
 		'    the message says so');
+	my $enemys = qr/^DETAIL:  Process \d+ waits for .*; blocked by process $enemy->{pid}\.\n/m;
+	my $where = qq{revision "$id", upgrade script, statement 3, line 1};
 	like(
 		said($runner),
-		qr/^DETAIL:  Process \d+ waits
-		  for .*; blocked by process $enemy->{pid}\.\n(?:.*\n)*revision "$id", upgrade script,
-		    statement 3, line 1$/m,
+		qr/$enemys(?:.*\n)*\Q$where\E$/m,
 		'    the detail who was in the way, and where');
 	$enemy->run('COMMIT');
 	my $result = finish($runner);
@@ -1041,11 +1040,8 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 	$blocker->run('UPDATE other SET n = 10', 'SELECT pg_advisory_unlock(8)');
 	my $result = finish($runner);
 	is($result->{state}, '00000', '    and is done') or diag $result->{err};
-	like(
-		$result->{err},
-		qr/^NOTICE:  00000: could not serialize access due to concurrent update; rolled back,
-		  retry 1 of 10/m,
-		'    at the second try');
+	my $failed = 'could not serialize access due to concurrent update; rolled back';
+	like($result->{err}, qr/^NOTICE:  00000: $failed, retry 1 of 10/m, '    at the second try');
 	is(runs() . logged($id), 'serializable1', '    once');
 	is($session->value('SELECT n FROM other'), 11, '    on what the other has written');
 }
