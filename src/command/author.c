@@ -9,6 +9,8 @@
  */
 #include "migrate.h"
 
+#include "files/file_name.h"
+#include "files/header.h"
 #include "files/native.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -76,7 +78,7 @@ migrate_revision(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("autogenerate is not available in this version of migrate"),
 				 errhint("Give the upgrade and downgrade scripts.")));
-	rev.message = mig_native_check_message(optional_text(fcinfo, 0));
+	rev.message = mig_header_check_message(optional_text(fcinfo, 0));
 	position = begin("migrate.revision()");
 	rev.revision = new_id(&position, optional_text(fcinfo, 3));
 	rev.down_revisions = parent_of(&position, head, splice);
@@ -122,7 +124,7 @@ migrate_merge(PG_FUNCTION_ARGS)
 		rev.message = message.data;
 	}
 	else
-		rev.message = mig_native_check_message(optional_text(fcinfo, 1));
+		rev.message = mig_header_check_message(optional_text(fcinfo, 1));
 	rev.revision = new_id(&position, optional_text(fcinfo, 2));
 	if (label != NULL)
 	{
@@ -157,7 +159,7 @@ migrate_edit(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
 				 errmsg("can't locate revision identified by \"%s\"", target)));
 	if (!PG_ARGISNULL(3))
-		rev->message = mig_native_check_message(optional_text(fcinfo, 3));
+		rev->message = mig_header_check_message(optional_text(fcinfo, 3));
 	edit_scripts(rev, fcinfo, is_applied(&position, node));
 	mig_partial_check_edit(rev);
 
@@ -221,10 +223,10 @@ Datum
 migrate_file_name(PG_FUNCTION_ARGS)
 {
 	Revision   *rev = read_one(fcinfo);
-	char	   *name = mig_native_name(rev->revision, rev->message, false);
+	char	   *name = mig_file_name_write(rev->revision, rev->message, false);
 
 	if (is_name_of_another(name, rev->revision))
-		name = mig_native_name(rev->revision, rev->message, true);
+		name = mig_file_name_write(rev->revision, rev->message, true);
 	PG_RETURN_TEXT_P(cstring_to_text(name));
 }
 
@@ -240,14 +242,14 @@ is_name_of_another(const char *name, const char *revision)
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	ids = mig_revisions_find_ids(&scope, mig_native_name_ids(name));
+	ids = mig_revisions_find_ids(&scope, mig_file_name_ids(name));
 	foreach(lc, ids)
 	{
 		const char *id = lfirst(lc);
 		const Revision *other = mig_revisions_read_one(&scope, id);
 
 		found = found || (other != NULL && strcmp(id, revision) != 0 &&
-						  strcmp(mig_native_name(id, other->message, false), name) == 0);
+						  strcmp(mig_file_name_write(id, other->message, false), name) == 0);
 	}
 	mig_scope_leave(&scope);
 	return found;

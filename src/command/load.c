@@ -23,7 +23,7 @@
 
 #include "access/xact.h"
 #include "files/directory.h"
-#include "files/native.h"
+#include "files/format.h"
 #include "revision/graph.h"
 #include "revision/ids.h"
 #include "revision/revision.h"
@@ -55,14 +55,6 @@ typedef struct FileContext
 	const RevisionFile *file;	/* NULL: none in particular */
 } FileContext;
 
-/* Which files load_directory takes. */
-typedef enum FileFormat
-{
-	FORMAT_AUTO,
-	FORMAT_NATIVE,
-	FORMAT_DBMATE
-} FileFormat;
-
 static bool is_stored(const RevisionFile *file);
 static bool add_leaf(const RevisionFile *file, const char *function);
 static bool can_add(const Scope *scope, const Revision *rev);
@@ -82,8 +74,8 @@ static Change *compare(const Graph *stored, const Bitmapset *applied,
 					   RevisionFile *file);
 static void check_applied(const Revision *old, const Revision *now);
 static void file_callback(void *arg);
-static FileFormat format_arg(FunctionCallInfo fcinfo);
-static void check_format(List *files, FileFormat format);
+static const FileFormat *format_arg(FunctionCallInfo fcinfo);
+static void check_format(List *files, const FileFormat *format);
 
 /*
  * Return whether a file's revision is stored already, by its key; true only when
@@ -95,7 +87,7 @@ is_stored(const RevisionFile *file)
 	Revision   *stored;
 	Scope		scope;
 
-	if (!file->has_header)
+	if (!file->format->has_header)
 		return false;
 	mig_scope_enter(&scope);
 	mig_scope_by_key();
@@ -117,7 +109,7 @@ add_leaf(const RevisionFile *file, const char *function)
 	bool		added;
 	Scope		scope;
 
-	if (!file->has_header || IsolationUsesXactSnapshot())
+	if (!file->format->has_header || IsolationUsesXactSnapshot())
 		return false;
 	mig_scope_enter(&scope);
 	mig_scope_by_key();
@@ -363,7 +355,7 @@ give_parents(const Graph *stored, List *files, FileContext *context, int notice)
 		RevisionFile *file = lfirst(lc);
 		int			node = mig_graph_find_id(stored, file->rev.revision);
 
-		if (!file->has_header && node >= 0)
+		if (!file->format->has_header && node >= 0)
 		{
 			const GraphNode *self = &stored->nodes[node];
 
@@ -371,7 +363,7 @@ give_parents(const Graph *stored, List *files, FileContext *context, int notice)
 			file->rev.depends_on = self->depends_on;
 			file->rev.branch_labels = self->branch_labels;
 		}
-		if (!file->has_header && node < 0)
+		if (!file->format->has_header && node < 0)
 			chained = lappend(chained, file);
 		else
 			others = lappend(others, file);
@@ -525,30 +517,31 @@ file_callback(void *arg)
 }
 
 /*
- * Return the format that argument 1 names. Errors: 22004, 22023.
+ * Return the format that argument 1 names, NULL for auto.
+ * Errors: 22004, 22023.
  */
-static FileFormat
+static const FileFormat *
 format_arg(FunctionCallInfo fcinfo)
 {
-	char	   *format = mig_sql_text_arg(fcinfo, 1, "format");
+	char	   *name = mig_sql_text_arg(fcinfo, 1, "format");
+	const FileFormat *format;
 
-	if (strcmp(format, "auto") == 0)
-		return FORMAT_AUTO;
-	if (strcmp(format, "native") == 0)
-		return FORMAT_NATIVE;
-	if (strcmp(format, "dbmate") == 0)
-		return FORMAT_DBMATE;
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unrecognized format \"%s\"", format),
-			 errhint("Use auto, native or dbmate.")));
+	if (strcmp(name, "auto") == 0)
+		return NULL;
+	format = mig_format_find(name);
+	if (format == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unrecognized format \"%s\"", name),
+				 errhint("Use auto, native or dbmate.")));
+	return format;
 }
 
 /*
- * MG011 for a file that is not of the format asked for.
+ * Check that all files are of a format. Errors: MG011.
  */
 static void
-check_format(List *files, FileFormat format)
+check_format(List *files, const FileFormat *format)
 {
 	ListCell   *lc;
 
@@ -556,16 +549,17 @@ check_format(List *files, FileFormat format)
 	{
 		const RevisionFile *file = lfirst(lc);
 
-		if (format == FORMAT_NATIVE && !file->has_header)
+		if (file->format == format)
+			continue;
+		if (format->has_header)
 			ereport(ERROR,
 					(errcode(ERRCODE_MIG_BAD_SCRIPT),
 					 errmsg("revision file \"%s\" has no header", file->name),
 					 errhint("Begin it with comment lines \"-- Revision ID: ...\" and \"-- Revises: ...\", or use the format dbmate or auto.")));
-		if (format == FORMAT_DBMATE && file->has_header)
-			ereport(ERROR,
-					(errcode(ERRCODE_MIG_BAD_SCRIPT),
-					 errmsg("revision file \"%s\" has a header, which files of dbmate do not", file->name),
-					 errhint("Use the format native or auto.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("revision file \"%s\" has a header, which files of dbmate do not", file->name),
+				 errhint("Use the format native or auto.")));
 	}
 }
 
@@ -581,7 +575,7 @@ migrate_load(PG_FUNCTION_ARGS)
 	char	   *name = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 
 	mig_scope_refuse_in_script("migrate.load()");
-	file = mig_native_read(content, name);
+	file = mig_format_read(content, name);
 	if (!is_stored(file) && !add_leaf(file, "migrate.load()"))
 		(void) load_files(list_make1(file), "migrate.load()");
 	PG_RETURN_TEXT_P(cstring_to_text(file->rev.revision));
@@ -596,7 +590,7 @@ Datum
 migrate_load_directory(PG_FUNCTION_ARGS)
 {
 	char	   *path = mig_sql_text_arg(fcinfo, 0, "path");
-	FileFormat	format = format_arg(fcinfo);
+	const FileFormat *format = format_arg(fcinfo);
 	List	   *files = NIL;
 	ListCell   *lc;
 
@@ -605,9 +599,10 @@ migrate_load_directory(PG_FUNCTION_ARGS)
 	{
 		SourceFile *source = lfirst(lc);
 
-		files = lappend(files, mig_native_read(source->content, source->name));
+		files = lappend(files, mig_format_read(source->content, source->name));
 		pfree(source->content);
 	}
-	check_format(files, format);
+	if (format != NULL)
+		check_format(files, format);
 	return mig_sql_ids(fcinfo, load_files(files, "migrate.load_directory()"));
 }
