@@ -104,6 +104,7 @@ static bool marker_transactional(const char *options);
 static void refuse_psql_command(const TokenScan *scan, const ErrorPlace *place);
 static void refuse_client_copy(const ErrorPlace *place, int offset);
 
+static void place_begin(ScriptStatement *stmt, const char *sql, int offset);
 static bool is_wrapped(List *statements);
 static void check_statements(List *statements, bool transactional,
 							 const ErrorPlace *place);
@@ -176,6 +177,28 @@ mig_script_check(const char *sql, bool transactional,
 }
 
 /*
+ * Parse a text, which is a script or a part of one, into raw trees; their
+ * positions are those in this text.  The result is in the current memory context.
+ * Errors: those of the parser.
+ */
+List *
+mig_script_parse(const char *sql)
+{
+	List	   *raws;
+	int			guc_level;
+
+	if (standard_conforming_strings)
+		return pg_parse_query(sql);
+	guc_level = NewGUCNestLevel();
+	(void) set_config_option("standard_conforming_strings", "on",
+							 PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	raws = pg_parse_query(sql);
+	AtEOXact_GUC(true, guc_level);
+	return raws;
+}
+
+/*
  * Parse a script.
  *
  * Returns a list of ScriptStatement in the current memory context, empty
@@ -186,19 +209,11 @@ List *
 mig_script_split(const char *sql)
 {
 	List	   *result = NIL;
-	List	   *raws;
+	List	   *raws = mig_script_parse(sql);
 	ListCell   *lc;
-	int			guc_level = NewGUCNestLevel();
 	int			len = strlen(sql);
 	int			line = 1;
 	int			counted = 0;	/* line is that of this offset */
-
-	if (!standard_conforming_strings)
-		(void) set_config_option("standard_conforming_strings", "on",
-								 PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-	raws = pg_parse_query(sql);
-	AtEOXact_GUC(true, guc_level);
 
 	foreach(lc, raws)
 	{
@@ -208,7 +223,7 @@ mig_script_split(const char *sql)
 			raw->stmt_location + raw->stmt_len : len;
 
 		/* before 18 the location is just after the previous semicolon */
-		stmt->location = mig_text_skip_gap(sql, Max(raw->stmt_location, 0));
+		place_begin(stmt, sql, Max(raw->stmt_location, 0));
 		while (end > stmt->location && mig_text_is_space(sql[end - 1]))
 			end--;
 		stmt->len = end - stmt->location;
@@ -223,6 +238,32 @@ mig_script_split(const char *sql)
 	}
 	list_free(raws);
 	return result;
+}
+
+/*
+ * Set where a statement begins, of which offset is at or before the comments and
+ * white space before it.
+ */
+static void
+place_begin(ScriptStatement *stmt, const char *sql, int offset)
+{
+	int			begin = -1;
+
+	stmt->location = mig_text_skip_gap(sql, offset);
+	while (offset < stmt->location)
+	{
+		if (mig_text_is_space(sql[offset]))
+		{
+			offset++;
+			continue;
+		}
+		if (sql[offset] == '-')
+			begin = -1;
+		else if (begin < 0)
+			begin = offset;
+		offset = mig_text_skip_comment(sql, offset);
+	}
+	stmt->begin = begin < 0 ? stmt->location : begin;
 }
 
 /* Are two texts the same, up to CRLF and LF?  NULL equals NULL only. */
