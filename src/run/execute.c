@@ -59,6 +59,7 @@ typedef struct ErrorArgument
 	const ScriptStatement *current; /* NULL while parsing */
 	const char *client_query;	/* debug_query_string, but for a statement's */
 	bool		at_commit;
+	bool		top_level;
 	bool		timed;			/* statement_timeout is that of the script... */
 	TimestampTz timed_at;		/* ...since then... */
 	TimestampTz timeout;		/* ...and the client's statement's is at; 0: none */
@@ -78,6 +79,7 @@ static void parse(ErrorArgument *argument);
 static void parse_and_run(ErrorArgument *argument);
 static void run_statements(ErrorArgument *argument);
 static void run_top_level(ErrorArgument *argument);
+static Portal run_portal(const char *text, CommandTag tag);
 static void commit(ErrorArgument *argument);
 static char *begin_statement(ErrorArgument *argument, const ScriptStatement *statement);
 static void end_statement(ErrorArgument *argument);
@@ -100,6 +102,7 @@ static int	block_line(const char *statement, const DoStmt *block,
 					   const ErrorData *error);
 static int	body_line(const char *statement, const ErrorData *error);
 static const char *find_hint(const ErrorArgument *argument, const ErrorData *error);
+static const char *hint_of_transaction(const ErrorArgument *argument);
 
 /*
  * Run a script to its end, in the caller's transaction.  What it allocates is
@@ -151,6 +154,16 @@ void
 mig_execute_top_level(const ExecuteScript *script, ScriptStatement *statement)
 {
 	execute(script, list_make1(statement), run_top_level);
+}
+
+/*
+ * Run a statement that does nothing as mig_execute_top_level does, to see whether
+ * modules of the server let us.  Errors: theirs.
+ */
+void
+mig_execute_probe(void)
+{
+	PortalDrop(run_portal("SHOW transaction_read_only", CMDTAG_SHOW), false);
 }
 
 /*
@@ -287,36 +300,46 @@ run_statements(ErrorArgument *argument)
 }
 
 /*
- * Run one statement in a portal of its own, because the unnamed one is the
- * CALL that we are in.  The plan must live as long as the statement runs, and so
- * in no transaction's memory.
+ * Run one statement at top level, and so that it may commit.
  */
 static void
 run_top_level(ErrorArgument *argument)
 {
 	ScriptStatement *statement = linitial(argument->statements);
-	DestReceiver *dest = CreateDestReceiver(DestNone);
-	const char *text;
-	List	   *plans;
 	Portal		portal;
+	const char *text;
 
 	CHECK_FOR_INTERRUPTS();
 	mig_wait_check();
 	argument->current = statement;
+	argument->top_level = true;
 	check_statement(statement);
 
 	text = begin_statement(argument, statement);
-	plans = plan_statement(text);
-	portal = CreateNewPortal();
-	portal->visible = false;
-	PortalDefineQuery(portal, NULL, text, CreateCommandTag(statement->raw->stmt),
-					  plans, NULL);
-	PortalStart(portal, NULL, 0, InvalidSnapshot);
-	(void) mig_PortalRun(portal, dest);
+	portal = run_portal(text, CreateCommandTag(statement->raw->stmt));
 	end_statement(argument);
 	PortalDrop(portal, false);
 	call_hook(argument->script, statement);
 	MemoryContextSwitchTo(argument->context);
+}
+
+/*
+ * Run one statement in a portal of its own, because the unnamed one is the
+ * CALL that we are in, and return the portal.  The plan must live as long as the
+ * statement runs: the current memory context must not be a transaction's.
+ */
+static Portal
+run_portal(const char *text, CommandTag tag)
+{
+	DestReceiver *dest = CreateDestReceiver(DestNone);
+	List	   *plans = plan_statement(text);
+	Portal		portal = CreateNewPortal();
+
+	portal->visible = false;
+	PortalDefineQuery(portal, NULL, text, tag, plans, NULL);
+	PortalStart(portal, NULL, 0, InvalidSnapshot);
+	(void) mig_PortalRun(portal, dest);
+	return portal;
 }
 
 /*
@@ -731,11 +754,26 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 			/* FALLTHROUGH */
 		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
 		case ERRCODE_ACTIVE_SQL_TRANSACTION:
-			return up ? "Such a script needs \"-- migrate:up transaction:false\" (transactional => false), and CALL migrate.upgrade_stepwise(...)." :
-				"Such a script needs \"-- migrate:down transaction:false\" (transactional => false), and CALL migrate.downgrade_stepwise(...).";
+			return hint_of_transaction(argument);
 		case ERRCODE_OBJECT_IN_USE:
 			return "If it is about pending trigger events: SET CONSTRAINTS ALL IMMEDIATE in the script, before this statement.";
 		default:
 			return NULL;
 	}
+}
+
+/*
+ * Return what to type next when a statement does not bear a transaction around
+ * it, in which it was run; NULL when there is none that could be taken away.
+ */
+static const char *
+hint_of_transaction(const ErrorArgument *argument)
+{
+	if (argument->top_level)
+		return NULL;
+	if (argument->script->by_units)
+		return "Move the statement out of BEGIN ... COMMIT.";
+	return argument->script->direction == MIG_UPGRADE ?
+		"Such a script needs \"-- migrate:up transaction:false\" (transactional => false), and CALL migrate.upgrade_stepwise(...)." :
+		"Such a script needs \"-- migrate:down transaction:false\" (transactional => false), and CALL migrate.downgrade_stepwise(...).";
 }

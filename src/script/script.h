@@ -29,6 +29,7 @@ typedef struct ScriptStatement
 	int			location;		/* byte offset of its first token */
 	int			len;			/* bytes, without the semicolon */
 	int			line;			/* line of its first token, from 1 */
+	bool		top_level;		/* marked "-- migrate:top-level" */
 } ScriptStatement;
 
 /* Where a script comes from, for messages; each may be NULL or 0. */

@@ -40,6 +40,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "script/statement.h"
 #include "stepwise/intent.h"
 #include "storage/lmgr.h"
 #include "store/query.h"
@@ -69,6 +70,7 @@ static IntentOutcome decide_create_index(const IndexStmt *stmt,
 										 const PartialIntent *intent);
 static IntentOutcome decide_unnamed_index(const IndexStmt *stmt, Oid table,
 										  const PartialIntent *intent);
+static bool commits_by_itself(const RawStmt *raw);
 static bool same_index(const IndexStmt *stmt, Oid index);
 static void plain_index(IndexStmt *stmt);
 static IntentOutcome decide_drop_index(const DropStmt *stmt, const PartialIntent *intent);
@@ -155,15 +157,16 @@ IntentOutcome
 mig_intent_decide(const RawStmt *raw, const PartialIntent *intent, char **instead)
 {
 	Node	   *stmt = raw->stmt;
+	bool		known = commits_by_itself(raw);
 
 	switch (nodeTag(stmt))
 	{
 		case T_IndexStmt:
-			return decide_create_index((IndexStmt *) stmt, intent);
+			return known ? decide_create_index((IndexStmt *) stmt, intent) : INTENT_UNKNOWN;
 		case T_DropStmt:
-			return decide_drop_index((DropStmt *) stmt, intent);
+			return known ? decide_drop_index((DropStmt *) stmt, intent) : INTENT_UNKNOWN;
 		case T_AlterTableStmt:
-			return decide_detach((AlterTableStmt *) stmt, instead);
+			return known ? decide_detach((AlterTableStmt *) stmt, instead) : INTENT_UNKNOWN;
 		case T_CreatedbStmt:
 		case T_CreateTableSpaceStmt:
 		case T_CreateSubscriptionStmt:
@@ -557,6 +560,18 @@ decide_drop_index(const DropStmt *stmt, const PartialIntent *intent)
 	if (stmt->missing_ok)
 		return INTENT_AGAIN;
 	return gone(OidIsValid(find_relation(makeRangeVarFromNameList(linitial(stmt->objects)))));
+}
+
+/*
+ * Return whether the server itself has a statement commit: what it leaves behind
+ * is known then.  Others run at top level because an extension wants it so.
+ */
+static bool
+commits_by_itself(const RawStmt *raw)
+{
+	if (IsA(raw->stmt, IndexStmt))
+		return castNode(IndexStmt, raw->stmt)->concurrent;
+	return mig_statement_needs_top_level(raw) != NULL;
 }
 
 /*
