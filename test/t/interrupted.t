@@ -178,7 +178,8 @@ sub ends
 			cut_short('terminate', [ label('statement 1 done') ], [ label('statement 1 done') ]);
 			is(partial() . invalid(), '0 t t', '    in doubt, and not invalid');
 			my $indexes =
-			  "SELECT string_agg(indexrelid::regclass || ' ' || indexrelid, ' ' ORDER BY 1) FROM pg_index WHERE indrelid = '$table'::regclass";
+			  "SELECT string_agg(indexrelid::regclass || ' ' || indexrelid, ' ' ORDER BY 1)"
+			  . " FROM pg_index WHERE indrelid = '$table'::regclass";
 			my $before = $watch->value($indexes);
 			ends($sql =~ /IF NOT EXISTS/
 				? qr/already exists, skipping/
@@ -322,6 +323,8 @@ for my $edit (
 	cut_short('kill -9', ['killed, batch 2'], ['killed, batch 2']);
 	is(partial(), '1 t t', '    in doubt');
 	my $edit = "SELECT migrate.edit('$id', 'SELECT 1; CALL batches(''killed''); SELECT 2;')";
+	my $doubt = qq{statement 2 of the upgrade script of revision "$id" is in doubt};
+	my $resume = "SELECT migrate.resume('$id', 'done' or 'again')";
 	is($watch->query("SELECT migrate.edit('$id', 'SELECT 1; SELECT 2; SELECT 1;')")->{state},
 		'MG007', '    its statement cannot be edited');
 	is($watch->query($edit)->{state}, '00000', '    but what comes after it');
@@ -331,7 +334,7 @@ for my $edit (
 		is($result->{state}, 'MG013', '    MG013') or diag $result->{err};
 		like(
 			$result->{err},
-			qr/statement 2 of the upgrade script of revision "$id" is in doubt.*SELECT migrate\.resume\('$id', 'done' or 'again'\)/s,
+			qr/\Q$doubt\E.*\Q$resume\E/s,
 			'    with what to do');
 		is(session_state(), $revision_state, '    the session is as before, without locks');
 	}
@@ -369,7 +372,8 @@ for my $phase (qw(snapshots readers later_readers))
 	$watch->run("ALTER TABLE $table ADD PRIMARY KEY (a)",
 		"ALTER INDEX users_own_$table RENAME TO users_own_${table}_ccnew");
 	my $toast = $watch->value(
-		"SELECT indexrelid::regclass FROM pg_index WHERE indrelid = (SELECT reltoastrelid FROM pg_class WHERE oid = '$table'::regclass)"
+		"SELECT indexrelid::regclass FROM pg_index WHERE indrelid ="
+		  . " (SELECT reltoastrelid FROM pg_class WHERE oid = '$table'::regclass)"
 	);
 	case ("REINDEX TABLE CONCURRENTLY, $phase", "REINDEX TABLE CONCURRENTLY $table");
 	my %how = phase($phase, label('statement 1 begins'), table => $table);
@@ -451,9 +455,8 @@ SKIP:
 			q{SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = 'part_2'::regclass}),
 		't',
 		'    it is pending');
-	ends(
-		qr{statement 1/2 was interrupted: ALTER TABLE public\.part DETACH PARTITION public\.part_2 FINALIZE}
-	);
+	my $statement = 'ALTER TABLE public\.part DETACH PARTITION public\.part_2 FINALIZE';
+	ends(qr{statement 1/2 was interrupted: $statement});
 	is($watch->value(q{SELECT count(*) FROM pg_inherits WHERE inhrelid = 'part_2'::regclass}),
 		0, '    it is no partition any more');
 }
@@ -543,7 +546,8 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	ok( wait_until(
 			sub {
 				$watch->value(
-					"SELECT count(*) FROM pg_stat_progress_create_index WHERE pid = $other->{pid} AND phase = 'waiting for old snapshots'"
+					"SELECT count(*) FROM pg_stat_progress_create_index"
+					  . " WHERE pid = $other->{pid} AND phase = 'waiting for old snapshots'"
 				);
 			}),
 		'    another session builds');
@@ -625,7 +629,8 @@ for my $kind ('cancel', 'terminate')
 		[],
 		[
 			sub {
-				"EXISTS (SELECT FROM pg_stat_activity WHERE pid = $run->{pid} AND wait_event = 'Extension')";
+				"EXISTS (SELECT FROM pg_stat_activity"
+				  . " WHERE pid = $run->{pid} AND wait_event = 'Extension')";
 			}
 		]);
 	is(partial(), '1 f f', '    what was done is recorded');
@@ -652,13 +657,15 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	ok( wait_until(
 			sub {
 				$watch->value(
-					"SELECT count(*) FROM pg_locks WHERE classid = 7 AND NOT granted AND pid = $first->{pid}"
+					"SELECT count(*) FROM pg_locks"
+					  . " WHERE classid = 7 AND NOT granted AND pid = $first->{pid}"
 				);
 			}),
 		"$case: another session runs");
 	$run->send('CALL migrate.upgrade_stepwise()');
 	ok( wait_for(
-			"EXISTS (SELECT FROM pg_stat_activity WHERE pid = $run->{pid} AND wait_event = 'Extension')"
+			"EXISTS (SELECT FROM pg_stat_activity"
+			  . " WHERE pid = $run->{pid} AND wait_event = 'Extension')"
 		),
 		'    this one waits');
 	my $result = inject($kind);
@@ -705,7 +712,8 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	is(session_state(), $revision_state, '    the session is as before, without locks');
 	is(partial(), '1 f f', '    what was done before stays');
 	$watch->run(
-		"SELECT migrate.edit('$id', 'INSERT INTO ran VALUES (''few''); SELECT 1; INSERT INTO ran VALUES (''many'');')"
+		"SELECT migrate.edit('$id', 'INSERT INTO ran VALUES (''few''); SELECT 1;"
+		  . " INSERT INTO ran VALUES (''many'');')"
 	);
 	ends();
 	is( $watch->value(
