@@ -96,7 +96,9 @@ top_level_name(Node *stmt)
 	else if (IsA(stmt, ClusterStmt) && ((ClusterStmt *) stmt)->relation != NULL)
 		name = ((ClusterStmt *) stmt)->relation->relname;
 #endif
-	return name != NULL && strncmp(name, "hyper", 5) == 0 ? GetCommandTagName(CreateCommandTag(stmt)) : NULL;
+	if (name == NULL || strncmp(name, "hyper", 5) != 0)
+		return NULL;
+	return GetCommandTagName(CreateCommandTag(stmt));
 }
 
 /* Takes our option from an index: was it there? */

@@ -28,7 +28,8 @@ sub store
 {
 	my ($script, %options) = @_;
 	my $id = sprintf 'r%03d', ++$number;
-	my $result = $session->query(sprintf q{SELECT migrate.revision('m', %s, '', '%s', transactional => %s)},
+	my $result = $session->query(
+		sprintf q{SELECT migrate.revision('m', %s, '', '%s', transactional => %s)},
 		lit($script), $id, $options{transactional} ? 'true' : 'false');
 	$number-- if $result->{state} ne '00000';
 	return $result->{state} eq '00000' ? $id : $result;
@@ -88,7 +89,8 @@ END
 	is(upgrade()->{state}, '00000', 'an index with an option of an extension');
 	is($session->value(q{SELECT count(*) FROM pg_indexes WHERE indexname = 'hyper_c'}),
 		1, '    is made');
-	$result = store("CREATE INDEX hyper_d ON hyper (a) WITH (neighbours.chunks)", transactional => 1);
+	$result =
+	  store('CREATE INDEX hyper_d ON hyper (a) WITH (neighbours.chunks)', transactional => 1);
 	is($result->{state}, 'MG011', '    is refused in a transactional script');
 	like(
 		$result->{err},
@@ -127,8 +129,8 @@ for (
 }
 
 # The session dies while it is under way.
-for my $script ("-- migrate:top-level\nCREATE MATERIALIZED VIEW hyper_w AS SELECT pg_sleep(60)::text",
-	'CREATE MATERIALIZED VIEW hyper_w AS SELECT pg_sleep(60)::text')
+my $slow = 'CREATE MATERIALIZED VIEW hyper_w AS SELECT pg_sleep(60)::text';
+for my $script ("-- migrate:top-level\n$slow", $slow)
 {
 	my $id = store("SELECT 1;\n$script");
 	my $runner = connect_to($db);
@@ -201,10 +203,9 @@ sub refuses
 		my $before = recorded();
 		my $result = upgrade();
 		is($result->{state}, '0A000', "$who, $script: refused") or diag $result->{err};
-		like(
-			$result->{err},
-			qr/ a module of this server refuses statements that commit by themselves in migrate\.upgrade_stepwise\(\)$/m,
-			'    says what');
+		my $what = 'a module of this server refuses statements that commit by themselves'
+		  . ' in migrate.upgrade_stepwise()';
+		like($result->{err}, qr/ \Q$what\E$/m, '    says what');
 		like($result->{err}, qr/^DETAIL:  Its error is: \w+ stack is not empty$/m, '    and why');
 		like($result->{err}, $hint, '    and what to do');
 		is(recorded(), $before, '    and has written nothing down');

@@ -150,7 +150,8 @@ is_deeply(seen(), [ 'a\\b: \\', 'c: \\' ], 'and is read as when it was stored');
 for my $stepwise (0, 1)
 {
 	my $how = $stepwise ? ', stepwise' : '';
-	my $result = upgrade("SELECT 'é';\n\n/*+ ほげ */ SELECT\n  'ほ', no_such_column", stepwise => $stepwise);
+	my $result = upgrade("SELECT 'é';\n\n/*+ ほげ */ SELECT\n  'ほ', no_such_column",
+		stepwise => $stepwise);
 
 	is($result->{state}, '42703', "a statement fails$how");
 	like($result->{err}, qr/^LINE 2:   'ほ', no_such_column\n\s+\^$/m, '    the line is quoted')
@@ -239,7 +240,11 @@ SKIP:
 				  . q{ WHERE query ~ '^(/\* two \*/ )?(SELECT \$1(, \$2)?|CREATE TABLE s.*)$'}
 				  . ' ORDER BY query COLLATE "C"')
 		],
-		[ '2|/* two */ SELECT $1, $2', '1|CREATE TABLE s0 ()', '1|CREATE TABLE s1 ()', '2|SELECT $1' ],
+		[   '2|/* two */ SELECT $1, $2',
+			'1|CREATE TABLE s0 ()',
+			'1|CREATE TABLE s1 ()',
+			'2|SELECT $1'
+		],
 		'pg_stat_statements counts statements by their own text');
 	is( $session->value(
 			q{SELECT count(*) FROM pg_stat_statements WHERE query LIKE '%two%CREATE TABLE%'}),
