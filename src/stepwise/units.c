@@ -31,6 +31,7 @@
 #include "script/statement.h"
 #include "script/unit.h"
 #include "stepwise/intent.h"
+#include "stepwise/leftover.h"
 #include "stepwise/retry.h"
 #include "stepwise/units.h"
 #include "storage/lmgr.h"
@@ -78,7 +79,7 @@ static void run_committing(ScriptRun *run, const ScriptUnit *unit, UnitKind kind
 static bool finish_begun(ScriptRun *run, const ScriptUnit *unit, const char *digest);
 pg_noreturn static void report_in_doubt(const ScriptRun *run,
 										const ScriptStatement *statement);
-static void remove_leftovers(ScriptRun *run, const RawStmt *raw);
+static void remove_leftovers(ScriptRun *run);
 static void remove_index(ScriptRun *run, const InvalidIndex *index);
 static void begin_intent(ScriptRun *run, const ScriptStatement *statement, char *digest);
 static void store_partial(ScriptRun *run);
@@ -136,7 +137,7 @@ mig_units_run(const ExecuteScript *script, ScriptRecord record, void *arg,
 	if (done >= list_length(run.statements))
 	{
 		/* what came after that was edited away */
-		remove_leftovers(&run, NULL);
+		remove_leftovers(&run);
 		run_recorded(&run, done, script, NIL);
 	}
 
@@ -207,7 +208,7 @@ run_unit(ScriptRun *run, const ScriptUnit *unit)
 
 	if (kind == UNIT_TRANSACTION)
 	{
-		remove_leftovers(run, NULL);
+		remove_leftovers(run);
 		run_recorded(run, unit->last, &run->script, unit->statements);
 	}
 	else
@@ -273,8 +274,10 @@ finish_begun(ScriptRun *run, const ScriptUnit *unit, const char *digest)
 
 	if (begun)
 		outcome = mig_intent_decide(statement->raw, intent, &instead);
-	/* one that was seen to fail is not in doubt */
-	if (outcome == INTENT_UNKNOWN && run->partial.in_doubt)
+	/* one that was seen to fail is not in doubt: it has not done its work */
+	if (outcome != INTENT_INSTEAD && !run->partial.in_doubt)
+		outcome = INTENT_AGAIN;
+	if (outcome == INTENT_UNKNOWN)
 		report_in_doubt(run, statement);
 	if (outcome == INTENT_DONE)
 	{
@@ -292,7 +295,7 @@ finish_begun(ScriptRun *run, const ScriptUnit *unit, const char *digest)
 		return true;
 	}
 	mig_execute_commit(&run->script);
-	remove_leftovers(run, begun ? statement->raw : NULL);
+	remove_leftovers(run);
 	return false;
 }
 
@@ -320,17 +323,17 @@ report_in_doubt(const ScriptRun *run, const ScriptStatement *statement)
 }
 
 /*
- * Remove the invalid indexes that an interrupted build left; raw is its
- * statement, NULL when that was edited since.
+ * Remove the invalid indexes that an interrupted build left, also when its
+ * statement was edited since.
  */
 static void
-remove_leftovers(ScriptRun *run, const RawStmt *raw)
+remove_leftovers(ScriptRun *run)
 {
 	ListCell   *lc;
 
 	if (run->partial.intent.relations == NIL)
 		return;
-	foreach(lc, mig_intent_leftovers(raw, &run->partial.intent))
+	foreach(lc, mig_leftover_find(&run->partial.intent))
 		remove_index(run, lfirst(lc));
 	mig_execute_commit(&run->script);
 }
@@ -350,7 +353,7 @@ remove_index(ScriptRun *run, const InvalidIndex *index)
 	mig_execute_commit(&run->script);
 	LockRelationIdForSession(&table, ShareUpdateExclusiveLock);
 	AcceptInvalidationMessages();
-	if (mig_intent_is_leftover(index))
+	if (mig_leftover_is_there(index))
 	{
 		mig_report_message(psprintf("removing invalid index \"%s\", which an interrupted build left",
 									index->name));
@@ -369,7 +372,7 @@ remove_index(ScriptRun *run, const InvalidIndex *index)
 static void
 begin_intent(ScriptRun *run, const ScriptStatement *statement, char *digest)
 {
-	PartialIntent intent = mig_intent_prepare(statement->raw, digest);
+	PartialIntent intent = mig_intent_prepare(statement, run->script.sql, digest);
 
 	mig_partial_begin(&run->partial, &intent);
 	mig_lock_check_held();
