@@ -407,6 +407,19 @@ CALL migrate.downgrade_stepwise('0001');
 SET migrate.step_messages = notice;
 CALL migrate.downgrade_stepwise('0001');
 
+-- ---------------------------------------------------------- the hint to stamp ----
+
+-- It is there for the first statement of the first script, and not once
+-- something is done.
+SET migrate.step_messages = off;
+SELECT migrate.stamp('base', purge => true);
+SELECT migrate.revision('first', 'CREATE TABLE items ()', 'SELECT 1', '0007', 'base',
+	transactional => false);
+CALL migrate.upgrade_stepwise('0007');
+SELECT migrate.edit('0007', upgrade => 'SELECT 1; CREATE TABLE items ()');
+CALL migrate.upgrade_stepwise('0007');
+CALL migrate.upgrade_stepwise('0007');
+
 SET client_min_messages = warning;
 DROP EXTENSION migrate CASCADE;
 DROP TABLE items;

@@ -74,6 +74,8 @@ mig_object_named(const RawStmt *raw)
 static Oid
 index_named(const DropStmt *stmt)
 {
+	if (!stmt->concurrent)
+		return InvalidOid;
 	return RangeVarGetRelid(makeRangeVarFromNameList(linitial(stmt->objects)), NoLock, true);
 }
 

@@ -461,6 +461,7 @@ run_procedure(ScriptRun *run, const ScriptUnit *unit)
 					  &failure))
 	{
 		run->partial = procedure.after;
+		run->script.is_first = false;
 		return;
 	}
 	if (!failure.committed)
@@ -563,6 +564,7 @@ run_recorded(ScriptRun *run, int done, const ExecuteScript *script, List *statem
 
 	mig_retry_run(script, unit_attempt, &unit);
 	run->partial = unit.after;
+	run->script.is_first = false;
 }
 
 /*
