@@ -3,8 +3,9 @@
  *		What a script for psql (command/offline) calls while it runs.
  *
  * migrate.begin_script() takes the run lock, refuses a database in another
- * state, and remembers what the session has set.  migrate.record() puts that
- * back, as a mover does when a script ends, and records one step.
+ * state, and remembers what the session has set and which scripts are run.
+ * migrate.record() restores these settings, as a mover does when a script ends,
+ * and records one step.
  */
 #include "migrate.h"
 
@@ -41,6 +42,7 @@ typedef struct ScriptRun
 	int64		writes;			/* as many as there were then */
 	TimestampTz mark;			/* when the last step was recorded */
 	SessionSettings *settings;	/* of the session, before the script */
+	List	   *steps;			/* ScriptDigest *: what this transaction is to run */
 } ScriptRun;
 
 static ScriptRun run;
@@ -55,6 +57,8 @@ static void check_start(const Position *position, List *versions, List *steps,
 static void check_digests(const Graph *graph, List *steps, MigDirection direction);
 static int	find_revision(const Graph *graph, const char *revision);
 static void begin_run(bool resume);
+static void remember_steps(List *steps);
+static const char *checksum_of(const char *revision);
 static void end_of_transaction(void *arg);
 static void end_of_subtransaction(SubXactEvent event, SubTransactionId self,
 								  SubTransactionId parent, void *arg);
@@ -205,6 +209,43 @@ begin_run(bool resume)
 	if (!registered)
 		RegisterSubXactCallback(end_of_subtransaction, NULL);
 	registered = true;
+}
+
+/*
+ * Remember the steps (ScriptDigest *) of a script, whose digests were those of
+ * the stored scripts when it began.
+ */
+static void
+remember_steps(List *steps)
+{
+	MemoryContext old = MemoryContextSwitchTo(run.context);
+	ListCell   *lc;
+
+	run.steps = NIL;
+	foreach(lc, steps)
+	{
+		ScriptDigest *step = palloc(sizeof(ScriptDigest));
+
+		step->revision = pstrdup(((ScriptDigest *) lfirst(lc))->revision);
+		step->digest = pstrdup(((ScriptDigest *) lfirst(lc))->digest);
+		run.steps = lappend(run.steps, step);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Return the checksum of the script that was run for a revision, or NULL when it
+ * is of no step of a script, but was recorded by hand.
+ */
+static const char *
+checksum_of(const char *revision)
+{
+	ListCell   *lc;
+
+	foreach(lc, run.steps)
+		if (strcmp(((ScriptDigest *) lfirst(lc))->revision, revision) == 0)
+			return ((ScriptDigest *) lfirst(lc))->digest;
+	return NULL;
 }
 
 /*
@@ -362,14 +403,16 @@ static List *
 record_step(PlanRows *rows, int node, MigDirection direction)
 {
 	LedgerActor actor = mig_ledger_actor();
+	const char *checksum = run.in_transaction && direction == MIG_UPGRADE ?
+		checksum_of(rows->graph->nodes[node].revision) : NULL;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz start = run.in_transaction ? run.mark : GetCurrentTransactionStartTimestamp();
 	List	   *after;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	after = mig_ledger_record_step(&scope, rows, node, direction, NULL, start,
-							now - start, &actor);
+	after = mig_ledger_record_step(&scope, rows, node, direction, checksum, start,
+								   now - start, &actor);
 	mig_scope_leave(&scope);
 	run.mark = now;
 	run.writes = mig_ledger_count_writes();
@@ -396,6 +439,7 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 	check_start(&position, versions, steps, direction);
 	check_digests(position.graph, steps, direction);
 	begin_run(resume);
+	remember_steps(steps);
 	PG_RETURN_VOID();
 }
 

@@ -208,26 +208,24 @@ run_step(Move *move, int number, StoredScript *stored)
 {
 	const GraphNode *self = &move->graph->nodes[list_nth_int(move->plan, number)];
 	ExecuteScript script = {.revision = self->revision, .direction = move->direction,
-	.sql = stored->sql, .statement_timeout = StatementTimeout};
+	.statement_timeout = StatementTimeout};
 	LedgerDone *done = &move->done[number];
 	Scope		scope;
 
 	done->started_at = GetCurrentTimestamp();
-	strlcpy(done->checksum, stored->checksum, sizeof(done->checksum));
 	if (stored->is_long)
 	{
-		StoredScript *whole;
-
 		mig_scope_enter(&scope);
-		whole = mig_revisions_read_script(&scope, self->revision, move->direction);
+		stored = mig_revisions_read_script(&scope, self->revision, move->direction);
 		mig_scope_leave(&scope);
-		script.sql = whole != NULL ? whole->sql : NULL;
 	}
-	if (script.sql == NULL)
+	if (stored == NULL || stored->sql == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
 				 errmsg("revision \"%s\" was changed while migrations ran",
 						self->revision)));
+	script.sql = stored->sql;
+	strlcpy(done->checksum, stored->checksum, sizeof(done->checksum));
 
 	mig_report_step(move->direction, move->graph, self, stored->message);
 	script.is_first = number == 0 && bms_is_empty(move->rows);
