@@ -344,10 +344,12 @@ execute(const Scope *scope, StoreQuery *query, Datum *values,
 	int			result;
 
 	Assert(scope != NULL && scope->context != NULL);
-	(void) scope;
 	if (query->plan == NULL)
 		prepare(query);
-	result = SPI_execute_plan(query->plan, values, nulls, read_only, 0);
+	result = !read_only && scope->writes_latest ?
+		SPI_execute_snapshot(query->plan, values, nulls, GetLatestSnapshot(),
+							 InvalidSnapshot, false, true, 0) :
+		SPI_execute_plan(query->plan, values, nulls, read_only, 0);
 	if (result < 0)
 		elog(ERROR, "query \"%s\" failed: %s", query->sql,
 			 SPI_result_code_string(result));
