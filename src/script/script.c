@@ -59,6 +59,7 @@ typedef struct TokenScan
 typedef struct ErrorPlace
 {
 	ErrorContextCallback callback;
+	MemoryContext context;
 	const ScriptOrigin *origin; /* may be NULL */
 	const char *text;
 	int			first_line;		/* number of the first line of text */
@@ -476,7 +477,8 @@ marker_transactional(const char *options)
 	else if (*option != '\0' && strcmp(option, "transaction:true") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("unrecognized option \"%s\" after a marker", option),
+				 errmsg("unrecognized option \"%s\" after a marker",
+						mig_excerpt_printable(option)),
 				 errhint("The option is \"transaction:false\" or \"transaction:true\".")));
 	pfree(option);
 	return result;
@@ -743,6 +745,7 @@ place_enter(ErrorPlace *place, const char *text, int first_line,
 			const ScriptOrigin *origin)
 {
 	memset(place, 0, sizeof(ErrorPlace));
+	place->context = CurrentMemoryContext;
 	place->origin = origin;
 	place->text = text;
 	place->first_line = first_line;
@@ -809,13 +812,14 @@ script_error_context(void *arg)
 		place_statement(place, offset, &start, &end);
 		mig_excerpt_quote(place->text, start, end - start, offset);
 		shorten_lexer_error(place, offset);
+		mig_excerpt_clean_message(place->context);
 		line = place->first_line - 1 + mig_text_line(place->text, offset);
 	}
 
 	if (origin == NULL)
 		what = "script";
 	else if (origin->file != NULL)
-		what = psprintf("revision file \"%s\"", origin->file);
+		what = psprintf("revision file \"%s\"", mig_excerpt_printable(origin->file));
 	else if (origin->first_line > 0)
 		what = "revision file";
 	else if (origin->revision != NULL)
