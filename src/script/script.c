@@ -38,6 +38,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "script/checksum.h"
 #include "script/excerpt.h"
 #include "script/script.h"
 #include "script/statement.h"
@@ -64,6 +65,7 @@ typedef struct ErrorPlace
 	const char *text;
 	int			first_line;		/* number of the first line of text */
 	int			line;			/* line when the error has no position, or 0 */
+	bool		converting;		/* the line is being converted to UTF-8 */
 	const TokenScan *scan;		/* the walk that is under way, or NULL */
 	int		   *ends;			/* offsets of the statements' semicolons */
 	int			nends;
@@ -105,6 +107,7 @@ static bool marker_transactional(const char *options);
 static void refuse_psql_command(const TokenScan *scan, const ErrorPlace *place);
 static void refuse_client_copy(const ErrorPlace *place, int offset);
 
+static void check_encoding(const char *text, ErrorPlace *place);
 static bool is_wrapped(List *statements);
 static void check_statements(List *statements, bool transactional,
 							 const ErrorPlace *place);
@@ -162,6 +165,7 @@ mig_script_check(const char *sql, bool transactional,
 	scan_script(text, &place, NULL);
 	statements = mig_script_split(text);
 	check_statements(statements, transactional, &place);
+	check_encoding(text, &place);
 	place_leave(&place);
 
 	MemoryContextSwitchTo(caller);
@@ -756,6 +760,29 @@ place_enter(ErrorPlace *place, const char *text, int first_line,
 }
 
 /*
+ * Check that a script can be converted to UTF-8, line by line.  Errors: 22021,
+ * 22P05, 42883.
+ */
+static void
+check_encoding(const char *text, ErrorPlace *place)
+{
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return;
+	place->converting = true;
+	place->line = place->first_line;
+	while (*text)
+	{
+		int			len = strcspn(text, "\n");
+
+		(void) mig_checksum_utf8(pnstrdup(text, len));
+		text += len + (text[len] == '\n');
+		place->line++;
+	}
+	place->converting = false;
+	place->line = 0;
+}
+
+/*
  * Have errors not tell the place any more.
  */
 static void
@@ -816,6 +843,10 @@ script_error_context(void *arg)
 		line = place->first_line - 1 + mig_text_line(place->text, offset);
 	}
 
+	if (place->converting)
+		errhint(GetDatabaseEncoding() == PG_SQL_ASCII ?
+				"In a database with encoding SQL_ASCII, scripts must be UTF-8." :
+				"Scripts must be text that can be converted to UTF-8, of which the checksum is made.");
 	if (origin == NULL)
 		what = "script";
 	else if (origin->file != NULL)
