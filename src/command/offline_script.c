@@ -19,6 +19,7 @@
 #include "sql.h"
 #include "store/heads.h"
 #include "store/ledger.h"
+#include "store/lock.h"
 #include "store/partial.h"
 #include "store/position.h"
 #include "store/revisions.h"
@@ -421,8 +422,8 @@ record_step(PlanRows *rows, int node, MigDirection direction)
 
 /*
  * Implement migrate.begin_script(operation, versions, steps, resume): begin a
- * transaction of an offline script. Errors: MG001, MG005, MG007, MG008, MG010,
- * MG012.
+ * transaction of an offline script.  To resume one, the session must still hold
+ * the lock that it took before.  Errors: MG001, MG005, MG007, MG008, MG010, MG012.
  */
 Datum
 migrate_begin_script(PG_FUNCTION_ARGS)
@@ -434,6 +435,9 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 	Position	position;
 
 	mig_position_begin_write("migrate.begin_script()");
+	/* what was run outside of a transaction could have dropped it */
+	if (resume)
+		mig_lock_check_held();
 	position = mig_verify_position();
 	mig_partial_refuse(mig_partial_read_all());
 	check_start(&position, versions, steps, direction);

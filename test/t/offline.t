@@ -630,6 +630,14 @@ sub example
 	refused($database, $file, 'MG005', 'the same script again');
 	runs($database, write_script($database, 'upgrade_sql()'), 'a new one goes on');
 	is(value($database, 'SELECT * FROM migrate.current()'), '0005', 'to the head');
+
+	# one that drops the lock, or that reaches another session through a pooler
+	value($database,
+		q{SELECT migrate.revision('m', 'SELECT pg_advisory_unlock_all()', '', '0006',}
+		  . q{ transactional => false)});
+	($status, undef, $err) = run_file($database, write_script($database, 'upgrade_sql()'));
+	like($err, qr/ERROR:  MG012: the run lock of migrate was lost/, 'a script that drops the lock');
+	is(value($database, 'SELECT * FROM migrate.current()'), '0005', 'is not recorded');
 	drop_databases();
 }
 
