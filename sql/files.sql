@@ -26,12 +26,14 @@ CREATE FUNCTION pg_temp.shown(id text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 BEGIN
 	RETURN (
-	SELECT replace(format('%s: down %s, depends %s, labels %s, %s%s message [%s]%s up%s [%s]%s down%s [%s]',
+	SELECT replace(format('%s: down %s, depends %s, labels %s, %s%s'
+		' message [%s]%s up%s [%s]%s down%s [%s]',
 		r.revision, r.down_revisions, r.depends_on, r.branch_labels,
 		CASE WHEN r.created_at = now() THEN 'now' ELSE r.created_at::text END,
 		E'\n', r.message, E'\n',
 		CASE WHEN NOT r.upgrade_transactional THEN ' (not transactional)' END, r.upgrade_sql, E'\n',
-		CASE WHEN NOT r.downgrade_transactional THEN ' (not transactional)' END, coalesce(r.downgrade_sql, '<NULL>')),
+		CASE WHEN NOT r.downgrade_transactional THEN ' (not transactional)' END,
+		coalesce(r.downgrade_sql, '<NULL>')),
 		E'\r', '<CR>') FROM migrate.revisions r WHERE r.revision = id);
 END $$;
 -- What a file is read as, or why it is refused; it is not kept.
@@ -72,7 +74,11 @@ SELECT count(*) FROM migrate.revisions;
 
 -- The documented example comes back as it is.
 SELECT migrate.revision('parent', rev_id => '3135632d55e1');
-\set example '-- add last_login to user table\n--\n-- Revision ID: 0e59c3885358\n-- Revises: 3135632d55e1\n-- Depends On:\n-- Branch Labels:\n-- Create Date: 2025-11-04 10:00:00+00\n\n-- migrate:up\nALTER TABLE users ADD COLUMN last_login timestamptz;\n\n-- migrate:down\nALTER TABLE users DROP COLUMN last_login;\n'
+\set example '-- add last_login to user table\n--\n-- Revision ID: 0e59c3885358\n'
+\set example :example '-- Revises: 3135632d55e1\n-- Depends On:\n-- Branch Labels:\n'
+\set example :example '-- Create Date: 2025-11-04 10:00:00+00\n\n'
+\set example :example '-- migrate:up\nALTER TABLE users ADD COLUMN last_login timestamptz;\n\n'
+\set example :example '-- migrate:down\nALTER TABLE users DROP COLUMN last_login;\n'
 SELECT migrate.load(:'example', '0e59c3885358_add_last_login_to_user_table.sql');
 SELECT pg_temp.shown('0e59c3885358');
 SELECT migrate.export('0e59');
@@ -84,7 +90,10 @@ SELECT migrate.drop('0e59');
 SELECT migrate.revision('x', rev_id => 'x1', head => 'base');
 SELECT migrate.revision('y', rev_id => 'y1', head => 'base');
 BEGIN;
-SELECT pg_temp.file(U&'\FEFF-- m\000D\000A--\000D\000A-- revision id:  a1 \000D\000A-- REVISES: None\000D\000A-- Depends On: x1, y1\000D\000A-- Branch Labels: l,k\000D\000A\000D\000A-- migrate:up transaction:false\000D\000AVACUUM;\000D\000A\000D\000ASELECT 1;\000D\000A\000D\000A-- migrate:down\000D\000A\000D\000A', 'f.sql');
+SELECT pg_temp.file(U&'\FEFF-- m\000D\000A--\000D\000A-- revision id:  a1 \000D\000A'
+	'-- REVISES: None\000D\000A-- Depends On: x1, y1\000D\000A-- Branch Labels: l,k\000D\000A'
+	'\000D\000A-- migrate:up transaction:false\000D\000AVACUUM;\000D\000A\000D\000A'
+	'SELECT 1;\000D\000A\000D\000A-- migrate:down\000D\000A\000D\000A', 'f.sql');
 ROLLBACK;
 BEGIN;
 SELECT pg_temp.file(E'-- m\r-- Revision ID: a\r-- Revises:\r-- migrate:up\rSELECT 1;\r--'
@@ -211,7 +220,8 @@ BEGIN
 	LOOP
 		SELECT content INTO missing FROM exported
 		WHERE revision NOT IN (SELECT revision FROM migrate.revisions)
-			AND (SELECT down_revisions || depends_on FROM before b WHERE b.revision = exported.revision)
+			AND (SELECT down_revisions || depends_on FROM before b
+				WHERE b.revision = exported.revision)
 				<@ (SELECT coalesce(array_agg(revision), '{}') FROM migrate.revisions)
 		LIMIT 1;
 		EXIT WHEN NOT FOUND;
@@ -282,11 +292,18 @@ CREATE EXTENSION migrate;
 CREATE FUNCTION pg_temp.content(id text, parents text, up text, down text DEFAULT 'SELECT 0;',
 	more text DEFAULT '', message text DEFAULT 'm')
 RETURNS text LANGUAGE sql AS $$
-	SELECT format(E'-- %s\n--\n-- Revision ID: %s\n-- Revises: %s\n%s-- Create Date: 2025-01-01 00:00:00+00\n\n-- migrate:up\n%s\n\n-- migrate:down\n%s\n', message, id, parents, more, up, down)
+	SELECT format(E'-- %s\n--\n-- Revision ID: %s\n-- Revises: %s\n%s'
+		'-- Create Date: 2025-01-01 00:00:00+00\n\n'
+		'-- migrate:up\n%s\n\n-- migrate:down\n%s\n', message, id, parents, more, up, down)
+$$;
+CREATE FUNCTION pg_temp.load_error(content text, name text DEFAULT 'f.sql') RETURNS text
+LANGUAGE sql AS $$
+	SELECT pg_temp.regress_error(format('SELECT migrate.load(%L, %L)', content, name))
 $$;
 CREATE FUNCTION pg_temp.locks() RETURNS bigint LANGUAGE sql AS $$
 	SELECT count(*) FROM pg_locks
-	WHERE pid = pg_backend_pid() AND (locktype = 'advisory' OR mode NOT IN ('AccessShareLock', 'ExclusiveLock'))
+	WHERE pid = pg_backend_pid()
+		AND (locktype = 'advisory' OR mode NOT IN ('AccessShareLock', 'ExclusiveLock'))
 $$;
 SELECT migrate.load(pg_temp.content('aa01', '', 'SELECT 1;'));
 SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 2;', more => E'-- Branch Labels:'
@@ -304,27 +321,29 @@ ROLLBACK;
 SELECT migrate.load(pg_temp.content('bb01', 'aa02', ''));
 SELECT migrate.load(pg_temp.content('ee02', 'bb0', ''));
 SELECT migrate.load(pg_temp.content('cc', 'branch, bb01', '', more => E'-- Depends On: aa01\n'));
-SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('dd', 'aa0', ''), 'd.sql')$$);
+SELECT pg_temp.load_error(pg_temp.content('dd', 'aa0', ''), 'd.sql');
 SELECT revision, down_revisions, depends_on FROM migrate.revisions ORDER BY 1;
 -- Of an applied revision, message, labels and downgrade can change.
 SELECT migrate.upgrade('aa02');
 SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 2;', 'SELECT 3;', E'-- Branch Labels:'
 	' other\n', 'n'));
 SELECT pg_temp.shown('aa02');
-SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 3;'), 'f.sql')$$);
-SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('aa02', '', 'SELECT 2;'), 'f.sql')$$);
-SELECT pg_temp.regress_error($$SELECT migrate.load(replace(migrate.export('aa02'), 'migrate:up', 'migrate:up transaction:false'), 'f.sql')$$);
+SELECT pg_temp.load_error(pg_temp.content('aa02', 'aa01', 'SELECT 3;'));
+SELECT pg_temp.load_error(pg_temp.content('aa02', '', 'SELECT 2;'));
+SELECT pg_temp.load_error(replace(migrate.export('aa02'), 'migrate:up',
+	'migrate:up transaction:false'));
 -- Nor does a revision slip in below an applied one.
 SELECT migrate.load(pg_temp.content('aa00', '', ''));
-SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('aa01', 'aa00', 'SELECT 1;'), 'f.sql')$$);
-SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('aa01', '', 'SELECT 1;', more => E'-- Depends On: aa00\n'), 'f.sql')$$);
+SELECT pg_temp.load_error(pg_temp.content('aa01', 'aa00', 'SELECT 1;'));
+SELECT pg_temp.load_error(pg_temp.content('aa01', '', 'SELECT 1;', more => E'-- Depends On:'
+	' aa00\n'));
 SELECT migrate.drop('aa00');
 -- Cycles, and labels that are taken.
-SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('bb01', 'ee02', ''), 'f.sql')$$);
-SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('bb01', 'aa02', '', more => E'-- Depends On: ee02\n'), 'f.sql')$$);
-SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('dd', 'base', '', more => E'-- Branch Labels: other\n'), 'f.sql')$$);
-SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('other', 'base', ''), 'f.sql')$$);
-SELECT pg_temp.regress_error($$SELECT migrate.load(pg_temp.content('dd', 'base', '', more => E'-- Branch Labels: aa01\n'), 'f.sql')$$);
+SELECT pg_temp.load_error(pg_temp.content('bb01', 'ee02', ''));
+SELECT pg_temp.load_error(pg_temp.content('bb01', 'aa02', '', more => E'-- Depends On: ee02\n'));
+SELECT pg_temp.load_error(pg_temp.content('dd', 'base', '', more => E'-- Branch Labels: other\n'));
+SELECT pg_temp.load_error(pg_temp.content('other', 'base', ''));
+SELECT pg_temp.load_error(pg_temp.content('dd', 'base', '', more => E'-- Branch Labels: aa01\n'));
 
 -- Files of dbmate: the parent is the one before; out of order with a NOTICE.
 DROP EXTENSION migrate;
@@ -352,6 +371,8 @@ CREATE EXTENSION migrate;
 \setenv MIGRATE_TEST_DIR :dir
 \! chmod 755 "$MIGRATE_TEST_DIR"
 \! cd "$MIGRATE_TEST_DIR" && mkdir native dbmate bad empty native/sub.sql
+\setenv NATIVE :dir/native
+\setenv DBMATE :dir/dbmate
 SELECT set_config('regress.dir', :'dir', false) = '';
 CREATE FUNCTION pg_temp.dir_error(sub text, format text DEFAULT 'auto') RETURNS text
 	LANGUAGE sql AS $$
@@ -360,10 +381,14 @@ CREATE FUNCTION pg_temp.dir_error(sub text, format text DEFAULT 'auto') RETURNS 
 $$;
 -- Parents come before children, whatever the files are called; other files
 -- do not count.
-\! cd "$MIGRATE_TEST_DIR/native" && printf -- '-- one\n-- Revision ID: first\n-- Revises:\n-- migrate:up\nSELECT 1;\n' > z.sql
-\! cd "$MIGRATE_TEST_DIR/native" && printf -- '\357\273\277-- zw\303\266lf\r\n-- Revision ID: two\r\n-- Revises: fir\r\n-- Branch Labels: l\r\n-- migrate:up\r\nSELECT 2;\r\n' > m.sql
-\! cd "$MIGRATE_TEST_DIR/native" && printf -- '-- three\n-- Revision ID: three\n-- Revises: l\n-- migrate:up\nSELECT 3;\n' > a.sql
-\! cd "$MIGRATE_TEST_DIR/native" && echo bad > .hidden.sql && echo bad > README.md && echo bad > x.sql~
+\! printf -- '-- one\n-- Revision ID: first\n-- Revises:\n' > "$NATIVE/z.sql"
+\! printf -- '-- migrate:up\nSELECT 1;\n' >> "$NATIVE/z.sql"
+\! printf -- '\357\273\277-- zw\303\266lf\r\n-- Revision ID: two\r\n' > "$NATIVE/m.sql"
+\! printf -- '-- Revises: fir\r\n-- Branch Labels: l\r\n' >> "$NATIVE/m.sql"
+\! printf -- '-- migrate:up\r\nSELECT 2;\r\n' >> "$NATIVE/m.sql"
+\! printf -- '-- three\n-- Revision ID: three\n-- Revises: l\n' > "$NATIVE/a.sql"
+\! printf -- '-- migrate:up\nSELECT 3;\n' >> "$NATIVE/a.sql"
+\! cd "$NATIVE" && echo bad > .hidden.sql && echo bad > README.md && echo bad > x.sql~
 SELECT migrate.load_directory(:'dir' || '/native');
 SELECT revision, down_revisions, message FROM migrate.revisions ORDER BY 1;
 -- Again: nothing, and no lock.
@@ -373,18 +398,21 @@ SELECT migrate.load_directory(:'dir' || '/empty');
 SELECT pg_temp.locks() AS locks;
 ROLLBACK;
 -- What changed, only.
-\! cd "$MIGRATE_TEST_DIR/native" && echo '-- more' >> a.sql
+\! echo '-- more' >> "$NATIVE/a.sql"
 SELECT migrate.load_directory(:'dir' || '/native', 'native');
 SELECT pg_temp.dir_error('/native', 'dbmate');
 SELECT pg_temp.dir_error('/native', 'alembic');
 -- The whole of it or nothing.
-\! cd "$MIGRATE_TEST_DIR/native" && echo '-- even more' >> a.sql && printf -- '-- m\n-- Revision ID: four\n-- Revises: three\n-- migrate:up\nSELECT 4;\n\nSELEC 4;\n' > zz.sql
+\! echo '-- even more' >> "$NATIVE/a.sql"
+\! printf -- '-- m\n-- Revision ID: four\n-- Revises: three\n' > "$NATIVE/zz.sql"
+\! printf -- '-- migrate:up\nSELECT 4;\n\nSELEC 4;\n' >> "$NATIVE/zz.sql"
 SELECT pg_temp.dir_error('/native');
-\! cd "$MIGRATE_TEST_DIR/native" && printf -- '-- m\n-- Revision ID: four\n-- Revises: nowhere\n-- migrate:up\n' > zz.sql
+\! printf -- '-- m\n-- Revision ID: four\n-- Revises: nowhere\n-- migrate:up\n' > "$NATIVE/zz.sql"
 SELECT pg_temp.dir_error('/native');
-\! cd "$MIGRATE_TEST_DIR/native" && printf -- '-- m\n-- Revision ID: two\n-- Revises: first\n-- migrate:up\n' > zz.sql
+\! printf -- '-- m\n-- Revision ID: two\n-- Revises: first\n-- migrate:up\n' > "$NATIVE/zz.sql"
 SELECT pg_temp.dir_error('/native');
-\! cd "$MIGRATE_TEST_DIR/native" && printf -- '-- m\n-- Revision ID: first\n-- Revises: three\n-- migrate:up\n' > z.sql && rm zz.sql
+\! printf -- '-- m\n-- Revision ID: first\n-- Revises: three\n-- migrate:up\n' > "$NATIVE/z.sql"
+\! rm "$NATIVE/zz.sql"
 SELECT pg_temp.dir_error('/native');
 SELECT revision, down_revisions, upgrade_sql FROM migrate.revisions ORDER BY 1;
 -- Files that are no text.
@@ -401,10 +429,13 @@ SELECT migrate.load_directory(NULL);
 -- A directory of dbmate loads as it is.
 DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
-\! cd "$MIGRATE_TEST_DIR/dbmate" && printf -- '-- migrate:up\nSELECT 1;\n\n-- migrate:down\nSELECT 0;\n' > 20240101_create_users.sql && printf -- '-- migrate:up transaction:false\nVACUUM;\n' > 20240102_tidy_up.sql
+\! printf -- '-- migrate:up\nSELECT 1;\n\n' > "$DBMATE/20240101_create_users.sql"
+\! printf -- '-- migrate:down\nSELECT 0;\n' >> "$DBMATE/20240101_create_users.sql"
+\! printf -- '-- migrate:up transaction:false\nVACUUM;\n' > "$DBMATE/20240102_tidy_up.sql"
 SELECT pg_temp.dir_error('/dbmate', 'native');
 SELECT migrate.load_directory(:'dir' || '/dbmate', 'dbmate');
-\! cd "$MIGRATE_TEST_DIR/dbmate" && printf -- '-- migrate:up\n' > 20240103_late.sql && printf -- '-- migrate:up\n' > 20231231_early.sql
+\! printf -- '-- migrate:up\n' > "$DBMATE/20240103_late.sql"
+\! printf -- '-- migrate:up\n' > "$DBMATE/20231231_early.sql"
 SELECT migrate.load_directory(:'dir' || '/dbmate');
 SELECT migrate.load_directory(:'dir' || '/dbmate');
 SELECT revision, down_revisions, message, upgrade_transactional FROM migrate.revisions

@@ -206,8 +206,10 @@ RESET lock_timeout;
 
 -- what psql would stumble over
 SELECT migrate.revision(E'"; DROP TABLE users; --\n\\! echo hello\r\\q',
-	$$CREATE TABLE slices AS SELECT (ARRAY[1,2,3])[1:n] AS a, (ARRAY[1,2,3])[n:"n"] AS b, (ARRAY[1,2,3])[1:'2'] AS c,
-	(ARRAY[1,2,3])[:n] AS d, (ARRAY[1,2,3])[1 : n::int] AS e, ':n' AS f, E':n \' \\! echo' AS g, $x$ :n $x$ AS h, 'a\b' AS i /* :n */
+	$$CREATE TABLE slices AS SELECT (ARRAY[1,2,3])[1:n] AS a, (ARRAY[1,2,3])[n:"n"] AS b, $$
+	|| $$(ARRAY[1,2,3])[1:'2'] AS c,
+	(ARRAY[1,2,3])[:n] AS d, (ARRAY[1,2,3])[1 : n::int] AS e, ':n' AS f, E':n \' \\! echo' AS g, $$
+	|| $$$x$ :n $x$ AS h, 'a\b' AS i /* :n */
 FROM (VALUES (2)) v (n) -- :n ; \q$$, '-- nothing', rev_id => $$it's;"\q$$, head => 'base');
 SELECT migrate.revision('empty', '', rev_id => 'q1', head => 'base');
 SELECT migrate.revision('no semicolon, and a comment', '/* before */ SELECT 1 /* ; */ -- ;',

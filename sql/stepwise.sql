@@ -11,14 +11,16 @@ SET migrate.step_messages = off;
 CREATE FUNCTION partial() RETURNS TABLE (revision text, direction text, done text, in_doubt bool,
 	intent bool)
 LANGUAGE sql AS $$
-	SELECT p.revision, p.direction, p.statements_done || '/' || p.statements, p.in_doubt, p.intent IS NOT NULL
+	SELECT p.revision, p.direction, p.statements_done || '/' || p.statements, p.in_doubt,
+		p.intent IS NOT NULL
 	FROM migrate.partial p ORDER BY 1
 $$;
 
 -- ------------------------------------------------------- both kinds mixed ----
 
 SELECT migrate.revision('items', 'CREATE TABLE items (id int, name text);
-INSERT INTO items SELECT g, ''item '' || g FROM generate_series(1, 100) g;', 'DROP TABLE items', '0001');
+INSERT INTO items SELECT g, ''item '' || g FROM generate_series(1, 100) g;',
+	'DROP TABLE items', '0001');
 SELECT migrate.revision('indexes', $$
 SET search_path = public, pg_temp;
 CREATE INDEX CONCURRENTLY items_id ON items (id);
@@ -29,7 +31,9 @@ INSERT INTO items VALUES (102, 'grouped');
 COMMIT;
 VACUUM items;
 REINDEX TABLE CONCURRENTLY items;
-DO $do$ BEGIN FOR i IN 1..3 LOOP UPDATE items SET name = 'batch' WHERE id = i; COMMIT; END LOOP; END $do$;
+DO $do$ BEGIN
+	FOR i IN 1..3 LOOP UPDATE items SET name = 'batch' WHERE id = i; COMMIT; END LOOP;
+END $do$;
 $$, $$
 DROP INDEX CONCURRENTLY items_id;
 DROP INDEX CONCURRENTLY items_name_idx;
@@ -375,7 +379,8 @@ INSERT INTO parts SELECT g % 10, g FROM generate_series(1, 100) g;
 CREATE SCHEMA regress_migrate_parts;
 CREATE MATERIALIZED VIEW parts_view AS SELECT DISTINCT a FROM parts;
 CREATE UNIQUE INDEX ON parts_view (a)
-$$, 'DROP MATERIALIZED VIEW parts_view; DROP TABLE parts; DROP SCHEMA regress_migrate_parts', '0005', head => 'base');
+$$, 'DROP MATERIALIZED VIEW parts_view; DROP TABLE parts; DROP SCHEMA regress_migrate_parts',
+	'0005', head => 'base');
 SELECT migrate.revision('all', format($$
 REINDEX TABLE parts;
 REINDEX INDEX parts_b;

@@ -2,11 +2,12 @@
  * execute.c
  *		Running one script, and telling where it failed.
  *
- * The script is parsed whole and once; each statement is analyzed, planned
- * and run with the whole script as its source text, as the server's own
- * extension scripts are, so that every position in an error is a position in
- * the script.  It runs as the caller, in the caller's transaction, with the
- * caller's settings; what it SETs is restored when it ends.
+ * The script is split into its statements; each is parsed, planned and run with
+ * a text of its own, as if psql had sent it, because that is what extensions
+ * expect that log statements or send them to other servers.  debug_query_string
+ * is that text while the statement runs.  A script runs as the caller, in the
+ * caller's transaction, with the caller's settings; what it SETs is restored when
+ * it ends.
  *
  * Errors keep everything they have.  An error context callback moves the
  * position to the statement (only that is quoted, never the whole script),
@@ -57,7 +58,9 @@ typedef struct ErrorArgument
 	List	   *statements;		/* to run */
 	List	   *result;			/* parsed */
 	const ScriptStatement *current; /* NULL while parsing */
+	const char *client_query;	/* debug_query_string, but for a statement's */
 	bool		at_commit;
+	bool		top_level;
 	bool		timed;			/* statement_timeout is that of the script... */
 	TimestampTz timed_at;		/* ...since then... */
 	TimestampTz timeout;		/* ...and the client's statement's is at; 0: none */
@@ -77,16 +80,19 @@ static void parse(ErrorArgument *argument);
 static void parse_and_run(ErrorArgument *argument);
 static void run_statements(ErrorArgument *argument);
 static void run_top_level(ErrorArgument *argument);
+static Portal run_portal(const char *text, CommandTag tag);
 static void commit(ErrorArgument *argument);
-static List *plan_statement(const ExecuteScript *script,
-							const ScriptStatement *statement);
+static char *begin_statement(ErrorArgument *argument, const ScriptStatement *statement);
+static void end_statement(ErrorArgument *argument);
+static List *plan_statement(const char *text);
 static void check_statement(const ScriptStatement *statement);
 static void begin_timeout(ErrorArgument *argument);
 static void end_timeout(ErrorArgument *argument);
 static void quote_statement(const ErrorArgument *argument, const ErrorData *error);
+static int	error_offset(const ErrorArgument *argument, const ErrorData *error);
 static void note_blockers(void);
-static void run_statement(const ExecuteScript *script,
-						  const ScriptStatement *statement);
+static void run_statement(const char *text);
+static void log_text(const ErrorArgument *argument, const RawStmt *raw, const char *text);
 static void run_planned(PlannedStmt *planned, const char *sql);
 static void call_hook(const ExecuteScript *script, const ScriptStatement *statement);
 static void show_activity(const ExecuteScript *script,
@@ -99,6 +105,7 @@ static int	body_line(const char *statement, const ErrorData *error);
 static const char *find_hint(const ErrorArgument *argument, const ErrorData *error);
 static const char *hint_of_existing(const ErrorArgument *argument);
 static bool has_created(const ErrorArgument *argument);
+static const char *hint_of_transaction(const ErrorArgument *argument);
 
 /*
  * Run a script to its end, in the caller's transaction.  What it allocates is
@@ -153,6 +160,16 @@ mig_execute_top_level(const ExecuteScript *script, ScriptStatement *statement)
 }
 
 /*
+ * Run a statement that does nothing as mig_execute_top_level does, to see whether
+ * modules of the server let us.  Errors: theirs.
+ */
+void
+mig_execute_probe(void)
+{
+	PortalDrop(run_portal("SHOW transaction_read_only", CMDTAG_SHOW), false);
+}
+
+/*
  * Commit, and begin a new transaction.  What commit finds, a deferred
  * constraint for one, is reported as the script's.  The current memory context
  * stays.
@@ -187,7 +204,8 @@ static List *
 execute(const ExecuteScript *script, List *statements, ExecuteBody body)
 {
 	MemoryContext caller = CurrentMemoryContext;
-	ErrorArgument argument = {script, statements, NIL, NULL, false, false, 0, 0, NULL, caller};
+	ErrorArgument argument = {.script = script, .statements = statements,
+		.client_query = debug_query_string, .caller = caller};
 	ErrorContextCallback callback;
 	bool		before;
 
@@ -208,7 +226,7 @@ execute(const ExecuteScript *script, List *statements, ExecuteBody body)
 	}
 	PG_FINALLY();
 	{
-		end_timeout(&argument);
+		end_statement(&argument);
 		mig_scope_set_in_script(before);
 	}
 	PG_END_TRY();
@@ -273,12 +291,9 @@ run_statements(ErrorArgument *argument)
 
 		CHECK_FOR_INTERRUPTS();
 		mig_wait_check();
-		argument->current = statement;
-		show_activity(argument->script, statement);
-		begin_timeout(argument);
 		MemoryContextSwitchTo(inner);
-		run_statement(argument->script, statement);
-		end_timeout(argument);
+		run_statement(begin_statement(argument, statement));
+		end_statement(argument);
 		call_hook(argument->script, statement);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(inner);
@@ -288,37 +303,46 @@ run_statements(ErrorArgument *argument)
 }
 
 /*
- * Run one statement in a portal of its own, because the unnamed one is the
- * CALL that we are in.  The plan must live as long as the statement runs, and so
- * in no transaction's memory.
+ * Run one statement at top level, and so that it may commit.
  */
 static void
 run_top_level(ErrorArgument *argument)
 {
-	const char *sql = argument->script->sql;
 	ScriptStatement *statement = linitial(argument->statements);
-	DestReceiver *dest = CreateDestReceiver(DestNone);
-	List	   *plans;
 	Portal		portal;
+	const char *text;
 
 	CHECK_FOR_INTERRUPTS();
 	mig_wait_check();
 	argument->current = statement;
+	argument->top_level = true;
 	check_statement(statement);
-	show_activity(argument->script, statement);
 
-	plans = plan_statement(argument->script, statement);
-	portal = CreateNewPortal();
-	portal->visible = false;
-	PortalDefineQuery(portal, NULL, sql, CreateCommandTag(statement->raw->stmt),
-					  plans, NULL);
-	PortalStart(portal, NULL, 0, InvalidSnapshot);
-	begin_timeout(argument);
-	(void) mig_PortalRun(portal, dest);
-	end_timeout(argument);
+	text = begin_statement(argument, statement);
+	portal = run_portal(text, CreateCommandTag(statement->raw->stmt));
+	end_statement(argument);
 	PortalDrop(portal, false);
 	call_hook(argument->script, statement);
 	MemoryContextSwitchTo(argument->context);
+}
+
+/*
+ * Run one statement in a portal of its own, because the unnamed one is the
+ * CALL that we are in, and return the portal.  The plan must live as long as the
+ * statement runs: the current memory context must not be a transaction's.
+ */
+static Portal
+run_portal(const char *text, CommandTag tag)
+{
+	DestReceiver *dest = CreateDestReceiver(DestNone);
+	List	   *plans = plan_statement(text);
+	Portal		portal = CreateNewPortal();
+
+	portal->visible = false;
+	PortalDefineQuery(portal, NULL, text, tag, plans, NULL);
+	PortalStart(portal, NULL, 0, InvalidSnapshot);
+	(void) mig_PortalRun(portal, dest);
+	return portal;
 }
 
 /*
@@ -331,6 +355,35 @@ commit(ErrorArgument *argument)
 	CommitTransactionCommand();
 	StartTransactionCommand();
 	MemoryContextSwitchTo(argument->context);
+}
+
+/*
+ * Begin a statement: return its own text, in the current memory context, where
+ * it has to stay until end_statement.
+ */
+static char *
+begin_statement(ErrorArgument *argument, const ScriptStatement *statement)
+{
+	const ExecuteScript *script = argument->script;
+	char	   *text = pnstrdup(script->sql + statement->begin,
+								statement->location - statement->begin + statement->len);
+
+	argument->current = statement;
+	debug_query_string = text;
+	show_activity(script, statement);
+	begin_timeout(argument);
+	log_text(argument, statement->raw, text);
+	return text;
+}
+
+/*
+ * End a statement, or nothing: the session's query is the client's again.
+ */
+static void
+end_statement(ErrorArgument *argument)
+{
+	end_timeout(argument);
+	debug_query_string = argument->client_query;
 }
 
 /*
@@ -390,32 +443,51 @@ check_statement(const ScriptStatement *statement)
  * Analyze, rewrite, plan and run one statement; rules may make several of it.
  */
 static void
-run_statement(const ExecuteScript *script, const ScriptStatement *statement)
+run_statement(const char *text)
 {
 	ListCell   *lc;
 
 	CommandCounterIncrement();
-	foreach(lc, plan_statement(script, statement))
-		run_planned(lfirst_node(PlannedStmt, lc), script->sql);
+	foreach(lc, plan_statement(text))
+		run_planned(lfirst_node(PlannedStmt, lc), text);
 }
 
 /*
- * Analyze, rewrite and plan one statement, in the current memory context.  All
- * that the server writes into is a copy, so that the statement can be run again
- * when this run is rolled back.
+ * Parse, analyze, rewrite and plan one statement, in the current memory context.
+ * Each run has a tree of its own, because the server writes into it.
  */
 static List *
-plan_statement(const ExecuteScript *script, const ScriptStatement *statement)
+plan_statement(const char *text)
 {
+	RawStmt    *raw = linitial_node(RawStmt, mig_script_parse(text));
 	List	   *queries;
 	List	   *plans;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	queries = pg_analyze_and_rewrite_fixedparams(copyObject(unconstify(RawStmt *, statement->raw)),
-												 script->sql, NULL, 0, NULL);
-	plans = pg_plan_queries(queries, script->sql, CURSOR_OPT_PARALLEL_OK, NULL);
+	queries = pg_analyze_and_rewrite_fixedparams(raw, text, NULL, 0, NULL);
+	plans = pg_plan_queries(queries, text, CURSOR_OPT_PARALLEL_OK, NULL);
 	PopActiveSnapshot();
 	return plans;
+}
+
+/*
+ * Log a statement where log_statement asks for it, as if the client had sent it.
+ */
+static void
+log_text(const ErrorArgument *argument, const RawStmt *raw, const char *text)
+{
+	const ExecuteScript *script = argument->script;
+
+	if (log_statement == LOGSTMT_NONE ||
+		(log_statement != LOGSTMT_ALL &&
+		 GetCommandLogLevel(raw->stmt) > (LogStmtLevel) log_statement))
+		return;
+	ereport(LOG,
+			(errmsg("statement: %s", text),
+			 errhidestmt(true),
+			 errcontext("revision \"%s\", %s script, statement %d, line %d",
+						script->revision, mig_direction_name(script->direction),
+						argument->current->number, argument->current->line)));
 }
 
 /*
@@ -521,9 +593,9 @@ error_callback(void *arg)
 }
 
 /*
- * Have an error quote what it is about: its position, which is one in the
- * script, becomes one in the statement, and of a long statement only what is
- * around it is quoted.  The current context must be argument->context.
+ * Have an error quote the statement that it is about, and of a long statement
+ * only what is around its position.  The current context must be
+ * argument->context.
  */
 static void
 quote_statement(const ErrorArgument *argument, const ErrorData *error)
@@ -534,7 +606,7 @@ quote_statement(const ErrorArgument *argument, const ErrorData *error)
 
 	if (error->cursorpos > 0)
 		mig_excerpt_quote(sql, current->location, current->len,
-						  mig_excerpt_offset(sql, error->cursorpos - 1));
+						  error_offset(argument, error));
 	else if (query == NULL)
 		mig_excerpt_quote_start(sql, current->location, current->len);
 	else if (strlen(query) > EXCERPT_SIZE && error->internalpos > 0)
@@ -542,6 +614,20 @@ quote_statement(const ErrorArgument *argument, const ErrorData *error)
 						  mig_excerpt_offset(query, error->internalpos - 1));
 	else if (strlen(query) > EXCERPT_SIZE)
 		mig_excerpt_quote_start(query, 0, strlen(query));
+}
+
+/*
+ * Return the byte offset in the script of an error's position, which is one in
+ * the text of the statement.
+ */
+static int
+error_offset(const ErrorArgument *argument, const ErrorData *error)
+{
+	const ScriptStatement *current = argument->current;
+	int			offset = current->begin +
+		mig_excerpt_offset(argument->script->sql + current->begin, error->cursorpos - 1);
+
+	return Max(offset, current->location);
 }
 
 /*
@@ -572,7 +658,9 @@ find_line(const ErrorArgument *argument, const ErrorData *error)
 	int			in_body = 0;
 
 	if (error->cursorpos > 0)
-		return mig_text_line(sql, mig_excerpt_offset(sql, error->cursorpos - 1));
+		return current->line - 1 +
+			mig_text_line(sql + current->location,
+						  error_offset(argument, error) - current->location);
 
 	old = MemoryContextSwitchTo(argument->context);
 	if (IsA(current->raw->stmt, DoStmt))
@@ -667,8 +755,7 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 			/* FALLTHROUGH */
 		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
 		case ERRCODE_ACTIVE_SQL_TRANSACTION:
-			return up ? "Such a script needs \"-- migrate:up transaction:false\" (transactional => false), and CALL migrate.upgrade_stepwise(...)." :
-				"Such a script needs \"-- migrate:down transaction:false\" (transactional => false), and CALL migrate.downgrade_stepwise(...).";
+			return hint_of_transaction(argument);
 		case ERRCODE_OBJECT_IN_USE:
 			return "If it is about pending trigger events: SET CONSTRAINTS ALL IMMEDIATE in the script, before this statement.";
 		default:
@@ -723,4 +810,20 @@ has_created(const ErrorArgument *argument)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Return what to type next when a statement does not bear a transaction around
+ * it, in which it was run; NULL when there is none that could be taken away.
+ */
+static const char *
+hint_of_transaction(const ErrorArgument *argument)
+{
+	if (argument->top_level)
+		return NULL;
+	if (argument->script->by_units)
+		return "Move the statement out of BEGIN ... COMMIT.";
+	return argument->script->direction == MIG_UPGRADE ?
+		"Such a script needs \"-- migrate:up transaction:false\" (transactional => false), and CALL migrate.upgrade_stepwise(...)." :
+		"Such a script needs \"-- migrate:down transaction:false\" (transactional => false), and CALL migrate.downgrade_stepwise(...).";
 }

@@ -19,6 +19,7 @@ typedef struct ExecuteScript
 								 * exists already may predate us */
 	bool		follows;		/* another script of this transaction has run */
 	bool		stepwise;		/* committed when it is done: other hints */
+	bool		by_units;		/* not transactional: other hints, too */
 	int			statement_timeout;	/* what it was before the script; a script
 									 * that sets another has it counted for each
 									 * statement */
@@ -35,6 +36,7 @@ extern List *mig_execute_parse(const ExecuteScript *script);
 extern void mig_execute_statements(const ExecuteScript *script, List *statements);
 extern void mig_execute_top_level(const ExecuteScript *script,
 								  ScriptStatement *statement);
+extern void mig_execute_probe(void);
 extern void mig_execute_commit(const ExecuteScript *script);
 
 extern List *mig_execute_blockers(void);

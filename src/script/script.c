@@ -100,7 +100,11 @@ static bool token_is(const TokenScan *scan, const char *word);
 static void scan_script(const char *text, ErrorPlace *place,
 						ScriptSection *sections);
 static void scan_gap(const TokenScan *scan, ErrorPlace *place,
-					 ScriptSection *sections);
+					 ScriptSection *sections, bool before_statement);
+static void check_top_level_marker(const char *text, int offset, ErrorPlace *place,
+								   bool before_statement);
+static const char *top_level_marker(const char *text, int offset);
+static const char *needs_top_level(const ScriptStatement *stmt);
 static void take_marker(const char *text, int offset, ErrorPlace *place,
 						ScriptSection *sections);
 static bool marker_transactional(const char *options);
@@ -108,6 +112,7 @@ static void refuse_psql_command(const TokenScan *scan, const ErrorPlace *place);
 static void refuse_client_copy(const ErrorPlace *place, int offset);
 
 static void check_encoding(const char *text, ErrorPlace *place);
+static void place_begin(ScriptStatement *stmt, const char *sql, int offset);
 static bool is_wrapped(List *statements);
 static void check_statements(List *statements, bool transactional,
 							 const ErrorPlace *place);
@@ -181,6 +186,28 @@ mig_script_check(const char *sql, bool transactional,
 }
 
 /*
+ * Parse a text, which is a script or a part of one, into raw trees; their
+ * positions are those in this text.  The result is in the current memory context.
+ * Errors: those of the parser.
+ */
+List *
+mig_script_parse(const char *sql)
+{
+	List	   *raws;
+	int			guc_level;
+
+	if (standard_conforming_strings)
+		return pg_parse_query(sql);
+	guc_level = NewGUCNestLevel();
+	(void) set_config_option("standard_conforming_strings", "on",
+							 PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	raws = pg_parse_query(sql);
+	AtEOXact_GUC(true, guc_level);
+	return raws;
+}
+
+/*
  * Parse a script.
  *
  * Returns a list of ScriptStatement in the current memory context, empty
@@ -191,19 +218,11 @@ List *
 mig_script_split(const char *sql)
 {
 	List	   *result = NIL;
-	List	   *raws;
+	List	   *raws = mig_script_parse(sql);
 	ListCell   *lc;
-	int			guc_level = NewGUCNestLevel();
 	int			len = strlen(sql);
 	int			line = 1;
 	int			counted = 0;	/* line is that of this offset */
-
-	if (!standard_conforming_strings)
-		(void) set_config_option("standard_conforming_strings", "on",
-								 PGC_USERSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
-	raws = pg_parse_query(sql);
-	AtEOXact_GUC(true, guc_level);
 
 	foreach(lc, raws)
 	{
@@ -213,7 +232,7 @@ mig_script_split(const char *sql)
 			raw->stmt_location + raw->stmt_len : len;
 
 		/* before 18 the location is just after the previous semicolon */
-		stmt->location = mig_text_skip_gap(sql, Max(raw->stmt_location, 0));
+		place_begin(stmt, sql, Max(raw->stmt_location, 0));
 		while (end > stmt->location && mig_text_is_space(sql[end - 1]))
 			end--;
 		stmt->len = end - stmt->location;
@@ -228,6 +247,92 @@ mig_script_split(const char *sql)
 	}
 	list_free(raws);
 	return result;
+}
+
+/*
+ * If a comment at offset marks a statement as one for the top level, check that
+ * there is one after it. Errors: MG011.
+ */
+static void
+check_top_level_marker(const char *text, int offset, ErrorPlace *place,
+					   bool before_statement)
+{
+	const char *rest = top_level_marker(text, offset);
+
+	if (rest == NULL)
+		return;
+	place->line = place->first_line - 1 + mig_text_line(text, offset);
+	if (!before_statement)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("\"-- migrate:top-level\" is not followed by a statement"),
+				 errhint("Write the line right before the statement that it is about.")));
+	if (*mig_text_trim(rest, mig_text_line_end(rest, 0)) != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("unrecognized text after \"-- migrate:top-level\"")));
+	place->line = 0;
+}
+
+/*
+ * Return what follows "-- migrate:top-level" on its line, where a line that is
+ * such a comment begins; otherwise NULL.
+ */
+static const char *
+top_level_marker(const char *text, int offset)
+{
+	static const char marker[] = "migrate:top-level";
+	const char *p = text + offset + 2;
+
+	if (text[offset] != '-' ||
+		(offset > 0 && !mig_text_is_line_end(text[offset - 1])))
+		return NULL;
+	while (mig_text_is_blank(*p))
+		p++;
+	if (strncmp(p, marker, strlen(marker)) != 0)
+		return NULL;
+	p += strlen(marker);
+	return mig_text_is_blank(*p) || mig_text_is_line_end(*p) ? p : NULL;
+}
+
+/*
+ * Return why a statement cannot be run in a transaction block: the name of the
+ * statement or of its mark, otherwise NULL.
+ */
+static const char *
+needs_top_level(const ScriptStatement *stmt)
+{
+	return stmt->top_level ? "\"-- migrate:top-level\"" :
+		mig_statement_needs_top_level(stmt->raw);
+}
+
+/*
+ * Set where a statement begins, of which offset is at or before the comments and
+ * white space before it, and whether these mark it.
+ */
+static void
+place_begin(ScriptStatement *stmt, const char *sql, int offset)
+{
+	int			begin = -1;
+
+	stmt->location = mig_text_skip_gap(sql, offset);
+	while (offset < stmt->location)
+	{
+		if (mig_text_is_space(sql[offset]))
+		{
+			offset++;
+			continue;
+		}
+		if (sql[offset] == '-')
+		{
+			begin = -1;
+			stmt->top_level |= top_level_marker(sql, offset) != NULL;
+		}
+		else if (begin < 0)
+			begin = offset;
+		offset = mig_text_skip_comment(sql, offset);
+	}
+	stmt->begin = begin < 0 ? stmt->location : begin;
 }
 
 /* Are two texts the same, up to CRLF and LF?  NULL equals NULL only. */
@@ -384,7 +489,7 @@ scan_script(const char *text, ErrorPlace *place, ScriptSection *sections)
 	while (scan_next(&scan))
 	{
 		CHECK_FOR_INTERRUPTS();
-		scan_gap(&scan, place, sections);
+		scan_gap(&scan, place, sections, first);
 		if (text[scan.start] == '\\')
 			refuse_psql_command(&scan, place);
 		if (copy >= 0 && direction &&
@@ -409,7 +514,7 @@ scan_script(const char *text, ErrorPlace *place, ScriptSection *sections)
 			parens = 0;
 		}
 	}
-	scan_gap(&scan, place, sections);
+	scan_gap(&scan, place, sections, false);
 	place->scan = NULL;
 	AtEOXact_GUC(true, guc_level);
 	MemoryContextSwitchTo(caller);
@@ -418,7 +523,8 @@ scan_script(const char *text, ErrorPlace *place, ScriptSection *sections)
 
 /* Look for marker lines in the white space and comments before a token. */
 static void
-scan_gap(const TokenScan *scan, ErrorPlace *place, ScriptSection *sections)
+scan_gap(const TokenScan *scan, ErrorPlace *place, ScriptSection *sections,
+		 bool before_statement)
 {
 	const char *text = scan->text;
 	int			offset = scan->gap;
@@ -432,6 +538,8 @@ scan_gap(const TokenScan *scan, ErrorPlace *place, ScriptSection *sections)
 			(offset == 0 || mig_text_is_line_end(text[offset - 1])) &&
 			mig_script_marker(text + offset + 2, &direction, &options))
 			take_marker(text, offset, place, sections);
+		else if (sections == NULL)
+			check_top_level_marker(text, offset, place, before_statement);
 		if (mig_text_is_space(text[offset]))
 			offset++;
 		else
@@ -575,6 +683,12 @@ check_any(const ScriptStatement *stmt, const ErrorPlace *place)
 {
 	const Node *node = stmt->raw->stmt;
 
+	if (stmt->top_level && IsA(node, TransactionStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("%s cannot be marked \"-- migrate:top-level\"",
+						CreateCommandName(unconstify(Node *, node))),
+				 place_error(place, stmt->location)));
 	if (IsA(node, DiscardStmt))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
@@ -595,7 +709,7 @@ check_any(const ScriptStatement *stmt, const ErrorPlace *place)
 static void
 check_transactional(const ScriptStatement *stmt, const ErrorPlace *place)
 {
-	const char *command = mig_statement_needs_top_level(stmt->raw);
+	const char *command = needs_top_level(stmt);
 
 	if (IsA(stmt->raw->stmt, TransactionStmt))
 		ereport(ERROR,
@@ -630,7 +744,7 @@ check_nontransactional(const ScriptStatement *stmt,
 		check_control(stmt, group, place);
 		return;
 	}
-	command = *group ? mig_statement_needs_top_level(stmt->raw) : NULL;
+	command = *group ? needs_top_level(stmt) : NULL;
 	if (command != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),

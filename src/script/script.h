@@ -15,18 +15,21 @@
 #include "nodes/pg_list.h"
 
 /*
- * One statement of a script.  stmt_location and stmt_len of the RawStmt are set
- * to location and len, so that they mean the same on every server version.  The
- * tree is constant, because a statement can be run more than once: the server
- * writes into the trees that it analyzes and runs, so each run needs a copy.
+ * One statement of a script.  The tree is to be looked at only: the server writes
+ * into the trees that it analyzes and runs, and positions in it are those of the
+ * whole script.  To run a statement, mig_script_parse its own text.
  */
 typedef struct ScriptStatement
 {
 	const RawStmt *raw;
 	int			number;			/* from 1 */
+	int			begin;			/* byte offset of its own text: at the block
+								 * comments right before it, such as hints for
+								 * the planner */
 	int			location;		/* byte offset of its first token */
 	int			len;			/* bytes, without the semicolon */
 	int			line;			/* line of its first token, from 1 */
+	bool		top_level;		/* marked "-- migrate:top-level" */
 } ScriptStatement;
 
 /* Where a script comes from, for messages; each may be NULL or 0. */
@@ -50,6 +53,7 @@ typedef struct ScriptSection
 
 extern char *mig_script_check(const char *sql, bool transactional,
 							  const ScriptOrigin *origin);
+extern List *mig_script_parse(const char *sql);
 extern List *mig_script_split(const char *sql);
 extern bool mig_script_same(const char *a, const char *b);
 extern char *mig_script_canonical(const char *text, int len);

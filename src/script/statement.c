@@ -3,7 +3,9 @@
  *		What a statement of a script is and needs, told by its parse tree.
  *
  * The trees are raw: nothing is looked up in the catalogs.  The rules are those
- * of the server's own PreventInTransactionBlock calls.
+ * of the server's own PreventInTransactionBlock calls; and an index option with a
+ * namespace is one of an extension, which commits by itself: TimescaleDB's
+ * transaction_per_chunk, which crashes the server inside of a transaction.
  *
  * Copyright (c) 2026, the migrate authors; PostgreSQL licence, see LICENSE
  */
@@ -23,6 +25,7 @@ static const char *alter_table_needs_top_level(const AlterTableStmt *stmt);
 static const char *subscription_needs_top_level(const AlterSubscriptionStmt *stmt);
 static bool option_is_on(List *options, const char *name, bool missing);
 static bool option_is_there(List *options, const char *name);
+static bool has_namespace(List *options);
 static bool contains(const char *text, const char *word);
 
 /*
@@ -39,8 +42,10 @@ mig_statement_needs_top_level(const RawStmt *raw)
 	switch (nodeTag(stmt))
 	{
 		case T_IndexStmt:
-			return ((IndexStmt *) stmt)->concurrent ?
-				"CREATE INDEX CONCURRENTLY" : NULL;
+			if (((IndexStmt *) stmt)->concurrent)
+				return "CREATE INDEX CONCURRENTLY";
+			return has_namespace(((IndexStmt *) stmt)->options) ?
+				"CREATE INDEX with an option of an extension" : NULL;
 		case T_DropStmt:
 			return ((DropStmt *) stmt)->concurrent ?
 				"DROP INDEX CONCURRENTLY" : NULL;
@@ -272,6 +277,22 @@ option_is_there(List *options, const char *name)
 	foreach(lc, options)
 	{
 		if (strcmp(lfirst_node(DefElem, lc)->defname, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Return whether one of some options (DefElem) has a namespace.
+ */
+static bool
+has_namespace(List *options)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		if (lfirst_node(DefElem, lc)->defnamespace != NULL)
 			return true;
 	}
 	return false;

@@ -94,7 +94,7 @@ mig_unit_digest_next(const char *digest, const char *sql,
 static UnitKind
 kind_of(const ScriptStatement *statement)
 {
-	if (mig_statement_needs_top_level(statement->raw) != NULL ||
+	if (statement->top_level || mig_statement_needs_top_level(statement->raw) != NULL ||
 		IsA(statement->raw->stmt, DropSubscriptionStmt))
 		return UNIT_TOP_LEVEL;
 	return mig_statement_may_commit(statement->raw) ? UNIT_PROCEDURE : UNIT_TRANSACTION;

@@ -31,6 +31,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "script/statement.h"
 #include "stepwise/intent.h"
 #include "stepwise/leftover.h"
 #include "stepwise/object.h"
@@ -51,6 +52,7 @@ static IntentOutcome decide_creation(const RawStmt *raw, const PartialIntent *in
 static IntentOutcome decide_removal(const RawStmt *raw, const PartialIntent *intent);
 static IntentOutcome decide_detach(const RawStmt *raw, const PartialIntent *intent,
 								   char **instead);
+static bool commits_by_itself(const RawStmt *raw);
 static List *read_toast_tables(const Scope *scope, List *relations);
 static List *read_tables(const Scope *scope, Oid schema);
 
@@ -132,18 +134,20 @@ IntentOutcome
 mig_intent_decide(const RawStmt *raw, const PartialIntent *intent, char **instead)
 {
 	Node	   *stmt = raw->stmt;
+	bool		known = commits_by_itself(raw);
 
 	switch (nodeTag(stmt))
 	{
 		case T_IndexStmt:
-			return decide_create_index((IndexStmt *) stmt, intent);
+			return known ? decide_create_index((IndexStmt *) stmt, intent) : INTENT_UNKNOWN;
 		case T_AlterTableStmt:
-			return decide_detach(raw, intent, instead);
+			return known ? decide_detach(raw, intent, instead) : INTENT_UNKNOWN;
+		case T_DropStmt:
+			return known ? decide_removal(raw, intent) : INTENT_UNKNOWN;
 		case T_CreatedbStmt:
 		case T_CreateTableSpaceStmt:
 		case T_CreateSubscriptionStmt:
 			return decide_creation(raw, intent);
-		case T_DropStmt:
 		case T_DropdbStmt:
 		case T_DropTableSpaceStmt:
 		case T_DropSubscriptionStmt:
@@ -307,6 +311,18 @@ decide_creation(const RawStmt *raw, const PartialIntent *intent)
 	if (OidIsValid(now))
 		return mig_object_fits(raw, now) ? INTENT_DONE : INTENT_AGAIN;
 	return IsA(raw->stmt, CreateSubscriptionStmt) ? INTENT_UNKNOWN : INTENT_AGAIN;
+}
+
+/*
+ * Return whether the server itself has a statement commit: what it leaves behind
+ * is known then.  Others run at top level because an extension wants it so.
+ */
+static bool
+commits_by_itself(const RawStmt *raw)
+{
+	if (IsA(raw->stmt, IndexStmt))
+		return castNode(IndexStmt, raw->stmt)->concurrent;
+	return mig_statement_needs_top_level(raw) != NULL;
 }
 
 /*

@@ -284,6 +284,7 @@ run_step(Stepwise *run, int number)
 	step->script.sql = stored->sql;
 	step->script.is_first = run->is_first && number == 0;
 	step->script.stepwise = true;
+	step->script.by_units = !stored->transactional;
 	step->script.after = mig_intent_check_result;
 	step->script.statement_timeout = StatementTimeout;
 	step->script.progress = psprintf("%s %d/%d %s",

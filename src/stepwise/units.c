@@ -6,7 +6,9 @@
  * transaction with its record in migrate.partial.  One that commits by itself is
  * preceded by a committed intent and followed by its record.  A CALL or DO that
  * may commit is likewise, but its record is in its last transaction.  The last
- * unit's record is that of the whole script.
+ * unit's record is that of the whole script.  A single statement that refuses to
+ * run in a transaction block, because an extension wants it so, is taken for one
+ * that commits by itself.
  *
  * A script that is run again, also after a crash, resumes after the units that
  * are recorded.  An intent without an end is decided by stepwise/intent, or by a
@@ -57,6 +59,7 @@ typedef struct ScriptRun
 	const SessionSettings *session; /* before the script */
 	int			lock_timeout;	/* before the script, in milliseconds */
 	bool		bounded;		/* lock_timeout is ours, unless it is the script's */
+	bool		probed;			/* statements can run at top level */
 	ScriptRecord record;
 	void	   *arg;
 } ScriptRun;
@@ -74,6 +77,8 @@ static void read_partial(ScriptRun *run);
 static void set_again(ScriptRun *run);
 static List *script_settings(const ScriptRun *run);
 static void run_unit(ScriptRun *run, const ScriptUnit *unit);
+static bool run_single(ScriptRun *run, const ScriptUnit *unit);
+static void probe_top_level(ScriptRun *run);
 static UnitKind kind_now(const ScriptUnit *unit);
 static void run_committing(ScriptRun *run, const ScriptUnit *unit, UnitKind kind);
 static bool finish_begun(ScriptRun *run, const ScriptUnit *unit, const char *digest);
@@ -125,6 +130,10 @@ mig_units_run(const ExecuteScript *script, ScriptRecord record, void *arg,
 	read_partial(&run);
 	done = run.partial.statements_done;
 
+	foreach(lc, run.units)
+		if (((ScriptUnit *) lfirst(lc))->last > done &&
+			((ScriptUnit *) lfirst(lc))->kind != UNIT_TRANSACTION)
+			probe_top_level(&run);
 	run.session = *settings = mig_session_remember(CurrentMemoryContext);
 	if (!standard_conforming_strings)
 		(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
@@ -209,11 +218,80 @@ run_unit(ScriptRun *run, const ScriptUnit *unit)
 	if (kind == UNIT_TRANSACTION)
 	{
 		remove_leftovers(run);
-		run_recorded(run, unit->last, &run->script, unit->statements);
+		if (unit->first < unit->last)
+			run_recorded(run, unit->last, &run->script, unit->statements);
+		else if (!run_single(run, unit))
+			run_committing(run, unit, UNIT_TOP_LEVEL);
 	}
 	else
 		run_committing(run, unit, kind);
 	report_end(run, unit, start);
+}
+
+/*
+ * Run and record a unit that is one statement, not between BEGIN and COMMIT.
+ * Return false, having done nothing, when it refuses to run in a transaction
+ * block, or did so before.
+ */
+static bool
+run_single(ScriptRun *run, const ScriptUnit *unit)
+{
+	UnitRun		single = prepare_unit(run, unit->last, &run->script, unit->statements);
+	RetryFailure failure;
+
+	if (run->partial.intent.digest != NULL &&
+		strcmp(run->partial.intent.digest, single.after.digest) == 0)
+		return false;
+	if (mig_retry_try(&run->script, RETRY_SHORT_WAITS, unit_attempt, &single, &failure))
+	{
+		run->partial = single.after;
+		run->script.is_first = false;
+		return true;
+	}
+	if (failure.committed || failure.error->sqlerrcode != ERRCODE_ACTIVE_SQL_TRANSACTION)
+		ReThrowError(failure.error);
+	FreeErrorData(failure.error);
+	return false;
+}
+
+/*
+ * Check, before anything is written down, that statements can run at top level in
+ * our CALL.  Errors: 0A000 when a module of the server refuses it, as pgaudit did
+ * before February 2025 with an internal error.
+ */
+static void
+probe_top_level(ScriptRun *run)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	if (run->probed)
+		return;
+	PG_TRY();
+	{
+		mig_execute_probe();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error = mig_retry_roll_back(context);
+
+		if (error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
+			ReThrowError(error);
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a module of this server refuses statements that commit by themselves in %s",
+						run->script.direction == MIG_UPGRADE ?
+						"migrate.upgrade_stepwise()" : "migrate.downgrade_stepwise()"),
+				 errdetail("Its error is: %s", error->message),
+				 GetConfigOption("pgaudit.log", true, false) != NULL ?
+				 errhint("Update pgaudit to at least 1.5.3, 1.6.3, 1.7.1, 16.1 or 17.1; or run the script of migrate.%s() with psql.",
+						 run->script.direction == MIG_UPGRADE ? "upgrade_sql" : "downgrade_sql") :
+				 errhint("Run the script of migrate.%s() with psql.",
+						 run->script.direction == MIG_UPGRADE ? "upgrade_sql" : "downgrade_sql"),
+				 errcontext("revision \"%s\", %s script", run->script.revision,
+							mig_direction_name(run->script.direction))));
+	}
+	PG_END_TRY();
+	run->probed = true;
 }
 
 /*
@@ -240,6 +318,7 @@ run_committing(ScriptRun *run, const ScriptUnit *unit, UnitKind kind)
 
 	if (finish_begun(run, unit, digest))
 		return;
+	probe_top_level(run);
 	begin_intent(run, statement, digest);
 	report_begin(run, statement);
 	bound_waiting(run);

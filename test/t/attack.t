@@ -25,7 +25,8 @@ run_psql('postgres', 'CREATE ROLE mallory LOGIN');
 
 # What a trap does: it says so, also when its error is caught.
 my $spring = <<'SQL';
-CREATE FUNCTION PLACE.spring(what text) RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog AS $$
+CREATE FUNCTION PLACE.spring(what text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog AS $$
 BEGIN
 	RAISE WARNING 'sprung: % as %', what, current_user;
 	RAISE EXCEPTION 'sprung';
@@ -38,7 +39,8 @@ my $copies = <<'SQL';
 DO $do$
 DECLARE
 	place text := 'PLACE';
-	plain text[] := '{text,text[],name,varchar,bool,int2,int4,int8,float8,numeric,oid,regclass,timestamptz,interval,jsonb,inet,xid,bytea,bytea[],timestamptz[],float8[]}';
+	plain text[] := '{text,text[],name,varchar,bool,int2,int4,int8,float8,numeric,oid,regclass,'
+		'timestamptz,interval,jsonb,inet,xid,bytea,bytea[],timestamptz[],float8[]}';
 	kinds regtype[] := plain::regtype[];
 	one record;
 	arguments text;
@@ -46,39 +48,52 @@ DECLARE
 	operators int := 0;
 BEGIN
 	FOR one IN
-		SELECT p.oid, proname::text AS name, p.proargtypes::oid[] AS types, prorettype, proretset, NULL::text AS operator
+		SELECT p.oid, proname::text AS name, p.proargtypes::oid[] AS types, prorettype, proretset,
+			NULL::text AS operator
 		FROM pg_proc p
 		WHERE pronamespace = 'pg_catalog'::regnamespace AND pronargs <= 5
 		UNION ALL
-		SELECT p.oid, 'operator', array_remove(ARRAY[oprleft, oprright], 0::oid), prorettype, false, oprname::text
+		SELECT p.oid, 'operator', array_remove(ARRAY[oprleft, oprright], 0::oid), prorettype,
+			false, oprname::text
 		FROM pg_operator o JOIN pg_proc p ON p.oid = o.oprcode
 		WHERE oprnamespace = 'pg_catalog'::regnamespace AND oprright <> 0
 	LOOP
 		one.types := ARRAY(SELECT CASE
-				WHEN t IN ('anyarray'::regtype, 'anycompatiblearray'::regtype) THEN 'text[]'::regtype
-				WHEN t IN ('anyelement'::regtype, 'anynonarray'::regtype, 'anycompatible'::regtype, 'anycompatiblenonarray'::regtype, '"any"'::regtype) THEN 'text'::regtype
+				WHEN t IN ('anyarray'::regtype, 'anycompatiblearray'::regtype)
+					THEN 'text[]'::regtype
+				WHEN t IN ('anyelement'::regtype, 'anynonarray'::regtype,
+					'anycompatible'::regtype, 'anycompatiblenonarray'::regtype,
+					'"any"'::regtype) THEN 'text'::regtype
 				ELSE t::regtype END
 			FROM unnest(one.types) WITH ORDINALITY AS u (t, n) ORDER BY n);
 		CONTINUE WHEN NOT one.types::regtype[] <@ kinds;
 		result := CASE
-			WHEN one.prorettype IN ('anyarray'::regtype, 'anycompatiblearray'::regtype) THEN 'text[]'
+			WHEN one.prorettype IN ('anyarray'::regtype, 'anycompatiblearray'::regtype)
+				THEN 'text[]'
 			WHEN one.prorettype IN ('anyelement'::regtype, 'anycompatible'::regtype) THEN 'text'
 			WHEN one.prorettype = 'record'::regtype THEN 'text'
 			ELSE format_type(one.prorettype, NULL) END;
-		CONTINUE WHEN result <> 'void' AND (SELECT typtype FROM pg_type WHERE oid = result::regtype) = 'p';
-		arguments := (SELECT string_agg(format_type(t, NULL), ', ' ORDER BY n) FROM unnest(one.types) WITH ORDINALITY AS u (t, n));
+		CONTINUE WHEN result <> 'void'
+			AND (SELECT typtype FROM pg_type WHERE oid = result::regtype) = 'p';
+		arguments := (SELECT string_agg(format_type(t, NULL), ', ' ORDER BY n)
+			FROM unnest(one.types) WITH ORDINALITY AS u (t, n));
 		IF one.operator IS NOT NULL THEN
 			operators := operators + 1;
 			one.name := 'operator_' || operators;
 		END IF;
 		BEGIN
-			EXECUTE format('CREATE FUNCTION %I.%I(%s) RETURNS %s%s LANGUAGE plpgsql SET search_path = pg_catalog AS %L', place, one.name, arguments,
+			EXECUTE format('CREATE FUNCTION %I.%I(%s) RETURNS %s%s LANGUAGE plpgsql'
+				' SET search_path = pg_catalog AS %L', place, one.name, arguments,
 				CASE WHEN one.proretset THEN 'SETOF ' END, result,
-				format('BEGIN PERFORM %I.spring(%L); RETURN%s; END', place, coalesce('operator ' || one.operator, one.name) || '(' || coalesce(arguments, '') || ')',
+				format('BEGIN PERFORM %I.spring(%L); RETURN%s; END', place,
+					coalesce('operator ' || one.operator, one.name)
+						|| '(' || coalesce(arguments, '') || ')',
 					CASE WHEN NOT one.proretset AND result <> 'void' THEN ' NULL' END));
 			IF one.operator IS NOT NULL THEN
-				EXECUTE format('CREATE OPERATOR %I.%s (%s RIGHTARG = %s, FUNCTION = %I.%I)', place, one.operator,
-					CASE WHEN cardinality(one.types) = 2 THEN format('LEFTARG = %s,', format_type(one.types[1], NULL)) END,
+				EXECUTE format('CREATE OPERATOR %I.%s (%s RIGHTARG = %s, FUNCTION = %I.%I)',
+					place, one.operator,
+					CASE WHEN cardinality(one.types) = 2
+						THEN format('LEFTARG = %s,', format_type(one.types[1], NULL)) END,
 					format_type(one.types[cardinality(one.types)], NULL), place, one.name);
 			END IF;
 		EXCEPTION WHEN duplicate_function THEN NULL;
@@ -136,7 +151,8 @@ sub tables
 		(map { "CREATE TABLE $place.$_ (revision pg_catalog.int4)" } @tables, @views),
 		map {
 			"CREATE VIEW $place.$_ AS SELECT '$_'::pg_catalog.text AS extname, $place.never('x')"
-		} qw(pg_class pg_namespace pg_extension pg_proc pg_type pg_roles pg_authid pg_locks pg_stat_activity pg_subscription pg_settings)
+		} qw(pg_class pg_namespace pg_extension pg_proc pg_type pg_roles pg_authid pg_locks
+		  pg_stat_activity pg_subscription pg_settings)
 	);
 }
 
@@ -250,7 +266,8 @@ my @calls = (
 	qq{SELECT migrate.merge('{0002,0003}'::$array)},
 	'SELECT migrate.load_directory(' . lit("$dir/dbmate") . q{, 'dbmate')},
 	q{SELECT migrate.edit('0004', message => 'a merge')},
-	qq{SELECT migrate.revision('five', '', '', 'other', head => 'base', depends_on => '{0002}'::$array)},
+	q{SELECT migrate.revision('five', '', '', 'other', head => 'base',}
+	  . qq{ depends_on => '{0002}'::$array)},
 	q{SELECT migrate.edit('0003', 'CREATE TABLE app.t3 (n pg_catalog.int8)')},
 	q{SELECT migrate.revision('gone', rev_id => 'gone', head => 'other')},
 	q{SELECT migrate.drop('gone')},
@@ -309,7 +326,8 @@ my @calls = (
 	'SELECT * FROM migrate.progress',
 	# by hand: the trigger, the generated column, the CHECKs
 	q{INSERT INTO migrate.revisions (revision, message) VALUES ('hand', 'by hand')},
-	q{UPDATE migrate.revisions SET down_revisions = '{0001}' WHERE message OPERATOR(pg_catalog.=) 'by hand'},
+	q{UPDATE migrate.revisions SET down_revisions = '{0001}'}
+	  . q{ WHERE message OPERATOR(pg_catalog.=) 'by hand'},
 	q{INSERT INTO migrate.settings VALUES ('exclude', 'x')},
 	q{DELETE FROM migrate.settings},
 	q{DELETE FROM migrate.revisions WHERE message OPERATOR(pg_catalog.=) 'by hand'});
@@ -509,9 +527,13 @@ DECLARE
 	attempt text;
 BEGIN
 	RAISE WARNING 'ran as %', current_user;
-	FOREACH attempt IN ARRAY ARRAY['SET ROLE postgres', 'SET LOCAL ROLE postgres', 'RESET ROLE', 'SET SESSION AUTHORIZATION postgres', 'RESET SESSION AUTHORIZATION',
-		'SET LOCAL search_path = evil', 'ALTER ROLE mallory SUPERUSER', $x$SELECT set_config('role', 'postgres', false)$x$, $x$SELECT set_config('session_authorization', 'postgres', false)$x$,
-		'CREATE TEMPORARY TABLE pg_temp.mine (n int)', 'DECLARE c CURSOR WITH HOLD FOR SELECT evil.look()'] LOOP
+	FOREACH attempt IN ARRAY ARRAY['SET ROLE postgres', 'SET LOCAL ROLE postgres', 'RESET ROLE',
+		'SET SESSION AUTHORIZATION postgres', 'RESET SESSION AUTHORIZATION',
+		'SET LOCAL search_path = evil', 'ALTER ROLE mallory SUPERUSER',
+		$x$SELECT set_config('role', 'postgres', false)$x$,
+		$x$SELECT set_config('session_authorization', 'postgres', false)$x$,
+		'CREATE TEMPORARY TABLE pg_temp.mine (n int)',
+		'DECLARE c CURSOR WITH HOLD FOR SELECT evil.look()'] LOOP
 		BEGIN
 			EXECUTE attempt;
 		EXCEPTION WHEN OTHERS THEN NULL;
@@ -629,7 +651,9 @@ sub owner_does
 		  ],
 		  [
 			"a trigger that is put off, of $table",
-			"CREATE CONSTRAINT TRIGGER look AFTER INSERT OR UPDATE OR DELETE ON migrate.$table DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION evil.on_row()"
+			"CREATE CONSTRAINT TRIGGER look AFTER INSERT OR UPDATE OR DELETE"
+			  . " ON migrate.$table DEFERRABLE INITIALLY DEFERRED"
+			  . " FOR EACH ROW EXECUTE FUNCTION evil.on_row()"
 		  ],
 		  [ "a CHECK of $table", "ALTER TABLE migrate.$table ADD CHECK (evil.look()) NOT VALID" ],
 		  [
@@ -722,7 +746,8 @@ sub owner_does
 		for my $table (@tables)
 		{
 			$owner->run(
-				"CREATE TRIGGER look BEFORE INSERT OR UPDATE OR DELETE ON migrate.$table FOR EACH ROW EXECUTE FUNCTION evil.on_row()",
+				"CREATE TRIGGER look BEFORE INSERT OR UPDATE OR DELETE"
+				  . " ON migrate.$table FOR EACH ROW EXECUTE FUNCTION evil.on_row()",
 				"ALTER TABLE migrate.$table ADD CHECK (evil.look())");
 		}
 		$owner->finish;
@@ -750,8 +775,10 @@ sub owner_does
 {
 	my $session = connect_to('mig_owned', options => '-c migrate.step_messages=off');
 	my @columns = map { [ split /\|/ ] } $session->rows(
-		q{SELECT relname, attname, format_type(atttypid, NULL), attgenerated FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
-		WHERE relnamespace = 'migrate'::regnamespace AND relkind = 'r' AND attnum > 0 ORDER BY 1, attnum}
+		q{SELECT relname, attname, format_type(atttypid, NULL), attgenerated
+		FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+		WHERE relnamespace = 'migrate'::regnamespace AND relkind = 'r' AND attnum > 0
+		ORDER BY 1, attnum}
 	);
 	cmp_ok(scalar @columns, '>', 40, 'columns');
 	# Nothing that depends on a column is left, so that it can be any.
@@ -764,7 +791,8 @@ sub owner_does
 				my $table = $_;
 				map { "ALTER TABLE migrate.$table DROP CONSTRAINT $_" }
 				  $session->rows(
-					"SELECT conname FROM pg_constraint WHERE conrelid = 'migrate.$table'::regclass AND contype <> 'n'"
+					"SELECT conname FROM pg_constraint"
+					  . " WHERE conrelid = 'migrate.$table'::regclass AND contype <> 'n'"
 				  )
 			} @tables),
 		# 13 cannot alter what was generated

@@ -593,7 +593,7 @@ sub truncate_file
 # comes, of whichever direction, and not when it is needed; what is ASCII is
 # taken everywhere.
 for my $try (
-	[ 'SQL_ASCII', '\xe9', '22021', 'In a database with encoding SQL_ASCII, scripts must be UTF-8' ],
+	[ 'SQL_ASCII', '\xe9', '22021', 'In a database with encoding SQL_ASCII, scripts must be' ],
 	[ 'WIN1252', '\x81', '22P05', 'Scripts must be text that can be converted to UTF-8' ],
 	[ 'MULE_INTERNAL', '\x81\xe9', '42883', 'Scripts must be text that can be converted to UTF-8' ])
 {

@@ -27,8 +27,11 @@ alarm($thorough ? 3000 : 400);
 # Tables that the plan works on, and an invalid index of the user's own on each,
 # which must stay.
 my @tables = qw(t_named t_unnamed t_unique t_ine t_reindex t_drop t_vacuum t_vacuum2);
-prepare(
-	<<'SQL' . join '', map { "CREATE TABLE $_ (a int, b int, dup int); INSERT INTO $_ SELECT i, i, 1 FROM generate_series(1, 3) i;\n" } @tables);
+my $create_tables = join '', map {
+	"CREATE TABLE $_ (a int, b int, dup int);"
+	  . " INSERT INTO $_ SELECT i, i, 1 FROM generate_series(1, 3) i;\n"
+} @tables;
+prepare(<<'SQL' . $create_tables);
 CREATE TYPE mood AS ENUM ('good', 'bad');
 CREATE TABLE moods (mood mood);
 CREATE TABLE part (a int) PARTITION BY LIST (a);
@@ -295,17 +298,30 @@ sub look
 	} @plan;
 	my $now = <<"SQL" . $checks;
 SELECT 'versions', (SELECT string_agg(revision, ' ' ORDER BY revision) FROM migrate.versions)
-UNION ALL SELECT 'applied', (SELECT string_agg(revision, ' ' ORDER BY revision) FROM migrate.applied)
-UNION ALL SELECT 'partial', (SELECT string_agg(concat_ws(' ', revision, direction, statements_done, statements, in_doubt, intent IS NOT NULL), ', ') FROM migrate.partial)
-UNION ALL SELECT 'log', (SELECT string_agg(operation || ' ' || revision, ', ' ORDER BY operation, revision) FROM migrate.log)
+UNION ALL SELECT 'applied',
+	(SELECT string_agg(revision, ' ' ORDER BY revision) FROM migrate.applied)
+UNION ALL SELECT 'partial',
+	(SELECT string_agg(concat_ws(' ', revision, direction, statements_done, statements, in_doubt,
+		intent IS NOT NULL), ', ') FROM migrate.partial)
+UNION ALL SELECT 'log',
+	(SELECT string_agg(operation || ' ' || revision, ', ' ORDER BY operation, revision)
+	FROM migrate.log)
 UNION ALL SELECT 'log end', (SELECT versions_after::text FROM migrate.log ORDER BY id DESC LIMIT 1)
 UNION ALL SELECT 'ran', (SELECT string_agg(concat(name, '/', tenant), ';' ORDER BY name) FROM ran)
 UNION ALL SELECT 'progress', (SELECT count(*)::text FROM migrate.progress)
-UNION ALL SELECT 'locks', (SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND classid = 1835624306)
+UNION ALL SELECT 'locks',
+	(SELECT count(*)::text FROM pg_locks WHERE locktype = 'advisory' AND classid = 1835624306)
 UNION ALL SELECT 'prepared', (SELECT count(*)::text FROM pg_prepared_xacts)
-UNION ALL SELECT 'invalid', (SELECT string_agg(indexrelid::regclass::text, ' ' ORDER BY indexrelid) FROM pg_index WHERE NOT indisvalid AND indexrelid::regclass::text NOT LIKE 'users_own%')
-UNION ALL SELECT 'users own', (SELECT count(*)::text FROM pg_class WHERE relname LIKE 'users_own%' AND NOT (SELECT indisvalid FROM pg_index WHERE indexrelid = pg_class.oid))
-UNION ALL SELECT 'valid', (SELECT string_agg(indexrelid::regclass || '=' || indexrelid::oid, ' ') FROM pg_index WHERE indisvalid AND indrelid::regclass::text LIKE 't\\_%' AND indexrelid::regclass::text <> 'i_reindex')
+UNION ALL SELECT 'invalid',
+	(SELECT string_agg(indexrelid::regclass::text, ' ' ORDER BY indexrelid) FROM pg_index
+	WHERE NOT indisvalid AND indexrelid::regclass::text NOT LIKE 'users_own%')
+UNION ALL SELECT 'users own',
+	(SELECT count(*)::text FROM pg_class WHERE relname LIKE 'users_own%'
+		AND NOT (SELECT indisvalid FROM pg_index WHERE indexrelid = pg_class.oid))
+UNION ALL SELECT 'valid',
+	(SELECT string_agg(indexrelid::regclass || '=' || indexrelid::oid, ' ') FROM pg_index
+	WHERE indisvalid AND indrelid::regclass::text LIKE 't\\_%'
+		AND indexrelid::regclass::text <> 'i_reindex')
 SQL
 	return map { my ($key, $value) = split /\|/, $_, 2; $key => $value } $watch->rows($now);
 }
@@ -484,7 +500,8 @@ sub walk
 		if (survives($kind))
 		{
 			my $activity = $watch->value(
-				"SELECT concat_ws(' ', state, left(query, 4), backend_xid, backend_xmin) FROM pg_stat_activity WHERE pid = $run->{pid}"
+				"SELECT concat_ws(' ', state, left(query, 4), backend_xid, backend_xmin)"
+				  . " FROM pg_stat_activity WHERE pid = $run->{pid}"
 			);
 			push @wrong, "pg_stat_activity: $activity" if $activity ne 'idle CALL';
 			$run->run('RESET statement_timeout');

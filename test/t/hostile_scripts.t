@@ -82,7 +82,8 @@ my @payloads = (
 	[ 'body'       => qq{DO \$\$ BEGIN INSERT INTO t VALUES ('\\'), (' $run\n-- '); END \$\$} ],
 	[
 		'tagged body' =>
-		  qq{CREATE FUNCTION f() RETURNS text LANGUAGE sql AS \$x\$ SELECT '\\' || ' $run\n-- ' \$x\$; DROP FUNCTION f()}
+		  qq{CREATE FUNCTION f() RETURNS text LANGUAGE sql}
+		    . qq{ AS \$x\$ SELECT '\\' || ' $run\n-- ' \$x\$; DROP FUNCTION f()}
 	],
 	[ 'comment'      => qq{/* \\' ' $run\n*/ INSERT INTO t VALUES ('x\\y')} ],
 	[ 'line comment' => qq{-- ' \\ $run\nINSERT INTO t VALUES ('\\')} ],
@@ -110,11 +111,14 @@ my @payloads = (
 	[ 'bytes, parts' => qq{SELECT X'1'\n'\\', ' $run\n-- '} ],
 	[
 		'begin()' =>
-		  qq{CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'; INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP FUNCTION begin()}
+		  qq{CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1';}
+		    . qq{ INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP FUNCTION begin()}
 	],
 	[
 		'begin = begin' =>
-		  qq{CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql SET my.begin = BEGIN AS 'SELECT 1'; INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP FUNCTION f()}
+		  qq{CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql}
+		    . qq{ SET my.begin = BEGIN AS 'SELECT 1';}
+		    . qq{ INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP FUNCTION f()}
 	],
 	[
 		'rule' =>
@@ -145,11 +149,16 @@ my @payloads = (
 	],
 	[
 		'variable' =>
-		  qq{INSERT INTO t SELECT ('{:HOST,a}'::text[])[1:2]::text; INSERT INTO t VALUES (':HOST \\ :"HOST" :''HOST''')}
+		  qq{INSERT INTO t SELECT ('{:HOST,a}'::text[])[1:2]::text;}
+		    . qq{ INSERT INTO t VALUES (':HOST \\ :"HOST" :''HOST''')}
 	]);
 push @payloads,
   [ 'SQL body' =>
-	  qq{CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT 'a' AS begin; SELECT CASE WHEN true THEN '\xc3\xa9' ELSE '' END AS CASE; SELECT '\\' || x.end FROM (SELECT '\xd0\x96' AS "end") x; END; INSERT INTO t SELECT f(); INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');\nDROP FUNCTION f()}
+	  qq{CREATE FUNCTION f() RETURNS text BEGIN ATOMIC SELECT 'a' AS begin;}
+	    . qq{ SELECT CASE WHEN true THEN '\xc3\xa9' ELSE '' END AS CASE;}
+	    . qq{ SELECT '\\' || x.end FROM (SELECT '\xd0\x96' AS "end") x; END;}
+	    . qq{ INSERT INTO t SELECT f(); INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ');}
+	    . qq{\nDROP FUNCTION f()}
   ],
   [ 'procedure' =>
 	  qq{CREATE OR REPLACE PROCEDURE begin(x text) BEGIN ATOMIC INSERT INTO t VALUES ('\xc3\xa9');}

@@ -162,7 +162,10 @@ sub ends
 		['CREATE INDEX CONCURRENTLY %n ON %t (lower(c))'],
 		['CREATE INDEX CONCURRENTLY %n ON %t (c COLLATE "C" text_pattern_ops)'],
 		['CREATE INDEX CONCURRENTLY %n ON %t (a, (b)) WITH (fillfactor = 70)'],
-		[q{CREATE INDEX CONCURRENTLY %n ON %t (lower(%t.c) DESC, a) WHERE c IN ('x', 'y') AND b > 1}],
+		[
+			'CREATE INDEX CONCURRENTLY %n ON %t (lower(%t.c) DESC, a)'
+			  . q{ WHERE c IN ('x', 'y') AND b > 1}
+		],
 		['CREATE INDEX CONCURRENTLY %n ON %t ((c || a), lower(c), (a + b)) WHERE true'],
 		['CREATE INDEX CONCURRENTLY IF NOT EXISTS %n ON %t (a)'],);
 	my $n = 0;
@@ -181,7 +184,8 @@ sub ends
 			cut_short('terminate', [ label('statement 1 done') ], [ label('statement 1 done') ]);
 			is(partial() . invalid(), '0 t t', '    in doubt, and not invalid');
 			my $indexes =
-			  "SELECT string_agg(indexrelid::regclass || ' ' || indexrelid, ' ' ORDER BY 1) FROM pg_index WHERE indrelid = '$table'::regclass";
+			  "SELECT string_agg(indexrelid::regclass || ' ' || indexrelid, ' ' ORDER BY 1)"
+			  . " FROM pg_index WHERE indrelid = '$table'::regclass";
 			my $before = $watch->value($indexes);
 			ends($sql =~ /IF NOT EXISTS/
 				? qr/already exists, skipping/
@@ -233,7 +237,9 @@ for my $leftover (1, 0)
 {
 	my $table = "t_helped_$leftover";
 	table($table);
-	case("a failed build, leftover $leftover", "CREATE UNIQUE INDEX CONCURRENTLY i_helped ON $table (dup)");
+	case (
+		"a failed build, leftover $leftover",
+		"CREATE UNIQUE INDEX CONCURRENTLY i_helped ON $table (dup)");
 	is(upgrade()->{state}, '23505', "$case: it fails");
 	is(partial() . invalid(), '0 f ti_helped', '    not in doubt, and an invalid index is there');
 	my @others = map { "CREATE UNIQUE INDEX CONCURRENTLY $_" } "users_own_2_$table ON $table (dup)",
@@ -267,12 +273,15 @@ for my $leftover (1, 0)
 # An unnamed one, too: its leftover has a name that the server chooses.
 {
 	table('t_unnamed');
-	case('an unnamed build', 'CREATE UNIQUE INDEX CONCURRENTLY ON t_unnamed (dup, lower(c)) INCLUDE (b)');
+	case (
+		'an unnamed build',
+		'CREATE UNIQUE INDEX CONCURRENTLY ON t_unnamed (dup, lower(c)) INCLUDE (b)');
 	$watch->run(q{UPDATE t_unnamed SET c = 'x'}, 'CREATE TABLE t_unnamed_dup_lower_b_idx ()');
 	is(upgrade()->{state}, '23505', "$case: it fails");
 	is(invalid(), 't_unnamed_dup_lower_b_idx1', '    an invalid index is there');
 	is( $watch->query(
-			'CREATE UNIQUE INDEX CONCURRENTLY users_own_idx2 ON t_unnamed (dup, lower(c)) INCLUDE (b)'
+			'CREATE UNIQUE INDEX CONCURRENTLY users_own_idx2 ON t_unnamed (dup, lower(c))'
+			  . ' INCLUDE (b)'
 		)->{state},
 		'23505',
 		'    and one of the user');
@@ -393,6 +402,8 @@ for my $edit (
 	cut_short('kill -9', ['killed, batch 2'], ['killed, batch 2']);
 	is(partial(), '1 t t', '    in doubt');
 	my $edit = "SELECT migrate.edit('$id', 'SELECT 1; CALL batches(''killed''); SELECT 2;')";
+	my $doubt = qq{statement 2 of the upgrade script of revision "$id" is in doubt};
+	my $resume = "SELECT migrate.resume('$id', 'done' or 'again')";
 	is($watch->query("SELECT migrate.edit('$id', 'SELECT 1; SELECT 2; SELECT 1;')")->{state},
 		'MG007', '    its statement cannot be edited');
 	is($watch->query($edit)->{state}, '00000', '    but what comes after it');
@@ -402,7 +413,7 @@ for my $edit (
 		is($result->{state}, 'MG013', '    MG013') or diag $result->{err};
 		like(
 			$result->{err},
-			qr/statement 2 of the upgrade script of revision "$id" is in doubt.*SELECT migrate\.resume\('$id', 'done' or 'again'\)/s,
+			qr/\Q$doubt\E.*\Q$resume\E/s,
 			'    with what to do');
 		is(session_state(), $revision_state, '    the session is as before, without locks');
 	}
@@ -440,7 +451,8 @@ for my $phase (qw(snapshots readers later_readers))
 	$watch->run("ALTER TABLE $table ADD PRIMARY KEY (a)",
 		"ALTER INDEX users_own_$table RENAME TO users_own_${table}_ccnew");
 	my $toast = $watch->value(
-		"SELECT indexrelid::regclass FROM pg_index WHERE indrelid = (SELECT reltoastrelid FROM pg_class WHERE oid = '$table'::regclass)"
+		"SELECT indexrelid::regclass FROM pg_index WHERE indrelid ="
+		  . " (SELECT reltoastrelid FROM pg_class WHERE oid = '$table'::regclass)"
 	);
 	case ("REINDEX TABLE CONCURRENTLY, $phase", "REINDEX TABLE CONCURRENTLY $table");
 	my %how = phase($phase, label('statement 1 begins'), table => $table);
@@ -470,10 +482,12 @@ for my $phase (qw(snapshots readers later_readers))
 	block('snapshot');
 	my $other = session();
 	$other->run(q{SET statement_timeout = '300ms'});
-	is($other->query('REINDEX INDEX CONCURRENTLY i_beside')->{state}, '57014', '    a REINDEX of another');
+	is($other->query('REINDEX INDEX CONCURRENTLY i_beside')->{state},
+		'57014', '    a REINDEX of another');
 	$other->finish;
 	unblock();
-	is(invalid(), 'i_beside_ccnew i_named_ccnew i_named_ccnew1 i_named_x_ccnew', '    four are invalid');
+	is(invalid(), 'i_beside_ccnew i_named_ccnew i_named_ccnew1 i_named_x_ccnew',
+		'    four are invalid');
 	is(upgrade()->{state}, '00000', '    the next call ends it');
 	is(invalid(), 'i_beside_ccnew i_named_ccnew1 i_named_x_ccnew', '    and removes its own only');
 	$watch->run('DROP TABLE t_named');
@@ -570,7 +584,8 @@ sub crashed
 		  . lit($sql)
 		  . q{, 'UTF8')), 'hex'), }
 		  . ($object // 0)
-		  . q{, system_identifier || '/' || 'migrate.partial'::regclass::oid FROM pg_control_system()}
+		  . q{, system_identifier || '/' || 'migrate.partial'::regclass::oid}
+		  . ' FROM pg_control_system()'
 	);
 	return;
 }
@@ -582,7 +597,10 @@ sub crashed
 		[ 'DROP INDEX CONCURRENTLY no_such', '42704' ],
 		[ 'DROP DATABASE no_such', '3D000' ],
 		[ 'DROP TABLESPACE no_such', '42704' ],
-		[ 'CREATE DATABASE faults_made', '42P04', 'CREATE DATABASE faults_made OWNER faults_other' ],
+		[
+			'CREATE DATABASE faults_made', '42P04',
+			'CREATE DATABASE faults_made OWNER faults_other'
+		],
 		$version >= 14
 		? ([ 'ALTER TABLE part DETACH PARTITION no_part CONCURRENTLY', '42P01' ])
 		: ())
@@ -616,9 +634,8 @@ SKIP:
 			q{SELECT inhdetachpending FROM pg_inherits WHERE inhrelid = 'part_2'::regclass}),
 		't',
 		'    it is pending');
-	ends(
-		qr{statement 1/2 was interrupted: ALTER TABLE public\.part DETACH PARTITION public\.part_2 FINALIZE}
-	);
+	my $statement = 'ALTER TABLE public\.part DETACH PARTITION public\.part_2 FINALIZE';
+	ends(qr{statement 1/2 was interrupted: $statement});
 	is($watch->value(q{SELECT count(*) FROM pg_inherits WHERE inhrelid = 'part_2'::regclass}),
 		0, '    it is no partition any more');
 }
@@ -708,7 +725,8 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	ok( wait_until(
 			sub {
 				$watch->value(
-					"SELECT count(*) FROM pg_stat_progress_create_index WHERE pid = $other->{pid} AND phase = 'waiting for old snapshots'"
+					"SELECT count(*) FROM pg_stat_progress_create_index"
+					  . " WHERE pid = $other->{pid} AND phase = 'waiting for old snapshots'"
 				);
 			}),
 		'    another session builds');
@@ -790,7 +808,8 @@ for my $kind ('cancel', 'terminate')
 		[],
 		[
 			sub {
-				"EXISTS (SELECT FROM pg_stat_activity WHERE pid = $run->{pid} AND wait_event = 'Extension')";
+				"EXISTS (SELECT FROM pg_stat_activity"
+				  . " WHERE pid = $run->{pid} AND wait_event = 'Extension')";
 			}
 		]);
 	is(partial(), '1 f f', '    what was done is recorded');
@@ -817,13 +836,15 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	ok( wait_until(
 			sub {
 				$watch->value(
-					"SELECT count(*) FROM pg_locks WHERE classid = 7 AND NOT granted AND pid = $first->{pid}"
+					"SELECT count(*) FROM pg_locks"
+					  . " WHERE classid = 7 AND NOT granted AND pid = $first->{pid}"
 				);
 			}),
 		"$case: another session runs");
 	$run->send('CALL migrate.upgrade_stepwise()');
 	ok( wait_for(
-			"EXISTS (SELECT FROM pg_stat_activity WHERE pid = $run->{pid} AND wait_event = 'Extension')"
+			"EXISTS (SELECT FROM pg_stat_activity"
+			  . " WHERE pid = $run->{pid} AND wait_event = 'Extension')"
 		),
 		'    this one waits');
 	my $result = inject($kind);
@@ -870,7 +891,8 @@ for my $kind ('cancel', 'terminate', 'kill -9')
 	is(session_state(), $revision_state, '    the session is as before, without locks');
 	is(partial(), '1 f f', '    what was done before stays');
 	$watch->run(
-		"SELECT migrate.edit('$id', 'INSERT INTO ran VALUES (''few''); SELECT 1; INSERT INTO ran VALUES (''many'');')"
+		"SELECT migrate.edit('$id', 'INSERT INTO ran VALUES (''few''); SELECT 1;"
+		  . " INSERT INTO ran VALUES (''many'');')"
 	);
 	ends();
 	is( $watch->value(

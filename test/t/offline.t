@@ -71,7 +71,8 @@ sub content
 	  'SELECT * FROM migrate.versions ORDER BY 1',
 	  'SELECT a.revision, how, r.checksum = a.checksum FROM migrate.applied a'
 	    . ' JOIN migrate.revisions r USING (revision) ORDER BY 1',
-	  q{SELECT operation, l.revision, l.checksum = r.checksum, versions_before, versions_after, session_role, effective_role, duration >= '0'
+	  q{SELECT operation, l.revision, l.checksum = r.checksum, versions_before, versions_after,
+			session_role, effective_role, duration >= '0'
 		FROM migrate.log l JOIN migrate.revisions r USING (revision) ORDER BY id};
 }
 
@@ -163,7 +164,8 @@ my @example = (
 	# finds its table by the caller's search_path, and leaves another role
 	[   '0003', '0002',
 		"CREATE TABLE seen AS SELECT name, current_setting(name, true) AS setting"
-		  . " FROM unnest('{search_path,statement_timeout,check_function_bodies,my.setting,lock_timeout,work_mem}'::text[]) name;\n"
+		  . " FROM unnest('{search_path,statement_timeout,check_function_bodies,my.setting,"
+		  . "lock_timeout,work_mem}'::text[]) name;\n"
 		  . "SET ROLE offline_owner;\nSET lock_timeout = '3s';\nSET LOCAL work_mem = '9MB'",
 		'DROP TABLE seen; SET LOCAL ROLE offline_owner;'
 	],
@@ -451,7 +453,8 @@ sub example
 		my $database = with_revisions('offline_a', @revisions);
 		my $checksum = sub {
 			return value($database,
-				"SELECT string_agg(checksum, ' ' ORDER BY revision) FROM migrate.$_[0] WHERE revision <= '0002'"
+				"SELECT string_agg(checksum, ' ' ORDER BY revision) FROM migrate.$_[0]"
+				  . q{ WHERE revision <= '0002'}
 			);
 		};
 		my $first = $checksum->('revisions');

@@ -111,41 +111,59 @@ maximal AS (
 	SELECT a.revision FROM migrate.applied a WHERE NOT EXISTS (
 		SELECT 1 FROM migrate.revisions r JOIN migrate.applied USING (revision)
 		WHERE a.revision = ANY (r.down_revisions || r.depends_on))),
-chain AS (SELECT id, versions_before, lag(versions_after, 1, '{}') OVER (ORDER BY id) AS before FROM migrate.log),
+chain AS (SELECT id, versions_before, lag(versions_after, 1, '{}') OVER (ORDER BY id) AS before
+	FROM migrate.log),
 whole AS (SELECT revision FROM migrate.revisions EXCEPT SELECT revision FROM migrate.partial),
 moved AS (SELECT DISTINCT ON (revision) revision, operation = 'upgrade' AS up FROM migrate.log
 	WHERE operation <> 'stamp' ORDER BY revision, id DESC),
-logged AS (SELECT revision, operation = 'upgrade' AS up, count(*) FROM migrate.log WHERE operation <> 'stamp' GROUP BY 1, 2),
+logged AS (SELECT revision, operation = 'upgrade' AS up, count(*) FROM migrate.log
+	WHERE operation <> 'stamp' GROUP BY 1, 2),
 ran AS (SELECT revision, up, count(*) FROM runs GROUP BY 1, 2),
 made AS (SELECT substr(c.relname, 3) AS revision, coalesce(i.indisvalid, true) AS valid
 	FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid
-	WHERE c.relname ~ '^[ri]_' AND c.relkind IN ('r', 'i') AND c.relnamespace = 'public'::regnamespace)
-SELECT 'applied, not implied: ' || revision FROM (SELECT revision FROM migrate.applied EXCEPT SELECT revision FROM implied) x
+	WHERE c.relname ~ '^[ri]_' AND c.relkind IN ('r', 'i')
+		AND c.relnamespace = 'public'::regnamespace)
+SELECT 'applied, not implied: ' || revision
+	FROM (SELECT revision FROM migrate.applied EXCEPT SELECT revision FROM implied) x
 UNION ALL
-SELECT 'implied, not applied: ' || revision FROM (SELECT revision FROM implied EXCEPT SELECT revision FROM migrate.applied) x
+SELECT 'implied, not applied: ' || revision
+	FROM (SELECT revision FROM implied EXCEPT SELECT revision FROM migrate.applied) x
 UNION ALL
-SELECT 'row, not maximal: ' || revision FROM (SELECT revision FROM migrate.versions EXCEPT SELECT revision FROM maximal) x
+SELECT 'row, not maximal: ' || revision
+	FROM (SELECT revision FROM migrate.versions EXCEPT SELECT revision FROM maximal) x
 UNION ALL
-SELECT 'maximal, no row: ' || revision FROM (SELECT revision FROM maximal EXCEPT SELECT revision FROM migrate.versions) x
+SELECT 'maximal, no row: ' || revision
+	FROM (SELECT revision FROM maximal EXCEPT SELECT revision FROM migrate.versions) x
 UNION ALL
-SELECT 'log row ' || id || ' does not follow the one before' FROM chain WHERE versions_before <> before
+SELECT 'log row ' || id || ' does not follow the one before'
+	FROM chain WHERE versions_before <> before
 UNION ALL
 SELECT 'the last log row is not the position' WHERE
-	(SELECT versions_after FROM migrate.log ORDER BY id DESC LIMIT 1) <> (SELECT array_agg(revision ORDER BY revision COLLATE "C") FROM migrate.versions)
+	(SELECT versions_after FROM migrate.log ORDER BY id DESC LIMIT 1)
+	<> (SELECT array_agg(revision ORDER BY revision COLLATE "C") FROM migrate.versions)
 UNION ALL
 SELECT 'scripts run, and log: ' || concat_ws(' ', revision, up, r.count, l.count)
-	FROM (ran r FULL JOIN logged l USING (revision, up)) JOIN whole USING (revision) WHERE r.count IS DISTINCT FROM l.count
+	FROM (ran r FULL JOIN logged l USING (revision, up)) JOIN whole USING (revision)
+	WHERE r.count IS DISTINCT FROM l.count
 UNION ALL
-SELECT 'made, but not by the log: ' || revision FROM made JOIN whole USING (revision) LEFT JOIN moved USING (revision) WHERE up IS NOT TRUE
+SELECT 'made, but not by the log: ' || revision
+	FROM made JOIN whole USING (revision) LEFT JOIN moved USING (revision)
+	WHERE up IS NOT TRUE
 UNION ALL
-SELECT 'in the log, but not made: ' || revision FROM moved JOIN whole USING (revision) LEFT JOIN made USING (revision) WHERE up AND valid IS NOT TRUE
+SELECT 'in the log, but not made: ' || revision
+	FROM moved JOIN whole USING (revision) LEFT JOIN made USING (revision)
+	WHERE up AND valid IS NOT TRUE
 SQL
 my $wrong_schema = <<'SQL';
 
 UNION ALL
-SELECT 'applied, but not made: ' || revision FROM migrate.applied JOIN whole USING (revision) LEFT JOIN made USING (revision) WHERE valid IS NOT TRUE
+SELECT 'applied, but not made: ' || revision
+	FROM migrate.applied JOIN whole USING (revision) LEFT JOIN made USING (revision)
+	WHERE valid IS NOT TRUE
 UNION ALL
-SELECT 'made, but not applied: ' || revision FROM made JOIN whole USING (revision) LEFT JOIN migrate.applied a USING (revision) WHERE a.revision IS NULL
+SELECT 'made, but not applied: ' || revision
+	FROM made JOIN whole USING (revision) LEFT JOIN migrate.applied a USING (revision)
+	WHERE a.revision IS NULL
 SQL
 
 # One session's part of a round, for psql -f: groups, each with a marker.
@@ -282,7 +300,8 @@ sub mixed
 			my $told = join ', ', steps_told($result->{err});
 			my $logged = join ', ',
 			  $session->rows(
-				"SELECT operation || ' ' || revision FROM migrate.log WHERE application_name = 's$round.$n' AND operation <> 'stamp' ORDER BY id"
+				"SELECT operation || ' ' || revision FROM migrate.log"
+				  . " WHERE application_name = 's$round.$n' AND operation <> 'stamp' ORDER BY id"
 			  );
 			push @unlogged, "told: $told\nin the log: $logged" if $told ne $logged;
 		}
@@ -393,7 +412,8 @@ sub ends_within
 	my ($bound, $name) = @_;
 	return 1 if wait_until(
 		sub {
-			!$admin->value("SELECT count(*) FROM pg_stat_activity WHERE application_name = '$name'");
+			!$admin->value(
+				"SELECT count(*) FROM pg_stat_activity WHERE application_name = '$name'");
 		},
 		$bound);
 	diag join "\n",
@@ -437,7 +457,8 @@ sub check_index
 	{
 		$session->run(
 			"CREATE TABLE $table (id serial PRIMARY KEY, k int, pad text)",
-			"INSERT INTO $table (k, pad) SELECT i % 1000, 'pad ' || i % 77 FROM generate_series(1, 50000) i"
+			"INSERT INTO $table (k, pad)"
+			  . " SELECT i % 1000, 'pad ' || i % 77 FROM generate_series(1, 50000) i"
 		);
 	}
 	$session->run('CREATE INDEX w1_old ON w1 (abs(k))');
@@ -646,6 +667,7 @@ sub revision
 		  if $call =~ /CALL|current/;
 	}
 	$other->run('RESET migrate.run_lock_timeout');
+	my $hint = 'HINT:  Call again when it has ended: it commits step by step';
 	for my $call (
 		q{upgrade()},
 		q{downgrade('base')},
@@ -665,7 +687,7 @@ sub revision
 		cmp_ok(time - $start, '<', 5, '    at all');
 		like(
 			$result->{err},
-			qr/^DETAIL:  Process $pid \(.*\n.*HINT:  Call again when it has ended: it commits step by step/m,
+			qr/^DETAIL:  Process $pid \(.*\n.*$hint/m,
 			'    and is told of the run');
 	}
 	is($other->query('SELECT migrate.check()')->{state},

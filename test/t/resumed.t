@@ -115,7 +115,8 @@ for my $sets (
 	local $ENV{PGAPPNAME} = 'deploy';
 	is(call($id)->{state}, '00000', 'a script that says who it is');
 	is( value(
-			"SELECT concat_ws('|', session_role, effective_role, application_name) FROM migrate.log WHERE revision = '$id'"
+			"SELECT concat_ws('|', session_role, effective_role, application_name)"
+			  . " FROM migrate.log WHERE revision = '$id'"
 		),
 		"$own|$own|deploy",
 		'the log has who called');

@@ -467,7 +467,8 @@ sub random_script
 				'1:1 2:1'
 			],
 			[
-				"DO \$\$ BEGIN INSERT INTO facts VALUES ('$name', 1); UPDATE counters SET n = n + 1; END \$\$",
+				"DO \$\$ BEGIN INSERT INTO facts VALUES ('$name', 1);"
+				  . " UPDATE counters SET n = n + 1; END \$\$",
 				'1:1'
 			]);
 		my $kind = $kinds[ rand @kinds ];

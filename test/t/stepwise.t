@@ -39,7 +39,8 @@ sub activity
 # counts.  All names are qualified, so that it runs with any search_path.
 my @plan = (
 	[ 'p1', 1, <<'UP', <<'DOWN' ],
-CREATE TABLE public.item (id int PRIMARY KEY, name text, at timestamptz DEFAULT '2026-02-03 04:05:06+00');
+CREATE TABLE public.item (id int PRIMARY KEY, name text,
+  at timestamptz DEFAULT '2026-02-03 04:05:06+00');
 INSERT INTO public.item (id, name) SELECT i, 'it''s \ ' || i FROM generate_series(1, 300) i;
 INSERT INTO public.runs VALUES ('p1 1');
 UP
@@ -108,8 +109,10 @@ sub state_of
 	my $session = shift;
 	my $runs = join '|', $session->rows('SELECT what FROM public.runs ORDER BY what COLLATE "C"');
 	my $indexes = join '|', $session->rows(
-		q{SELECT c.relname || ':' || i.indisvalid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-		JOIN pg_class t ON t.oid = i.indrelid WHERE t.relname = 'item' ORDER BY c.relname COLLATE "C"});
+		q{SELECT c.relname || ':' || i.indisvalid
+		FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+		JOIN pg_class t ON t.oid = i.indrelid WHERE t.relname = 'item'
+		ORDER BY c.relname COLLATE "C"});
 	my $applied = join '|',
 	  $session->rows('SELECT revision FROM migrate.applied ORDER BY revision COLLATE "C"');
 	my $logged = $session->value('SELECT count(*) FROM migrate.log');
@@ -353,7 +356,8 @@ $look->run(@$_)
 	['CREATE OPERATOR evil.= (FUNCTION = evil.eq, LEFTARG = text, RIGHTARG = text)'],
 	[
 		map {
-			"CREATE FUNCTION evil.$_ LANGUAGE plpgsql AS \$\$ BEGIN RAISE 'evil was called'; END \$\$"
+			"CREATE FUNCTION evil.$_ LANGUAGE plpgsql AS \$\$"
+			  . " BEGIN RAISE 'evil was called'; END \$\$"
 		} 'clock_timestamp() RETURNS timestamptz',
 		'now() RETURNS timestamptz',
 		'sha256(bytea) RETURNS bytea',
@@ -461,9 +465,10 @@ sub refused
 {
 	my ($what, $result) = @_;
 	is($result->{state}, '25001', "$what: refused") or diag $result->{err};
+	my $where = 'inside a transaction block, function or procedure';
 	like(
 		$result->{err},
-		qr/ERROR:  25001: migrate\.(?:up|down)grade_stepwise\(\) cannot run inside a transaction block, function or procedure$/m,
+		qr/ERROR:  25001: migrate\.(?:up|down)grade_stepwise\(\) cannot run $where$/m,
 		'    says why');
 	my $hint = 'HINT:  CALL it by itself, outside of BEGIN ... COMMIT; '
 	  . 'a client that begins transactions by itself has to be set to autocommit.';
@@ -479,12 +484,15 @@ sub refused
 	my $session = connect_to('plan');
 	$session->run(
 		"CREATE PROCEDURE public.calls() LANGUAGE plpgsql AS \$\$ BEGIN $call; END \$\$",
-		"CREATE PROCEDURE public.calls_after_commit() LANGUAGE plpgsql AS \$\$ BEGIN COMMIT; $call; END \$\$",
+		"CREATE PROCEDURE public.calls_after_commit() LANGUAGE plpgsql AS \$\$"
+		  . " BEGIN COMMIT; $call; END \$\$",
 		"CREATE PROCEDURE public.calls_in_sql() LANGUAGE sql AS \$\$ $call \$\$",
-		"CREATE PROCEDURE public.calls_caught() LANGUAGE plpgsql AS \$\$ BEGIN $call; EXCEPTION WHEN division_by_zero THEN NULL; END \$\$",
+		"CREATE PROCEDURE public.calls_caught() LANGUAGE plpgsql AS \$\$"
+		  . " BEGIN $call; EXCEPTION WHEN division_by_zero THEN NULL; END \$\$",
 		"CREATE PROCEDURE public.calls_down() LANGUAGE plpgsql AS \$\$"
 		  . " BEGIN EXECUTE 'CALL migrate.downgrade_stepwise(''base'')'; END \$\$",
-		"CREATE FUNCTION public.function_calls() RETURNS void LANGUAGE plpgsql AS \$\$ BEGIN $call; END \$\$"
+		"CREATE FUNCTION public.function_calls() RETURNS void LANGUAGE plpgsql AS \$\$"
+		  . " BEGIN $call; END \$\$"
 	);
 	for my $how (
 		"CALL public.calls()",
@@ -833,7 +841,8 @@ is($session->query('CALL migrate.upgrade_stepwise()')->{state},
 	$session->run(
 		q{CREATE PROCEDURE public.counts(INOUT n int, IN more int DEFAULT 1) LANGUAGE plpgsql AS $$}
 		  . q{ BEGIN n := n + more; INSERT INTO public.runs VALUES ('counted ' || n); END $$},
-		q{CREATE PROCEDURE public.commits(INOUT n int, fail bool DEFAULT false) LANGUAGE plpgsql AS $$ BEGIN
+		q{CREATE PROCEDURE public.commits(INOUT n int, fail bool DEFAULT false)
+			LANGUAGE plpgsql AS $$ BEGIN
 			FOR i IN 1 .. n LOOP INSERT INTO public.runs VALUES ('batch ' || i); COMMIT; END LOOP;
 			IF fail THEN RAISE 'asked to fail'; END IF;
 			INSERT INTO public.runs VALUES ('rest'); n := 0; END $$},
@@ -1107,8 +1116,14 @@ SKIP:
 
 	# what the server connection has; pooled, it is the same for all
 	my $left =
-	  q{SELECT pg_backend_pid(), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'), (SELECT count(*) FROM pg_prepared_statements), (SELECT count(*) FROM pg_cursors WHERE name <> ''),
-		current_user, session_user, (SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding', 'DateStyle', 'TimeZone', 'standard_conforming_strings', 'IntervalStyle', 'extra_float_digits'))};
+	  q{SELECT pg_backend_pid(), (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'),
+		(SELECT count(*) FROM pg_prepared_statements),
+		(SELECT count(*) FROM pg_cursors WHERE name <> ''),
+		current_user, session_user,
+		(SELECT string_agg(name || '=' || setting, ' ' ORDER BY name) FROM pg_settings
+			WHERE source = 'session' AND name NOT IN ('application_name', 'client_encoding',
+				'DateStyle', 'TimeZone', 'standard_conforming_strings', 'IntervalStyle',
+				'extra_float_digits'))};
 	my $before = finish($through->('one', $left))->{out};
 	like(
 		$before,
@@ -1195,9 +1210,11 @@ SKIP:
 	skip '13 does not reindex partitioned tables', 6 if $version < 140000;
 	my $session = connect_to(create_database('parts'));
 	$session->run(
-		q{SELECT migrate.revision('parts', $$CREATE TABLE parts (a int, b int) PARTITION BY RANGE (a);
+		q{SELECT migrate.revision('parts',
+		$$CREATE TABLE parts (a int, b int) PARTITION BY RANGE (a);
 		CREATE TABLE parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10);
-		CREATE INDEX parts_b ON parts (b); INSERT INTO parts SELECT g % 10, g FROM generate_series(1, 100) g$$, '', '0001')}
+		CREATE INDEX parts_b ON parts (b);
+		INSERT INTO parts SELECT g % 10, g FROM generate_series(1, 100) g$$, '', '0001')}
 	);
 	my $reindex = 'REINDEX TABLE parts; REINDEX INDEX parts_b'
 	  . ($version < 150000 ? '' : '; CLUSTER parts USING parts_b');
