@@ -89,7 +89,8 @@ CREATE TABLE migrate.partial (
 	started_at pg_catalog.timestamptz NOT NULL,
 	statement_started_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	intent pg_catalog.text,
-	intent_existed pg_catalog.bool NOT NULL DEFAULT false,
+	intent_statement pg_catalog.text,
+	intent_object pg_catalog.oid NOT NULL DEFAULT 0::pg_catalog.oid,
 	intent_relations pg_catalog.oid[] NOT NULL DEFAULT '{}',
 	intent_indexes pg_catalog.oid[] NOT NULL DEFAULT '{}',
 	intent_database pg_catalog.text,
@@ -108,16 +109,18 @@ COMMENT ON COLUMN migrate.partial.statement_started_at IS
 COMMENT ON COLUMN migrate.partial.intent IS
 'checksum of the completed statements and of the started one, if that commits by itself; else '
 'NULL';
-COMMENT ON COLUMN migrate.partial.intent_existed IS
-'true if the object that the started statement creates existed before';
+COMMENT ON COLUMN migrate.partial.intent_statement IS
+'the started statement, if it builds indexes; else NULL';
+COMMENT ON COLUMN migrate.partial.intent_object IS
+'object that the started statement creates, drops or detaches, as its name was found before; 0 if '
+'there was none';
 COMMENT ON COLUMN migrate.partial.intent_relations IS
 'tables whose indexes the started statement builds';
 COMMENT ON COLUMN migrate.partial.intent_indexes IS
-'indexes that these tables had before; for REINDEX, those that were invalid; for DROP INDEX, the '
-'index to drop';
+'indexes that these tables had before; for REINDEX, those that were invalid';
 COMMENT ON COLUMN migrate.partial.intent_database IS
-'database in which these OIDs are valid, as system identifier and OID; they mean nothing in a '
-'restored one';
+'where these OIDs are valid, as system identifier and OID of this table: not in a restored '
+'database, but in a copy made with CREATE DATABASE ... TEMPLATE';
 COMMENT ON COLUMN migrate.partial.settings IS
 'settings made by the completed statements, as "name=value", or "name" if reset; applied again '
 'before the script resumes';

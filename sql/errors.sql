@@ -196,6 +196,45 @@ SELECT migrate.downgrade('base');
 CREATE TYPE mood AS ENUM ('x');
 SELECT migrate.upgrade('0001');
 SELECT sqlstate_of('SELECT migrate.upgrade(''0001'')');
+
+-- to stamp is no help where what exists is of another origin
+CREATE TABLE old (id int);
+CREATE SCHEMA old_schema;
+CREATE TEMP TABLE old_temporary (id int);
+CREATE ROLE regress_migrate_old;
+CREATE FUNCTION hint_of(first text, second text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	hint text;
+BEGIN
+	PERFORM migrate.edit('0001', upgrade => first), migrate.edit('0002', upgrade => second);
+	PERFORM migrate.upgrade();
+	RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+	RETURN SQLSTATE || ' ' || hint;
+END $$;
+SELECT e.first, e.second, hint_of(e.first, e.second) FROM (VALUES
+	('CREATE TABLE old ()', ''),
+	('SET work_mem = 64; CREATE TABLE IF NOT EXISTS old (); CREATE TABLE old AS SELECT 1', ''),
+	('SELECT 1 AS a INTO old', ''),
+	('ALTER TABLE old ADD id int', ''),
+	('CREATE SCHEMA old_schema', ''),
+	('CREATE SCHEMA public', ''),
+	('CREATE TABLE new (); CREATE TABLE old ()', ''),
+	('CREATE TABLE new (); CREATE TABLE new ()', ''),
+	('CREATE TABLE new ()', 'CREATE TABLE new ()'),
+	('CREATE TABLE new ()', 'CREATE TABLE old ()'),
+	('', 'CREATE TABLE old ()'),
+	('CREATE TEMP TABLE old_temporary (id int)', ''),
+	('CREATE TABLE pg_temp.old_temporary (id int)', ''),
+	('SELECT 1 AS a INTO TEMP new', 'CREATE TEMP TABLE new ON COMMIT DROP AS SELECT 2 AS a'),
+	('CREATE ROLE regress_migrate_old', ''),
+	('CREATE EXTENSION migrate', ''),
+	($$DO 'BEGIN CREATE TABLE old (); END'$$, '')) AS e (first, second);
+DROP TABLE old, old_temporary;
+DROP SCHEMA old_schema;
+DROP ROLE regress_migrate_old;
+DROP FUNCTION hint_of;
 DROP TYPE mood;
 
 -- a script cannot call functions that write, but those that only read

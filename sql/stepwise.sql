@@ -267,40 +267,46 @@ SELECT migrate.current();
 -- --------------------------------------------------- what the intent decides ----
 
 -- The rows that a crash leaves, made by hand: an intent without an end.
-CREATE FUNCTION crashed(script text, indexes oid[] DEFAULT '{}') RETURNS void
-LANGUAGE plpgsql AS $$
+CREATE FUNCTION crashed(script text, indexes oid[] DEFAULT '{}', object oid DEFAULT 0)
+RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
 	PERFORM migrate.stamp('0001', purge => true);
 	PERFORM migrate.edit('0002', upgrade => script);
-	INSERT INTO migrate.partial (revision, direction, statements, statements_done, digest,
-		in_doubt, started_at, intent, intent_relations, intent_indexes, intent_database)
-	SELECT '0002', 'upgrade', 1, 0, '',
-		true, now(), encode(sha256(convert_to(E'\n' || script, 'UTF8')), 'hex'),
+	INSERT INTO migrate.partial (revision, direction, statements, statements_done, digest, in_doubt,
+		started_at, intent, intent_statement, intent_object, intent_relations, intent_indexes,
+		intent_database)
+	SELECT '0002', 'upgrade', 1, 0, '', true, now(),
+		encode(sha256(convert_to(E'\n' || script, 'UTF8')), 'hex'), script, object,
 		ARRAY['items'::regclass::oid], indexes,
-		(SELECT s.system_identifier || '/' || d.oid FROM pg_control_system() s, pg_database d
-			WHERE d.datname = current_database());
+		system_identifier || '/' || 'migrate.partial'::regclass::oid FROM pg_control_system();
 END $$;
 -- the build had ended
 CREATE INDEX items_name ON items (name);
 SELECT crashed('CREATE INDEX CONCURRENTLY items_name ON items (name)');
 CALL migrate.upgrade_stepwise('0002');
--- an unnamed one too, and it is recognized by what it is
+-- another index has its name: it is not what the statement makes
+SELECT crashed('CREATE INDEX CONCURRENTLY items_name ON items (lower(name))');
+CALL migrate.upgrade_stepwise('0002');
+-- an unnamed one is recognized too, by what it is
+ALTER INDEX items_name RENAME TO items_name_idx;
 SELECT crashed('CREATE INDEX CONCURRENTLY ON items (name ASC)');
 CALL migrate.upgrade_stepwise('0002');
--- another one is there: nobody can know
-SELECT crashed('CREATE INDEX CONCURRENTLY ON items (lower(name))');
-\set VERBOSITY sqlstate
-CALL migrate.upgrade_stepwise('0002');
-\set VERBOSITY default
 -- it was there before
-SELECT crashed('CREATE INDEX CONCURRENTLY ON items (lower(name))',
-	ARRAY['items_name'::regclass::oid]);
+SELECT crashed('CREATE INDEX CONCURRENTLY ON items (name ASC)',
+	ARRAY['items_name_idx'::regclass::oid]);
+CALL migrate.upgrade_stepwise('0002');
+DROP INDEX items_name_idx1;
+-- another one is there
+SELECT crashed('CREATE INDEX CONCURRENTLY ON items (lower(name))');
 CALL migrate.upgrade_stepwise('0002');
 DROP INDEX items_lower_idx;
--- it was not dropped, it was
-SELECT crashed('DROP INDEX CONCURRENTLY items_name');
+-- it was not dropped; it was; there was none
+SELECT 'items_name_idx'::regclass::oid AS index \gset
+SELECT crashed('DROP INDEX CONCURRENTLY items_name_idx', object => :index);
 CALL migrate.upgrade_stepwise('0002');
-SELECT crashed('DROP INDEX CONCURRENTLY items_name');
+SELECT crashed('DROP INDEX CONCURRENTLY items_name_idx', object => :index);
+CALL migrate.upgrade_stepwise('0002');
+SELECT crashed('DROP INDEX CONCURRENTLY items_name_idx');
 CALL migrate.upgrade_stepwise('0002');
 -- harmless to repeat
 SELECT crashed('VACUUM items');
@@ -405,6 +411,19 @@ SET migrate.lock_retries = -1;
 CALL migrate.downgrade_stepwise('0001');
 SET migrate.step_messages = notice;
 CALL migrate.downgrade_stepwise('0001');
+
+-- ---------------------------------------------------------- the hint to stamp ----
+
+-- It is there for the first statement of the first script, and not once
+-- something is done.
+SET migrate.step_messages = off;
+SELECT migrate.stamp('base', purge => true);
+SELECT migrate.revision('first', 'CREATE TABLE items ()', 'SELECT 1', '0007', 'base',
+	transactional => false);
+CALL migrate.upgrade_stepwise('0007');
+SELECT migrate.edit('0007', upgrade => 'SELECT 1; CREATE TABLE items ()');
+CALL migrate.upgrade_stepwise('0007');
+CALL migrate.upgrade_stepwise('0007');
 
 SET client_min_messages = warning;
 DROP EXTENSION migrate CASCADE;

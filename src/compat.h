@@ -84,6 +84,15 @@
 #define MIG_SUBSCRIPTION_REFRESH_NEEDS_TOP_LEVEL	true
 #endif
 
+/* 15 lets a unique index take nulls for equal. */
+#if PG_VERSION_NUM < 150000
+#define MigIndexStmtNullsNotDistinct(stmt)	((void) (stmt), false)
+#define MigIndexNullsNotDistinct(form)		((void) (form), false)
+#else
+#define MigIndexStmtNullsNotDistinct(stmt)	((stmt)->nulls_not_distinct)
+#define MigIndexNullsNotDistinct(form)		((form)->indnullsnotdistinct)
+#endif
+
 /* 14 renamed the predefined roles' macros. */
 #if PG_VERSION_NUM < 140000
 #define ROLE_PG_READ_SERVER_FILES	DEFAULT_ROLE_READ_SERVER_FILES

@@ -157,7 +157,8 @@ migrate_edit(PG_FUNCTION_ARGS)
 	if (rev == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
-				 errmsg("can't locate revision identified by \"%s\"", target)));
+				 errmsg("can't locate revision identified by \"%s\"",
+						mig_revision_clip(target))));
 	if (!PG_ARGISNULL(3))
 		rev->message = mig_header_check_message(optional_text(fcinfo, 3));
 	edit_scripts(rev, fcinfo, is_applied(&position, node));
@@ -295,7 +296,8 @@ one_revision(const Position *position, const char *target)
 	if (node == TARGET_BASE)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
-				 errmsg("can't locate revision identified by \"%s\"", target),
+				 errmsg("can't locate revision identified by \"%s\"",
+						mig_revision_clip(target)),
 				 errdetail("It names no revision.")));
 	return node;
 }
@@ -478,7 +480,8 @@ read_one(FunctionCallInfo fcinfo)
 	if (rev == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
-				 errmsg("can't locate revision identified by \"%s\"", target)));
+				 errmsg("can't locate revision identified by \"%s\"",
+						mig_revision_clip(target))));
 	return rev;
 }
 

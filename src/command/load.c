@@ -28,6 +28,7 @@
 #include "revision/ids.h"
 #include "revision/revision.h"
 #include "revision/target.h"
+#include "script/excerpt.h"
 #include "script/script.h"
 #include "sql.h"
 #include "store/heads.h"
@@ -288,7 +289,8 @@ check_distinct(List *files)
 			ereport(ERROR,
 					(errcode(ERRCODE_MIG_BAD_SCRIPT),
 					 errmsg("revision \"%s\" is in two files, \"%s\" and \"%s\"",
-							file->rev.revision, last->name, file->name)));
+							file->rev.revision, mig_excerpt_printable(last->name),
+							mig_excerpt_printable(file->name))));
 		last = file;
 	}
 }
@@ -513,7 +515,7 @@ file_callback(void *arg)
 	const RevisionFile *file = ((FileContext *) arg)->file;
 
 	if (file != NULL && file->name != NULL)
-		errcontext("revision file \"%s\"", file->name);
+		errcontext("revision file \"%s\"", mig_excerpt_printable(file->name));
 }
 
 /*
@@ -554,11 +556,13 @@ check_format(List *files, const FileFormat *format)
 		if (format->has_header)
 			ereport(ERROR,
 					(errcode(ERRCODE_MIG_BAD_SCRIPT),
-					 errmsg("revision file \"%s\" has no header", file->name),
+					 errmsg("revision file \"%s\" has no header",
+							mig_excerpt_printable(file->name)),
 					 errhint("Begin it with comment lines \"-- Revision ID: ...\" and \"-- Revises: ...\", or use the format dbmate or auto.")));
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("revision file \"%s\" has a header, which files of dbmate do not", file->name),
+				 errmsg("revision file \"%s\" has a header, which files of dbmate do not",
+						mig_excerpt_printable(file->name)),
 				 errhint("Use the format native or auto.")));
 	}
 }

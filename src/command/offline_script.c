@@ -3,8 +3,9 @@
  *		What a script for psql (command/offline) calls while it runs.
  *
  * migrate.begin_script() takes the run lock, refuses a database in another
- * state, and remembers what the session has set.  migrate.record() puts that
- * back, as a mover does when a script ends, and records one step.
+ * state, and remembers what the session has set and which scripts are run.
+ * migrate.record() restores these settings, as a mover does when a script ends,
+ * and records one step.
  */
 #include "migrate.h"
 
@@ -18,6 +19,7 @@
 #include "sql.h"
 #include "store/heads.h"
 #include "store/ledger.h"
+#include "store/lock.h"
 #include "store/partial.h"
 #include "store/position.h"
 #include "store/revisions.h"
@@ -41,6 +43,7 @@ typedef struct ScriptRun
 	int64		writes;			/* as many as there were then */
 	TimestampTz mark;			/* when the last step was recorded */
 	SessionSettings *settings;	/* of the session, before the script */
+	List	   *steps;			/* ScriptDigest *: what this transaction is to run */
 } ScriptRun;
 
 static ScriptRun run;
@@ -55,6 +58,8 @@ static void check_start(const Position *position, List *versions, List *steps,
 static void check_digests(const Graph *graph, List *steps, MigDirection direction);
 static int	find_revision(const Graph *graph, const char *revision);
 static void begin_run(bool resume);
+static void remember_steps(List *steps);
+static const char *checksum_of(const char *revision);
 static void end_of_transaction(void *arg);
 static void end_of_subtransaction(SubXactEvent event, SubTransactionId self,
 								  SubTransactionId parent, void *arg);
@@ -205,6 +210,43 @@ begin_run(bool resume)
 	if (!registered)
 		RegisterSubXactCallback(end_of_subtransaction, NULL);
 	registered = true;
+}
+
+/*
+ * Remember the steps (ScriptDigest *) of a script, whose digests were those of
+ * the stored scripts when it began.
+ */
+static void
+remember_steps(List *steps)
+{
+	MemoryContext old = MemoryContextSwitchTo(run.context);
+	ListCell   *lc;
+
+	run.steps = NIL;
+	foreach(lc, steps)
+	{
+		ScriptDigest *step = palloc(sizeof(ScriptDigest));
+
+		step->revision = pstrdup(((ScriptDigest *) lfirst(lc))->revision);
+		step->digest = pstrdup(((ScriptDigest *) lfirst(lc))->digest);
+		run.steps = lappend(run.steps, step);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Return the checksum of the script that was run for a revision, or NULL when it
+ * is of no step of a script, but was recorded by hand.
+ */
+static const char *
+checksum_of(const char *revision)
+{
+	ListCell   *lc;
+
+	foreach(lc, run.steps)
+		if (strcmp(((ScriptDigest *) lfirst(lc))->revision, revision) == 0)
+			return ((ScriptDigest *) lfirst(lc))->digest;
+	return NULL;
 }
 
 /*
@@ -362,14 +404,16 @@ static List *
 record_step(PlanRows *rows, int node, MigDirection direction)
 {
 	LedgerActor actor = mig_ledger_actor();
+	const char *checksum = run.in_transaction && direction == MIG_UPGRADE ?
+		checksum_of(rows->graph->nodes[node].revision) : NULL;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz start = run.in_transaction ? run.mark : GetCurrentTransactionStartTimestamp();
 	List	   *after;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	after = mig_ledger_record_step(&scope, rows, node, direction, NULL, start,
-							now - start, &actor);
+	after = mig_ledger_record_step(&scope, rows, node, direction, checksum, start,
+								   now - start, &actor);
 	mig_scope_leave(&scope);
 	run.mark = now;
 	run.writes = mig_ledger_count_writes();
@@ -378,8 +422,8 @@ record_step(PlanRows *rows, int node, MigDirection direction)
 
 /*
  * Implement migrate.begin_script(operation, versions, steps, resume): begin a
- * transaction of an offline script. Errors: MG001, MG005, MG007, MG008, MG010,
- * MG012.
+ * transaction of an offline script.  To resume one, the session must still hold
+ * the lock that it took before.  Errors: MG001, MG005, MG007, MG008, MG010, MG012.
  */
 Datum
 migrate_begin_script(PG_FUNCTION_ARGS)
@@ -391,11 +435,15 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 	Position	position;
 
 	mig_position_begin_write("migrate.begin_script()");
+	/* what was run outside of a transaction could have dropped it */
+	if (resume)
+		mig_lock_check_held();
 	position = mig_verify_position();
 	mig_partial_refuse(mig_partial_read_all());
 	check_start(&position, versions, steps, direction);
 	check_digests(position.graph, steps, direction);
 	begin_run(resume);
+	remember_steps(steps);
 	PG_RETURN_VOID();
 }
 

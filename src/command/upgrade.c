@@ -48,7 +48,6 @@ typedef struct Move
 	PositionSeen seen;			/* of what the plan was made */
 	Graph	   *graph;
 	Bitmapset  *rows;			/* before the first step */
-	bool		no_rows;		/* that is, none */
 	List	   *plan;			/* of node numbers */
 	LedgerDone *done;			/* one a step */
 	LedgerActor actor;
@@ -138,7 +137,6 @@ make_plan(Move *move)
 	mig_position_check_snapshot();
 	move->graph = position.graph;
 	move->rows = position.rows;
-	move->no_rows = bms_is_empty(position.rows);
 	move->plan = move->direction == MIG_UPGRADE ?
 		mig_plan_upgrade(move->graph, move->rows, move->target) :
 		mig_plan_downgrade(move->graph, move->rows, move->target);
@@ -210,29 +208,28 @@ run_step(Move *move, int number, StoredScript *stored)
 {
 	const GraphNode *self = &move->graph->nodes[list_nth_int(move->plan, number)];
 	ExecuteScript script = {.revision = self->revision, .direction = move->direction,
-	.sql = stored->sql, .statement_timeout = StatementTimeout};
+	.statement_timeout = StatementTimeout};
 	LedgerDone *done = &move->done[number];
 	Scope		scope;
 
 	done->started_at = GetCurrentTimestamp();
-	strlcpy(done->checksum, stored->checksum, sizeof(done->checksum));
 	if (stored->is_long)
 	{
-		StoredScript *whole;
-
 		mig_scope_enter(&scope);
-		whole = mig_revisions_read_script(&scope, self->revision, move->direction);
+		stored = mig_revisions_read_script(&scope, self->revision, move->direction);
 		mig_scope_leave(&scope);
-		script.sql = whole != NULL ? whole->sql : NULL;
 	}
-	if (script.sql == NULL)
+	if (stored == NULL || stored->sql == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_CHANGED),
 				 errmsg("revision \"%s\" was changed while migrations ran",
 						self->revision)));
+	script.sql = stored->sql;
+	strlcpy(done->checksum, stored->checksum, sizeof(done->checksum));
 
 	mig_report_step(move->direction, move->graph, self, stored->message);
-	script.no_rows = move->no_rows;
+	script.is_first = number == 0 && bms_is_empty(move->rows);
+	script.follows = number > 0;
 	script.progress = psprintf("%s %d/%d %s",
 							   mig_direction_name(move->direction),
 							   number + 1, list_length(move->plan), self->revision);

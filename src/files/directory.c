@@ -21,6 +21,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "script/excerpt.h"
 #include "storage/fd.h"
 #include "utils/acl.h"
 
@@ -78,7 +79,7 @@ mig_directory_read_directory(const char *path)
 	if (dir == NULL)
 		ereport(ERROR,
 				(file_error_code(),
-				 errmsg("could not open directory \"%s\": %m", path)));
+				 errmsg("could not open directory \"%s\": %m", mig_excerpt_printable(path))));
 	while ((entry = ReadDir(dir, path)) != NULL)
 	{
 		SourceFile *file;
@@ -92,7 +93,7 @@ mig_directory_read_directory(const char *path)
 		if (stat(full, &st) < 0)
 			ereport(ERROR,
 					(file_error_code(),
-					 errmsg("could not stat file \"%s\": %m", full)));
+					 errmsg("could not stat file \"%s\": %m", mig_excerpt_printable(full))));
 		pfree(full);
 		if (!S_ISREG(st.st_mode))
 			continue;
@@ -195,16 +196,16 @@ read_bytes(const char *path, StringInfo out)
 	if (stat(path, &st) < 0)
 		ereport(ERROR,
 				(file_error_code(),
-				 errmsg("could not stat file \"%s\": %m", path)));
+				 errmsg("could not stat file \"%s\": %m", mig_excerpt_printable(path))));
 	if (!S_ISREG(st.st_mode))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a regular file", path)));
+				 errmsg("\"%s\" is not a regular file", mig_excerpt_printable(path))));
 	file = AllocateFile(path, "rb");
 	if (file == NULL)
 		ereport(ERROR,
 				(file_error_code(),
-				 errmsg("could not open file \"%s\" for reading: %m", path)));
+				 errmsg("could not open file \"%s\" for reading: %m", mig_excerpt_printable(path))));
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -214,13 +215,13 @@ read_bytes(const char *path, StringInfo out)
 		if (out->len > MAX_FILE_SIZE)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("file \"%s\" is larger than %d MB", path,
+					 errmsg("file \"%s\" is larger than %d MB", mig_excerpt_printable(path),
 							MAX_FILE_SIZE / (1024 * 1024))));
 	} while (n == READ_SIZE);
 	if (ferror(file))
 		ereport(ERROR,
 				(file_error_code(),
-				 errmsg("could not read file \"%s\": %m", path)));
+				 errmsg("could not read file \"%s\": %m", mig_excerpt_printable(path))));
 	FreeFile(file);
 	out->data[out->len] = '\0';
 }
@@ -256,9 +257,9 @@ refuse_nul(const char *path, const StringInfo bytes)
 	if (nul != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("file \"%s\" holds a zero byte", path),
+				 errmsg("file \"%s\" holds a zero byte", mig_excerpt_printable(path)),
 				 errhint("Revision files are text in UTF-8."),
-				 errcontext("revision file \"%s\", line %d", path,
+				 errcontext("revision file \"%s\", line %d", mig_excerpt_printable(path),
 							line_of(bytes->data, nul))));
 }
 
@@ -293,10 +294,10 @@ encoding_error_context(void *arg)
 		p += len;
 	}
 	if (p < end)
-		errcontext("revision file \"%s\", line %d", place->path,
+		errcontext("revision file \"%s\", line %d", mig_excerpt_printable(place->path),
 				   line_of(place->text, p));
 	else
-		errcontext("revision file \"%s\"", place->path);
+		errcontext("revision file \"%s\"", mig_excerpt_printable(place->path));
 }
 
 /*

@@ -16,6 +16,7 @@
 
 #include "files/header.h"
 #include "revision/revision.h"
+#include "script/excerpt.h"
 #include "script/script.h"
 #include "script/text.h"
 
@@ -256,7 +257,7 @@ header_error_context(void *arg)
 	const char *what = "revision file";
 
 	if (header->name != NULL)
-		what = psprintf("revision file \"%s\"", header->name);
+		what = psprintf("revision file \"%s\"", mig_excerpt_printable(header->name));
 	if (header->line > 0)
 		errcontext("%s, line %d", what, header->line);
 	else

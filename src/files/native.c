@@ -11,6 +11,7 @@
 #include "migrate.h"
 
 #include "miscadmin.h"
+#include "script/excerpt.h"
 #include "utils/builtins.h"
 #include "utils/datetime.h"
 
@@ -290,7 +291,7 @@ write_list(StringInfo out, HeaderKey key, List *items)
 			ereport(ERROR,
 					(errcode(ERRCODE_MIG_BAD_SCRIPT),
 					 errmsg("\"%s\" cannot stand in the header of a revision file",
-							item)));
+							mig_excerpt_printable(item))));
 		appendStringInfo(out, "%s%s", separator, item);
 		separator = ", ";
 	}

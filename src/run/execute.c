@@ -27,6 +27,7 @@
 #include "pgstat.h"
 #include "run/execute.h"
 #include "run/session.h"
+#include "script/creation.h"
 #include "script/excerpt.h"
 #include "script/script.h"
 #include "script/statement.h"
@@ -102,6 +103,8 @@ static int	block_line(const char *statement, const DoStmt *block,
 					   const ErrorData *error);
 static int	body_line(const char *statement, const ErrorData *error);
 static const char *find_hint(const ErrorArgument *argument, const ErrorData *error);
+static const char *hint_of_existing(const ErrorArgument *argument);
+static bool has_created(const ErrorArgument *argument);
 static const char *hint_of_transaction(const ErrorArgument *argument);
 
 /*
@@ -739,9 +742,7 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 		case ERRCODE_DUPLICATE_OBJECT:
 		case ERRCODE_DUPLICATE_FUNCTION:
 		case ERRCODE_DUPLICATE_SCHEMA:
-			if (script->no_rows && up)
-				return "If this schema predates migrate: SELECT migrate.stamp('head'), or the revision that it corresponds to.";
-			return NULL;
+			return hint_of_existing(argument);
 		case ERRCODE_OUT_OF_MEMORY:
 			if (script->stepwise)
 				return NULL;
@@ -760,6 +761,55 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 		default:
 			return NULL;
 	}
+}
+
+/*
+ * Return what to type next when the object that a statement creates exists
+ * already; NULL when we know nothing.  A stamp is right only where nothing shows
+ * that the object is of another origin: what no statement of the script has
+ * created, in a database in which no script has run.
+ */
+static const char *
+hint_of_existing(const ErrorArgument *argument)
+{
+	const ExecuteScript *script = argument->script;
+
+	switch (mig_creation_kind(argument->current->raw))
+	{
+		case CREATION_IN_SCHEMA:
+			if (script->is_first && script->direction == MIG_UPGRADE && !has_created(argument))
+				return "If this schema predates migrate: SELECT migrate.stamp('head'), or the revision that it corresponds to.";
+			return NULL;
+		case CREATION_TEMPORARY:
+			if (!script->follows)
+				return NULL;
+			return script->direction == MIG_UPGRADE ?
+				"If an earlier revision has created it ON COMMIT DROP: CALL migrate.upgrade_stepwise(...) commits revision by revision." :
+				"If an earlier revision has created it ON COMMIT DROP: CALL migrate.downgrade_stepwise(...) commits revision by revision.";
+		case CREATION_OF_PUBLIC:
+			return "Every database has this schema. Remove the statement, or use IF NOT EXISTS.";
+		default:
+			return NULL;
+	}
+}
+
+/*
+ * Return whether a statement before the current one has created something that
+ * did not exist.
+ */
+static bool
+has_created(const ErrorArgument *argument)
+{
+	ListCell   *lc;
+
+	foreach(lc, argument->statements)
+	{
+		if (lfirst(lc) == argument->current)
+			break;
+		if (mig_creation_fails_on_existing(((ScriptStatement *) lfirst(lc))->raw))
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -15,8 +15,9 @@ typedef struct ExecuteScript
 	const char *revision;
 	MigDirection direction;
 	const char *sql;
-	bool		no_rows;		/* the database had no version row: a name that
-								 * exists already gets a hint */
+	bool		is_first;		/* nothing is applied, and no script was begun: what
+								 * exists already may predate us */
+	bool		follows;		/* another script of this transaction has run */
 	bool		stepwise;		/* committed when it is done: other hints */
 	bool		by_units;		/* not transactional: other hints, too */
 	int			statement_timeout;	/* what it was before the script; a script

@@ -25,12 +25,26 @@ migrate_script_checksum(PG_FUNCTION_ARGS)
 	StringInfoData buf;
 	char	   *utf8;
 
-	utf8 = pg_server_to_any(script, strlen(script), PG_UTF8);
+	utf8 = mig_checksum_utf8(script);
 	initStringInfo(&buf);
 	if (!transactional)
 		appendStringInfoString(&buf, "transaction:false\n");
 	appendStringInfoString(&buf, mig_text_comparable(utf8));
 	PG_RETURN_TEXT_P(cstring_to_text(mig_checksum_hex(&buf)));
+}
+
+/*
+ * Return a text in UTF-8, or text itself if it is the same.  ASCII needs no
+ * conversion, and there is none from MULE_INTERNAL.  Errors: 22021, 22P05, 42883.
+ */
+char *
+mig_checksum_utf8(char *text)
+{
+	const char *p = text;
+
+	while (*p && !IS_HIGHBIT_SET(*p))
+		p++;
+	return *p ? pg_server_to_any(text, strlen(text), PG_UTF8) : text;
 }
 
 /*

@@ -9,6 +9,7 @@
 
 #include "lib/stringinfo.h"
 
+extern char *mig_checksum_utf8(char *text);
 extern char *mig_checksum_hex(const StringInfoData *source);
 
 #endif							/* MIG_CHECKSUM_H */

@@ -24,13 +24,15 @@
 #include "script/excerpt.h"
 #include "script/text.h"
 
+static char *replace_controls(const char *text, const char *kept);
 static int	cut_encoding(void);
 static bool can_be_sent(const char *text, int len);
 static int	step_forward(const char *text, int from, int to, int goal);
 
 /*
- * Return the len bytes of text at start; of more than EXCERPT_SIZE bytes, those
- * around the offset at.  The excerpt is widened to hold that offset.
+ * Return the len bytes of text at start, without control characters; of more than
+ * EXCERPT_SIZE bytes, those around the offset at.  The excerpt is widened to hold
+ * that offset.
  */
 Excerpt
 mig_excerpt_around(const char *text, int start, int len, int at)
@@ -44,7 +46,7 @@ mig_excerpt_around(const char *text, int start, int len, int at)
 		from = step_forward(text, from, at, at - EXCERPT_SIZE / 2);
 		to = from + mig_excerpt_clip_length(text + from, to - from, EXCERPT_SIZE);
 	}
-	excerpt.text = pnstrdup(text + from, to - from);
+	excerpt.text = mig_excerpt_lines(pnstrdup(text + from, to - from));
 	excerpt.position = pg_mbstrlen_with_len(text + from, at - from) + 1;
 	return excerpt;
 }
@@ -110,21 +112,51 @@ mig_excerpt_line(const char *text)
 }
 
 /*
- * Return a copy of a text, which is valid in the server encoding, with spaces in
- * place of control characters: it goes to terminals.
+ * Return a copy of a text with a space in place of each control character: it goes
+ * to terminals.  What is not valid in the server encoding, as a file name need not
+ * be, becomes question marks.
  */
 char *
 mig_excerpt_printable(const char *text)
 {
-	char	   *copy = pstrdup(text);
-	int			len;
+	return replace_controls(text, "");
+}
 
-	for (char *p = copy; *p; p += len)
+/*
+ * The same, but ends of lines and tabs stay.
+ */
+char *
+mig_excerpt_lines(const char *text)
+{
+	return replace_controls(text, "\n\t");
+}
+
+/*
+ * Return a copy of a text with a space in place of each control character but
+ * those in kept.
+ */
+static char *
+replace_controls(const char *text, const char *kept)
+{
+	bool		valid = pg_verifymbstr(text, strlen(text), true);
+	char	   *copy = palloc(strlen(text) + 1);
+	char	   *to = copy;
+
+	while (*text)
 	{
-		len = strnlen(p, pg_mblen(p));
-		if (mig_text_is_control(p))
-			memset(p, ' ', len);
+		int			len = valid ? pg_mblen(text) : 1;
+
+		if (valid ? mig_text_is_control(text) && strchr(kept, *text) == NULL :
+			*text < ' ' || *text > '~')
+			*to++ = valid ? ' ' : '?';
+		else
+		{
+			memcpy(to, text, len);
+			to += len;
+		}
+		text += len;
 	}
+	*to = '\0';
 	return copy;
 }
 
@@ -176,6 +208,22 @@ void
 mig_excerpt_quote_start(const char *text, int start, int len)
 {
 	internalerrquery(mig_excerpt_around(text, start, len, start).text);
+}
+
+/*
+ * Have the message of the current error show no control characters: the parser
+ * quotes what it stumbles over.  What is allocated for that is in context.
+ */
+void
+mig_excerpt_clean_message(MemoryContext context)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	ErrorData  *error = CopyErrorData();
+	const char *clean = error->message != NULL ? mig_excerpt_lines(error->message) : "";
+
+	MemoryContextSwitchTo(old);
+	if (error->message != NULL && strcmp(clean, error->message) != 0)
+		errmsg_internal("%s", clean);
 }
 
 /*

@@ -27,11 +27,13 @@ extern int	mig_excerpt_clip_length(const char *text, int len, int limit);
 extern char *mig_excerpt_for_client(const char *text);
 extern char *mig_excerpt_line(const char *text);
 extern char *mig_excerpt_printable(const char *text);
+extern char *mig_excerpt_lines(const char *text);
 extern int	mig_excerpt_offset(const char *text, int nchars);
 
 /* for error context callbacks */
 extern int	mig_excerpt_error_offset(const char *text);
 extern void mig_excerpt_quote(const char *text, int start, int len, int at);
 extern void mig_excerpt_quote_start(const char *text, int start, int len);
+extern void mig_excerpt_clean_message(MemoryContext context);
 
 #endif							/* MIG_EXCERPT_H */

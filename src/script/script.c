@@ -38,6 +38,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "script/checksum.h"
 #include "script/excerpt.h"
 #include "script/script.h"
 #include "script/statement.h"
@@ -59,10 +60,12 @@ typedef struct TokenScan
 typedef struct ErrorPlace
 {
 	ErrorContextCallback callback;
+	MemoryContext context;
 	const ScriptOrigin *origin; /* may be NULL */
 	const char *text;
 	int			first_line;		/* number of the first line of text */
 	int			line;			/* line when the error has no position, or 0 */
+	bool		converting;		/* the line is being converted to UTF-8 */
 	const TokenScan *scan;		/* the walk that is under way, or NULL */
 	int		   *ends;			/* offsets of the statements' semicolons */
 	int			nends;
@@ -108,6 +111,7 @@ static bool marker_transactional(const char *options);
 static void refuse_psql_command(const TokenScan *scan, const ErrorPlace *place);
 static void refuse_client_copy(const ErrorPlace *place, int offset);
 
+static void check_encoding(const char *text, ErrorPlace *place);
 static void place_begin(ScriptStatement *stmt, const char *sql, int offset);
 static bool is_wrapped(List *statements);
 static void check_statements(List *statements, bool transactional,
@@ -166,6 +170,7 @@ mig_script_check(const char *sql, bool transactional,
 	scan_script(text, &place, NULL);
 	statements = mig_script_split(text);
 	check_statements(statements, transactional, &place);
+	check_encoding(text, &place);
 	place_leave(&place);
 
 	MemoryContextSwitchTo(caller);
@@ -584,7 +589,8 @@ marker_transactional(const char *options)
 	else if (*option != '\0' && strcmp(option, "transaction:true") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("unrecognized option \"%s\" after a marker", option),
+				 errmsg("unrecognized option \"%s\" after a marker",
+						mig_excerpt_printable(option)),
 				 errhint("The option is \"transaction:false\" or \"transaction:true\".")));
 	pfree(option);
 	return result;
@@ -857,6 +863,7 @@ place_enter(ErrorPlace *place, const char *text, int first_line,
 			const ScriptOrigin *origin)
 {
 	memset(place, 0, sizeof(ErrorPlace));
+	place->context = CurrentMemoryContext;
 	place->origin = origin;
 	place->text = text;
 	place->first_line = first_line;
@@ -864,6 +871,29 @@ place_enter(ErrorPlace *place, const char *text, int first_line,
 	place->callback.arg = place;
 	place->callback.previous = error_context_stack;
 	error_context_stack = &place->callback;
+}
+
+/*
+ * Check that a script can be converted to UTF-8, line by line.  Errors: 22021,
+ * 22P05, 42883.
+ */
+static void
+check_encoding(const char *text, ErrorPlace *place)
+{
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return;
+	place->converting = true;
+	place->line = place->first_line;
+	while (*text)
+	{
+		int			len = strcspn(text, "\n");
+
+		(void) mig_checksum_utf8(pnstrdup(text, len));
+		text += len + (text[len] == '\n');
+		place->line++;
+	}
+	place->converting = false;
+	place->line = 0;
 }
 
 /*
@@ -923,13 +953,18 @@ script_error_context(void *arg)
 		place_statement(place, offset, &start, &end);
 		mig_excerpt_quote(place->text, start, end - start, offset);
 		shorten_lexer_error(place, offset);
+		mig_excerpt_clean_message(place->context);
 		line = place->first_line - 1 + mig_text_line(place->text, offset);
 	}
 
+	if (place->converting)
+		errhint(GetDatabaseEncoding() == PG_SQL_ASCII ?
+				"In a database with encoding SQL_ASCII, scripts must be UTF-8." :
+				"Scripts must be text that can be converted to UTF-8, of which the checksum is made.");
 	if (origin == NULL)
 		what = "script";
 	else if (origin->file != NULL)
-		what = psprintf("revision file \"%s\"", origin->file);
+		what = psprintf("revision file \"%s\"", mig_excerpt_printable(origin->file));
 	else if (origin->first_line > 0)
 		what = "revision file";
 	else if (origin->revision != NULL)

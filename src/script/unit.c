@@ -80,7 +80,7 @@ mig_unit_digest_next(const char *digest, const char *sql,
 					 const ScriptStatement *statement)
 {
 	char	   *piece = pnstrdup(sql + statement->location, statement->len);
-	char	   *utf8 = pg_server_to_any(piece, strlen(piece), PG_UTF8);
+	char	   *utf8 = mig_checksum_utf8(piece);
 	StringInfoData buf;
 
 	initStringInfo(&buf);

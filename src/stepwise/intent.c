@@ -11,80 +11,50 @@
  * answer is unknown, and a person has to say it: migrate.resume().
  *
  * Names are looked up as the caller, with the search_path that the script has
- * set, without locks: nobody else runs migrations, and what others do to the
- * same objects meanwhile is theirs to answer for.
+ * set.
  *
- * An interrupted build leaves an invalid index.  The intent lists the indexes
- * that the tables had before, by OID: an invalid one that is not among them is
- * ours to remove, and nothing else is.  REINDEX makes an old index invalid,
- * under a new name, before it drops it; so its intent lists those that were
- * invalid before.
+ * What is there counts as made by the statement only when the intent does not
+ * have it from before and it is what the statement makes; what is gone counts as
+ * dropped by the OID that the intent has.  A name alone decides nothing, but in
+ * a restored database, where OIDs mean nothing.
+ *
+ * A statement that has failed before the client's eyes is not in doubt, and is
+ * run again.  Only a partition that it has begun to detach is taken up where it
+ * is.
  */
 #include "migrate.h"
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xlog.h"
 #include "catalog/index.h"
-#include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_subscription.h"
 #include "catalog/pg_type.h"
-#include "commands/dbcommands.h"
-#include "commands/tablespace.h"
 #include "compat.h"
-#include "fmgr.h"
-#include "miscadmin.h"
-#include "nodes/makefuncs.h"
 #include "script/statement.h"
 #include "stepwise/intent.h"
-#include "storage/lmgr.h"
+#include "stepwise/leftover.h"
+#include "stepwise/object.h"
+#include "stepwise/shape.h"
 #include "store/query.h"
 #include "store/scope.h"
-#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
-#include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
-static bool is_invalid(Relation indexes, Oid index, Snapshot snapshot);
 static char *this_database(void);
 static Oid	find_relation(const RangeVar *name);
-static bool database_exists(const char *name);
-static bool tablespace_exists(const char *name);
-static bool subscription_exists(const char *name);
-static bool makes_existing(const RawStmt *raw);
 static List *built_tables(const RawStmt *raw);
 static List *reindexed_tables(const ReindexStmt *stmt);
 static List *with_partitions(Oid relation);
-static List *dropped_index(const RawStmt *raw);
-static List *invalid_indexes(const Scope *scope, List *relations);
 static IntentOutcome decide_create_index(const IndexStmt *stmt,
 										 const PartialIntent *intent);
-static IntentOutcome decide_unnamed_index(const IndexStmt *stmt, Oid table,
-										  const PartialIntent *intent);
+static IntentOutcome decide_creation(const RawStmt *raw, const PartialIntent *intent);
+static IntentOutcome decide_removal(const RawStmt *raw, const PartialIntent *intent);
+static IntentOutcome decide_detach(const RawStmt *raw, const PartialIntent *intent,
+								   char **instead);
 static bool commits_by_itself(const RawStmt *raw);
-static bool same_index(const IndexStmt *stmt, Oid index);
-static void plain_index(IndexStmt *stmt);
-static IntentOutcome decide_drop_index(const DropStmt *stmt, const PartialIntent *intent);
-static IntentOutcome decide_detach(const AlterTableStmt *stmt, char **instead);
-static const PartitionCmd *detached(const AlterTableStmt *stmt);
-static IntentOutcome made(const RawStmt *raw, const PartialIntent *intent);
-static IntentOutcome gone(bool exists);
-static bool is_reindex_leftover(const char *name);
 static List *read_toast_tables(const Scope *scope, List *relations);
 static List *read_tables(const Scope *scope, Oid schema);
-static List *read_indexes(const Scope *scope, List *relations);
-static List *read_invalid_indexes(const Scope *scope, List *relations, List *except);
-static List *read_oids(const Scope *scope, StoreQuery *query, Datum *values);
-static void *index_of_row(uint64 row);
 
 /*
  * Return whether a statement must run at top level because of what the
@@ -107,31 +77,36 @@ mig_intent_needs_top_level(const RawStmt *raw)
 }
 
 /*
- * Return what is to be written down before a statement is started by itself,
- * where digest is that of the statement and all before it, in the current memory
- * context.
+ * Return what is to be written down before a statement of a script is started by
+ * itself, where digest is that of the statement and all before it, in the current
+ * memory context.
  */
 PartialIntent
-mig_intent_prepare(const RawStmt *raw, char *digest)
+mig_intent_prepare(const ScriptStatement *statement, const char *sql, char *digest)
 {
+	const RawStmt *raw = statement->raw;
 	List	   *relations = built_tables(raw);
 	PartialIntent intent;
 	Scope		scope;
 
+	memset(&intent, 0, sizeof(PartialIntent));
 	intent.digest = digest;
-	intent.existed = makes_existing(raw);
+	intent.object = mig_object_named(raw);
 	intent.database = this_database();
-	intent.relations = NIL;
-	intent.indexes = dropped_index(raw);
 	if (relations == NIL)
 		return intent;
+	intent.statement = pnstrdup(sql + statement->location, statement->len);
 	mig_scope_enter(&scope);
-	relations = list_concat(relations, read_toast_tables(&scope, relations));
-	intent.relations = relations;
 	if (IsA(raw->stmt, ReindexStmt))
-		intent.indexes = invalid_indexes(&scope, relations);
+	{
+		intent.relations = list_concat(relations, read_toast_tables(&scope, relations));
+		intent.indexes = mig_leftover_invalid(&scope, intent.relations);
+	}
 	else
-		intent.indexes = read_indexes(&scope, relations);
+	{
+		intent.relations = relations;
+		intent.indexes = mig_leftover_indexes(&scope, relations);
+	}
 	mig_scope_leave(&scope);
 	return intent;
 }
@@ -145,6 +120,8 @@ mig_intent_forget_elsewhere(PartialIntent *intent)
 {
 	if (intent->database != NULL && strcmp(intent->database, this_database()) == 0)
 		return;
+	intent->elsewhere = true;
+	intent->object = InvalidOid;
 	intent->relations = NIL;
 	intent->indexes = NIL;
 }
@@ -163,26 +140,18 @@ mig_intent_decide(const RawStmt *raw, const PartialIntent *intent, char **instea
 	{
 		case T_IndexStmt:
 			return known ? decide_create_index((IndexStmt *) stmt, intent) : INTENT_UNKNOWN;
-		case T_DropStmt:
-			return known ? decide_drop_index((DropStmt *) stmt, intent) : INTENT_UNKNOWN;
 		case T_AlterTableStmt:
-			return known ? decide_detach((AlterTableStmt *) stmt, instead) : INTENT_UNKNOWN;
+			return known ? decide_detach(raw, intent, instead) : INTENT_UNKNOWN;
+		case T_DropStmt:
+			return known ? decide_removal(raw, intent) : INTENT_UNKNOWN;
 		case T_CreatedbStmt:
 		case T_CreateTableSpaceStmt:
 		case T_CreateSubscriptionStmt:
-			return made(raw, intent);
+			return decide_creation(raw, intent);
 		case T_DropdbStmt:
-			if (((DropdbStmt *) stmt)->missing_ok)
-				return INTENT_AGAIN;
-			return gone(database_exists(((DropdbStmt *) stmt)->dbname));
 		case T_DropTableSpaceStmt:
-			if (((DropTableSpaceStmt *) stmt)->missing_ok)
-				return INTENT_AGAIN;
-			return gone(tablespace_exists(((DropTableSpaceStmt *) stmt)->tablespacename));
 		case T_DropSubscriptionStmt:
-			if (((DropSubscriptionStmt *) stmt)->missing_ok)
-				return INTENT_AGAIN;
-			return gone(subscription_exists(((DropSubscriptionStmt *) stmt)->subname));
+			return decide_removal(raw, intent);
 		case T_ReindexStmt:
 		case T_VacuumStmt:
 		case T_ClusterStmt:
@@ -193,77 +162,6 @@ mig_intent_decide(const RawStmt *raw, const PartialIntent *intent, char **instea
 		default:
 			return INTENT_UNKNOWN;
 	}
-}
-
-/*
- * Return the invalid indexes (InvalidIndex *) that a statement which did not
- * end left, in the current memory context. raw is the statement, NULL when it
- * was edited since.
- */
-List *
-mig_intent_leftovers(const RawStmt *raw, const PartialIntent *intent)
-{
-	List	   *found;
-	Scope		scope;
-	ListCell   *lc;
-
-	if (intent->relations == NIL)
-		return NIL;
-	mig_scope_enter(&scope);
-	found = read_invalid_indexes(&scope, intent->relations, intent->indexes);
-	mig_scope_leave(&scope);
-	if (raw != NULL && IsA(raw->stmt, ReindexStmt))
-		foreach(lc, found)
-			if (!is_reindex_leftover(((InvalidIndex *) lfirst(lc))->name))
-				found = foreach_delete_current(found, lc);
-	return found;
-}
-
-/*
- * Return whether an index is still there and still invalid, for a caller who
- * holds a lock on its table that a concurrent build needs.
- *
- * A build releases its lock on the table before the transaction that makes the
- * index valid has ended.  So a writer of the index's row is waited for.
- */
-bool
-mig_intent_is_leftover(const InvalidIndex *index)
-{
-	Relation	indexes = table_open(IndexRelationId, AccessShareLock);
-	SnapshotData dirty;
-	TransactionId writer;
-	bool		invalid;
-
-	do
-	{
-		InitDirtySnapshot(dirty);
-		invalid = is_invalid(indexes, index->index, &dirty);
-		writer = TransactionIdIsValid(dirty.xmin) ? dirty.xmin : dirty.xmax;
-		if (TransactionIdIsValid(writer))
-			XactLockTableWait(writer, NULL, NULL, XLTW_None);
-	} while (TransactionIdIsValid(writer));
-	table_close(indexes, AccessShareLock);
-	return invalid;
-}
-
-/*
- * Return whether a snapshot shows an index, and as an invalid one.
- */
-static bool
-is_invalid(Relation indexes, Oid index, Snapshot snapshot)
-{
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		invalid;
-
-	ScanKeyInit(&key, Anum_pg_index_indexrelid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(index));
-	scan = systable_beginscan(indexes, IndexRelidIndexId, true, snapshot, 1, &key);
-	tuple = systable_getnext(scan);
-	invalid = HeapTupleIsValid(tuple) && !((Form_pg_index) GETSTRUCT(tuple))->indisvalid;
-	systable_endscan(scan);
-	return invalid;
 }
 
 /*
@@ -293,66 +191,24 @@ mig_intent_check_result(const RawStmt *raw)
 }
 
 /*
- * Return what no other database has: the system identifier, which initdb
- * makes, and the OID.
+ * Return what no other database has, but for a copy of this one with all its OIDs,
+ * as CREATE DATABASE ... TEMPLATE makes it: the system identifier, which initdb
+ * makes, and the OID of the table that the intent is in.
  */
 static char *
 this_database(void)
 {
-	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(), MyDatabaseId);
+	return psprintf(UINT64_FORMAT "/%u", GetSystemIdentifier(),
+					get_relname_relid("partial", get_namespace_oid(MIG_SCHEMA, false)));
 }
 
-/* InvalidOid when there is none. */
+/*
+ * Return a relation by its name, InvalidOid when there is none.
+ */
 static Oid
 find_relation(const RangeVar *name)
 {
 	return RangeVarGetRelid(name, NoLock, true);
-}
-
-/*
- * Return whether what a statement makes is there before it runs.
- */
-static bool
-makes_existing(const RawStmt *raw)
-{
-	switch (nodeTag(raw->stmt))
-	{
-		case T_CreatedbStmt:
-			return database_exists(castNode(CreatedbStmt, raw->stmt)->dbname);
-		case T_CreateTableSpaceStmt:
-			return tablespace_exists(castNode(CreateTableSpaceStmt, raw->stmt)->tablespacename);
-		case T_CreateSubscriptionStmt:
-			return subscription_exists(castNode(CreateSubscriptionStmt, raw->stmt)->subname);
-		default:
-			return false;
-	}
-}
-
-/*
- * Return whether there is a database of a name.
- */
-static bool
-database_exists(const char *name)
-{
-	return OidIsValid(get_database_oid(name, true));
-}
-
-/*
- * Return whether there is a tablespace of a name.
- */
-static bool
-tablespace_exists(const char *name)
-{
-	return OidIsValid(get_tablespace_oid(name, true));
-}
-
-/*
- * Return whether this database has a subscription of a name.
- */
-static bool
-subscription_exists(const char *name)
-{
-	return OidIsValid(get_subscription_oid(name, true));
 }
 
 /*
@@ -415,151 +271,46 @@ with_partitions(Oid relation)
 }
 
 /*
- * Return the index (Oid) that DROP INDEX CONCURRENTLY is about to drop, as a
- * list.
- */
-static List *
-dropped_index(const RawStmt *raw)
-{
-	const DropStmt *stmt = (const DropStmt *) raw->stmt;
-	List	   *indexes = NIL;
-
-	if (IsA(stmt, DropStmt))
-	{
-		Oid			index = find_relation(makeRangeVarFromNameList(linitial(stmt->objects)));
-
-		if (OidIsValid(index))
-			indexes = list_make1_oid(index);
-	}
-	return indexes;
-}
-
-/*
- * Return the indexes (Oid) of some tables (Oid) that are invalid, in the scope's
- * context.
- */
-static List *
-invalid_indexes(const Scope *scope, List *relations)
-{
-	List	   *found = read_invalid_indexes(scope, relations, NIL);
-	MemoryContext old = MemoryContextSwitchTo(scope->context);
-	List	   *indexes = NIL;
-	ListCell   *lc;
-
-	foreach(lc, found)
-		indexes = lappend_oid(indexes, ((InvalidIndex *) lfirst(lc))->index);
-	MemoryContextSwitchTo(old);
-	return indexes;
-}
-
-/*
- * CREATE INDEX CONCURRENTLY.  Under IF NOT EXISTS repeating does no harm, once
- * the leftovers are gone.
+ * Decide about CREATE INDEX CONCURRENTLY: an index that the table did not have
+ * before, that is valid and that is what the statement makes is its own.  Under
+ * IF NOT EXISTS repeating does no harm, once the leftovers are gone.
  */
 static IntentOutcome
 decide_create_index(const IndexStmt *stmt, const PartialIntent *intent)
 {
 	Oid			table = find_relation(stmt->relation);
-	Oid			index;
-
-	if (stmt->if_not_exists || !OidIsValid(table))
-		return INTENT_AGAIN;
-	if (stmt->idxname == NULL)
-		return decide_unnamed_index(stmt, table, intent);
-	index = get_relname_relid(stmt->idxname, get_rel_namespace(table));
-	if (!OidIsValid(index) || list_member_oid(intent->indexes, index) ||
-		get_rel_relkind(index) != RELKIND_INDEX ||
-		IndexGetRelation(index, true) != table || !get_index_isvalid(index))
-		return INTENT_AGAIN;
-	return INTENT_DONE;
-}
-
-/*
- * Return the server chose the name: a valid index that was not there before
- * and reads as the statement does is the one. One that reads otherwise may be
- * of another session, or the same in other words.
- */
-static IntentOutcome
-decide_unnamed_index(const IndexStmt *stmt, Oid table, const PartialIntent *intent)
-{
-	IntentOutcome outcome = INTENT_AGAIN;
 	List	   *indexes;
 	Scope		scope;
 	ListCell   *lc;
 
+	if (stmt->if_not_exists || !OidIsValid(table) ||
+		(!intent->elsewhere && !list_member_oid(intent->relations, table)))
+		return INTENT_AGAIN;
 	mig_scope_enter(&scope);
-	indexes = read_indexes(&scope, list_make1_oid(table));
+	indexes = mig_leftover_indexes(&scope, list_make1_oid(table));
 	mig_scope_leave(&scope);
 	foreach(lc, indexes)
-	{
-		Oid			index = lfirst_oid(lc);
-
-		if (list_member_oid(intent->indexes, index) || !get_index_isvalid(index))
-			continue;
-		if (same_index(stmt, index))
+		if (!list_member_oid(intent->indexes, lfirst_oid(lc)) &&
+			get_index_isvalid(lfirst_oid(lc)) &&
+			mig_shape_fits(stmt, table, lfirst_oid(lc)))
 			return INTENT_DONE;
-		outcome = INTENT_UNKNOWN;
-	}
-	return outcome;
+	return INTENT_AGAIN;
 }
 
 /*
- * Return whether the definition of an index, parsed, is what a statement says.
- */
-static bool
-same_index(const IndexStmt *stmt, Oid index)
-{
-	Datum		definition = DirectFunctionCall1(pg_get_indexdef,
-												 ObjectIdGetDatum(index));
-	List	   *parsed = pg_parse_query(TextDatumGetCString(definition));
-	IndexStmt  *other = (IndexStmt *) linitial_node(RawStmt, parsed)->stmt;
-	IndexStmt  *self = copyObject(unconstify(IndexStmt *, stmt));
-
-	if (!IsA(other, IndexStmt))
-		return false;
-	plain_index(self);
-	plain_index(other);
-	return equal(self, other);
-}
-
-/*
- * Take away what may differ between a statement and what the server makes of
- * it, and is not what the index is.
- */
-static void
-plain_index(IndexStmt *stmt)
-{
-	ListCell   *lc;
-
-	stmt->idxname = NULL;
-	stmt->relation = NULL;
-	stmt->tableSpace = NULL;
-	stmt->concurrent = false;
-	stmt->if_not_exists = false;
-	foreach(lc, stmt->indexParams)
-	{
-		IndexElem  *element = lfirst_node(IndexElem, lc);
-		bool		descending = element->ordering == SORTBY_DESC;
-
-		if (element->ordering == SORTBY_ASC)
-			element->ordering = SORTBY_DEFAULT;
-		if (element->nulls_ordering == (descending ? SORTBY_NULLS_FIRST : SORTBY_NULLS_LAST))
-			element->nulls_ordering = SORTBY_NULLS_DEFAULT;
-	}
-}
-
-/*
- * DROP INDEX CONCURRENTLY.  Decided by OID, where it is known: once an index
- * is gone, the search_path may have another one of its name.
+ * Decide about CREATE of what the catalogs show only when it is whole.  A
+ * subscription that is not there may have left its slot with the publisher.
  */
 static IntentOutcome
-decide_drop_index(const DropStmt *stmt, const PartialIntent *intent)
+decide_creation(const RawStmt *raw, const PartialIntent *intent)
 {
-	if (intent->indexes != NIL)
-		return gone(get_rel_relkind(linitial_oid(intent->indexes)) != '\0');
-	if (stmt->missing_ok)
+	Oid			now = mig_object_named(raw);
+
+	if (intent->elsewhere || OidIsValid(intent->object))
 		return INTENT_AGAIN;
-	return gone(OidIsValid(find_relation(makeRangeVarFromNameList(linitial(stmt->objects)))));
+	if (OidIsValid(now))
+		return mig_object_fits(raw, now) ? INTENT_DONE : INTENT_AGAIN;
+	return IsA(raw->stmt, CreateSubscriptionStmt) ? INTENT_UNKNOWN : INTENT_AGAIN;
 }
 
 /*
@@ -575,78 +326,44 @@ commits_by_itself(const RawStmt *raw)
 }
 
 /*
- * DETACH PARTITION CONCURRENTLY commits in its middle: then the partition is
- * pending to be detached, and FINALIZE does the rest.
+ * Decide about what drops or detaches something: it is about what the name meant
+ * when it began.  Where that is still there, but the name means something else
+ * now, only a person can say which is to go.
  */
 static IntentOutcome
-decide_detach(const AlterTableStmt *stmt, char **instead)
+decide_removal(const RawStmt *raw, const PartialIntent *intent)
 {
-	const PartitionCmd *command = detached(stmt);
-	Oid			parent = find_relation(stmt->relation);
-	Oid			child = command ? find_relation(command->name) : InvalidOid;
+	Oid			now = mig_object_named(raw);
 
-	if (!OidIsValid(parent) || !OidIsValid(child))
+	if (intent->elsewhere)
+		return OidIsValid(now) ? INTENT_AGAIN : INTENT_DONE;
+	/* it has failed then, or had nothing to do */
+	if (!OidIsValid(intent->object))
 		return INTENT_AGAIN;
-	if (!get_rel_relispartition(child))
+	if (!mig_object_exists(raw, intent->object))
 		return INTENT_DONE;
-	if (!PartitionHasPendingDetach(child))
-		return INTENT_AGAIN;
+	return OidIsValid(now) && now != intent->object ? INTENT_UNKNOWN : INTENT_AGAIN;
+}
+
+/*
+ * Decide about DETACH PARTITION CONCURRENTLY.  It commits in its middle: then the
+ * partition is pending to be detached, and FINALIZE does the rest.
+ */
+static IntentOutcome
+decide_detach(const RawStmt *raw, const PartialIntent *intent, char **instead)
+{
+	Oid			parent = find_relation(castNode(AlterTableStmt, raw->stmt)->relation);
+	Oid			child = intent->elsewhere ? mig_object_named(raw) : intent->object;
+
+	if (!OidIsValid(parent) || !get_rel_relispartition(child) ||
+		!PartitionHasPendingDetach(child))
+		return decide_removal(raw, intent);
 	*instead = psprintf("ALTER TABLE %s DETACH PARTITION %s FINALIZE",
 						quote_qualified_identifier(get_namespace_name(get_rel_namespace(parent)),
 												   get_rel_name(parent)),
 						quote_qualified_identifier(get_namespace_name(get_rel_namespace(child)),
 												   get_rel_name(child)));
 	return INTENT_INSTEAD;
-}
-
-/* NULL when the statement detaches nothing. */
-static const PartitionCmd *
-detached(const AlterTableStmt *stmt)
-{
-	ListCell   *lc;
-
-	foreach(lc, stmt->cmds)
-		if (lfirst_node(AlterTableCmd, lc)->subtype == AT_DetachPartition)
-			return (const PartitionCmd *) lfirst_node(AlterTableCmd, lc)->def;
-	return NULL;
-}
-
-/*
- * CREATE of what the catalogs show only when it is whole.  A subscription that
- * is not there may have left its slot with the publisher.
- */
-static IntentOutcome
-made(const RawStmt *raw, const PartialIntent *intent)
-{
-	if (intent->existed)
-		return INTENT_AGAIN;
-	if (makes_existing(raw))
-		return INTENT_DONE;
-	return IsA(raw->stmt, CreateSubscriptionStmt) ? INTENT_UNKNOWN : INTENT_AGAIN;
-}
-
-/*
- * Return the outcome of a DROP, by whether its object exists.
- */
-static IntentOutcome
-gone(bool exists)
-{
-	return exists ? INTENT_AGAIN : INTENT_DONE;
-}
-
-/*
- * Return whether REINDEX CONCURRENTLY gives such a name: one that ends in
- * _ccnew or _ccold, and a number where that is taken.
- */
-static bool
-is_reindex_leftover(const char *name)
-{
-	int			len = strlen(name);
-
-	while (len > 0 && name[len - 1] >= '0' && name[len - 1] <= '9')
-		len--;
-	return len >= 6 && (strncmp(name + len - 6, "_ccnew", 6) == 0 ||
-						strncmp(name + len - 6, "_ccold", 6) == 0);
 }
 
 /*
@@ -663,7 +380,7 @@ read_toast_tables(const Scope *scope, List *relations)
 	};
 	Datum		values[1] = {mig_query_oid_array(relations)};
 
-	return read_oids(scope, &query, values);
+	return mig_query_oids(scope, &query, values);
 }
 
 /*
@@ -682,79 +399,5 @@ read_tables(const Scope *scope, Oid schema)
 	};
 	Datum		values[1] = {ObjectIdGetDatum(schema)};
 
-	return read_oids(scope, &query, values);
-}
-
-/*
- * Return all indexes (Oid) of some tables (Oid), valid or not.
- */
-static List *
-read_indexes(const Scope *scope, List *relations)
-{
-	static StoreQuery query = {
-		"SELECT indexrelid FROM pg_catalog.pg_index"
-		" WHERE indrelid OPERATOR(pg_catalog.=) ANY ($1)",
-		1, {OIDARRAYOID}, NULL
-	};
-	Datum		values[1] = {mig_query_oid_array(relations)};
-
-	return read_oids(scope, &query, values);
-}
-
-/*
- * Return the invalid indexes (InvalidIndex *) of some tables (Oid), but those
- * in except (Oid) and partitioned ones.
- */
-static List *
-read_invalid_indexes(const Scope *scope, List *relations, List *except)
-{
-	static StoreQuery query = {
-		"SELECT i.indexrelid, i.indrelid, n.nspname::pg_catalog.text, c.relname::pg_catalog.text"
-		" FROM pg_catalog.pg_index i"
-		" JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) i.indexrelid"
-		" JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace"
-		" WHERE i.indrelid OPERATOR(pg_catalog.=) ANY ($1) AND NOT i.indisvalid"
-		" AND c.relkind OPERATOR(pg_catalog.=) 'i'::pg_catalog.\"char\""
-		" AND i.indexrelid OPERATOR(pg_catalog.<>) ALL ($2)"
-		" ORDER BY i.indexrelid",
-		2, {OIDARRAYOID, OIDARRAYOID}, NULL
-	};
-	Datum		values[2] = {mig_query_oid_array(relations), mig_query_oid_array(except)};
-
-	return mig_query_rows(scope, &query, values, index_of_row);
-}
-
-/*
- * Return an InvalidIndex, for mig_query_rows.
- */
-static void *
-index_of_row(uint64 row)
-{
-	InvalidIndex *index = palloc(sizeof(InvalidIndex));
-	bool		isnull;
-
-	index->index = DatumGetObjectId(mig_query_value(row, 1, OIDOID, &isnull));
-	index->relation = DatumGetObjectId(mig_query_value(row, 2, OIDOID, &isnull));
-	index->schema = mig_query_text(row, 3);
-	index->name = mig_query_text(row, 4);
-	return index;
-}
-
-/*
- * Run a query whose one column is OIDs, and return them (Oid).
- */
-static List *
-read_oids(const Scope *scope, StoreQuery *query, Datum *values)
-{
-	uint64		n = mig_query_read(scope, query, values, NULL);
-	MemoryContext old = MemoryContextSwitchTo(scope->context);
-	List	   *oids = NIL;
-	bool		isnull;
-
-	for (uint64 row = 0; row < n; row++)
-		oids = lappend_oid(oids,
-						   DatumGetObjectId(mig_query_value(row, 1, OIDOID,
-															&isnull)));
-	MemoryContextSwitchTo(old);
-	return oids;
+	return mig_query_oids(scope, &query, values);
 }

@@ -9,16 +9,8 @@
 #include "migrate.h"
 
 #include "nodes/parsenodes.h"
+#include "script/script.h"
 #include "store/partial.h"
-
-/* An index that a build did not finish. */
-typedef struct InvalidIndex
-{
-	Oid			index;
-	Oid			relation;
-	char	   *schema;
-	char	   *name;
-} InvalidIndex;
 
 /* What became of a statement that did not end. */
 typedef enum IntentOutcome
@@ -30,12 +22,11 @@ typedef enum IntentOutcome
 } IntentOutcome;
 
 extern bool mig_intent_needs_top_level(const RawStmt *raw);
-extern PartialIntent mig_intent_prepare(const RawStmt *raw, char *digest);
+extern PartialIntent mig_intent_prepare(const ScriptStatement *statement, const char *sql,
+										char *digest);
 extern void mig_intent_forget_elsewhere(PartialIntent *intent);
 extern IntentOutcome mig_intent_decide(const RawStmt *raw, const PartialIntent *intent,
 									   char **instead);
-extern List *mig_intent_leftovers(const RawStmt *raw, const PartialIntent *intent);
-extern bool mig_intent_is_leftover(const InvalidIndex *index);
 extern void mig_intent_check_result(const RawStmt *raw);
 
 #endif							/* MIG_INTENT_H */

@@ -256,7 +256,8 @@ report_retry(const ErrorData *error, int retry, int pause)
 	if (error->detail != NULL)
 		where = psprintf("%s\n%s", error->detail, where);
 	/* a notice that cannot be sent would end the run */
-	where = mig_excerpt_for_client(where);
+	what = mig_excerpt_lines(what);
+	where = mig_excerpt_lines(mig_excerpt_for_client(where));
 	ereport(NOTICE,
 			(errmsg("%s; rolled back, retry %d of %d in %d ms",
 					what, retry, mig_lock_retries, pause),
@@ -279,6 +280,7 @@ describe_blockers(void)
 	{
 		int			pid = lfirst_int(lc);
 		const char *query;
+		const char *role;
 		MigBackend	backend;
 
 		if (buf.len > 0)
@@ -293,9 +295,10 @@ describe_blockers(void)
 			query = mig_excerpt_clip(query, strlen(query), MAX_QUERY);
 			/* of another database, it need not be text here */
 			query = mig_excerpt_for_client(query);
+			role = GetUserNameFromId(backend.role, true);
 			appendStringInfo(&buf, "Process %d (role \"%s\", application \"%s\","
 							 " in its transaction since %s) was in the way: %s",
-							 pid, GetUserNameFromId(backend.role, true),
+							 pid, role ? mig_excerpt_printable(role) : "?",
 							 backend.application, timestamptz_to_str(backend.since),
 							 mig_excerpt_printable(query));
 		}

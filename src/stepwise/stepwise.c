@@ -60,7 +60,7 @@ typedef struct Stepwise
 	MemoryContext step_context;
 	Graph	   *graph;
 	PlanRows   *rows;			/* as they are recorded */
-	bool		no_rows;		/* there was none before */
+	bool		is_first;		/* there was none before, and no incomplete script */
 	List	   *plan;			/* of node numbers */
 	SessionSettings *settings;	/* to be restored, or NULL */
 } Stepwise;
@@ -194,7 +194,7 @@ make_plan(Stepwise *run, bool locked)
 
 	run->graph = position.graph;
 	run->rows = mig_plan_rows_begin(position.graph, position.rows);
-	run->no_rows = bms_is_empty(position.rows);
+	run->is_first = bms_is_empty(position.rows) && !mig_partial_exists();
 	run->plan = run->direction == MIG_UPGRADE ?
 		mig_plan_upgrade(position.graph, position.rows, run->target) :
 		mig_plan_downgrade(position.graph, position.rows, run->target);
@@ -282,7 +282,7 @@ run_step(Stepwise *run, int number)
 	step->script.revision = self->revision;
 	step->script.direction = run->direction;
 	step->script.sql = stored->sql;
-	step->script.no_rows = run->no_rows;
+	step->script.is_first = run->is_first && number == 0;
 	step->script.stepwise = true;
 	step->script.by_units = !stored->transactional;
 	step->script.after = mig_intent_check_result;

@@ -33,6 +33,7 @@
 #include "script/statement.h"
 #include "script/unit.h"
 #include "stepwise/intent.h"
+#include "stepwise/leftover.h"
 #include "stepwise/retry.h"
 #include "stepwise/units.h"
 #include "storage/lmgr.h"
@@ -83,7 +84,7 @@ static void run_committing(ScriptRun *run, const ScriptUnit *unit, UnitKind kind
 static bool finish_begun(ScriptRun *run, const ScriptUnit *unit, const char *digest);
 pg_noreturn static void report_in_doubt(const ScriptRun *run,
 										const ScriptStatement *statement);
-static void remove_leftovers(ScriptRun *run, const RawStmt *raw);
+static void remove_leftovers(ScriptRun *run);
 static void remove_index(ScriptRun *run, const InvalidIndex *index);
 static void begin_intent(ScriptRun *run, const ScriptStatement *statement, char *digest);
 static void store_partial(ScriptRun *run);
@@ -145,7 +146,7 @@ mig_units_run(const ExecuteScript *script, ScriptRecord record, void *arg,
 	if (done >= list_length(run.statements))
 	{
 		/* what came after that was edited away */
-		remove_leftovers(&run, NULL);
+		remove_leftovers(&run);
 		run_recorded(&run, done, script, NIL);
 	}
 
@@ -216,7 +217,7 @@ run_unit(ScriptRun *run, const ScriptUnit *unit)
 
 	if (kind == UNIT_TRANSACTION)
 	{
-		remove_leftovers(run, NULL);
+		remove_leftovers(run);
 		if (unit->first < unit->last)
 			run_recorded(run, unit->last, &run->script, unit->statements);
 		else if (!run_single(run, unit))
@@ -244,6 +245,7 @@ run_single(ScriptRun *run, const ScriptUnit *unit)
 	if (mig_retry_try(&run->script, RETRY_SHORT_WAITS, unit_attempt, &single, &failure))
 	{
 		run->partial = single.after;
+		run->script.is_first = false;
 		return true;
 	}
 	if (failure.committed || failure.error->sqlerrcode != ERRCODE_ACTIVE_SQL_TRANSACTION)
@@ -351,8 +353,10 @@ finish_begun(ScriptRun *run, const ScriptUnit *unit, const char *digest)
 
 	if (begun)
 		outcome = mig_intent_decide(statement->raw, intent, &instead);
-	/* one that was seen to fail is not in doubt */
-	if (outcome == INTENT_UNKNOWN && run->partial.in_doubt)
+	/* one that was seen to fail is not in doubt: it has not done its work */
+	if (outcome != INTENT_INSTEAD && !run->partial.in_doubt)
+		outcome = INTENT_AGAIN;
+	if (outcome == INTENT_UNKNOWN)
 		report_in_doubt(run, statement);
 	if (outcome == INTENT_DONE)
 	{
@@ -370,7 +374,7 @@ finish_begun(ScriptRun *run, const ScriptUnit *unit, const char *digest)
 		return true;
 	}
 	mig_execute_commit(&run->script);
-	remove_leftovers(run, begun ? statement->raw : NULL);
+	remove_leftovers(run);
 	return false;
 }
 
@@ -398,17 +402,17 @@ report_in_doubt(const ScriptRun *run, const ScriptStatement *statement)
 }
 
 /*
- * Remove the invalid indexes that an interrupted build left; raw is its
- * statement, NULL when that was edited since.
+ * Remove the invalid indexes that an interrupted build left, also when its
+ * statement was edited since.
  */
 static void
-remove_leftovers(ScriptRun *run, const RawStmt *raw)
+remove_leftovers(ScriptRun *run)
 {
 	ListCell   *lc;
 
 	if (run->partial.intent.relations == NIL)
 		return;
-	foreach(lc, mig_intent_leftovers(raw, &run->partial.intent))
+	foreach(lc, mig_leftover_find(&run->partial.intent))
 		remove_index(run, lfirst(lc));
 	mig_execute_commit(&run->script);
 }
@@ -428,7 +432,7 @@ remove_index(ScriptRun *run, const InvalidIndex *index)
 	mig_execute_commit(&run->script);
 	LockRelationIdForSession(&table, ShareUpdateExclusiveLock);
 	AcceptInvalidationMessages();
-	if (mig_intent_is_leftover(index))
+	if (mig_leftover_is_there(index))
 	{
 		mig_report_message(psprintf("removing invalid index \"%s\", which an interrupted build left",
 									index->name));
@@ -447,7 +451,7 @@ remove_index(ScriptRun *run, const InvalidIndex *index)
 static void
 begin_intent(ScriptRun *run, const ScriptStatement *statement, char *digest)
 {
-	PartialIntent intent = mig_intent_prepare(statement->raw, digest);
+	PartialIntent intent = mig_intent_prepare(statement, run->script.sql, digest);
 
 	mig_partial_begin(&run->partial, &intent);
 	mig_lock_check_held();
@@ -536,6 +540,7 @@ run_procedure(ScriptRun *run, const ScriptUnit *unit)
 					  &failure))
 	{
 		run->partial = procedure.after;
+		run->script.is_first = false;
 		return;
 	}
 	if (!failure.committed)
@@ -638,6 +643,7 @@ run_recorded(ScriptRun *run, int done, const ExecuteScript *script, List *statem
 
 	mig_retry_run(script, unit_attempt, &unit);
 	run->partial = unit.after;
+	run->script.is_first = false;
 }
 
 /*

@@ -14,6 +14,7 @@
  */
 #include "migrate.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
@@ -21,7 +22,9 @@
 #include "revision/ids.h"
 #include "store/heads.h"
 #include "store/query.h"
+#include "storage/lmgr.h"
 #include "store/scope.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(migrate_forget_heads);
@@ -76,8 +79,13 @@ mig_heads_read_if_current(const Scope *scope, bool real)
 }
 
 /*
- * Write down the heads of the graph, unless they are known, or the graph is not
- * all that is stored because a revision was added by hand.
+ * Write down the heads, unless they are known.  graph is what the caller has read
+ * and maybe added to; when it is not all that is stored, because a revision was
+ * added by hand meanwhile, nothing is written.
+ *
+ * A transaction that is writing revisions by hand has made the heads unknown and
+ * cannot see what we write, so nothing is written while there is one, and none
+ * can begin until we have committed.
  */
 void
 mig_heads_remember(const Scope *scope, const Graph *graph)
@@ -86,30 +94,25 @@ mig_heads_remember(const Scope *scope, const Graph *graph)
 		"SELECT 1 FROM migrate.revisions_heads"
 		" UNION ALL SELECT 1 FROM migrate.partial LIMIT 1", 0, {0}, NULL
 	};
-	static StoreQuery count = {
-		"SELECT pg_catalog.count(*) FROM migrate.revisions", 0, {0}, NULL
-	};
 	static StoreQuery insert = {
 		"INSERT INTO migrate.revisions_heads (revision, is_real)"
-		" SELECT u.revision, u.revision OPERATOR(pg_catalog.=) ANY ($2)"
-		" FROM pg_catalog.unnest($1) AS u (revision)",
-		2, {TEXTARRAYOID, TEXTARRAYOID}, NULL
+		" SELECT r.revision, NOT (r.revision OPERATOR(pg_catalog.=) ANY"
+		" (SELECT pg_catalog.unnest(d.depends_on) FROM migrate.revisions d))"
+		" FROM migrate.revisions r"
+		" WHERE NOT (r.revision OPERATOR(pg_catalog.=) ANY"
+		" (SELECT pg_catalog.unnest(c.down_revisions) FROM migrate.revisions c))"
+		" AND (SELECT pg_catalog.count(*) FROM migrate.revisions) OPERATOR(pg_catalog.=) $1",
+		1, {INT8OID}, NULL
 	};
-	Datum		values[2];
-	bool		isnull;
+	Datum		values[1] = {Int64GetDatum(graph->n)};
+	Scope		latest = *scope;
 
-	if (mig_query_read(scope, &known, NULL, NULL) > 0)
-		return;
-	(void) mig_query_read(scope, &count, NULL, NULL);
-	if (DatumGetInt64(mig_query_value(0, 1, INT8OID, &isnull)) != graph->n)
-		return;
-	values[0] = mig_query_text_array(mig_graph_ids(graph,
-												   mig_graph_heads(graph,
-																   GRAPH_DOWN)));
-	values[1] = mig_query_text_array(mig_graph_ids(graph,
-												   mig_graph_heads(graph,
-																   GRAPH_REAL)));
-	(void) mig_query_write(scope, &insert, values, NULL);
+	latest.writes_latest = true;
+	if (mig_query_read(scope, &known, NULL, NULL) == 0 &&
+		ConditionalLockRelationOid(get_relname_relid("revisions",
+													 get_namespace_oid(MIG_SCHEMA, false)),
+								   ShareLock))
+		(void) mig_query_write(&latest, &insert, values, NULL);
 }
 
 /*
@@ -132,6 +135,7 @@ migrate_forget_heads(PG_FUNCTION_ARGS)
 			   "revisions") == 0)
 		graph_changes++;
 	mig_scope_enter(&scope);
+	scope.writes_latest = true;
 	(void) mig_query_write(&scope, &query, NULL, NULL);
 	mig_scope_leave(&scope);
 	return PointerGetDatum(NULL);

@@ -26,6 +26,7 @@
 #include "compat.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "script/excerpt.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
@@ -345,6 +346,7 @@ give_up(Holder holder, TimestampTz since, const char *hint)
 {
 	long		waited = TimestampDifferenceMilliseconds(since,
 														 GetCurrentTimestamp());
+	const char *role;
 	MigBackend	backend;
 
 	if (holder.found && holder.pid == 0)
@@ -359,11 +361,12 @@ give_up(Holder holder, TimestampTz since, const char *hint)
 				 errmsg("could not obtain the run lock of migrate"),
 				 errdetail("Waited %ld ms; its last holder is gone now.", waited),
 				 errhint("Call again.")));
+	role = GetUserNameFromId(backend.role, true);
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_LOCK_NOT_HAD),
 			 errmsg("could not obtain the run lock of migrate"),
 			 errdetail("Process %d (role \"%s\", application \"%s\", in its transaction since %s) holds it. Waited %ld ms.",
-					   holder.pid, GetUserNameFromId(backend.role, true),
+					   holder.pid, role ? mig_excerpt_printable(role) : "?",
 					   backend.application,
 					   timestamptz_to_str(backend.since), waited),
 			 errhint("%s", hint)));

@@ -26,6 +26,7 @@ static void *partial_of_row(uint64 row);
 static List *oids_value(uint64 row, int column);
 static const Partial *find(List *partials, const char *revision);
 static void write_row(const Scope *scope, const Partial *partial);
+static Datum text_or_null(const char *text, char *null);
 static void check_done_part(const Revision *rev, const Partial *partial);
 static void check_same_parents(const Revision *rev);
 pg_noreturn static void refuse_change(const Partial *partial, const char *detail);
@@ -38,8 +39,8 @@ mig_partial_read(const Scope *scope)
 {
 	static StoreQuery query = {
 		"SELECT revision, direction, statements, statements_done, digest,"
-		" in_doubt, started_at, statement_started_at, intent, intent_existed,"
-		" intent_relations, intent_indexes, intent_database, settings"
+		" in_doubt, started_at, statement_started_at, intent, intent_statement,"
+		" intent_object, intent_relations, intent_indexes, intent_database, settings"
 		" FROM migrate.partial ORDER BY revision COLLATE pg_catalog.\"C\"",
 		0, {0}, NULL
 	};
@@ -54,6 +55,7 @@ static void *
 partial_of_row(uint64 row)
 {
 	Partial    *partial = palloc0(sizeof(Partial));
+	bool		isnull;
 
 	partial->revision = mig_query_text(row, 1);
 	partial->direction = strcmp(mig_query_text(row, 2), "upgrade") == 0 ?
@@ -65,11 +67,12 @@ partial_of_row(uint64 row)
 	partial->started_at = mig_query_time(row, 7);
 	partial->statement_started_at = mig_query_time(row, 8);
 	partial->intent.digest = mig_query_text_or_null(row, 9);
-	partial->intent.existed = mig_query_bool(row, 10);
-	partial->intent.relations = oids_value(row, 11);
-	partial->intent.indexes = oids_value(row, 12);
-	partial->intent.database = mig_query_text_or_null(row, 13);
-	partial->settings = mig_query_list(row, 14);
+	partial->intent.statement = mig_query_text_or_null(row, 10);
+	partial->intent.object = DatumGetObjectId(mig_query_value(row, 11, OIDOID, &isnull));
+	partial->intent.relations = oids_value(row, 12);
+	partial->intent.indexes = oids_value(row, 13);
+	partial->intent.database = mig_query_text_or_null(row, 14);
+	partial->settings = mig_query_list(row, 15);
 	partial->is_stored = true;
 	return partial;
 }
@@ -258,21 +261,22 @@ write_row(const Scope *scope, const Partial *partial)
 	static StoreQuery query = {
 		"INSERT INTO migrate.partial (revision, direction, statements,"
 		" statements_done, digest, in_doubt, started_at, statement_started_at,"
-		" intent, intent_existed, intent_relations, intent_indexes, intent_database,"
-		" settings)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+		" intent, intent_statement, intent_object, intent_relations, intent_indexes,"
+		" intent_database, settings)"
+		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
 		" ON CONFLICT ON CONSTRAINT partial_pkey DO UPDATE SET"
 		" direction = $2, statements = $3, statements_done = $4, digest = $5,"
 		" in_doubt = $6, started_at = $7, statement_started_at = $8,"
-		" intent = $9, intent_existed = $10, intent_relations = $11,"
-		" intent_indexes = $12, intent_database = $13, settings = $14",
-		14, {TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, BOOLOID,
-			TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, BOOLOID, OIDARRAYOID,
+		" intent = $9, intent_statement = $10, intent_object = $11,"
+		" intent_relations = $12, intent_indexes = $13, intent_database = $14,"
+		" settings = $15",
+		15, {TEXTOID, TEXTOID, INT4OID, INT4OID, TEXTOID, BOOLOID,
+			TIMESTAMPTZOID, TIMESTAMPTZOID, TEXTOID, TEXTOID, OIDOID, OIDARRAYOID,
 			OIDARRAYOID, TEXTOID, TEXTARRAYOID}, NULL
 	};
 	const PartialIntent *intent = &partial->intent;
-	Datum		values[14] = {0};
-	char		nulls[] = "              ";
+	Datum		values[15];
+	char		nulls[] = "               ";
 
 	values[0] = CStringGetTextDatum(partial->revision);
 	values[1] = CStringGetTextDatum(mig_direction_name(partial->direction));
@@ -282,20 +286,27 @@ write_row(const Scope *scope, const Partial *partial)
 	values[5] = BoolGetDatum(partial->in_doubt);
 	values[6] = TimestampTzGetDatum(partial->started_at);
 	values[7] = TimestampTzGetDatum(partial->statement_started_at);
-	if (intent->digest != NULL)
-		values[8] = CStringGetTextDatum(intent->digest);
-	else
-		nulls[8] = 'n';
-	values[9] = BoolGetDatum(intent->existed);
-	values[10] = mig_query_oid_array(intent->relations);
-	values[11] = mig_query_oid_array(intent->indexes);
-	if (intent->database != NULL)
-		values[12] = CStringGetTextDatum(intent->database);
-	else
-		nulls[12] = 'n';
-	values[13] = mig_query_text_array(partial->settings);
+	values[8] = text_or_null(intent->digest, &nulls[8]);
+	values[9] = text_or_null(intent->statement, &nulls[9]);
+	values[10] = ObjectIdGetDatum(intent->object);
+	values[11] = mig_query_oid_array(intent->relations);
+	values[12] = mig_query_oid_array(intent->indexes);
+	values[13] = text_or_null(intent->database, &nulls[13]);
+	values[14] = mig_query_text_array(partial->settings);
 	if (mig_query_write(scope, &query, values, nulls) != 1)
 		elog(ERROR, "could not store how far revision \"%s\" is", partial->revision);
+}
+
+/*
+ * Return a text as a value, with *null set to 'n' when it is NULL.
+ */
+static Datum
+text_or_null(const char *text, char *null)
+{
+	if (text != NULL)
+		return CStringGetTextDatum(text);
+	*null = 'n';
+	return (Datum) 0;
 }
 
 /*

@@ -27,11 +27,14 @@ typedef struct PartialIntent
 {
 	char	   *digest;			/* of the statement and all before it; NULL: there is
 								 * no intent */
-	bool		existed;		/* what it makes was there before */
+	char	   *statement;		/* its text, if it builds indexes; else NULL */
+	Oid			object;			/* what it creates, drops or detaches, as its name
+								 * was found before; InvalidOid: nothing was */
 	List	   *relations;		/* Oid: tables whose indexes it builds */
 	List	   *indexes;		/* Oid: indexes that these had before; for REINDEX
-								 * those that were invalid; for DROP INDEX the one */
-	char	   *database;		/* whose OIDs these are; NULL: not known */
+								 * those that were invalid */
+	char	   *database;		/* where these OIDs are valid; NULL: not known */
+	bool		elsewhere;		/* that is not here: they are forgotten.  Not stored */
 } PartialIntent;
 
 /* A script that is incomplete. */

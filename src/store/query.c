@@ -88,6 +88,26 @@ mig_query_rows(const Scope *scope, StoreQuery *query, Datum *values,
 }
 
 /*
+ * Run a query that reads and has one column, which is an OID, and return its rows
+ * (Oid) in the scope's context.
+ */
+List *
+mig_query_oids(const Scope *scope, StoreQuery *query, Datum *values)
+{
+	uint64		n = mig_query_read(scope, query, values, NULL);
+	MemoryContext old = MemoryContextSwitchTo(scope->context);
+	List	   *oids = NIL;
+	bool		isnull;
+
+	for (uint64 row = 0; row < n; row++)
+		oids = lappend_oid(oids,
+						   DatumGetObjectId(mig_query_value(row, 1, OIDOID,
+															&isnull)));
+	MemoryContextSwitchTo(old);
+	return oids;
+}
+
+/*
  * Run a query that reads and has one column, which is an id or a label, and
  * return its rows (char *) in the scope's context.  Errors: MG010 for a null.
  */
@@ -324,10 +344,12 @@ execute(const Scope *scope, StoreQuery *query, Datum *values,
 	int			result;
 
 	Assert(scope != NULL && scope->context != NULL);
-	(void) scope;
 	if (query->plan == NULL)
 		prepare(query);
-	result = SPI_execute_plan(query->plan, values, nulls, read_only, 0);
+	result = !read_only && scope->writes_latest ?
+		SPI_execute_snapshot(query->plan, values, nulls, GetLatestSnapshot(),
+							 InvalidSnapshot, false, true, 0) :
+		SPI_execute_plan(query->plan, values, nulls, read_only, 0);
 	if (result < 0)
 		elog(ERROR, "query \"%s\" failed: %s", query->sql,
 			 SPI_result_code_string(result));

@@ -40,6 +40,7 @@ extern uint64 mig_query_write(const Scope *scope, StoreQuery *query, Datum *valu
 extern List *mig_query_rows(const Scope *scope, StoreQuery *query, Datum *values,
 							void *(*row) (uint64 number));
 extern List *mig_query_texts(const Scope *scope, StoreQuery *query, Datum *values);
+extern List *mig_query_oids(const Scope *scope, StoreQuery *query, Datum *values);
 
 extern Datum mig_query_value(uint64 row, int column, Oid type, bool *isnull);
 extern bool mig_query_bool(uint64 row, int column);

@@ -80,6 +80,7 @@ mig_scope_enter(Scope *scope)
 	Oid			owner = tables_owner();
 
 	scope->context = CurrentMemoryContext;
+	scope->writes_latest = false;
 	GetUserIdAndSecContext(&scope->caller, &scope->security_context);
 	scope->guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp",

@@ -17,6 +17,8 @@ typedef struct Scope
 	Oid			caller;			/* current role of the caller */
 	int			security_context;
 	int			guc_level;
+	bool		writes_latest;	/* writes are on the latest snapshot, not on that of
+								 * the transaction */
 } Scope;
 
 extern void mig_scope_refuse_in_script(const char *function);

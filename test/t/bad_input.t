@@ -589,6 +589,51 @@ sub truncate_file
 	}
 }
 
+# A script that cannot be converted to UTF-8 has no checksum.  It is refused when it
+# comes, of whichever direction, and not when it is needed; what is ASCII is
+# taken everywhere.
+for my $try (
+	[ 'SQL_ASCII', '\xe9', '22021', 'In a database with encoding SQL_ASCII, scripts must be' ],
+	[ 'WIN1252', '\x81', '22P05', 'Scripts must be text that can be converted to UTF-8' ],
+	[ 'MULE_INTERNAL', '\x81\xe9', '42883', 'Scripts must be text that can be converted to UTF-8' ])
+{
+	my ($encoding, $bytes, $state, $hint) = @$try;
+	my $name = 'mig_' . lc $encoding;
+	my ($status, undef, $err) = run_psql('postgres',
+		"CREATE DATABASE $name TEMPLATE template0
+			ENCODING '$encoding' LC_COLLATE 'C' LC_CTYPE 'C'");
+	is($status, 0, "$encoding: a database") or diag $err;
+	my $other = connect_to($name, encoding => 'SQL_ASCII');
+	$other->run('CREATE EXTENSION migrate');
+	is( $other->value(
+			q{SELECT migrate.revision('m', 'SELECT 1', 'SELECT 2; SELECT 3', rev_id => 'plain',}
+			  . q{ transactional => false)}
+		),
+		'plain',
+		"$encoding: a script of ASCII is taken");
+	my $bad = "E'SELECT 1;\\n\\nSELECT ''$bytes'''";
+	for my $call (
+		[ 'upgrade', "revision('m', $bad, 'SELECT 1')" ],
+		[ 'downgrade', "revision('m', 'SELECT 1', $bad)" ],
+		[ 'upgrade', "edit('plain', upgrade => $bad)" ],
+		[ 'downgrade', "edit('plain', downgrade => $bad)" ])
+	{
+		my ($direction, $sql) = @$call;
+		my $result = $other->query("SELECT migrate.$sql");
+		is($result->{state}, $state, "$encoding: $sql: $state") or diag brief($result->{err});
+		like($result->{err}, qr/^HINT:  \Q$hint/m, '    with a hint');
+		like(
+			$result->{err},
+			qr/^CONTEXT:  $direction script of revision "\w+", line 3$/m,
+			'    and the line');
+	}
+	is($other->query($_)->{state}, '00000', "$encoding: $_")
+	  for 'CALL migrate.upgrade_stepwise()', q{SELECT migrate.downgrade_sql('base')},
+	  q{CALL migrate.downgrade_stepwise('base')};
+	$other->finish;
+	run_psql('postgres', "DROP DATABASE $name");
+}
+
 # ------------------------------------------------------ 3. tampered tables ----
 
 my $tampered = connect_to(create_database('mig_tampered'), options => '-c statement_timeout=4s');

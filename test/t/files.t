@@ -546,6 +546,32 @@ END
 	is($other->value('SELECT count(*) FROM migrate.revisions'), scalar(@ids), 'which load again');
 }
 
+# What a terminal obeys is not sent to it, neither from the name of a file nor from
+# what is in it.
+{
+	my $hostile = "x\x1b[31m\xc2\x9b";
+	for my $content (
+		"-- m\n-- Revision ID: $hostile\n-- Revises:\n-- migrate:up\n",
+		"-- m\n-- Revision ID: h1\n-- Revises: $hostile\n-- migrate:up\n",
+		"-- m\n-- Revision ID: h1\n-- Revises:\n-- migrate:up $hostile\n",
+		"-- m\n-- Revision ID: h1\n-- Revises:\n-- migrate:up\nSELECT '$hostile' FROM;\n",
+		"-- m\n-- Revision ID: h1\n-- Revises:\n-- migrate:up\nSELECT '$hostile;\n",
+		qq{-- m\n-- Revision ID: h1\n-- Revises:\n-- migrate:up\nSELECT a b "$hostile"\n},
+		"-- m\n-- Revision ID: h1\n-- Revises:\n-- migrate:up\n\\x $hostile\n",
+		"SELECT 1;\n",
+		"-- m\n-- Revision ID: h1\n-- Revises:\n-- migrate:up\nSELECT '\xff$hostile'\n",
+		"-- m\n-- Revision ID: h1\n-- Revises:\n-- migrate:up\nSELECT '\0$hostile'\n")
+	{
+		my $where = directory('hostile');
+		spew("$where/$hostile.sql", $content);
+		my $result = $session->query(load_sql($where));
+		isnt($result->{state}, '00000', 'a hostile file is refused: ' . unpack 'H*', $content);
+		unlike($result->{err}, qr/[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]/, '    in plain words')
+		  or diag unpack 'H*', $result->{err};
+		unlink "$where/$hostile.sql";
+	}
+}
+
 $session->finish;
 drop_databases();
 done_testing();

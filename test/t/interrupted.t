@@ -161,6 +161,12 @@ sub ends
 		['CREATE INDEX CONCURRENTLY %n ON %t USING hash (c)'],
 		['CREATE INDEX CONCURRENTLY %n ON %t (lower(c))'],
 		['CREATE INDEX CONCURRENTLY %n ON %t (c COLLATE "C" text_pattern_ops)'],
+		['CREATE INDEX CONCURRENTLY %n ON %t (a, (b)) WITH (fillfactor = 70)'],
+		[
+			'CREATE INDEX CONCURRENTLY %n ON %t (lower(%t.c) DESC, a)'
+			  . q{ WHERE c IN ('x', 'y') AND b > 1}
+		],
+		['CREATE INDEX CONCURRENTLY %n ON %t ((c || a), lower(c), (a + b)) WHERE true'],
 		['CREATE INDEX CONCURRENTLY IF NOT EXISTS %n ON %t (a)'],);
 	my $n = 0;
 	for my $named ('i_ended', '')
@@ -173,7 +179,7 @@ sub ends
 			table($table);
 			my $name = $named ? "${named}_$n" : '';
 			$sql =~ s/%n/$name/;
-			$sql =~ s/%t/$table/;
+			$sql =~ s/%t/$table/g;
 			case("ended: $sql", $sql, 'SELECT 1');
 			cut_short('terminate', [ label('statement 1 done') ], [ label('statement 1 done') ]);
 			is(partial() . invalid(), '0 t t', '    in doubt, and not invalid');
@@ -189,26 +195,99 @@ sub ends
 	}
 }
 
-# An index without a name that was written otherwise than the server writes
-# it: nobody knows, so a person has to say it.
-for my $decision (qw(done again))
+# The index that has the name when the script is resumed is another one: that is
+# not what the statement has made, in no part of its definition.
 {
-	my $table = "t_unknown_$decision";
+	my @others = (
+		'INDEX %n ON %t (b)',
+		'UNIQUE INDEX %n ON %t (a)',
+		'INDEX %n ON %t (a DESC)',
+		'INDEX %n ON %t (a NULLS FIRST)',
+		'INDEX %n ON %t (a, b)',
+		'INDEX %n ON %t (a) INCLUDE (b)',
+		'INDEX %n ON %t (a) WHERE a > 0',
+		'INDEX %n ON %t ((a + 0))',
+		'INDEX %n ON %t USING hash (a)',
+		'INDEX %n ON %t (a) WITH (fillfactor = 70)',
+		'INDEX %n ON users_table (a)');
+	table('t_other');
+	$watch->run('CREATE TABLE users_table (a int)');
+	case('another index', 'CREATE INDEX CONCURRENTLY i_other ON t_other (a)');
+	my %how = phase('writers', label('statement 1 begins'), table => 't_other');
+	cut_short('kill -9', $how{gates}, @{ $how{steps} });
+	is(partial(), '0 t t', '    in doubt');
+	for my $other (@others)
+	{
+		(my $sql = "CREATE $other") =~ s/%n/i_other/;
+		$sql =~ s/%t/t_other/;
+		$watch->run('DROP INDEX i_other', $sql, 'UPDATE migrate.partial SET in_doubt = true');
+		my $before = oid('i_other');
+		my $result = upgrade();
+		is($result->{state}, '42P07', "    $sql: 42P07") or diag $result->{err};
+		unlike($result->{err}, qr/stamp/, '    without a hint to stamp');
+		is(oid('i_other'), $before, '    and stays');
+	}
+	$watch->run('DROP INDEX i_other');
+	ends();
+}
+
+# What failed before the client's eyes is run again, whatever has its name now;
+# invalid indexes that the user has built since are the user's.
+for my $leftover (1, 0)
+{
+	my $table = "t_helped_$leftover";
 	table($table);
 	case (
-		"unknown, $decision",
-		"CREATE INDEX CONCURRENTLY ON $table (a) WITH (fillfactor = 70)",
-		'SELECT 1');
-	cut_short('terminate', [ label('statement 1 done') ], [ label('statement 1 done') ]);
-	my $result = upgrade();
-	is($result->{state}, 'MG013', '    MG013') or diag $result->{err};
-	my $indexes =
-	  "SELECT count(*) FROM pg_index WHERE indisvalid AND indrelid = '$table'::regclass";
-	$watch->run("SELECT migrate.resume('$id', '$decision')");
-	ends();
-	is( $watch->value($indexes),
-		$decision eq 'done' ? 1 : 2,
-		"    $decision: " . ($decision eq 'done' ? 'not built again' : 'built again'));
+		"a failed build, leftover $leftover",
+		"CREATE UNIQUE INDEX CONCURRENTLY i_helped ON $table (dup)");
+	is(upgrade()->{state}, '23505', "$case: it fails");
+	is(partial() . invalid(), '0 f ti_helped', '    not in doubt, and an invalid index is there');
+	my @others = map { "CREATE UNIQUE INDEX CONCURRENTLY $_" } "users_own_2_$table ON $table (dup)",
+	  "users_own_3_$table ON $table (a, dup) WHERE a > 1";
+	$watch->run("UPDATE $table SET a = 2");
+	is($watch->query($_)->{state}, '23505', "    $_ fails too") for @others;
+	$watch->run('DROP INDEX i_helped', "CREATE INDEX i_helped ON $table (b)") unless $leftover;
+	if (!$leftover)
+	{
+		my $before = oid('i_helped');
+		for (1, 2)
+		{
+			my $result = upgrade();
+			is($result->{state}, '42P07', '    42P07, not done already') or diag $result->{err};
+			is(oid('i_helped'), $before, '    what has the name stays');
+		}
+		$watch->run('DROP INDEX i_helped');
+		is($watch->query("CREATE UNIQUE INDEX CONCURRENTLY i_helped ON $table (a)")->{state},
+			'23505', '    an invalid one of another definition');
+		is(upgrade()->{state}, '42P07', '    stays too');
+		is(is_valid('i_helped'), 'f', '    and is not removed');
+		$watch->run('DROP INDEX i_helped');
+	}
+	$watch->run("DELETE FROM $table");
+	ends($leftover ? qr/removing invalid index "i_helped"/ : undef);
+	is($watch->value("SELECT count(*) FROM pg_class WHERE relname ~ '^users_own.*$table'"),
+		3, q{    all of the user's are there});
+	$watch->run("DROP TABLE $table");
+}
+
+# An unnamed one, too: its leftover has a name that the server chooses.
+{
+	table('t_unnamed');
+	case (
+		'an unnamed build',
+		'CREATE UNIQUE INDEX CONCURRENTLY ON t_unnamed (dup, lower(c)) INCLUDE (b)');
+	$watch->run(q{UPDATE t_unnamed SET c = 'x'}, 'CREATE TABLE t_unnamed_dup_lower_b_idx ()');
+	is(upgrade()->{state}, '23505', "$case: it fails");
+	is(invalid(), 't_unnamed_dup_lower_b_idx1', '    an invalid index is there');
+	is( $watch->query(
+			'CREATE UNIQUE INDEX CONCURRENTLY users_own_idx2 ON t_unnamed (dup, lower(c))'
+			  . ' INCLUDE (b)'
+		)->{state},
+		'23505',
+		'    and one of the user');
+	$watch->run('DELETE FROM t_unnamed');
+	ends(qr/removing invalid index "t_unnamed_dup_lower_b_idx1"/);
+	$watch->run('DROP TABLE t_unnamed, t_unnamed_dup_lower_b_idx');
 }
 
 # A DO that fails by itself, before and after it has committed.
@@ -386,6 +465,34 @@ for my $phase (qw(snapshots readers later_readers))
 	is(is_valid("${table}_pkey") . is_valid($toast), 'tt', '    both are valid');
 }
 
+# What only has such a name is the user's: another definition, or a copy of
+# another index.
+{
+	table('t_named');
+	$watch->run('CREATE INDEX i_named ON t_named (a)', 'CREATE INDEX i_beside ON t_named (b)');
+	case('REINDEX INDEX CONCURRENTLY', 'REINDEX INDEX CONCURRENTLY i_named');
+	my %how = phase('snapshots', label('statement 1 begins'), table => 't_named');
+	cut_short('kill -9', $how{gates}, @{ $how{steps} });
+	for my $sql (
+		'UNIQUE INDEX CONCURRENTLY i_named_ccnew1 ON t_named (dup)',
+		'UNIQUE INDEX CONCURRENTLY i_named_x_ccnew ON t_named (dup)')
+	{
+		is($watch->query("CREATE $sql")->{state}, '23505', "    $sql");
+	}
+	block('snapshot');
+	my $other = session();
+	$other->run(q{SET statement_timeout = '300ms'});
+	is($other->query('REINDEX INDEX CONCURRENTLY i_beside')->{state},
+		'57014', '    a REINDEX of another');
+	$other->finish;
+	unblock();
+	is(invalid(), 'i_beside_ccnew i_named_ccnew i_named_ccnew1 i_named_x_ccnew',
+		'    four are invalid');
+	is(upgrade()->{state}, '00000', '    the next call ends it');
+	is(invalid(), 'i_beside_ccnew i_named_ccnew1 i_named_x_ccnew', '    and removes its own only');
+	$watch->run('DROP TABLE t_named');
+}
+
 # REINDEX of a schema, and of a partitioned table, where that is done.
 for my $sql (
 	'REINDEX SCHEMA CONCURRENTLY many',
@@ -442,6 +549,78 @@ for my $sql ('DROP INDEX CONCURRENTLY i_twice', 'DROP INDEX CONCURRENTLY IF EXIS
 	ends(qr{statement 2/3 is done already});
 	is(is_valid('behind.i_twice'), 't', '    the other one stays');
 	$watch->run('DROP SCHEMA before, behind CASCADE');
+}
+
+# What was dropped is known by its OID: another index that has its name since is
+# not dropped; one that has another name by now is not done.
+{
+	table('t_again');
+	$watch->run('CREATE INDEX i_again ON t_again (a)');
+	case('DROP INDEX, made again', 'DROP INDEX CONCURRENTLY i_again', 'SELECT 1');
+	cut_short('terminate', [ label('statement 1 done') ], [ label('statement 1 done') ]);
+	$watch->run('CREATE INDEX i_again ON t_again (a)');
+	ends(qr{statement 1/2 is done already});
+	is(is_valid('i_again'), 't', '    the new one stays');
+
+	case('DROP INDEX, renamed', 'DROP INDEX CONCURRENTLY i_again');
+	my %how = phase('drop', label('statement 1 begins'), table => 't_again', index => 'i_again');
+	cut_short('kill -9', $how{gates}, @{ $how{steps} });
+	$watch->run('ALTER INDEX i_again RENAME TO i_renamed', 'CREATE INDEX i_again ON t_again (b)');
+	is(upgrade()->{state}, 'MG013', '    MG013');
+	is(is_valid('i_again') . is_valid('i_renamed'), 'tf', '    both are there');
+	$watch->run('DROP INDEX i_again', 'ALTER INDEX i_renamed RENAME TO i_again');
+	ends();
+	is(oid('i_again') // '', '', '    it is gone');
+}
+
+# Intents as a crash leaves them before the statement has done anything.
+sub crashed
+{
+	my ($sql, $object) = @_;
+	case("crashed: $sql", $sql);
+	$watch->run('INSERT INTO migrate.partial (revision, direction, statements, statements_done,'
+		  . ' digest, in_doubt, started_at, intent, intent_object, intent_database)'
+		  . " SELECT '$id', 'upgrade', 1, 0, '', true, now(), encode(sha256(convert_to(E'\\n' || "
+		  . lit($sql)
+		  . q{, 'UTF8')), 'hex'), }
+		  . ($object // 0)
+		  . q{, system_identifier || '/' || 'migrate.partial'::regclass::oid}
+		  . ' FROM pg_control_system()'
+	);
+	return;
+}
+
+# What was never there was not dropped; what others have made is not made.
+{
+	$watch->run('CREATE ROLE faults_other', 'CREATE TABLE no_part (a int)');
+	for my $try (
+		[ 'DROP INDEX CONCURRENTLY no_such', '42704' ],
+		[ 'DROP DATABASE no_such', '3D000' ],
+		[ 'DROP TABLESPACE no_such', '42704' ],
+		[
+			'CREATE DATABASE faults_made', '42P04',
+			'CREATE DATABASE faults_made OWNER faults_other'
+		],
+		$version >= 14
+		? ([ 'ALTER TABLE part DETACH PARTITION no_part CONCURRENTLY', '42P01' ])
+		: ())
+	{
+		my ($sql, $state, @before) = @$try;
+		crashed($sql);
+		$watch->run(@before) if @before;
+		my $result = upgrade();
+		is($result->{state}, $state, "$case: $state") or diag $result->{err};
+		unlike($result->{err}, qr/done already/, '    not done already');
+		$watch->run('DROP DATABASE faults_made') if @before;
+		$watch->run("SELECT migrate.edit('$id', 'SELECT 1')");
+		ends();
+	}
+	$watch->run('CREATE DATABASE faults_made');
+	crashed('DROP DATABASE faults_made', 2);
+	ends(qr/done already/);
+	is($watch->value(q{SELECT count(*) FROM pg_database WHERE datname = 'faults_made'}),
+		1, '    a database that has its name since is not dropped');
+	$watch->run('DROP DATABASE faults_made', 'DROP ROLE faults_other', 'DROP TABLE no_part');
 }
 
 # DETACH PARTITION CONCURRENTLY, killed after its first transaction.
@@ -791,6 +970,38 @@ SKIP:
 	}
 	my $result = finish($idle);
 	is($result->{state}, '00000', '    it runs to its end') or diag $result->{err};
+}
+
+# A copy of the database has all OIDs of it, and so knows what is its own; a
+# restored one does not, and leaves everything alone.
+{
+	table('t_copied');
+	case('a copy', 'CREATE UNIQUE INDEX CONCURRENTLY i_copied ON t_copied (a)');
+	my %how = phase('snapshots', label('statement 1 begins'), table => 't_copied');
+	cut_short('kill -9', $how{gates}, @{ $how{steps} });
+	is(invalid(), 'i_copied', '    an invalid index is there');
+	my $original = $database;
+	close_sessions();
+	run_psql('postgres', "CREATE DATABASE faults_copy TEMPLATE $original");
+	for my $copy ('faults_copy', $original)
+	{
+		my ($status, undef, $err) = run_psql($copy, 'CALL migrate.upgrade_stepwise()');
+		is($status, 0, "$case, in $copy: the next call ends it") or diag $err;
+		like($err, qr/removing invalid index "i_copied"/, '    after its leftover is removed');
+	}
+	open_sessions();
+	is(is_valid('i_copied') . invalid(), 't', '    the index is valid');
+	run_psql('postgres', 'DROP DATABASE faults_copy');
+
+	case('restored', 'CREATE UNIQUE INDEX CONCURRENTLY i_restored ON t_copied (dup)');
+	is(upgrade()->{state}, '23505', "$case: it fails");
+	$watch->run(q{UPDATE migrate.partial SET intent_database = '1/1'});
+	my $result = upgrade();
+	is($result->{state}, '42P07', "    with OIDs of elsewhere: 42P07") or diag $result->{err};
+	unlike($result->{err}, qr/stamp/, '    without a hint to stamp');
+	is(invalid(), 'i_restored', '    and nothing is removed');
+	$watch->run('DROP INDEX i_restored', 'DELETE FROM t_copied');
+	ends();
 }
 
 close_sessions();

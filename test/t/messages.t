@@ -307,6 +307,11 @@ sub seen
 	$author->run('DELETE FROM t WHERE m = 2');
 	push @all, $said->('CALL migrate.upgrade_stepwise()');
 	like($all[1], qr/^NOTICE:  (?:\w+: )?removing invalid index "$plain"/m, 'the name of an index');
+	my $statement = lit("SELECT '$hostile' +\n\t no_such");
+	$author->run("SELECT migrate.revision('m', $statement, '', 'a3')");
+	push @all, $said->('SELECT migrate.upgrade()');
+	like($all[2], qr/^QUERY:  SELECT '$plain' \+\n\t no_such$/m, 'a statement that is quoted');
+	$all[2] =~ s/\t/ /;
 	my ($line) = grep { /Running/ } $author->rows(q{SELECT migrate.upgrade_sql('base:a1')});
 	like($line, qr/^-- Running upgrade  -> a1, $plain$/, 'a comment of an offline script');
 	push @all, $line;

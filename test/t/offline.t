@@ -426,6 +426,65 @@ sub example
 	drop_databases();
 }
 
+# -------------------------------------- scripts that edit what is stored ----
+
+# Whatever a script of the tables' owner makes of the stored scripts, its own or
+# one that runs later: what is recorded is the checksum of what was run, and who
+# has called.
+{
+	my $long = '-- ' . 'long ' x 2000;
+	my @revisions = (
+		[
+			'0001', 'base',
+			q{UPDATE migrate.revisions SET upgrade_sql = 'CREATE TABLE forged (n int);'}
+			  . q{ WHERE revision = '0001';}
+			  . qq{ UPDATE migrate.revisions SET upgrade_sql = 'CREATE TABLE later (n int); $long'}
+			  . q{ WHERE revision = '0002';},
+			''
+		],
+		[ '0002', '0001', "CREATE TABLE two (n int); $long", '' ],
+		[
+			'0003', '0002',
+			q{SET application_name = 'forged'; SET SESSION AUTHORIZATION pg_monitor; SELECT 1;},
+			''
+		]);
+	for my $how ('an offline script', 'SELECT migrate.upgrade()', 'CALL migrate.upgrade_stepwise()')
+	{
+		my $database = with_revisions('offline_a', @revisions);
+		my $checksum = sub {
+			return value($database,
+				"SELECT string_agg(checksum, ' ' ORDER BY revision) FROM migrate.$_[0]"
+				  . q{ WHERE revision <= '0002'}
+			);
+		};
+		my $first = $checksum->('revisions');
+		if ($how =~ /offline/)
+		{
+			runs($database, write_script($database, 'upgrade_sql()'), $how);
+		}
+		else
+		{
+			value($database, $how);
+		}
+		my $ran = value($database, q{SELECT to_regclass('later')}) eq 'later' ?
+		  (split ' ', $first)[0] . ' ' . (split ' ', $checksum->('revisions'))[1] : $first;
+		isnt($checksum->('revisions'), $first, "$how: the stored scripts are others");
+		is($checksum->('applied'), $ran, '    what is applied has the checksums of what ran');
+		is($checksum->('log'), $ran, '    and so has the log');
+		is( value(
+				$database,
+				q{SELECT count(*) FROM migrate.log WHERE application_name <> 'forged'}
+				  . q{ AND session_role <> 'pg_monitor' AND effective_role <> 'pg_monitor'}
+			),
+			3,
+			'    which has who called, not what a script says');
+		my (undef, undef, $err) =
+		  run_psql($database, '', '-v', 'VERBOSITY=verbose', '-c', 'SELECT migrate.check()');
+		like($err, qr/ERROR:  MG007/, '    the edit is noticed');
+		drop_databases();
+	}
+}
+
 # ------------------------------------------------------- failing, options ----
 
 {
@@ -574,6 +633,14 @@ sub example
 	refused($database, $file, 'MG005', 'the same script again');
 	runs($database, write_script($database, 'upgrade_sql()'), 'a new one goes on');
 	is(value($database, 'SELECT * FROM migrate.current()'), '0005', 'to the head');
+
+	# one that drops the lock, or that reaches another session through a pooler
+	value($database,
+		q{SELECT migrate.revision('m', 'SELECT pg_advisory_unlock_all()', '', '0006',}
+		  . q{ transactional => false)});
+	($status, undef, $err) = run_file($database, write_script($database, 'upgrade_sql()'));
+	like($err, qr/ERROR:  MG012: the run lock of migrate was lost/, 'a script that drops the lock');
+	is(value($database, 'SELECT * FROM migrate.current()'), '0005', 'is not recorded');
 	drop_databases();
 }
 

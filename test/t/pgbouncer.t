@@ -152,6 +152,26 @@ for my $case (
 	check_left('after a client that died');
 }
 
+# An offline script that commits in between needs one server session, and in this mode
+# can leave its lock in one.
+{
+	$direct->run('CREATE TABLE indexed (a int)');
+	$direct->run(
+		q{SELECT migrate.revision('m', 'CREATE INDEX CONCURRENTLY i ON indexed (a); SELECT 1/0',}
+		  . q{ '', 'r7', transactional => false)});
+	my $file = spew("$dir/offline.sql",
+		join '', map { "$_\n" } $direct->rows(q{SELECT migrate.upgrade_sql()}));
+	my ($status, undef, $err) = run_psql('app', '', '-p', $port, '-f', $file);
+	like($err, qr/division by zero/, 'an offline script fails');
+	my $result = $direct->query(q{SELECT migrate.revision('m', rev_id => 'r8')});
+	is($result->{state}, 'MG012', 'the lock stays in a connection of the pool');
+	my ($holder) = $result->{err} =~ /^DETAIL:  Process (\d+) /m;
+	$direct->run("SELECT pg_terminate_backend($holder)");
+	ok( wait_until(
+			sub { !$direct->value(q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}) }),
+		'until that is ended, as the documentation says');
+}
+
 kill INT => $bouncer->{pid};
 finish($bouncer);
 $direct->finish;

@@ -152,7 +152,7 @@ sub connect_to
 	}, 'MigrateTest::Session';
 	my $messages = $options{messages} // 'warning';
 	local $ENV{PGOPTIONS} = join ' ', "-c client_min_messages=$messages", $options{options} // ();
-	local $ENV{PGCLIENTENCODING} = 'UTF8';
+	local $ENV{PGCLIENTENCODING} = $options{encoding} // 'UTF8';
 	$self->{child} = open3($self->{in}, $self->{out}, '>&' . fileno($self->{errors}),
 		tool('psql'), '-X', '-Atq', '-d', $database, $options{user} ? ('-U', $options{user}) : ());
 	binmode $self->{$_} for qw(in out);
