@@ -30,6 +30,7 @@
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_subscription.h"
@@ -88,7 +89,7 @@ static void *index_of_row(uint64 row);
 
 /*
  * Return whether a statement must run at top level because of what the
- * catalogs say: REINDEX and CLUSTER of what is partitioned.
+ * catalogs say: REINDEX, CLUSTER and REPACK of what is partitioned.
  */
 bool
 mig_intent_needs_top_level(const RawStmt *raw)
@@ -98,8 +99,8 @@ mig_intent_needs_top_level(const RawStmt *raw)
 
 	if (IsA(raw->stmt, ReindexStmt))
 		name = castNode(ReindexStmt, raw->stmt)->relation;
-	else if (IsA(raw->stmt, ClusterStmt))
-		name = castNode(ClusterStmt, raw->stmt)->relation;
+	else if (IsA(raw->stmt, RepackStmt))
+		name = MigRepackTable(castNode(RepackStmt, raw->stmt));
 	if (name == NULL)
 		return false;
 	kind = get_rel_relkind(find_relation(name));
@@ -185,7 +186,7 @@ mig_intent_decide(const RawStmt *raw, const PartialIntent *intent, char **instea
 			return gone(subscription_exists(((DropSubscriptionStmt *) stmt)->subname));
 		case T_ReindexStmt:
 		case T_VacuumStmt:
-		case T_ClusterStmt:
+		case T_RepackStmt:
 		case T_AlterSystemStmt:
 		case T_AlterDatabaseStmt:
 		case T_AlterSubscriptionStmt:
