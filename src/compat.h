@@ -1,6 +1,6 @@
 /*
  * compat.h
- *		Differences between the server versions that we support, 13 to 18.
+ *		Differences between the server versions that we support, 13 to 19.
  *
  * Every test of PG_VERSION_NUM stands here.  Each block says what changed in
  * which version; the code uses the newest version's form.
@@ -91,6 +91,71 @@
 #else
 #define MigIndexStmtNullsNotDistinct(stmt)	((stmt)->nulls_not_distinct)
 #define MigIndexNullsNotDistinct(form)		((form)->indnullsnotdistinct)
+#endif
+
+/*
+ * 19 made CLUSTER a form of REPACK, which has options that matter: CONCURRENTLY
+ * and ANALYZE.  Those of CLUSTER did not.
+ */
+#if PG_VERSION_NUM < 190000
+#define RepackStmt						ClusterStmt
+#define T_RepackStmt					T_ClusterStmt
+#define MigRepackIsCluster(stmt)		((void) (stmt), true)
+#define MigRepackParams(stmt)			NIL
+#define MigRepackTable(stmt)			((stmt)->relation)
+#else
+#define MigRepackIsCluster(stmt)		((stmt)->command == REPACK_COMMAND_CLUSTER)
+#define MigRepackParams(stmt)			((stmt)->params)
+#define MigRepackTable(stmt) \
+	((stmt)->relation == NULL ? NULL : (stmt)->relation->relation)
+#endif
+
+/* 19 tells what ALTER SUBSCRIPTION refreshes. */
+#if PG_VERSION_NUM < 190000
+#define ALTER_SUBSCRIPTION_REFRESH_PUBLICATION	ALTER_SUBSCRIPTION_REFRESH
+#endif
+
+/*
+ * 19 took the choice away how strings are read: standard_conforming_strings can
+ * only be on, and the lexer has no such member any more.
+ */
+#if PG_VERSION_NUM < 190000
+#define mig_strings_are_standard()		standard_conforming_strings
+#define mig_make_lexer_standard(extra) \
+	((extra)->standard_conforming_strings = true, \
+	 (extra)->escape_string_warning = false)
+#else
+#define mig_strings_are_standard()		true
+#define mig_make_lexer_standard(extra)	((void) (extra))
+#endif
+
+/* 19 has a level for each type of process, in an array (utils/guc.h). */
+#if PG_VERSION_NUM < 190000
+#define mig_log_min_messages()			log_min_messages
+#else
+#define mig_log_min_messages()			(log_min_messages[MyBackendType])
+#endif
+
+/*
+ * 19 turned a setting around (utils/guc_tables.h): what is only of its type is
+ * a part of it, where it was a part of what is only of its type.
+ */
+#if PG_VERSION_NUM < 190000
+#define MigSettingReal(setting) \
+	(*((const struct config_real *) (setting))->variable)
+#define mig_setting_enum_name(setting, value) \
+	config_enum_lookup_by_value((struct config_enum *) (setting), value)
+#else
+#define MigSettingReal(setting)			(*(setting)->_real.variable)
+#define mig_setting_enum_name(setting, value) \
+	config_enum_lookup_by_value(setting, value)
+#endif
+
+/* 19 gave table_beginscan (access/tableam.h) options. */
+#if PG_VERSION_NUM < 190000
+#define mig_table_beginscan(table, snapshot) table_beginscan(table, snapshot, 0, NULL)
+#else
+#define mig_table_beginscan(table, snapshot) table_beginscan(table, snapshot, 0, NULL, SO_NONE)
 #endif
 
 /* 14 renamed the predefined roles' macros. */

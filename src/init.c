@@ -4,6 +4,8 @@
  */
 #include "migrate.h"
 
+#include <limits.h>
+
 #include "compat.h"
 #include "fmgr.h"
 #include "utils/guc.h"

@@ -121,7 +121,7 @@ mig_execute_script(const ExecuteScript *script)
 	mig_session_name_user();
 	guc_level = NewGUCNestLevel();
 	/* setting it would have the end of the level look at all settings */
-	if (!standard_conforming_strings)
+	if (!mig_strings_are_standard())
 		(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	execute(script, NIL, parse_and_run);

@@ -483,7 +483,7 @@ current_value(const struct config_generic *variable)
 	SettingValue value = {NULL, variable->source};
 
 	value.text = variable->vartype == PGC_REAL ?
-		psprintf("%.17g", *((const struct config_real *) variable)->variable) :
+		psprintf("%.17g", MigSettingReal(variable)) :
 		GetConfigOption(variable->name, true, false);
 	return value;
 }
@@ -530,8 +530,7 @@ value_text(const struct config_generic *variable, const union config_var_val *va
 		case PGC_STRING:
 			return value->stringval != NULL ? pstrdup(value->stringval) : NULL;
 		case PGC_ENUM:
-			return pstrdup(config_enum_lookup_by_value((struct config_enum *) variable,
-													   value->enumval));
+			return pstrdup(mig_setting_enum_name(variable, value->enumval));
 	}
 	return NULL;
 }

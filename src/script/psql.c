@@ -42,6 +42,7 @@
  */
 #include "migrate.h"
 
+#include "compat.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "nodes/parsenodes.h"
@@ -140,8 +141,7 @@ mig_psql_script(const char *sql, const char *encoding, bool local,
 	script.restores = !mig_psql_is_ascii(sql) && may_set_encoding(&script);
 	script.scanner = scanner_init(sql, &script.extra, &ScanKeywords,
 								  ScanKeywordTokens);
-	script.extra.standard_conforming_strings = true;
-	script.extra.escape_string_warning = false;
+	mig_make_lexer_standard(&script.extra);
 
 	token = next_token(&script);
 	while (token.kind != 0)

@@ -196,7 +196,7 @@ mig_script_parse(const char *sql)
 	List	   *raws;
 	int			guc_level;
 
-	if (standard_conforming_strings)
+	if (mig_strings_are_standard())
 		return pg_parse_query(sql);
 	guc_level = NewGUCNestLevel();
 	(void) set_config_option("standard_conforming_strings", "on",
@@ -427,8 +427,7 @@ scan_begin(TokenScan *scan, const char *text)
 	scan->len = strlen(text);
 	scan->scanner = scanner_init(text, &scan->extra, &ScanKeywords,
 								 ScanKeywordTokens);
-	scan->extra.standard_conforming_strings = true;
-	scan->extra.escape_string_warning = false;
+	mig_make_lexer_standard(&scan->extra);
 }
 
 /* Go to the next token; false at the end, with a last gap before it. */

@@ -21,6 +21,7 @@
 #include "script/statement.h"
 
 static const char *reindex_needs_top_level(const ReindexStmt *stmt);
+static const char *repack_needs_top_level(const RepackStmt *stmt);
 static const char *alter_table_needs_top_level(const AlterTableStmt *stmt);
 static const char *subscription_needs_top_level(const AlterSubscriptionStmt *stmt);
 static bool option_is_on(List *options, const char *name, bool missing);
@@ -51,9 +52,8 @@ mig_statement_needs_top_level(const RawStmt *raw)
 				"DROP INDEX CONCURRENTLY" : NULL;
 		case T_ReindexStmt:
 			return reindex_needs_top_level((ReindexStmt *) stmt);
-		case T_ClusterStmt:
-			return ((ClusterStmt *) stmt)->relation == NULL ?
-				"CLUSTER without a table" : NULL;
+		case T_RepackStmt:
+			return repack_needs_top_level((RepackStmt *) stmt);
 		case T_VacuumStmt:
 			return ((VacuumStmt *) stmt)->is_vacuumcmd ? "VACUUM" : NULL;
 		case T_CreatedbStmt:
@@ -206,6 +206,25 @@ reindex_needs_top_level(const ReindexStmt *stmt)
 }
 
 /*
+ * Return the name of a CLUSTER or REPACK that cannot run in a transaction block,
+ * or NULL.
+ */
+static const char *
+repack_needs_top_level(const RepackStmt *stmt)
+{
+	bool		is_cluster = MigRepackIsCluster(stmt);
+
+	if (!is_cluster && option_is_on(MigRepackParams(stmt), "concurrently", false))
+		return "REPACK (CONCURRENTLY)";
+	/* it commits before it analyzes */
+	if (option_is_on(MigRepackParams(stmt), "analyze", false))
+		return is_cluster ? "CLUSTER (ANALYZE)" : "REPACK (ANALYZE)";
+	if (stmt->relation == NULL)
+		return is_cluster ? "CLUSTER without a table" : "REPACK without a table";
+	return NULL;
+}
+
+/*
  * Return the name of an ALTER TABLE that cannot run in a transaction block, or
  * NULL.
  */
@@ -242,7 +261,7 @@ subscription_needs_top_level(const AlterSubscriptionStmt *stmt)
 	}
 	if (!MIG_SUBSCRIPTION_REFRESH_NEEDS_TOP_LEVEL)
 		return NULL;
-	if (stmt->kind == ALTER_SUBSCRIPTION_REFRESH)
+	if (stmt->kind == ALTER_SUBSCRIPTION_REFRESH_PUBLICATION)
 		return "ALTER SUBSCRIPTION REFRESH PUBLICATION";
 	if (stmt->publication != NIL &&
 		option_is_on(stmt->options, "refresh", true))

@@ -58,7 +58,7 @@ static List *read_tables(const Scope *scope, Oid schema);
 
 /*
  * Return whether a statement must run at top level because of what the
- * catalogs say: REINDEX and CLUSTER of what is partitioned.
+ * catalogs say: REINDEX, CLUSTER and REPACK of what is partitioned.
  */
 bool
 mig_intent_needs_top_level(const RawStmt *raw)
@@ -68,8 +68,8 @@ mig_intent_needs_top_level(const RawStmt *raw)
 
 	if (IsA(raw->stmt, ReindexStmt))
 		name = castNode(ReindexStmt, raw->stmt)->relation;
-	else if (IsA(raw->stmt, ClusterStmt))
-		name = castNode(ClusterStmt, raw->stmt)->relation;
+	else if (IsA(raw->stmt, RepackStmt))
+		name = MigRepackTable(castNode(RepackStmt, raw->stmt));
 	if (name == NULL)
 		return false;
 	kind = get_rel_relkind(find_relation(name));
@@ -154,7 +154,7 @@ mig_intent_decide(const RawStmt *raw, const PartialIntent *intent, char **instea
 			return decide_removal(raw, intent);
 		case T_ReindexStmt:
 		case T_VacuumStmt:
-		case T_ClusterStmt:
+		case T_RepackStmt:
 		case T_AlterSystemStmt:
 		case T_AlterDatabaseStmt:
 		case T_AlterSubscriptionStmt:

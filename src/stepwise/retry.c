@@ -23,6 +23,7 @@
 #include "access/xact.h"
 #include "compat.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "pgstat.h"
 #include "run/execute.h"
 #include "script/excerpt.h"
@@ -201,7 +202,7 @@ listen_to_waits(RetryWaits waits)
 	(void) set_config_option("log_lock_waits", "on", PGC_SUSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
 	/* what is neither logged nor sent never comes to our callback */
-	if (log_min_messages > ERROR)
+	if (mig_log_min_messages() > ERROR)
 		(void) set_config_option("log_min_messages", "log", PGC_SUSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, 0, false);
 }

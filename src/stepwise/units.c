@@ -135,7 +135,7 @@ mig_units_run(const ExecuteScript *script, ScriptRecord record, void *arg,
 			((ScriptUnit *) lfirst(lc))->kind != UNIT_TRANSACTION)
 			probe_top_level(&run);
 	run.session = *settings = mig_session_remember(CurrentMemoryContext);
-	if (!standard_conforming_strings)
+	if (!mig_strings_are_standard())
 		(void) set_config_option("standard_conforming_strings", "on", PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 	mig_execute_commit(script);

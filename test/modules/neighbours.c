@@ -39,8 +39,20 @@ PG_MODULE_MAGIC;
 #else
 #define READ_ONLY_TREE		bool readOnlyTree,
 #define READ_ONLY_TREE_ARG	readOnlyTree,
+#if PG_VERSION_NUM < 190000
 #define JUMBLE				, JumbleState *jstate
+#else
+#define JUMBLE				, const JumbleState *jstate
+#endif
 #define JUMBLE_ARG			, jstate
+#endif
+
+#if PG_VERSION_NUM < 190000
+#define EXPLAIN_STATE
+#define EXPLAIN_STATE_ARG
+#else
+#define EXPLAIN_STATE		, ExplainState *explain
+#define EXPLAIN_STATE_ARG	, explain
 #endif
 
 static char *habits;
@@ -95,6 +107,9 @@ top_level_name(Node *stmt)
 #if PG_VERSION_NUM < 190000
 	else if (IsA(stmt, ClusterStmt) && ((ClusterStmt *) stmt)->relation != NULL)
 		name = ((ClusterStmt *) stmt)->relation->relname;
+#else
+	else if (IsA(stmt, RepackStmt) && ((RepackStmt *) stmt)->relation != NULL)
+		name = ((RepackStmt *) stmt)->relation->relation->relname;
 #endif
 	if (name == NULL || strncmp(name, "hyper", 5) != 0)
 		return NULL;
@@ -178,11 +193,11 @@ utility(PlannedStmt *pstmt, const char *sql, READ_ONLY_TREE ProcessUtilityContex
 }
 
 static PlannedStmt *
-plan(Query *query, const char *sql, int options, ParamListInfo params)
+plan(Query *query, const char *sql, int options, ParamListInfo params EXPLAIN_STATE)
 {
 	check_place(sql, query->stmt_location, query->stmt_len);
-	return next_planner ? next_planner(query, sql, options, params) :
-		standard_planner(query, sql, options, params);
+	return next_planner ? next_planner(query, sql, options, params EXPLAIN_STATE_ARG) :
+		standard_planner(query, sql, options, params EXPLAIN_STATE_ARG);
 }
 
 static void
