@@ -229,8 +229,12 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.models', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.settings', '');
 
 -- The script runs as the bootstrap superuser when a database owner installs
--- the extension.  Give schema and tables (and thereby their sequences) to the
--- role that runs CREATE EXTENSION.
+-- the extension.  Give everything to the role that runs CREATE EXTENSION, so that
+-- REASSIGN OWNED moves it together with the privileges that the role granted; the
+-- sequence belongs to its table.  The schema comes first: REASSIGN OWNED by a
+-- role that is no superuser takes the same order, and needs CREATE on it for the
+-- functions.
+ALTER SCHEMA migrate OWNER TO @extowner@;
 ALTER TABLE migrate.revisions OWNER TO @extowner@;
 ALTER TABLE migrate.versions OWNER TO @extowner@;
 ALTER TABLE migrate.applied OWNER TO @extowner@;
@@ -851,11 +855,53 @@ Errors: 42P01 no such table; 42809 not a table; 42703 no column version_num, 428
 'migrate.stamp().
 Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
-ALTER SCHEMA migrate OWNER TO @extowner@;
-
 -- Functions that write can be called by the owner and the roles that the owner
 -- grants EXECUTE to; those that only read, by every role with USAGE on the
--- schema.
+-- schema.  The owner comes first: it is the grantor of these privileges.
+ALTER FUNCTION migrate.script_checksum(pg_catalog.text, pg_catalog.bool) OWNER TO @extowner@;
+ALTER FUNCTION migrate.forget_heads() OWNER TO @extowner@;
+ALTER FUNCTION migrate.revision(
+	pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text,
+	pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool)
+OWNER TO @extowner@;
+ALTER FUNCTION migrate.merge(
+	pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.text)
+OWNER TO @extowner@;
+ALTER FUNCTION migrate.edit(
+	pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.bool,
+	pg_catalog.bool)
+OWNER TO @extowner@;
+ALTER FUNCTION migrate.drop(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.load(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.export(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.file_name(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.configure(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.current() OWNER TO @extowner@;
+ALTER FUNCTION migrate.heads() OWNER TO @extowner@;
+ALTER FUNCTION migrate.bases() OWNER TO @extowner@;
+ALTER FUNCTION migrate.branches() OWNER TO @extowner@;
+ALTER FUNCTION migrate.pending(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.history(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.resolve(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.show(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.graph(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.check(pg_catalog.bool) OWNER TO @extowner@;
+ALTER FUNCTION migrate.upgrade(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.downgrade(pg_catalog.text) OWNER TO @extowner@;
+ALTER PROCEDURE migrate.upgrade_stepwise(pg_catalog.text) OWNER TO @extowner@;
+ALTER PROCEDURE migrate.downgrade_stepwise(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.resume(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.upgrade_sql(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.downgrade_sql(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.begin_script(
+	pg_catalog.text, pg_catalog.text[], pg_catalog.text[], pg_catalog.bool)
+OWNER TO @extowner@;
+ALTER FUNCTION migrate.record(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.stamp(pg_catalog.text, pg_catalog.bool) OWNER TO @extowner@;
+ALTER FUNCTION migrate.stamp(pg_catalog.text[], pg_catalog.bool) OWNER TO @extowner@;
+ALTER FUNCTION migrate.adopt_alembic(pg_catalog.text) OWNER TO @extowner@;
+
 REVOKE EXECUTE ON FUNCTION
 	migrate.forget_heads(),
 	migrate.revision(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text,
@@ -883,5 +929,12 @@ REVOKE EXECUTE ON PROCEDURE
 	migrate.downgrade_stepwise(pg_catalog.text)
 FROM PUBLIC;
 
-GRANT EXECUTE ON ALL PROCEDURES IN SCHEMA migrate TO @extowner@ WITH GRANT OPTION;
-GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA migrate TO @extowner@ WITH GRANT OPTION;
+-- What pg_init_privs would remember names the owner; see src/command/install.c.
+CREATE FUNCTION migrate.forget_initial_privileges(function pg_catalog.oid)
+RETURNS pg_catalog.void
+AS 'MODULE_PATHNAME', 'migrate_forget_initial_privileges'
+LANGUAGE C VOLATILE;
+SELECT migrate.forget_initial_privileges(p.oid)
+FROM pg_catalog.pg_proc p
+WHERE p.pronamespace OPERATOR(pg_catalog.=) 'migrate'::pg_catalog.regnamespace;
+DROP FUNCTION migrate.forget_initial_privileges(pg_catalog.oid);

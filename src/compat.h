@@ -163,6 +163,15 @@
 #define ROLE_PG_READ_SERVER_FILES	DEFAULT_ROLE_READ_SERVER_FILES
 #endif
 
+/* 16 checks the privileges on all kinds of objects with one function. */
+#if PG_VERSION_NUM < 160000
+#define mig_schema_has_usage(schema, role) \
+	(pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK)
+#else
+#define mig_schema_has_usage(schema, role) \
+	(object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK)
+#endif
+
 /* 16 renamed what the relation cache calls a table's file. */
 #if PG_VERSION_NUM < 160000
 #define rd_firstRelfilelocatorSubid rd_firstRelfilenodeSubid

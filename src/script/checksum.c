@@ -20,14 +20,17 @@ PG_FUNCTION_INFO_V1(migrate_script_checksum);
 Datum
 migrate_script_checksum(PG_FUNCTION_ARGS)
 {
-	char	   *script = text_to_cstring(PG_GETARG_TEXT_PP(0));
-	bool		transactional = PG_GETARG_BOOL(1);
+	char	   *script;
 	StringInfoData buf;
 	char	   *utf8;
 
+	/* its owner may have made it CALLED ON NULL INPUT */
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		PG_RETURN_NULL();
+	script = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	utf8 = mig_checksum_utf8(script);
 	initStringInfo(&buf);
-	if (!transactional)
+	if (!PG_GETARG_BOOL(1))
 		appendStringInfoString(&buf, "transaction:false\n");
 	appendStringInfoString(&buf, mig_text_comparable(utf8));
 	PG_RETURN_TEXT_P(cstring_to_text(mig_checksum_hex(&buf)));

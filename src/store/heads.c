@@ -29,6 +29,9 @@
 
 PG_FUNCTION_INFO_V1(migrate_forget_heads);
 
+static bool read_heads(const Scope *latest, int n, Datum values[2]);
+static bool is_ours(Relation relation, const char *name);
+
 /* How often this session changed revisions, parents or dependencies. */
 static uint64 graph_changes = 0;
 
@@ -47,30 +50,28 @@ mig_heads_graph_changes(void)
  * otherwise NIL, which says nothing. real: all real heads; otherwise the one
  * head by down revision.
  *
- * Reads two small tables, however many revisions there are.  The query is as
- * plain as can be, because planning it is most of its cost in a new session.
+ * Reads two small tables, however many revisions there are.  The queries are as
+ * plain as can be, because planning them is most of their cost in a new session.
  */
 List *
 mig_heads_read_if_current(const Scope *scope, bool real)
 {
-	static StoreQuery query = {
-		"SELECT revision, is_real, true FROM migrate.revisions_heads"
-		" UNION ALL SELECT revision, true, false FROM migrate.versions",
-		0, {0}, NULL
+	static StoreQuery read_heads = {
+		"SELECT revision, is_real FROM migrate.revisions_heads", 0, {0}, NULL
 	};
-	uint64		n = mig_query_read(scope, &query, NULL, NULL);
-	MemoryContext old = MemoryContextSwitchTo(scope->context);
+	static StoreQuery read_versions = {
+		"SELECT revision FROM migrate.versions", 0, {0}, NULL
+	};
+	uint64		n = mig_query_read(scope, &read_heads, NULL, NULL);
 	List	   *heads = NIL;
-	List	   *versions = NIL;
+	List	   *versions;
 
 	for (uint64 row = 0; row < n; row++)
-	{
-		if (!mig_query_bool(row, 3))
-			versions = lappend(versions, mig_query_text(row, 1));
-		else if (!real || mig_query_bool(row, 2))
+		if (!real || mig_query_bool(row, 2))
 			heads = lappend(heads, mig_query_text(row, 1));
-	}
-	MemoryContextSwitchTo(old);
+	if (heads == NIL)
+		return NIL;
+	versions = mig_query_texts(scope, &read_versions, NULL);
 	mig_ids_sort(heads);
 	mig_ids_sort(versions);
 	if ((!real && list_length(heads) != 1) || !mig_ids_equal(heads, versions))
@@ -91,12 +92,41 @@ void
 mig_heads_remember(const Scope *scope, const Graph *graph)
 {
 	static StoreQuery known = {
-		"SELECT 1 FROM migrate.revisions_heads"
-		" UNION ALL SELECT 1 FROM migrate.partial LIMIT 1", 0, {0}, NULL
+		"SELECT 1 FROM migrate.revisions_heads LIMIT 1", 0, {0}, NULL
+	};
+	static StoreQuery partial = {
+		"SELECT 1 FROM migrate.partial LIMIT 1", 0, {0}, NULL
 	};
 	static StoreQuery insert = {
 		"INSERT INTO migrate.revisions_heads (revision, is_real)"
-		" SELECT r.revision, NOT (r.revision OPERATOR(pg_catalog.=) ANY"
+		" SELECT u.revision, u.revision OPERATOR(pg_catalog.=) ANY ($2)"
+		" FROM pg_catalog.unnest($1) AS u (revision)",
+		2, {TEXTARRAYOID, TEXTARRAYOID}, NULL
+	};
+	Scope		latest = *scope;
+	Datum		values[2];
+
+	latest.writes_latest = true;
+	if (mig_query_read(scope, &known, NULL, NULL) > 0 ||
+		mig_query_read(scope, &partial, NULL, NULL) > 0 ||
+		!ConditionalLockRelationOid(get_relname_relid("revisions",
+													  get_namespace_oid(MIG_SCHEMA, false)),
+									ShareLock))
+		return;
+	if (read_heads(&latest, graph->n, values))
+		(void) mig_query_write(&latest, &insert, values, NULL);
+}
+
+/*
+ * Read the heads by down revision, and those of them that are real, into two
+ * arrays, as they are now, when nobody can write revisions.  Return false when
+ * there are not n revisions.
+ */
+static bool
+read_heads(const Scope *latest, int n, Datum values[2])
+{
+	static StoreQuery query = {
+		"SELECT r.revision, NOT (r.revision OPERATOR(pg_catalog.=) ANY"
 		" (SELECT pg_catalog.unnest(d.depends_on) FROM migrate.revisions d))"
 		" FROM migrate.revisions r"
 		" WHERE NOT (r.revision OPERATOR(pg_catalog.=) ANY"
@@ -104,39 +134,63 @@ mig_heads_remember(const Scope *scope, const Graph *graph)
 		" AND (SELECT pg_catalog.count(*) FROM migrate.revisions) OPERATOR(pg_catalog.=) $1",
 		1, {INT8OID}, NULL
 	};
-	Datum		values[1] = {Int64GetDatum(graph->n)};
-	Scope		latest = *scope;
+	Datum		count = Int64GetDatum(n);
+	List	   *heads = NIL;
+	List	   *real = NIL;
+	uint64		rows = mig_query_write(latest, &query, &count, NULL);
 
-	latest.writes_latest = true;
-	if (mig_query_read(scope, &known, NULL, NULL) == 0 &&
-		ConditionalLockRelationOid(get_relname_relid("revisions",
-													 get_namespace_oid(MIG_SCHEMA, false)),
-								   ShareLock))
-		(void) mig_query_write(&latest, &insert, values, NULL);
+	for (uint64 row = 0; row < rows; row++)
+	{
+		char	   *head = mig_query_text(row, 1);
+
+		heads = lappend(heads, head);
+		if (mig_query_bool(row, 2))
+			real = lappend(real, head);
+	}
+	values[0] = mig_query_text_array(heads);
+	values[1] = mig_query_text_array(real);
+	return rows > 0;
 }
 
 /*
  * Implement migrate.forget_heads(), the trigger of migrate.revisions and
- * migrate.partial: the heads are not known any more.  It acts with the owner's
- * rights, because a role that may write that table need not be allowed to write
- * this one.
+ * migrate.partial: the heads are not known any more.  It acts as the owner of
+ * migrate.revisions_heads, because a role that may write that table need not be
+ * allowed to write this one.  Errors: 39P01 anywhere else; its owner can create
+ * other triggers with it.
  */
 Datum
 migrate_forget_heads(PG_FUNCTION_ARGS)
 {
 	static StoreQuery query = {"DELETE FROM migrate.revisions_heads", 0, {0}, NULL};
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Scope		scope;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("migrate.forget_heads() can only be called as a trigger")));
-	if (strcmp(RelationGetRelationName(((TriggerData *) fcinfo->context)->tg_relation),
-			   "revisions") == 0)
+	if (!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		!(is_ours(trigger->tg_relation, "revisions") ||
+		  is_ours(trigger->tg_relation, "partial")))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("migrate.forget_heads() can only be an AFTER trigger of migrate.revisions or migrate.partial")));
+	if (is_ours(trigger->tg_relation, "revisions"))
 		graph_changes++;
 	mig_scope_enter(&scope);
 	scope.writes_latest = true;
 	(void) mig_query_write(&scope, &query, NULL, NULL);
 	mig_scope_leave(&scope);
 	return PointerGetDatum(NULL);
+}
+
+/*
+ * Return whether a relation is the table of ours with this name.
+ */
+static bool
+is_ours(Relation relation, const char *name)
+{
+	return strcmp(RelationGetRelationName(relation), name) == 0 &&
+		RelationGetNamespace(relation) == get_namespace_oid(MIG_SCHEMA, true);
 }

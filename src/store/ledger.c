@@ -47,12 +47,15 @@ typedef struct LedgerStep
 	int64		duration;		/* microseconds */
 } LedgerStep;
 
+static void read_checksums(uint64 n, Datum values[2]);
 static void set_versions(const Scope *scope, List *versions);
 static void change_versions(const Scope *scope, List *before, List *after);
 static void add_applied(const Scope *scope, List *revisions, const char *how,
 						TimestampTz applied_at);
 static void add_upgraded(const Scope *scope, List *revisions, List *checksums,
 						 TimestampTz applied_at);
+static uint64 insert_applied(const Scope *scope, const Datum values[2],
+							 const char *how, TimestampTz applied_at);
 static char *add_one_upgraded(const Scope *scope, const char *revision,
 							  const char *checksum, TimestampTz applied_at);
 static char *remove_one_applied(const Scope *scope, const char *revision);
@@ -168,16 +171,43 @@ mig_ledger_read_applied(const Scope *scope)
 List *
 mig_ledger_read_edited(const Scope *scope)
 {
-	static StoreQuery query = {
-		"SELECT a.revision FROM migrate.applied a"
+	static StoreQuery applied = {
+		"SELECT revision, checksum FROM migrate.applied", 0, {0}, NULL
+	};
+	static StoreQuery edited = {
+		"SELECT a.revision"
+		" FROM (SELECT pg_catalog.unnest($1) AS revision,"
+		" pg_catalog.unnest($2) AS checksum) AS a"
 		" LEFT JOIN migrate.revisions r"
 		" ON r.revision OPERATOR(pg_catalog.=) a.revision"
 		" WHERE r.checksum IS NULL"
 		" OR r.checksum OPERATOR(pg_catalog.<>) a.checksum"
-		" ORDER BY a.revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
+		" ORDER BY a.revision COLLATE pg_catalog.\"C\"",
+		2, {TEXTARRAYOID, TEXTARRAYOID}, NULL
 	};
+	Datum		values[2];
 
-	return mig_query_texts(scope, &query, NULL);
+	read_checksums(mig_query_read(scope, &applied, NULL, NULL), values);
+	return mig_query_texts(scope, &edited, values);
+}
+
+/*
+ * Return the first two columns, id and checksum, of the last query's n rows as
+ * two arrays, for another query.
+ */
+static void
+read_checksums(uint64 n, Datum values[2])
+{
+	List	   *revisions = NIL;
+	List	   *checksums = NIL;
+
+	for (uint64 row = 0; row < n; row++)
+	{
+		revisions = lappend(revisions, mig_query_text(row, 1));
+		checksums = lappend(checksums, mig_query_text_or_null(row, 2));
+	}
+	values[0] = mig_query_text_array(revisions);
+	values[1] = mig_query_text_array(checksums);
 }
 
 /*
@@ -240,20 +270,21 @@ add_applied(const Scope *scope, List *revisions, const char *how,
 			TimestampTz applied_at)
 {
 	static StoreQuery query = {
-		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
-		" SELECT r.revision, r.checksum, $2, $3 FROM migrate.revisions r"
-		" WHERE r.revision OPERATOR(pg_catalog.=) ANY ($1)",
-		3, {TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID}, NULL
+		"SELECT revision, checksum FROM migrate.revisions"
+		" WHERE revision OPERATOR(pg_catalog.=) ANY ($1)",
+		1, {TEXTARRAYOID}, NULL
 	};
-	Datum		values[3];
+	uint64		n = list_length(revisions);
+	Datum		ids;
+	Datum		values[2];
 
-	if (revisions == NIL)
+	if (n == 0)
 		return;
-	values[0] = mig_query_text_array(revisions);
-	values[1] = TimestampTzGetDatum(applied_at);
-	values[2] = CStringGetTextDatum(how);
-	if (mig_query_write(scope, &query, values, NULL) !=
-		(uint64) list_length(revisions))
+	ids = mig_query_text_array(revisions);
+	if (mig_query_read(scope, &query, &ids, NULL) != n)
+		was_dropped();
+	read_checksums(n, values);
+	if (insert_applied(scope, values, how, applied_at) != n)
 		was_dropped();
 }
 
@@ -266,21 +297,34 @@ static void
 add_upgraded(const Scope *scope, List *revisions, List *checksums,
 			 TimestampTz applied_at)
 {
-	static StoreQuery query = {
-		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
-		" SELECT u.revision, u.checksum, $3, 'upgrade'"
-		" FROM (SELECT pg_catalog.unnest($1) AS revision,"
-		" pg_catalog.unnest($2) AS checksum) AS u",
-		3, {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID}, NULL
-	};
-	Datum		values[3];
+	Datum		values[2];
 
 	if (revisions == NIL)
 		return;
 	values[0] = mig_query_text_array(revisions);
 	values[1] = mig_query_text_array(checksums);
-	values[2] = TimestampTzGetDatum(applied_at);
-	(void) mig_query_write(scope, &query, values, NULL);
+	(void) insert_applied(scope, values, "upgrade", applied_at);
+}
+
+/*
+ * Add rows to migrate.applied: values are an array of ids and one of checksums.
+ * Returns the number of rows.
+ */
+static uint64
+insert_applied(const Scope *scope, const Datum values[2], const char *how,
+			   TimestampTz applied_at)
+{
+	static StoreQuery query = {
+		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
+		" SELECT u.revision, u.checksum, $3, $4"
+		" FROM (SELECT pg_catalog.unnest($1) AS revision,"
+		" pg_catalog.unnest($2) AS checksum) AS u",
+		4, {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID}, NULL
+	};
+	Datum		all[4] = {values[0], values[1], TimestampTzGetDatum(applied_at),
+	CStringGetTextDatum(how)};
+
+	return mig_query_write(scope, &query, all, NULL);
 }
 
 /*
@@ -291,26 +335,27 @@ static char *
 add_one_upgraded(const Scope *scope, const char *revision, const char *checksum,
 				 TimestampTz applied_at)
 {
-	static StoreQuery query = {
-		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
-		" SELECT r.revision, COALESCE($3, r.checksum), $2, 'upgrade'"
-		" FROM migrate.revisions r"
-		" WHERE r.revision OPERATOR(pg_catalog.=) $1 RETURNING checksum",
-		3, {TEXTOID, TIMESTAMPTZOID, TEXTOID}, NULL
+	static StoreQuery read = {
+		"SELECT checksum FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
+		1, {TEXTOID}, NULL
 	};
-	Datum		values[3];
-	char		nulls[] = "   ";
+	static StoreQuery insert = {
+		"INSERT INTO migrate.applied (revision, checksum, applied_at, how)"
+		" VALUES ($1, $2, $3, 'upgrade')",
+		3, {TEXTOID, TEXTOID, TIMESTAMPTZOID}, NULL
+	};
+	Datum		values[3] = {CStringGetTextDatum(revision)};
+	char	   *applied_as;
 
-	values[0] = CStringGetTextDatum(revision);
-	values[1] = TimestampTzGetDatum(applied_at);
-	values[2] = (Datum) 0;
-	if (checksum != NULL)
-		values[2] = CStringGetTextDatum(checksum);
-	else
-		nulls[2] = 'n';
-	if (mig_query_write(scope, &query, values, nulls) != 1)
+	if (mig_query_read(scope, &read, values, NULL) != 1)
 		was_dropped();
-	return MemoryContextStrdup(scope->context, mig_query_text(0, 1));
+	applied_as = MemoryContextStrdup(scope->context,
+									 checksum != NULL ? checksum : mig_query_text(0, 1));
+	values[1] = CStringGetTextDatum(applied_as);
+	values[2] = TimestampTzGetDatum(applied_at);
+	if (mig_query_write(scope, &insert, values, NULL) != 1)
+		was_dropped();
+	return applied_as;
 }
 
 /*

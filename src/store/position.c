@@ -166,24 +166,33 @@ mig_position_check_snapshot(void)
 static bool
 snapshot_is_stale(const Scope *scope)
 {
-	static StoreQuery query = {
-		"SELECT pg_catalog.concat("
-		"(SELECT pg_catalog.string_agg(v.revision, ','"
-		" ORDER BY v.revision COLLATE pg_catalog.\"C\") FROM migrate.versions v), '/',"
-		" (SELECT pg_catalog.max(l.id) FROM migrate.log l), '/',"
-		" (SELECT pg_catalog.md5(pg_catalog.string_agg("
-		"pg_catalog.concat(r.revision, '@', r.xmin), ','"
-		" ORDER BY r.revision COLLATE pg_catalog.\"C\")) FROM migrate.revisions r), '/',"
-		" (SELECT pg_catalog.string_agg(pg_catalog.concat(s.name, '@', s.xmin), ','"
-		" ORDER BY s.name COLLATE pg_catalog.\"C\") FROM migrate.settings s))",
-		0, {0}, NULL
+	static StoreQuery queries[] = {
+		{"SELECT pg_catalog.concat(pg_catalog.string_agg(v.revision, ','"
+			" ORDER BY v.revision COLLATE pg_catalog.\"C\")) FROM migrate.versions v",
+			0, {0}, NULL},
+		{"SELECT pg_catalog.concat(pg_catalog.max(l.id)) FROM migrate.log l",
+			0, {0}, NULL},
+		{"SELECT pg_catalog.concat(pg_catalog.md5(pg_catalog.string_agg("
+			"pg_catalog.concat(r.revision, '@', r.xmin), ','"
+			" ORDER BY r.revision COLLATE pg_catalog.\"C\"))) FROM migrate.revisions r",
+			0, {0}, NULL},
+		{"SELECT pg_catalog.concat(pg_catalog.string_agg("
+			"pg_catalog.concat(s.name, '@', s.xmin), ','"
+			" ORDER BY s.name COLLATE pg_catalog.\"C\")) FROM migrate.settings s",
+			0, {0}, NULL}
 	};
-	char	   *old;
 
-	(void) mig_query_read_transaction(scope, &query);
-	old = mig_query_text(0, 1);
-	(void) mig_query_read(scope, &query, NULL, NULL);
-	return strcmp(old, mig_query_text(0, 1)) != 0;
+	for (size_t i = 0; i < lengthof(queries); i++)
+	{
+		char	   *old;
+
+		(void) mig_query_read_transaction(scope, &queries[i]);
+		old = mig_query_text(0, 1);
+		(void) mig_query_read(scope, &queries[i], NULL, NULL);
+		if (strcmp(old, mig_query_text(0, 1)) != 0)
+			return true;
+	}
+	return false;
 }
 
 /*

@@ -2,6 +2,9 @@
  * query.c
  *		Queries on our own tables: cached plans and typed values.
  *
+ * A query names at most one table of ours and runs as its owner, which need not
+ * own the others.
+ *
  * Reads see what was committed when the scope began, whatever the isolation
  * level, because they follow the run lock; and all reads of one scope see the
  * same, so that what is read without the lock fits together.  After a write
@@ -23,6 +26,8 @@ static void *id_of_row(uint64 number);
 static Datum not_null(uint64 row, int column, Oid type);
 pg_noreturn static void null_element(void);
 pg_noreturn static void null_value(int column);
+static void act_as_owner(const Scope *scope, const StoreQuery *query);
+static const char *find_table(const char *sql, char name[NAMEDATALEN]);
 static void prepare(StoreQuery *query);
 static uint64 execute(const Scope *scope, StoreQuery *query, Datum *values,
 					  const char *nulls, bool read_only);
@@ -319,13 +324,55 @@ mig_query_text_array(List *strings)
 }
 
 /*
+ * Become the owner of the query's table.  A query that names none of ours runs
+ * as the role that we are.
+ */
+static void
+act_as_owner(const Scope *scope, const StoreQuery *query)
+{
+	char		table[NAMEDATALEN];
+
+	if (find_table(query->sql, table) != NULL)
+		mig_scope_act_as_owner(scope, table);
+}
+
+/*
+ * Find the next table of ours that sql names, but no function of ours.  Returns
+ * the text after its name, or NULL if there is none.
+ */
+static const char *
+find_table(const char *sql, char name[NAMEDATALEN])
+{
+	const char *rest = sql;
+
+	while ((rest = strstr(rest, MIG_SCHEMA ".")) != NULL)
+	{
+		const char *begin = rest + strlen(MIG_SCHEMA ".");
+
+		rest = begin + strspn(begin, "abcdefghijklmnopqrstuvwxyz_");
+		if (*rest == '(')
+			continue;
+		strlcpy(name, begin, Min(rest - begin + 1, NAMEDATALEN));
+		return rest;
+	}
+	return NULL;
+}
+
+/*
  * Make the query's plan, to be kept.
  */
 static void
 prepare(StoreQuery *query)
 {
-	SPIPlanPtr	plan = SPI_prepare(query->sql, query->nargs, query->argtypes);
+	SPIPlanPtr	plan;
+	char		first[NAMEDATALEN];
+	char		table[NAMEDATALEN];
+	const char *rest = find_table(query->sql, first);
 
+	while (rest != NULL && (rest = find_table(rest, table)) != NULL)
+		if (strcmp(table, first) != 0)
+			elog(ERROR, "query \"%s\" names two tables", query->sql);
+	plan = SPI_prepare(query->sql, query->nargs, query->argtypes);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed for \"%s\": %s", query->sql,
 			 SPI_result_code_string(SPI_result));
@@ -344,6 +391,7 @@ execute(const Scope *scope, StoreQuery *query, Datum *values,
 	int			result;
 
 	Assert(scope != NULL && scope->context != NULL);
+	act_as_owner(scope, query);
 	if (query->plan == NULL)
 		prepare(query);
 	result = !read_only && scope->writes_latest ?

@@ -19,9 +19,9 @@
 #define QUERY_MAX_ARGS 16
 
 /*
- * A query.  It is constant and names everything, operators too, with its
- * schema; a static variable of this type holds its plan for the rest of the
- * session.
+ * A query.  It is constant, names one table of ours at most, and names
+ * everything, operators too, with its schema; a static variable of this type
+ * holds its plan for the rest of the session.
  */
 typedef struct StoreQuery
 {

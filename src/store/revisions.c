@@ -18,6 +18,7 @@
 #define LONG_SCRIPT 8192
 
 static void *revision_of_row(uint64 row);
+static void mark_applied(const Scope *scope, List *lines);
 static void *line_of_row(uint64 row);
 static void *script_of_row(uint64 row);
 static void *whole_script_of_row(uint64 row);
@@ -99,18 +100,45 @@ List *
 mig_revisions_read_lines(const Scope *scope)
 {
 	static StoreQuery query = {
-		"SELECT r.revision, r.message, a.revision IS NOT NULL,"
-		" COALESCE(a.applied_at, r.created_at), r.created_at"
-		" FROM migrate.revisions r LEFT JOIN migrate.applied a"
-		" ON r.revision OPERATOR(pg_catalog.=) a.revision"
-		" ORDER BY r.revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
+		"SELECT revision, message, created_at FROM migrate.revisions"
+		" ORDER BY revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
 	};
+	List	   *lines = mig_query_rows(scope, &query, NULL, line_of_row);
 
-	return mig_query_rows(scope, &query, NULL, line_of_row);
+	mark_applied(scope, lines);
+	return lines;
 }
 
 /*
- * Return a HistoryLine, for mig_query_rows.
+ * Mark those of the lines (HistoryLine *, by id in byte order) that are applied.
+ */
+static void
+mark_applied(const Scope *scope, List *lines)
+{
+	static StoreQuery query = {
+		"SELECT revision, applied_at FROM migrate.applied"
+		" ORDER BY revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
+	};
+	uint64		n = mig_query_read(scope, &query, NULL, NULL);
+	uint64		row = 0;
+	ListCell   *lc;
+
+	foreach(lc, lines)
+	{
+		HistoryLine *line = lfirst(lc);
+		int			order = -1;
+
+		while (row < n && (order = strcmp(mig_query_text(row, 1), line->revision)) < 0)
+			row++;
+		if (row == n || order != 0)
+			continue;
+		line->is_applied = true;
+		line->applied_at = mig_query_time(row, 2);
+	}
+}
+
+/*
+ * Return a HistoryLine of a revision that is not applied, for mig_query_rows.
  */
 static void *
 line_of_row(uint64 row)
@@ -119,9 +147,7 @@ line_of_row(uint64 row)
 
 	line->revision = mig_query_text(row, 1);
 	line->message = mig_query_text(row, 2);
-	line->is_applied = mig_query_bool(row, 3);
-	line->applied_at = mig_query_time(row, 4);
-	line->created_at = mig_query_time(row, 5);
+	line->applied_at = line->created_at = mig_query_time(row, 3);
 	return line;
 }
 

@@ -3,11 +3,15 @@
  *		Entering and leaving our own bookkeeping.
  *
  * Between mig_scope_enter and mig_scope_leave we are connected to SPI, act
- * with the rights of the owner of our tables, in a security-restricted
+ * with the rights of an owner of our tables, in a security-restricted
  * operation (so that nothing run there can change roles or leave deferred
  * work behind), and search_path holds pg_catalog only.  No user code runs in
  * between: the queries name our own tables, built-in functions and operators,
  * all qualified.
+ *
+ * Usually all tables have one owner.  Where they do not, each query acts as the
+ * owner of its one table (mig_scope_act_as_owner): no owner's triggers and
+ * policies ever run as another role.
  *
  * When an error leaves a scope, (sub)transaction abort puts role, settings
  * and SPI back; there is nothing to catch.
@@ -22,12 +26,14 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/spi.h"
 #include "jit/jit.h"
 #include "miscadmin.h"
 #include "store/scope.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -39,7 +45,8 @@
 /* Whether a migration script is running; writers refuse to be called then. */
 static bool in_script = false;
 
-static Oid	tables_owner(void);
+static Oid	table_owner(const char *name);
+static void check_usage(Oid owner, const char *table);
 static void check_version(void);
 static char *installed_version(void);
 pg_noreturn static void not_installed(void);
@@ -72,13 +79,18 @@ mig_scope_set_in_script(bool value)
 /*
  * Begin bookkeeping.  What the store returns until mig_scope_leave is allocated
  * in the memory context that is current now; meanwhile SPI's is.  Errors: 55000
- * when the extension is not installed, or of another version.
+ * when the extension is not installed, or of another version; 25000 in a parallel
+ * operation, where our functions are when their owner has made them PARALLEL SAFE.
  */
 void
 mig_scope_enter(Scope *scope)
 {
-	Oid			owner = tables_owner();
+	Oid			owner;
 
+	PreventCommandIfParallelMode("a function of migrate");
+	owner = table_owner("versions");
+	if (!OidIsValid(owner))
+		not_installed();
 	scope->context = CurrentMemoryContext;
 	scope->writes_latest = false;
 	GetUserIdAndSecContext(&scope->caller, &scope->security_context);
@@ -126,24 +138,63 @@ mig_scope_leave(const Scope *scope)
 }
 
 /*
- * Return the owner of migrate.versions, which the installation script gave to the
- * role that installed the extension.
+ * Act as the owner of one of our tables until the next call, or the end of the
+ * scope; of one that does not exist, go on as before.  Errors: 42501 when the
+ * owner may not use the schema, because the table or the schema was given to
+ * another role.
+ */
+void
+mig_scope_act_as_owner(const Scope *scope, const char *table)
+{
+	Oid			owner = table_owner(table);
+
+	if (!OidIsValid(owner))
+		return;
+	check_usage(owner, table);
+	SetUserIdAndSecContext(owner,
+						   scope->security_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+}
+
+/*
+ * Return the owner of one of our tables, InvalidOid if it does not exist.
  */
 static Oid
-tables_owner(void)
+table_owner(const char *name)
 {
 	Oid			schema = get_namespace_oid(MIG_SCHEMA, true);
 	Oid			table = OidIsValid(schema) ?
-		get_relname_relid("versions", schema) : InvalidOid;
+		get_relname_relid(name, schema) : InvalidOid;
 	HeapTuple	tuple;
 	Oid			owner;
 
 	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
 	if (!HeapTupleIsValid(tuple))
-		not_installed();
+		return InvalidOid;
 	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 	return owner;
+}
+
+/*
+ * 42501 when the owner of a table may not use the schema.  The server would say
+ * so too, but neither for whom nor why.
+ */
+static void
+check_usage(Oid owner, const char *table)
+{
+	const char *name;
+
+	if (mig_schema_has_usage(get_namespace_oid(MIG_SCHEMA, false), owner))
+		return;
+	name = GetUserNameFromId(owner, false);
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("role \"%s\" does not have USAGE on schema \"%s\"", name, MIG_SCHEMA),
+			 errdetail("It owns table \"%s.%s\", which is accessed with its owner's privileges.",
+					   MIG_SCHEMA, table),
+			 errhint("GRANT USAGE ON SCHEMA %s TO %s;", MIG_SCHEMA, quote_identifier(name))));
 }
 
 /*

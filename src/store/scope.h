@@ -25,6 +25,7 @@ extern void mig_scope_refuse_in_script(const char *function);
 extern bool mig_scope_set_in_script(bool in_script);
 
 extern void mig_scope_enter(Scope *scope);
+extern void mig_scope_act_as_owner(const Scope *scope, const char *table);
 extern void mig_scope_by_key(void);
 extern void mig_scope_leave(const Scope *scope);
 
