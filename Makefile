@@ -104,7 +104,8 @@ TOOLS_ENV = PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' MAKEFLAGS= MAKELEVEL=
 print-%:
 	@echo $($*)
 
-.PHONY: quickstart quickstart-stop test fuzz bench test-versions test-fresh check-sources dist
+.PHONY: quickstart quickstart-stop test test-neighbours fuzz bench test-versions test-fresh
+.PHONY: check-sources dist
 
 quickstart:
 	@$(TOOLS_ENV) $(TOOLS)/quickstart
@@ -115,6 +116,10 @@ quickstart-stop:
 # TESTS="install test/t/files.t" for some of them
 test:
 	@$(TOOLS_ENV) $(TOOLS)/run_tests $(TESTS)
+
+# The same beside other extensions; RUNS="habits real stepwise" for some of them
+test-neighbours:
+	@$(TOOLS_ENV) $(TOOLS)/neighbours $(RUNS)
 
 # FUZZ_SECONDS=600 for longer
 fuzz:
