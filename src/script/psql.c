@@ -45,6 +45,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "nodes/parsenodes.h"
+#include "parser/parser.h"
 #include "parser/scanner.h"
 #include "script/psql.h"
 #include "script/statement.h"
@@ -141,6 +142,7 @@ mig_psql_script(const char *sql, const char *encoding, bool local,
 	script.scanner = scanner_init(sql, &script.extra, &ScanKeywords,
 								  ScanKeywordTokens);
 	script.extra.standard_conforming_strings = true;
+	script.extra.backslash_quote = BACKSLASH_QUOTE_ON;
 	script.extra.escape_string_warning = false;
 
 	token = next_token(&script);
