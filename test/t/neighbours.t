@@ -159,6 +159,8 @@ for my $script ("-- migrate:top-level\n$slow", $slow)
 for (
 	[ 'a transactional script', "-- migrate:top-level\nSELECT 1", 1,
 		qr/"-- migrate:top-level" cannot be used in a transactional script/ ],
+	[ 'a transactional script, a comment between', "-- migrate:top-level\n\n-- x\nSELECT 1",
+		1, qr/"-- migrate:top-level" cannot be used in a transactional script/ ],
 	[ 'a group', "BEGIN;\n-- migrate:top-level\nSELECT 1;\nCOMMIT", 0,
 		qr/"-- migrate:top-level" cannot be used between BEGIN and COMMIT/ ],
 	[ 'BEGIN', "-- migrate:top-level\nBEGIN;\nSELECT 1;\nCOMMIT", 0,
