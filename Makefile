@@ -25,8 +25,11 @@ PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
 PG_CPPFLAGS = -I$(srcdir)/src
 
-# Documentation is installed flat.
-DOCS := $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/README.md $(srcdir)/doc/*.md))
+# Documentation goes to a folder of our own, laid out as here, so that links
+# between pages and examples hold; PGXS would install it flat.
+DOCUMENTS := $(patsubst $(srcdir)/%,%,$(wildcard $(addprefix $(srcdir)/, \
+	README.md CHANGELOG.md LICENSE doc/*.md doc/*.svg examples/*/*.sql)))
+DOCUMENT_DIRS := $(sort $(dir $(DOCUMENTS)))
 
 # Regression tests run in the order of their names, but for those that the
 # others build upon.
@@ -62,11 +65,17 @@ no-headers:
 	@exit 1
 endif
 
-# PGXS installs documentation flat, and looks for it elsewhere to remove it.
-uninstall: uninstall-docs
-.PHONY: uninstall-docs
-uninstall-docs:
-	rm -f $(addprefix '$(DESTDIR)$(docdir)/$(docmoduledir)'/,$(notdir $(DOCS)))
+install: install-documents
+uninstall: uninstall-documents
+.PHONY: install-documents uninstall-documents
+DOCUMENTS_TO = $(DESTDIR)$(docdir)/extension/$(EXTENSION)
+documents_in = $(strip $(foreach file,$(DOCUMENTS),$(if $(filter $(1),$(dir $(file))),$(file))))
+install-documents:
+	$(MKDIR_P) $(foreach dir,$(DOCUMENT_DIRS),'$(DOCUMENTS_TO)/$(dir)')
+	$(foreach dir,$(DOCUMENT_DIRS),$(INSTALL_DATA) \
+		$(addprefix $(srcdir)/,$(call documents_in,$(dir))) '$(DOCUMENTS_TO)/$(dir)' &&) :
+uninstall-documents:
+	rm -rf '$(DOCUMENTS_TO)'
 else
 # The targets below install what is missing; these cannot work without.
 all install uninstall installcheck clean:
@@ -95,7 +104,8 @@ TOOLS_ENV = PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' MAKEFLAGS= MAKELEVEL=
 print-%:
 	@echo $($*)
 
-.PHONY: quickstart quickstart-stop test fuzz bench test-versions test-fresh check-sources dist
+.PHONY: quickstart quickstart-stop test test-neighbours fuzz bench test-versions test-fresh
+.PHONY: check-sources dist
 
 quickstart:
 	@$(TOOLS_ENV) $(TOOLS)/quickstart
@@ -106,6 +116,10 @@ quickstart-stop:
 # TESTS="install test/t/files.t" for some of them
 test:
 	@$(TOOLS_ENV) $(TOOLS)/run_tests $(TESTS)
+
+# The same beside other extensions; RUNS="habits real stepwise" for some of them
+test-neighbours:
+	@$(TOOLS_ENV) $(TOOLS)/neighbours $(RUNS)
 
 # FUZZ_SECONDS=600 for longer
 fuzz:

@@ -303,7 +303,8 @@ $$;
 CREATE FUNCTION pg_temp.locks() RETURNS bigint LANGUAGE sql AS $$
 	SELECT count(*) FROM pg_locks
 	WHERE pid = pg_backend_pid()
-		AND (locktype = 'advisory' OR mode NOT IN ('AccessShareLock', 'ExclusiveLock'))
+		AND (locktype = 'advisory'
+			OR mode NOT IN ('AccessShareLock', 'ExclusiveLock', 'SIReadLock'))
 $$;
 SELECT migrate.load(pg_temp.content('aa01', '', 'SELECT 1;'));
 SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 2;', more => E'-- Branch Labels:'

@@ -46,6 +46,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "nodes/parsenodes.h"
+#include "parser/parser.h"
 #include "parser/scanner.h"
 #include "script/psql.h"
 #include "script/statement.h"
@@ -142,6 +143,7 @@ mig_psql_script(const char *sql, const char *encoding, bool local,
 	script.scanner = scanner_init(sql, &script.extra, &ScanKeywords,
 								  ScanKeywordTokens);
 	mig_make_lexer_standard(&script.extra);
+	script.extra.backslash_quote = BACKSLASH_QUOTE_ON;
 
 	token = next_token(&script);
 	while (token.kind != 0)

@@ -9,8 +9,10 @@
  * its data in the script.  Then the server's own parser reads the whole text
  * at once.  Then each parse tree is looked at for what migrate cannot run.
  *
- * Scripts are read with standard_conforming_strings = on whatever the session
- * has, so that a script means the same for everybody.
+ * Scripts are read with standard_conforming_strings = on and backslash_quote = on,
+ * whatever the session or an earlier statement has set, client_encoding included,
+ * so that a script means the same for everybody.  \' is refused elsewhere because
+ * of what it may become in an encoding of clients; our text is in the database's.
  *
  * Errors are told by one error context callback (ErrorPlace): it replaces the
  * error position, which is one in the whole script, by a short excerpt around
@@ -101,6 +103,8 @@ static void scan_script(const char *text, ErrorPlace *place,
 						ScriptSection *sections);
 static void scan_gap(const TokenScan *scan, ErrorPlace *place,
 					 ScriptSection *sections, bool before_statement);
+static bool quotes_can_be_escaped(void);
+static void set_for_parser(const char *name, const char *value);
 static void check_top_level_marker(const char *text, int offset, ErrorPlace *place,
 								   bool before_statement);
 static const char *top_level_marker(const char *text, int offset);
@@ -196,15 +200,35 @@ mig_script_parse(const char *sql)
 	List	   *raws;
 	int			guc_level;
 
-	if (mig_strings_are_standard())
+	if (mig_strings_are_standard() && quotes_can_be_escaped())
 		return pg_parse_query(sql);
 	guc_level = NewGUCNestLevel();
-	(void) set_config_option("standard_conforming_strings", "on",
-							 PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	set_for_parser("standard_conforming_strings", "on");
+	set_for_parser("backslash_quote", "on");
 	raws = pg_parse_query(sql);
 	AtEOXact_GUC(true, guc_level);
 	return raws;
+}
+
+/*
+ * Return whether the parser takes \' for a quote, as things are set now.
+ */
+static bool
+quotes_can_be_escaped(void)
+{
+	return backslash_quote == BACKSLASH_QUOTE_ON ||
+		(backslash_quote == BACKSLASH_QUOTE_SAFE_ENCODING &&
+		 !PG_ENCODING_IS_CLIENT_ONLY(pg_get_client_encoding()));
+}
+
+/*
+ * Set something for as long as the current nest level of settings lasts.
+ */
+static void
+set_for_parser(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
 }
 
 /*
@@ -428,6 +452,7 @@ scan_begin(TokenScan *scan, const char *text)
 	scan->scanner = scanner_init(text, &scan->extra, &ScanKeywords,
 								 ScanKeywordTokens);
 	mig_make_lexer_standard(&scan->extra);
+	scan->extra.backslash_quote = BACKSLASH_QUOTE_ON;
 }
 
 /* Go to the next token; false at the end, with a last gap before it. */

@@ -13,6 +13,9 @@
  *				need the top level and commit when they are done, as TimescaleDB's
  * audit		a utility statement at top level inside of another is refused, as
  *				by pgaudit before February 2025
+ *
+ * Not here: pglogical's habit of running statements in background workers that
+ * have a port but no client, see worker.c and backends.t.
  */
 #include "postgres.h"
 
@@ -74,11 +77,36 @@ has(const char *habit)
 	return habits != NULL && strstr(habits, habit) != NULL;
 }
 
+/*
+ * How many statements a text has; 0 for one that is none to the server's parser,
+ * such as an expression of PL/pgSQL.
+ */
+static int
+count_statements(const char *sql)
+{
+	MemoryContext context = CurrentMemoryContext;
+	int			result = 0;
+
+	PG_TRY();
+	{
+		result = list_length(pg_parse_query(sql));
+	}
+	PG_CATCH();
+	{
+		/* the parser has left nothing behind but memory */
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+		result = 0;
+	}
+	PG_END_TRY();
+	return result;
+}
+
 /* Refuses a nested text of several statements; extension scripts have one. */
 static void
 check_single(const char *sql)
 {
-	if (depth > 0 && !creating_extension && has("single") && list_length(pg_parse_query(sql)) > 1)
+	if (depth > 0 && !creating_extension && has("single") && count_statements(sql) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("cannot insert multiple commands into a prepared statement")));

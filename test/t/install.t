@@ -19,6 +19,7 @@ my $pg_config = $ENV{PG_CONFIG} // 'pg_config';
 my $make = $ENV{MAKE} // 'make';
 chomp(my $libdir = `$pg_config --pkglibdir`);
 chomp(my $sharedir = `$pg_config --sharedir`);
+chomp(my $docdir = `$pg_config --docdir`);
 
 # ------------------------------------------------------------- the files ----
 
@@ -41,6 +42,15 @@ sub files_below
 	my $wanted = sub { push @files, File::Spec->abs2rel($_, $root) if -f };
 	find({ wanted => $wanted, no_chdir => 1 }, $root) if -d $root;
 	return sort @files;
+}
+
+# Links of a page to files that are not there.
+sub dead_links
+{
+	my $page = shift;
+	my @links = grep { !/^(?:https?:|#)/ } slurp($page) =~ /\]\(([^)\s]+)\)/g;
+	my $here = $page =~ s{[^/]*$}{}r;
+	return map { "$page: $_" } grep { !-e $here . s/#.*//r } @links;
 }
 
 {
@@ -72,9 +82,16 @@ sub files_below
 	my @scripts = grep { $_ =~ $script } keys %installed;
 	ok(@scripts, "DESTDIR: the script: @{[ map { s{.*/}{}r } @scripts ]}");
 	delete @installed{@scripts};
-	my @documents = grep { m{/extension/[^/]+\.md$} } keys %installed;
+	my $documents = "$docdir/extension/migrate";
+	my @documents = grep { m{^\Q$documents\E/} } keys %installed;
 	delete @installed{@documents};
 	is_deeply([ keys %installed ], [], 'DESTDIR: and nothing else');
+	is_deeply(
+		[ sort map { s{^\Q$documents\E/}{}r } grep { /\.md$/ } @documents ],
+		[ sort grep { m{^(?:README|CHANGELOG|doc/.*)\.md$} } @source ],
+		'DESTDIR: the documentation, in a folder of its own');
+	is_deeply([ map { dead_links("$to$_") } grep { /\.md$/ } @documents ],
+		[], 'DESTDIR: links between its pages hold');
 	my ($version) = slurp("$source/migrate.control") =~ /^default_version = '(.*)'/m;
 	ok((grep { m{/migrate--\Q$version\E\.sql$} } @scripts),
 		"the script of the default version $version is there");

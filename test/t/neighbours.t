@@ -3,7 +3,8 @@
 # Beside other extensions: those that expect one statement in a text, those
 # whose statements need the top level and commit by themselves, and those that
 # refuse the top level inside of a CALL.  Their habits are those of
-# test/modules/neighbours.c; where pgaudit is installed it is asked, too.
+# test/modules/neighbours.c.  Where pgaudit is installed, it is asked the same in
+# a server of its own, and what it logs is looked at.
 use strict;
 use warnings;
 
@@ -15,7 +16,9 @@ use MigrateTest;
 use Test::More;
 
 my $dir = scratch_dir();
-my $library = build_library($dir, 'neighbours', ["$FindBin::RealBin/../modules/neighbours.c"]);
+# where the suite has it loaded, it must not be loaded twice
+my ($library) = grep { m{/neighbours$} } split /,/, $ENV{MIGRATE_TEST_PRELOAD} // '';
+$library //= build_library($dir, 'neighbours', ["$FindBin::RealBin/../modules/neighbours.c"]);
 my $server = MigrateServer->create(
 	settings => [ 'max_connections = 20', "shared_preload_libraries = '$library'" ]);
 $server->use;
@@ -156,6 +159,8 @@ for my $script ("-- migrate:top-level\n$slow", $slow)
 for (
 	[ 'a transactional script', "-- migrate:top-level\nSELECT 1", 1,
 		qr/"-- migrate:top-level" cannot be used in a transactional script/ ],
+	[ 'a transactional script, a comment between', "-- migrate:top-level\n\n-- x\nSELECT 1",
+		1, qr/"-- migrate:top-level" cannot be used in a transactional script/ ],
 	[ 'a group', "BEGIN;\n-- migrate:top-level\nSELECT 1;\nCOMMIT", 0,
 		qr/"-- migrate:top-level" cannot be used between BEGIN and COMMIT/ ],
 	[ 'BEGIN', "-- migrate:top-level\nBEGIN;\nSELECT 1;\nCOMMIT", 0,
@@ -190,14 +195,18 @@ for my $script (
 
 $session->run('CREATE PROCEDURE commits() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$');
 
+my @committing = (
+	'CREATE INDEX CONCURRENTLY i3 ON plain (b)',
+	'SELECT 1; VACUUM plain',
+	'DO $$ BEGIN COMMIT; END $$',
+	'CALL commits()');
+
 # Nothing is written down, and what the message says can be done.
 sub refuses
 {
-	my ($who, $hint) = @_;
+	my ($who, $hint, @scripts) = @_;
 
-	for my $script ('CREATE INDEX CONCURRENTLY i3 ON plain (b)',
-		'SELECT 1; VACUUM plain', 'DO $$ BEGIN COMMIT; END $$',
-		'CALL commits()', 'CLUSTER hyper')
+	for my $script (@scripts)
 	{
 		my $id = store($script);
 		my $before = recorded();
@@ -222,8 +231,70 @@ sub refuses
 }
 
 $session->run("SET neighbours.habits = 'single,places,top_level,audit'");
-refuses('an audit module', qr/^HINT:  Run the script of migrate\.upgrade_sql\(\) with psql\.$/m);
+refuses('an audit module', qr/^HINT:  Run the script of migrate\.upgrade_sql\(\) with psql\.$/m,
+	@committing, 'CLUSTER hyper');
 $session->run("SET neighbours.habits = 'single,places,top_level'");
 is_deeply([ $session->rows('SELECT migrate.pending()') ], [], 'nothing is pending');
+$session->finish;
 
+# -------------------------------------------------------------- pgaudit ----
+
+chomp(my $pkglibdir = (run_program(tool('pg_config'), '--pkglibdir'))[1]);
+SKIP:
+{
+	skip 'pgaudit is not installed', 1 unless -e "$pkglibdir/pgaudit.so";
+	$server = MigrateServer->create(settings =>
+		  [ 'max_connections = 20', "shared_preload_libraries = 'pgaudit'" ]);
+	$server->use;
+	$db = create_database('pgaudit');
+	$session = connect_to($db, messages => 'notice');
+	$session->run(
+		'CREATE EXTENSION pgaudit',
+		'CREATE TABLE plain (a int, b int)',
+		'CREATE PROCEDURE commits() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$');
+	check_audit($_) for 'none', 'all';
+}
 done_testing();
+
+# pgaudit with a setting of pgaudit.log: what is refused, and what is not.
+sub check_audit
+{
+	my $log = shift;
+
+	$session->run("SET pgaudit.log = '$log'");
+	my $id = store('VACUUM plain');
+	my $result = upgrade();
+	if ($result->{state} eq '0A000')
+	{
+		$session->run("SELECT migrate.stamp('$id')");
+		refuses("pgaudit, $log", qr/^HINT:  Update pgaudit to at least .* with psql\.$/m,
+			@committing);
+	}
+	else
+	{
+		is($result->{state}, '00000', "pgaudit, $log, refuses nothing") or diag $result->{err};
+		for my $script (@committing)
+		{
+			store($script);
+			is(upgrade()->{state}, '00000', "pgaudit, $log: $script");
+			$session->run('DROP INDEX IF EXISTS i3');
+		}
+	}
+
+	my $n = 500;
+	my @inserts = map { "INSERT INTO plain VALUES ($_)" } 1 .. $n;
+	$id = store(join(";\n", "CREATE TABLE made_$log ()", @inserts), transactional => 1);
+	my $before = length $server->log_text;
+	$result = $session->query('SELECT migrate.upgrade()');
+	is($result->{state}, '00000', "pgaudit, $log: a transactional upgrade")
+	  or diag $result->{err};
+	is(recorded() =~ s/ .*//r, $id, '    is recorded');
+	my $logged = substr $server->log_text, $before;
+	my %times;
+	$times{$_}++ for $logged =~ /AUDIT: .*,(INSERT INTO plain VALUES \(\d+\)),/g;
+	my $times = $log eq 'all' ? 1 : 0;
+	is_deeply([ grep { ($times{$_} // 0) != $times } @inserts ],
+		[], "    each statement is logged $times times");
+	cmp_ok(length $logged, '<', 50_000 + 300 * $n, '    and the log is no longer than that');
+	return;
+}

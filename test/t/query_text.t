@@ -145,6 +145,18 @@ is( upgrade("SELECT set_config('standard_conforming_strings', 'off', false);\n"
 	'so does one that is run stepwise');
 is_deeply(seen(), [ 'a\\b: \\', 'c: \\' ], 'and is read as when it was stored');
 
+for my $set (q{client_encoding = 'SJIS'}, 'backslash_quote = off')
+{
+	for my $stepwise (0, 1)
+	{
+		my $script = "SET $set;\n" . q{INSERT INTO seen (what, query) VALUES (E'a\'b', '\')};
+		my $result = upgrade($script, stepwise => $stepwise);
+		is($result->{state}, '00000', "\\' is a quote after SET $set, stepwise: $stepwise")
+		  or diag $result->{err};
+		is_deeply(seen(), [q{a'b: \\}], '    and is read as when it was stored');
+	}
+}
+
 # ------------------------------------------------------------ the positions ----
 
 for my $stepwise (0, 1)

@@ -10,6 +10,9 @@
 #	my $result = finish($psql);
 #
 # All of them are ended when the test is, by whatever way but SIGKILL.
+#
+# Environment: MIGRATE_TEST_PRELOAD, a list of libraries that servers of this
+# installation preload after those that the test asks for.
 package MigrateServer;
 
 use strict;
@@ -127,8 +130,22 @@ sub create
 		"unix_socket_directories = '" . $self->socket_dir . "'",
 		'fsync = off',
 		@{ $options{settings} // [] });
+	$self->_preload unless $options{bindir};
 	$self->start unless $options{stopped};
 	return $self;
+}
+
+# Appends the libraries of MIGRATE_TEST_PRELOAD to those that are set.
+sub _preload
+{
+	my $self = shift;
+	my @asked = split /,/, $ENV{MIGRATE_TEST_PRELOAD} // '' or return;
+	my $conf = slurp($self->data . '/postgresql.conf');
+	my ($set) = reverse $conf =~ /^shared_preload_libraries = '(.*)'/mg;
+	my %seen;
+	my @libraries = grep { !$seen{$_}++ } split(/, */, $set // ''), @asked;
+	$self->set("shared_preload_libraries = '" . join(',', @libraries) . "'");
+	return;
 }
 
 sub data { return "$_[0]{dir}/data" }
