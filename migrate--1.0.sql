@@ -732,7 +732,7 @@ COMMENT ON COLUMN migrate.progress.statement IS
 'statement of a non-transactional one is recorded';
 COMMENT ON COLUMN migrate.progress.statement_started_at IS 'when that statement was started';
 COMMENT ON COLUMN migrate.progress.phase IS
-'phase of an index build, VACUUM or CLUSTER, from pg_stat_progress_*';
+'phase of an index build, VACUUM, CLUSTER or REPACK, from pg_stat_progress_*';
 COMMENT ON COLUMN migrate.progress.done IS 'completed share of the phase, 0 to 1';
 COMMENT ON COLUMN migrate.progress.blocked_by IS 'processes whose locks it waits for';
 COMMENT ON COLUMN migrate.progress.query IS 'visible to roles that can see it in pg_stat_activity';

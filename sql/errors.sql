@@ -68,7 +68,7 @@ SELECT script($$
 DO $body$
 BEGIN
 	PERFORM 1;
-	PERFORM no_such_function();
+	PERFORM no_such_column;
 END
 $body$;
 $$);

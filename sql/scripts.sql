@@ -178,12 +178,20 @@ SELECT pg_temp.script('SET LOCAL standard_conforming_strings TO ''false''');
 SELECT pg_temp.script('SET standard_conforming_strings = 0', false);
 SELECT pg_temp.script('SET standard_conforming_strings = on; SET escape_string_warning = off');
 
--- A script means the same whatever the session's settings.
+-- A script means the same whatever the session's settings; from 19 on this one cannot
+-- be off.
 SET client_min_messages = error;
-SET standard_conforming_strings = off;
+DO $$
+BEGIN
+	SET standard_conforming_strings = off;
+EXCEPTION WHEN feature_not_supported THEN
+	NULL;
+END
+$$;
+SELECT current_setting('standard_conforming_strings') AS strings \gset
 SELECT pg_temp.script(format('SELECT %sa%s, 1', '''', chr(92) || ''''));
 SELECT pg_temp.script(format('SELECT %sa%s;', '''', chr(92)));
-SHOW standard_conforming_strings;
+SELECT current_setting('standard_conforming_strings') = :'strings';
 RESET standard_conforming_strings;
 RESET client_min_messages;
 

@@ -55,18 +55,26 @@ SELECT migrate.revision('end', $$SELECT look('begin of 5');$$, $$SELECT look('do
 
 SET lock_timeout = '5s';
 SET check_function_bodies = on;
-SET escape_string_warning = off;
-SET standard_conforming_strings = off;
+-- from 19 on it cannot be off
+DO $$
+BEGIN
+	SET standard_conforming_strings = off;
+EXCEPTION WHEN feature_not_supported THEN
+	NULL;
+END
+$$;
+SELECT current_setting('standard_conforming_strings') AS strings \gset
 SELECT migrate.upgrade();
 SELECT look('session after');
-SHOW standard_conforming_strings;
+SELECT current_setting('standard_conforming_strings') = :'strings' AS unchanged;
 SHOW statement_timeout;
 SHOW transaction_read_only;
 RESET standard_conforming_strings;
 SELECT migrate.downgrade('base');
 SELECT look('session after');
 SELECT what, search_path, lock_timeout, role = session_user AS same_role,
-	session_role = session_user AS same_session, scs, check_bodies, custom
+	session_role = session_user AS same_session,
+	CASE WHEN what <> 'session after' THEN scs END AS scs, check_bodies, custom
 FROM seen ORDER BY n;
 SELECT operation, revision, effective_role = session_user AS own FROM migrate.log ORDER BY id;
 
@@ -109,7 +117,6 @@ DROP TABLE of_script;
 SELECT migrate.downgrade('base');
 RESET lock_timeout;
 RESET check_function_bodies;
-RESET escape_string_warning;
 DROP EXTENSION migrate;
 DROP FUNCTION look;
 DROP TABLE seen;

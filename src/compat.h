@@ -94,8 +94,8 @@
 #endif
 
 /*
- * 19 made CLUSTER a form of REPACK, which has options that matter: CONCURRENTLY
- * and ANALYZE.  Those of CLUSTER did not.
+ * 19 made CLUSTER a form of REPACK, which can also run CONCURRENTLY, and ANALYZE
+ * afterwards.
  */
 #if PG_VERSION_NUM < 190000
 #define RepackStmt						ClusterStmt

@@ -749,10 +749,10 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 			return up ? "CALL migrate.upgrade_stepwise(...) commits revision by revision." :
 				"CALL migrate.downgrade_stepwise(...) commits revision by revision.";
 		case ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE:
-			if (!script->stepwise)
-				return up ? "CALL migrate.upgrade_stepwise(...) commits revision by revision." :
-					"CALL migrate.downgrade_stepwise(...) commits revision by revision.";
-			/* FALLTHROUGH */
+			if (script->stepwise)
+				return hint_of_transaction(argument);
+			return up ? "CALL migrate.upgrade_stepwise(...) commits revision by revision." :
+				"CALL migrate.downgrade_stepwise(...) commits revision by revision.";
 		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
 		case ERRCODE_ACTIVE_SQL_TRANSACTION:
 			return hint_of_transaction(argument);

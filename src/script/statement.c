@@ -212,16 +212,13 @@ reindex_needs_top_level(const ReindexStmt *stmt)
 static const char *
 repack_needs_top_level(const RepackStmt *stmt)
 {
-	bool		is_cluster = MigRepackIsCluster(stmt);
-
-	if (!is_cluster && option_is_on(MigRepackParams(stmt), "concurrently", false))
+	if (MigRepackIsCluster(stmt))
+		return stmt->relation == NULL ? "CLUSTER without a table" : NULL;
+	if (option_is_on(MigRepackParams(stmt), "concurrently", false))
 		return "REPACK (CONCURRENTLY)";
-	/* it commits before it analyzes */
 	if (option_is_on(MigRepackParams(stmt), "analyze", false))
-		return is_cluster ? "CLUSTER (ANALYZE)" : "REPACK (ANALYZE)";
-	if (stmt->relation == NULL)
-		return is_cluster ? "CLUSTER without a table" : "REPACK without a table";
-	return NULL;
+		return "REPACK (ANALYZE)";
+	return stmt->relation == NULL ? "REPACK without a table" : NULL;
 }
 
 /*

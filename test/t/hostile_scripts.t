@@ -50,8 +50,10 @@ sub ways
 		]);
 }
 
+# Since 19 strings are read in one way only.
+my $one_way = $sessions[0]->value('SHOW server_version_num') >= 190000;
 my @changes;
-push @changes,
+push @changes, $one_way ? () :
   map { [ "standard_conforming_strings off by $_->[0]", $_->[1] ] }
   ways('standard_conforming_strings', 'off');
 push @changes,
@@ -60,7 +62,7 @@ push @changes,
 push @changes, map { [ "client_encoding by $_->[0]", $_->[1] ] } ways('client_encoding', 'SJIS');
 push @changes, [ 'client_encoding by SET NAMES', "SET NAMES 'SJIS'" ];
 push @changes, [ 'backslash_quote on', 'SET backslash_quote = on' ];
-push @changes,
+push @changes, $one_way ? () :
   [
 	'both',
 	"SELECT set_config('standard_conforming_strings', 'off', false);\nSET client_encoding ="

@@ -511,7 +511,8 @@ sub example
 		[ '-v', 'AUTOCOMMIT=off' ],
 		[ '-v', 'ON_ERROR_ROLLBACK=on' ],
 		[ '-v', 'ON_ERROR_STOP=0' ],
-		[ '-c', 'SET standard_conforming_strings = off' ],
+		value('postgres', 'SHOW server_version_num') >= 190000 ? () :    # it cannot be off
+		  ([ '-c', 'SET standard_conforming_strings = off' ]),
 		[ '-c', q{SET default_transaction_isolation = 'serializable'} ],
 		[ '-c', q{SET search_path = ''} ],
 		[ '-c', q{SET search_path = 'pg_catalog'} ])

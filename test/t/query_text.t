@@ -132,18 +132,23 @@ is_deeply(seen(), ['caught: DO $$'], 'and the current query is the client\'s');
 
 # --------------------------------------------------- how a text is read ----
 
-is( upgrade("SELECT set_config('standard_conforming_strings', 'off', false);\n"
-		  . q{INSERT INTO seen (what, query) VALUES ('a\\b', '\\')})->{state},
-	'00000',
-	'a script turns standard_conforming_strings off');
-is_deeply(seen(), ['a\\b: \\'], 'and is read as when it was stored');
-is( upgrade("SELECT set_config('standard_conforming_strings', 'off', false);\n"
-		  . q{INSERT INTO seen (what, query) VALUES ('a\\b', '\\');}
-		  . q{ INSERT INTO seen (what, query) VALUES ('c', '\\')},
-		stepwise => 1)->{state},
-	'00000',
-	'so does one that is run stepwise');
-is_deeply(seen(), [ 'a\\b: \\', 'c: \\' ], 'and is read as when it was stored');
+SKIP:
+{
+	skip 'standard_conforming_strings cannot be off since 19', 4
+	  if $session->value('SHOW server_version_num') >= 190000;
+	is( upgrade("SELECT set_config('standard_conforming_strings', 'off', false);\n"
+			  . q{INSERT INTO seen (what, query) VALUES ('a\\b', '\\')})->{state},
+		'00000',
+		'a script turns standard_conforming_strings off');
+	is_deeply(seen(), ['a\\b: \\'], 'and is read as when it was stored');
+	is( upgrade("SELECT set_config('standard_conforming_strings', 'off', false);\n"
+			  . q{INSERT INTO seen (what, query) VALUES ('a\\b', '\\');}
+			  . q{ INSERT INTO seen (what, query) VALUES ('c', '\\')},
+			stepwise => 1)->{state},
+		'00000',
+		'so does one that is run stepwise');
+	is_deeply(seen(), [ 'a\\b: \\', 'c: \\' ], 'and is read as when it was stored');
+}
 
 for my $set (q{client_encoding = 'SJIS'}, 'backslash_quote = off')
 {

@@ -370,11 +370,13 @@ my %hostile = (
 	'serializable'                => { default_transaction_isolation => 'serializable' },
 	'serializable and deferrable' =>
 	  { default_transaction_isolation => 'serializable', default_transaction_deferrable => 'on' },
-	'strings off' => {
-		standard_conforming_strings => 'off',
-		escape_string_warning       => 'on',
-		backslash_quote             => 'off'
-	},
+	$version >= 190000 ? () :    # strings cannot be read in another way
+	  (
+		'strings off' => {
+			standard_conforming_strings => 'off',
+			escape_string_warning       => 'on',
+			backslash_quote             => 'off'
+		}),
 	'formats' => {
 		DateStyle             => 'German',
 		IntervalStyle         => 'sql_standard',
@@ -1217,7 +1219,8 @@ SKIP:
 		INSERT INTO parts SELECT g % 10, g FROM generate_series(1, 100) g$$, '', '0001')}
 	);
 	my $reindex = 'REINDEX TABLE parts; REINDEX INDEX parts_b'
-	  . ($version < 150000 ? '' : '; CLUSTER parts USING parts_b');
+	  . ($version < 150000 ? '' : '; CLUSTER parts USING parts_b')
+	  . ($version < 190000 ? '' : '; REPACK parts; REPACK parts USING INDEX parts_b');
 	$session->run("SELECT migrate.revision('reindex', '$reindex', '', '0002')");
 	my $nodes =
 	  q{SELECT string_agg(relfilenode::text, ' ' ORDER BY relname) FROM pg_class}
@@ -1236,6 +1239,64 @@ SKIP:
 	is($session->query('CALL migrate.upgrade_stepwise()')->{state},
 		'00000', '    in one that is not, it runs');
 	isnt($session->value($nodes), $before, '    and does what it says');
+	$session->finish;
+}
+
+# REPACK is a statement of 19; of its forms some run in a transaction.
+SKIP:
+{
+	skip 'there is no REPACK before 19', 17 if $version < 190000;
+	my $repacked = create_database('repack');
+	my $session = connect_to($repacked);
+	$session->run(
+		q{SELECT migrate.revision('big',
+		$$CREATE TABLE big (a int PRIMARY KEY, b int);
+		INSERT INTO big SELECT g, -g FROM generate_series(1, 100) g$$, '', '0001');
+		SELECT migrate.upgrade()}
+	);
+	my $file = q{SELECT pg_relation_filenode('big')};
+	my $store = sub {
+		my ($script, $transactional) = @_;
+		return $session->query("SELECT migrate.revision('repack', '$script', '', '0002',"
+			  . " transactional => $transactional)");
+	};
+	for my $form ('REPACK (CONCURRENTLY) big', 'REPACK (ANALYZE) big', 'REPACK')
+	{
+		my $result = $store->($form, 'true');
+		is($result->{state}, 'MG011', "$form is refused in a transactional script");
+		like($result->{err}, qr/ REPACK .*cannot be used in a transactional script$/m,
+			'    by its name');
+		my $before = $session->value($file);
+		$store->("SELECT 1; $form; SELECT 2", 'false');
+		$result = $session->query('CALL migrate.upgrade_stepwise()');
+		is($result->{state}, '00000', '    in one that is not, it runs') or diag $result->{err};
+		isnt($session->value($file), $before, '    and does what it says');
+		$session->run(q{SELECT migrate.stamp('0001'); SELECT migrate.drop('0002')});
+	}
+
+	# The session dies within it.
+	$store->('SELECT 1; REPACK (CONCURRENTLY) big; SELECT 2', 'false');
+	my ($reader, $runner) = map { connect_to($repacked) } 1 .. 2;
+	my $alive = "SELECT count(*) FROM pg_stat_activity WHERE pid = $runner->{pid}";
+	$reader->run('BEGIN', 'LOCK TABLE big IN ACCESS SHARE MODE');
+	$runner->send('CALL migrate.upgrade_stepwise()');
+	wait_until(sub { $session->value("$alive AND wait_event_type = 'Lock'") }, 30);
+	$session->run("SELECT pg_terminate_backend($runner->{pid})");
+	wait_until(sub { !$session->value($alive) }, 30);
+	$reader->finish;
+	my $before = $session->value($file);
+	my $result = $session->query('CALL migrate.upgrade_stepwise()');
+	is($result->{state}, '00000', 'interrupted, it is repeated') or diag $result->{err};
+	isnt($session->value($file), $before, '    and does what it says');
+	$session->run(q{SELECT migrate.stamp('0001'); SELECT migrate.drop('0002')});
+
+	$before = $session->value($file);
+	$store->('REPACK (CONCURRENTLY off) big USING INDEX big_pkey; CLUSTER big; REPACK big', 'true');
+	$result = $session->query('SELECT migrate.upgrade()');
+	is($result->{state}, '00000', 'of one table, it runs in a transactional script')
+	  or diag $result->{err};
+	isnt($session->value($file), $before, '    and does what it says');
+	is($session->value('SELECT migrate.check()'), 't', '    and all is well');
 	$session->finish;
 }
 
