@@ -718,6 +718,39 @@ sub owner_does
 			  } [qw(revisions message)], [qw(revisions downgrade_sql)], [qw(applied how)],
 			  [qw(log effective_role)], [qw(settings value)]
 	} qw(evil.checked evil.vt));
+	# what the owner of functions can do with them
+	my $each_routine = sub {
+		my ($attribute) = @_;
+		return <<"SQL";
+DO \$\$ DECLARE routine regprocedure; BEGIN
+	FOR routine IN SELECT oid FROM pg_proc
+		WHERE pronamespace = 'migrate'::regnamespace AND prokind = 'f' LOOP
+		EXECUTE format('ALTER FUNCTION %s $attribute', routine);
+	END LOOP;
+END \$\$
+SQL
+	};
+	push @attached,
+	  [
+		'script_checksum replaced',
+		q{CREATE OR REPLACE FUNCTION migrate.script_checksum(script text, transactional bool)}
+		  . q{ RETURNS text IMMUTABLE STRICT LANGUAGE plpgsql AS}
+		  . q{ 'BEGIN PERFORM evil.look(); RETURN ''x''; END'}
+	  ],
+	  [
+		'forget_heads replaced',
+		q{CREATE OR REPLACE FUNCTION migrate.forget_heads() RETURNS trigger LANGUAGE plpgsql}
+		  . q{ AS 'BEGIN PERFORM evil.look(); RETURN NULL; END'}
+	  ],
+	  [
+		'functions with a search_path',
+		'CREATE FUNCTION evil.count(bigint) RETURNS bigint LANGUAGE plpgsql'
+		  . q{ AS 'BEGIN PERFORM evil.look(); RETURN 1; END'},
+		$each_routine->('SET search_path = evil, migrate, pg_catalog')
+	  ],
+	  map { [ "functions $_", $each_routine->($_) ] } 'SECURITY DEFINER', 'CALLED ON NULL INPUT',
+	  'IMMUTABLE PARALLEL SAFE', 'SET role = mallory', 'SET session_authorization = mallory',
+	  'SET row_security = off', 'SECURITY DEFINER SET search_path = evil, migrate';
 	my $ran = 0;
 	for (@attached)
 	{
