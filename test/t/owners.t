@@ -208,8 +208,9 @@ sub dumps_restore
 
 		# another name owns the new database, and the extension in it
 		($to, @errors) = copy($name, $format, $owner, 'other', '--no-owner');
-		is_deeply([ grep { !/role|session authorization/ } @errors ],
-			[], "$what, $format: another role restores it");
+		# psql cannot leave the owners of other tables out
+		@errors = grep { !/must be (?:member of|able to SET) role/i } @errors if $format eq 'plain';
+		is_deeply(\@errors, [], "$what, $format: another role restores it");
 		works($to, $_, "$what, $format, restored by another role") for 'other', 'deployer';
 
 		($to, @errors) = copy($name, $format, $owner, 'postgres');
@@ -398,6 +399,19 @@ for my $case (
 			ALTER SCHEMA migrate OWNER TO other;
 		END $$});
 	works($name, $_, 'all objects have another owner') for qw(other deployer);
+}
+
+# The views, which are not ours to help, follow the server's rules.
+{
+	my $name = fresh();
+	admin($name, 'ALTER TABLE migrate.log OWNER TO other',
+		'GRANT USAGE ON SCHEMA migrate TO other');
+	my $old = connect_to($name, user => 'old');
+	is($old->query('SELECT * FROM migrate.status')->{state},
+		'42501', 'a view over a table of another owner');
+	connect_to($name, user => 'other')->run('GRANT SELECT ON migrate.log TO old');
+	is($old->query('SELECT * FROM migrate.status')->{state}, '00000', 'with a GRANT it works');
+	$old->finish;
 }
 
 # Functions and procedures, one by one and by the owner: GRANTs remain.
