@@ -115,6 +115,15 @@
 #define ALTER_SUBSCRIPTION_REFRESH_PUBLICATION	ALTER_SUBSCRIPTION_REFRESH
 #endif
 
+/* 19 lets a subscription have a foreign server in place of a connection. */
+#if PG_VERSION_NUM < 190000
+#define MigServerOfStatement(stmt)		((void) (stmt), (const char *) NULL)
+#define MigServerOfSubscription(tuple)	((void) (tuple), InvalidOid)
+#else
+#define MigServerOfStatement(stmt)		((stmt)->servername)
+#define MigServerOfSubscription(tuple)	(((Form_pg_subscription) GETSTRUCT(tuple))->subserver)
+#endif
+
 /*
  * 19 took the choice away how strings are read: standard_conforming_strings can
  * only be on, and the lexer has no such member any more.

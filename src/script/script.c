@@ -247,6 +247,7 @@ mig_script_split(const char *sql)
 	int			len = strlen(sql);
 	int			line = 1;
 	int			counted = 0;	/* line is that of this offset */
+	int			previous = 0;	/* where the previous statement ends */
 
 	foreach(lc, raws)
 	{
@@ -255,8 +256,8 @@ mig_script_split(const char *sql)
 		int			end = raw->stmt_len > 0 ?
 			raw->stmt_location + raw->stmt_len : len;
 
-		/* before 18 the location is just after the previous semicolon */
-		place_begin(stmt, sql, Max(raw->stmt_location, 0));
+		place_begin(stmt, sql, previous);
+		previous = end;
 		while (end > stmt->location && mig_text_is_space(sql[end - 1]))
 			end--;
 		stmt->len = end - stmt->location;
@@ -331,15 +332,24 @@ needs_top_level(const ScriptStatement *stmt)
 }
 
 /*
- * Set where a statement begins, of which offset is at or before the comments and
- * white space before it, and whether these mark it.
+ * Set where a statement begins, of which offset is the end of the previous one,
+ * and whether the comments before it mark it.
+ *
+ * The parser is not asked: before 18 it says where the semicolon ends, later
+ * where the statement's first word is, after these comments.
  */
 static void
 place_begin(ScriptStatement *stmt, const char *sql, int offset)
 {
 	int			begin = -1;
 
+	/* there may be empty statements in between */
 	stmt->location = mig_text_skip_gap(sql, offset);
+	while (sql[stmt->location] == ';')
+	{
+		offset = stmt->location + 1;
+		stmt->location = mig_text_skip_gap(sql, offset);
+	}
 	while (offset < stmt->location)
 	{
 		if (mig_text_is_space(sql[offset]))

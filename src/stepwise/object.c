@@ -17,6 +17,8 @@
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
 #include "commands/tablespace.h"
+#include "compat.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "port.h"
@@ -200,13 +202,29 @@ tablespace_fits(const CreateTableSpaceStmt *stmt, Oid tablespace)
 
 /*
  * Return whether a subscription is to the publications of a statement, with its
- * connection.
+ * connection or foreign server.
  */
 static bool
 subscription_fits(const CreateSubscriptionStmt *stmt, Oid subscription)
 {
+	HeapTuple	tuple = SearchSysCache1(SUBSCRIPTIONOID, ObjectIdGetDatum(subscription));
 	Subscription *found = GetSubscription(subscription, true);
+	const char *server = MigServerOfStatement(stmt);
+	Oid			wanted = server != NULL ? get_foreign_server_oid(server, true) : InvalidOid;
+	const char *connection = NULL;
+	Datum		value;
+	bool		isnull;
+	bool		fits;
 
-	return found != NULL && strcmp(found->conninfo, stmt->conninfo) == 0 &&
-		equal(found->publications, stmt->publication);
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	value = SysCacheGetAttr(SUBSCRIPTIONOID, tuple, Anum_pg_subscription_subconninfo, &isnull);
+	if (!isnull)
+		connection = TextDatumGetCString(value);
+	fits = MigServerOfSubscription(tuple) == wanted &&
+		(connection == NULL || stmt->conninfo == NULL ? connection == stmt->conninfo :
+		 strcmp(connection, stmt->conninfo) == 0) &&
+		found != NULL && equal(found->publications, stmt->publication);
+	ReleaseSysCache(tuple);
+	return fits;
 }

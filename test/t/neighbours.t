@@ -161,6 +161,8 @@ for (
 		qr/"-- migrate:top-level" cannot be used in a transactional script/ ],
 	[ 'a transactional script, a comment between', "-- migrate:top-level\n\n-- x\nSELECT 1",
 		1, qr/"-- migrate:top-level" cannot be used in a transactional script/ ],
+	[ 'after an empty statement', "SELECT 1;/* ; */;\n-- migrate:top-level\nSELECT 2", 1,
+		qr/"-- migrate:top-level" cannot be used in a transactional script/ ],
 	[ 'a group', "BEGIN;\n-- migrate:top-level\nSELECT 1;\nCOMMIT", 0,
 		qr/"-- migrate:top-level" cannot be used between BEGIN and COMMIT/ ],
 	[ 'BEGIN', "-- migrate:top-level\nBEGIN;\nSELECT 1;\nCOMMIT", 0,
