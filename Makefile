@@ -128,8 +128,9 @@ fuzz:
 bench:
 	@$(TOOLS_ENV) $(TOOLS)/bench $(PARTS)
 
+# VERSIONS="13 19" for some of them
 test-versions:
-	@$(TOOLS)/versions $(ROOTS) $(VERSIONS)
+	@$(TOOLS)/versions $(if $(ROOTS)$(VERSIONS),$(or $(ROOTS),$${TMPDIR:-/var/tmp}/migrate-roots) $(VERSIONS))
 
 # CASES="bare sudo" for some of them
 test-fresh:
