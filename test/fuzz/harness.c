@@ -33,6 +33,8 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "files/file_name.h"
+#include "files/format.h"
 #include "files/native.h"
 #include "revision/draw.h"
 #include "revision/graph.h"
@@ -471,7 +473,7 @@ do_read(void *arg)
 {
 	FileWork   *work = arg;
 
-	work->file = mig_native_read(work->content, work->name);
+	work->file = mig_format_read(work->content, work->name);
 }
 
 static void
@@ -537,7 +539,7 @@ rules_of_round_trip(Revision *rev, const char *where)
 static void
 rules_of_name(const char *revision, const char *message)
 {
-	char	   *name = mig_native_name(revision, message, false);
+	char	   *name = mig_file_name_write(revision, message, false);
 
 	if (*name == '\0' || *name == '.' || strlen(name) > 255 || strchr(name, '/') ||
 		strlen(name) < 5 || strcmp(name + strlen(name) - 4, ".sql") != 0 ||
@@ -606,7 +608,7 @@ target_file(const char *input, int len)
 	rev = &work.file->rev;
 	if (mig_revision_name_fault(rev->revision) != NULL || !names_good(rev->branch_labels))
 		violated("a bad name was accepted");
-	if (strcmp(mig_native_check_message(rev->message), rev->message) != 0)
+	if (strcmp(mig_header_check_message(rev->message), rev->message) != 0)
 		violated("the message is not canonical");
 	rules_of_script(rev->upgrade_sql, rev->upgrade_transactional, "upgrade script");
 	if (rev->downgrade_sql != NULL)

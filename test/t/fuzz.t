@@ -19,7 +19,8 @@ my $library = build_library(
 	$dir, 'replay',
 	[
 		"$top/test/fuzz/harness.c", "$top/src/compat.c",
-		glob "$top/src/script/*.c $top/src/revision/*.c $top/src/files/native.c"
+		glob("$top/src/script/*.c $top/src/revision/*.c"
+			  . " $top/src/files/{dbmate,file_name,format,header,native}.c")
 	],
 	'-DUSE_ASSERT_CHECKING', '-Wl,-Bsymbolic');
 ok(-s $library, 'the harness is built');
