@@ -122,8 +122,9 @@ sub schema_dump
 	my ($status, $out, $err) = run_program(tool('pg_dump'),
 		'--schema-only', '--no-owner', '-N', 'migrate', @options, $database);
 	die "pg_dump: $err" if $status;
-	# The extension itself is dumped all the same.
-	my $heading = qr/-- Name: (?:EXTENSION )?migrate; Type: (?:EXTENSION|COMMENT).*/;
+	# The extension itself and its privileges are dumped all the same.
+	my $ours = qr/(?:EXTENSION )?migrate; Type: (?:EXTENSION|COMMENT)/;
+	my $heading = qr/-- Name: (?:$ours|.*; Type: ACL; Schema: migrate;).*/;
 	$out =~ s/^--\n$heading\n--\n\n(?:.*\n)+?\n\n//mg;
 	$out =~ s/^\\(?:un)?restrict .*\n//mg;
 	return $out;
