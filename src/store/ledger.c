@@ -47,14 +47,12 @@ typedef struct LedgerStep
 	int64		duration;		/* microseconds */
 } LedgerStep;
 
-static void read_checksums(uint64 n, Datum values[2]);
+static void read_checksums(uint64 n, List **revisions, List **checksums);
 static void set_versions(const Scope *scope, List *versions);
 static void change_versions(const Scope *scope, List *before, List *after);
 static void add_applied(const Scope *scope, List *revisions, const char *how,
 						TimestampTz applied_at);
-static void add_upgraded(const Scope *scope, List *revisions, List *checksums,
-						 TimestampTz applied_at);
-static uint64 insert_applied(const Scope *scope, const Datum values[2],
+static uint64 insert_applied(const Scope *scope, List *revisions, List *checksums,
 							 const char *how, TimestampTz applied_at);
 static char *add_one_upgraded(const Scope *scope, const char *revision,
 							  const char *checksum, TimestampTz applied_at);
@@ -172,42 +170,54 @@ List *
 mig_ledger_read_edited(const Scope *scope)
 {
 	static StoreQuery applied = {
-		"SELECT revision, checksum FROM migrate.applied", 0, {0}, NULL
+		"SELECT revision, checksum FROM migrate.applied"
+		" ORDER BY revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
 	};
-	static StoreQuery edited = {
-		"SELECT a.revision"
-		" FROM (SELECT pg_catalog.unnest($1) AS revision,"
-		" pg_catalog.unnest($2) AS checksum) AS a"
-		" LEFT JOIN migrate.revisions r"
-		" ON r.revision OPERATOR(pg_catalog.=) a.revision"
-		" WHERE r.checksum IS NULL"
-		" OR r.checksum OPERATOR(pg_catalog.<>) a.checksum"
-		" ORDER BY a.revision COLLATE pg_catalog.\"C\"",
-		2, {TEXTARRAYOID, TEXTARRAYOID}, NULL
+	static StoreQuery stored = {
+		"SELECT revision, checksum FROM migrate.revisions"
+		" ORDER BY revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
 	};
-	Datum		values[2];
+	List	   *revisions;
+	List	   *checksums;
+	List	   *edited = NIL;
+	MemoryContext old;
+	uint64		row = 0;
+	uint64		n;
+	ListCell   *id;
+	ListCell   *checksum;
 
-	read_checksums(mig_query_read(scope, &applied, NULL, NULL), values);
-	return mig_query_texts(scope, &edited, values);
+	read_checksums(mig_query_read(scope, &applied, NULL, NULL), &revisions, &checksums);
+	n = mig_query_read(scope, &stored, NULL, NULL);
+	old = MemoryContextSwitchTo(scope->context);
+	forboth(id, revisions, checksum, checksums)
+	{
+		const char *now = NULL;
+		int			order = -1;
+
+		while (row < n && (order = strcmp(mig_query_text(row, 1), lfirst(id))) < 0)
+			row++;
+		if (row < n && order == 0)
+			now = mig_query_text_or_null(row, 2);
+		if (now == NULL || strcmp(now, lfirst(checksum)) != 0)
+			edited = lappend(edited, pstrdup(lfirst(id)));
+	}
+	MemoryContextSwitchTo(old);
+	return edited;
 }
 
 /*
- * Return the first two columns, id and checksum, of the last query's n rows as
- * two arrays, for another query.
+ * Return the first two columns, id and checksum (both char *), of the last
+ * query's n rows.  Errors: 55000 for a null.
  */
 static void
-read_checksums(uint64 n, Datum values[2])
+read_checksums(uint64 n, List **revisions, List **checksums)
 {
-	List	   *revisions = NIL;
-	List	   *checksums = NIL;
-
+	*revisions = *checksums = NIL;
 	for (uint64 row = 0; row < n; row++)
 	{
-		revisions = lappend(revisions, mig_query_text(row, 1));
-		checksums = lappend(checksums, mig_query_text_or_null(row, 2));
+		*revisions = lappend(*revisions, mig_query_text(row, 1));
+		*checksums = lappend(*checksums, mig_query_text(row, 2));
 	}
-	values[0] = mig_query_text_array(revisions);
-	values[1] = mig_query_text_array(checksums);
 }
 
 /*
@@ -275,43 +285,25 @@ add_applied(const Scope *scope, List *revisions, const char *how,
 		1, {TEXTARRAYOID}, NULL
 	};
 	uint64		n = list_length(revisions);
+	List	   *checksums;
 	Datum		ids;
-	Datum		values[2];
 
 	if (n == 0)
 		return;
 	ids = mig_query_text_array(revisions);
 	if (mig_query_read(scope, &query, &ids, NULL) != n)
 		was_dropped();
-	read_checksums(n, values);
-	if (insert_applied(scope, values, how, applied_at) != n)
+	read_checksums(n, &revisions, &checksums);
+	if (insert_applied(scope, revisions, checksums, how, applied_at) != n)
 		was_dropped();
 }
 
 /*
- * Record revisions (char *) as applied by an upgrade, each with the checksum
- * (char *) that it had when its script was read.  That they are still there is
- * for mig_revisions_check_there to see.
- */
-static void
-add_upgraded(const Scope *scope, List *revisions, List *checksums,
-			 TimestampTz applied_at)
-{
-	Datum		values[2];
-
-	if (revisions == NIL)
-		return;
-	values[0] = mig_query_text_array(revisions);
-	values[1] = mig_query_text_array(checksums);
-	(void) insert_applied(scope, values, "upgrade", applied_at);
-}
-
-/*
- * Add rows to migrate.applied: values are an array of ids and one of checksums.
- * Returns the number of rows.
+ * Record revisions (char *) as applied, each with a checksum (char *).  That they
+ * are still there is for the caller to see.  Returns the number of rows.
  */
 static uint64
-insert_applied(const Scope *scope, const Datum values[2], const char *how,
+insert_applied(const Scope *scope, List *revisions, List *checksums, const char *how,
 			   TimestampTz applied_at)
 {
 	static StoreQuery query = {
@@ -321,10 +313,13 @@ insert_applied(const Scope *scope, const Datum values[2], const char *how,
 		" pg_catalog.unnest($2) AS checksum) AS u",
 		4, {TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID, TEXTOID}, NULL
 	};
-	Datum		all[4] = {values[0], values[1], TimestampTzGetDatum(applied_at),
-	CStringGetTextDatum(how)};
+	Datum		values[4];
 
-	return mig_query_write(scope, &query, all, NULL);
+	values[0] = mig_query_text_array(revisions);
+	values[1] = mig_query_text_array(checksums);
+	values[2] = TimestampTzGetDatum(applied_at);
+	values[3] = CStringGetTextDatum(how);
+	return mig_query_write(scope, &query, values, NULL);
 }
 
 /*
@@ -664,8 +659,8 @@ mig_ledger_record_plan(const Scope *scope, PlanRows *rows, List *plan,
 		MemoryContextSwitchTo(chunk);
 		write_log(scope, rows, plan, from, to, direction, done, actor);
 		if (direction == MIG_UPGRADE)
-			add_upgraded(scope, mig_graph_plan_ids(rows->graph, plan, from, to),
-						 checksums_of(done, from, to), now);
+			(void) insert_applied(scope, mig_graph_plan_ids(rows->graph, plan, from, to),
+								  checksums_of(done, from, to), "upgrade", now);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(chunk);
 	}
