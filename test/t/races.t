@@ -851,6 +851,9 @@ sub applied
 	my $id = shift;
 	return $session->value("SELECT count(*) FROM migrate.applied WHERE revision = '$id'");
 }
+# Since 19 the server says which lock it waited for, before what we say.
+my $waited = qr/(?:waiting for .*\n)?/;
+
 sub retries { my $text = shift; my $n = () = $text =~ /rolled back, retry/g; return $n }
 sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) >= $n }) }
 
@@ -865,7 +868,7 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 	like($told, qr/^NOTICE:  00000: $failed, retry 1 of 10 in \d+ ms$/m, '    the message says so');
 	like(
 		$told,
-		qr/^DETAIL:  revision "$id", upgrade script, statement 2, line 1$/m,
+		qr/^DETAIL:  ${waited}revision "$id", upgrade script, statement 2, line 1$/m,
 		'    the detail says where');
 	my $who = qq{Process $blocker->{pid} (role "the reporter", application "nightly report", in its}
 	  . ' transaction since ';
@@ -925,7 +928,7 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 		is(retries($result->{err}), $n, '    after as many');
 		like(
 			$result->{err},
-			qr/^CONTEXT:  revision "$id", upgrade script, statement 2, line 1$/m,
+			qr/^CONTEXT:  ${waited}revision "$id", upgrade script, statement 2, line 1$/m,
 			'    it says where');
 		is(runs(), 'before', '    what came before stays, and the revision is rolled back');
 		is(applied($done) . applied($id), '10', '    so is the record');
@@ -1111,7 +1114,7 @@ SQL
 	ok(tries($runner, 2), 'a part of a script: it is tried again');
 	like(
 		said($runner),
-		qr/^DETAIL:  revision "$id", upgrade script, statement 5, line 5$/m,
+		qr/^DETAIL:  ${waited}revision "$id", upgrade script, statement 5, line 5$/m,
 		'    the detail says where');
 	is(runs(), 'first', '    what came before it is done');
 	is($session->value("SELECT statements_done FROM migrate.partial WHERE revision = '$id'"),
