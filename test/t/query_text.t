@@ -19,7 +19,6 @@ my $server = MigrateServer->create(
 	settings => [
 		'max_connections = 20',
 		"log_line_prefix = '%a|'",
-		'compute_query_id = on',
 		"shared_preload_libraries = '" . join(',', @contrib) . "'"
 	]);
 $server->use;
