@@ -120,18 +120,20 @@ mig_heads_remember(const Scope *scope, const Graph *graph)
 /*
  * Read the heads by down revision, and those of them that are real, into two
  * arrays, as they are now, when nobody can write revisions.  Return false when
- * there are not n revisions.
+ * there are not n revisions.  The query takes sets, because for NOT ... ANY of as
+ * many rows as there are revisions the server compares each with each.
  */
 static bool
 read_heads(const Scope *latest, int n, Datum values[2])
 {
 	static StoreQuery query = {
-		"SELECT r.revision, NOT (r.revision OPERATOR(pg_catalog.=) ANY"
-		" (SELECT pg_catalog.unnest(d.depends_on) FROM migrate.revisions d))"
-		" FROM migrate.revisions r"
-		" WHERE NOT (r.revision OPERATOR(pg_catalog.=) ANY"
-		" (SELECT pg_catalog.unnest(c.down_revisions) FROM migrate.revisions c))"
-		" AND (SELECT pg_catalog.count(*) FROM migrate.revisions) OPERATOR(pg_catalog.=) $1",
+		"SELECT h.revision, d.revision IS NULL"
+		" FROM (SELECT r.revision FROM migrate.revisions r EXCEPT"
+		" SELECT pg_catalog.unnest(c.down_revisions) FROM migrate.revisions c) AS h"
+		" LEFT JOIN (SELECT DISTINCT pg_catalog.unnest(r.depends_on) AS revision"
+		" FROM migrate.revisions r) AS d"
+		" ON d.revision OPERATOR(pg_catalog.=) h.revision"
+		" WHERE (SELECT pg_catalog.count(*) FROM migrate.revisions) OPERATOR(pg_catalog.=) $1",
 		1, {INT8OID}, NULL
 	};
 	Datum		count = Int64GetDatum(n);
