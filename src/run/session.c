@@ -419,12 +419,12 @@ static char *
 read_identity(const char *name, ReadWhat what)
 {
 	const struct config_generic *variable = find_variable(name);
-	SettingValue value = {NULL, PGC_S_DEFAULT};
+	const char *current = current_value(variable).text;
+	const char *committed = what == READ_COMMITTED ? committed_value(variable).text : NULL;
 
-	if (what == READ_COMMITTED && variable->stack != NULL)
-		value = committed_value(variable);
-	return value.text != NULL ? pstrdup(value.text) :
-		GetConfigOptionByName(name, NULL, false);
+	if (committed != NULL && (current == NULL || strcmp(committed, current) != 0))
+		return pstrdup(committed);
+	return GetConfigOptionByName(name, NULL, false);
 }
 
 /*

@@ -19,14 +19,22 @@
 #include "store/query.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
+
+/* What is known of a query that was run. */
+typedef struct StorePlan
+{
+	char		table[NAMEDATALEN]; /* of ours that it names, or empty */
+	SPIPlanPtr	plan;
+} StorePlan;
 
 static void *id_of_row(uint64 number);
 static Datum not_null(uint64 row, int column, Oid type);
 pg_noreturn static void null_element(void);
 pg_noreturn static void null_value(int column);
-static void act_as_owner(const Scope *scope, const StoreQuery *query);
+static void note_table(const StoreQuery *query);
 static const char *find_table(const char *sql, char name[NAMEDATALEN]);
 static void prepare(StoreQuery *query);
 static uint64 execute(const Scope *scope, StoreQuery *query, Datum *values,
@@ -324,16 +332,18 @@ mig_query_text_array(List *strings)
 }
 
 /*
- * Become the owner of the query's table.  A query that names none of ours runs
- * as the role that we are.
+ * Note the table of ours that a query names, if it names one.
  */
 static void
-act_as_owner(const Scope *scope, const StoreQuery *query)
+note_table(const StoreQuery *query)
 {
+	char	   *noted = query->plan->table;
 	char		table[NAMEDATALEN];
+	const char *rest = find_table(query->sql, noted);
 
-	if (find_table(query->sql, table) != NULL)
-		mig_scope_act_as_owner(scope, table);
+	while (rest != NULL && (rest = find_table(rest, table)) != NULL)
+		if (strcmp(table, noted) != 0)
+			elog(ERROR, "query \"%s\" names two tables", query->sql);
 }
 
 /*
@@ -364,25 +374,19 @@ find_table(const char *sql, char name[NAMEDATALEN])
 static void
 prepare(StoreQuery *query)
 {
-	SPIPlanPtr	plan;
-	char		first[NAMEDATALEN];
-	char		table[NAMEDATALEN];
-	const char *rest = find_table(query->sql, first);
+	SPIPlanPtr	plan = SPI_prepare(query->sql, query->nargs, query->argtypes);
 
-	while (rest != NULL && (rest = find_table(rest, table)) != NULL)
-		if (strcmp(table, first) != 0)
-			elog(ERROR, "query \"%s\" names two tables", query->sql);
-	plan = SPI_prepare(query->sql, query->nargs, query->argtypes);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed for \"%s\": %s", query->sql,
 			 SPI_result_code_string(SPI_result));
 	if (SPI_keepplan(plan) != 0)
 		elog(ERROR, "SPI_keepplan failed");
-	query->plan = plan;
+	query->plan->plan = plan;
 }
 
 /*
- * Run a query and check SPI's result code.
+ * Run a query as the owner of its table, and check SPI's result code.  A query
+ * that names no table of ours runs as the role that we are.
  */
 static uint64
 execute(const Scope *scope, StoreQuery *query, Datum *values,
@@ -391,13 +395,19 @@ execute(const Scope *scope, StoreQuery *query, Datum *values,
 	int			result;
 
 	Assert(scope != NULL && scope->context != NULL);
-	act_as_owner(scope, query);
 	if (query->plan == NULL)
+	{
+		query->plan = MemoryContextAllocZero(TopMemoryContext, sizeof(StorePlan));
+		note_table(query);
+	}
+	if (query->plan->table[0] != '\0')
+		mig_scope_act_as_owner(scope, query->plan->table);
+	if (query->plan->plan == NULL)
 		prepare(query);
 	result = !read_only && scope->writes_latest ?
-		SPI_execute_snapshot(query->plan, values, nulls, GetLatestSnapshot(),
+		SPI_execute_snapshot(query->plan->plan, values, nulls, GetLatestSnapshot(),
 							 InvalidSnapshot, false, true, 0) :
-		SPI_execute_plan(query->plan, values, nulls, read_only, 0);
+		SPI_execute_plan(query->plan->plan, values, nulls, read_only, 0);
 	if (result < 0)
 		elog(ERROR, "query \"%s\" failed: %s", query->sql,
 			 SPI_result_code_string(result));

@@ -28,7 +28,7 @@ typedef struct StoreQuery
 	const char *sql;
 	int			nargs;
 	Oid			argtypes[QUERY_MAX_ARGS];
-	SPIPlanPtr	plan;			/* NULL until first used */
+	struct StorePlan *plan;		/* NULL until first used */
 } StoreQuery;
 
 extern uint64 mig_query_read(const Scope *scope, StoreQuery *query, Datum *values,
