@@ -359,17 +359,23 @@ Errors: MG011 unacceptable file, 42601 syntax error in a script (both with name 
 'migration script; MG012 run lock not available.
 Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
-CREATE FUNCTION migrate.load_directory(path pg_catalog.text, format pg_catalog.text DEFAULT 'auto')
+CREATE FUNCTION migrate.load_directory(path pg_catalog.text, format pg_catalog.text DEFAULT 'auto',
+	allow_broken_downgrades pg_catalog.bool DEFAULT false)
 RETURNS SETOF pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_load_directory'
-LANGUAGE C VOLATILE STRICT;
+LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool) IS
 'Store the revisions of all *.sql files, in UTF-8, of a directory on the server, parents before '
 'children: either all of them or none.
-Arguments: path; format: native (every file has a header), dbmate (none has) or auto.
-Result: identifiers added or changed, parents before children.
-Errors: 42501 missing privileges of pg_read_server_files; 22023 unknown format, or empty path; '
+Arguments: path; format: native (every file has a header), dbmate (none has; a file whose name '
+'does not begin with a digit is left out, with a notice) or auto; allow_broken_downgrades: a '
+'downgrade script that cannot be taken is left out, with a warning, so that its revision cannot be '
+'downgraded.
+Result: identifiers added or changed, parents before children. A notice names each revision that '
+'was replaced, and what changed; a warning, where both script and message are others.
+Errors: 58P01 no *.sql files in it; MG011 with all files that cannot be taken, if there are '
+'several; 42501 missing privileges of pg_read_server_files; 22023 unknown format, or empty path; '
 '22021, 22P05 a file that is not UTF-8, or has characters that the database encoding lacks; 54000 '
 'a file over 256 MB; 58P01 and other errors of the file system; and those of migrate.load().
 Locks: the run lock, until the end of the transaction, unless nothing changes.';
@@ -377,24 +383,24 @@ Locks: the run lock, until the end of the transaction, unless nothing changes.';
 CREATE FUNCTION migrate.export(revision pg_catalog.text)
 RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_export'
-LANGUAGE C STABLE STRICT;
+LANGUAGE C STABLE;
 
 COMMENT ON FUNCTION migrate.export(pg_catalog.text) IS
 'Return a revision in the format of a revision file. Loading it again changes nothing.
 Arguments: revision: its identifier.
 Result: the text.
-Errors: MG001, MG002, MG003 not exactly one revision; MG010 broken graph.';
+Errors: MG001, MG002, MG003 not exactly one revision; MG010 broken graph; 22004 null argument.';
 
 CREATE FUNCTION migrate.file_name(revision pg_catalog.text)
 RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_file_name'
-LANGUAGE C STABLE STRICT;
+LANGUAGE C STABLE;
 
 COMMENT ON FUNCTION migrate.file_name(pg_catalog.text) IS
 'Return the name for a revision''s file: <revision>_<slug of the message>.sql.
 Arguments: revision: its identifier.
 Result: the name.
-Errors: MG001, MG002, MG003 not exactly one revision; MG010 broken graph.';
+Errors: MG001, MG002, MG003 not exactly one revision; MG010 broken graph; 22004 null argument.';
 
 CREATE FUNCTION migrate.configure(name pg_catalog.text, value pg_catalog.text)
 RETURNS pg_catalog.void
@@ -631,6 +637,28 @@ Arguments: target: an identifier; -N goes down N revisions, base reverts all.
 Result: identifiers reverted, in order; no rows if there was nothing to do.
 Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade().
 Locks: as for migrate.upgrade().';
+
+CREATE FUNCTION migrate.upgrade(target pg_catalog.int4)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_refuse_number'
+LANGUAGE C IMMUTABLE;
+
+COMMENT ON FUNCTION migrate.upgrade(pg_catalog.int4) IS
+'Refuse a number, and say that it has to be quoted: migrate.upgrade(''+1'').
+Arguments: target: a number.
+Result: none, it always fails.
+Errors: 42804.';
+
+CREATE FUNCTION migrate.downgrade(target pg_catalog.int4)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_refuse_number'
+LANGUAGE C IMMUTABLE;
+
+COMMENT ON FUNCTION migrate.downgrade(pg_catalog.int4) IS
+'Refuse a number, and say that it has to be quoted: migrate.downgrade(''-1'').
+Arguments: target: a number.
+Result: none, it always fails.
+Errors: 42804.';
 
 CREATE PROCEDURE migrate.upgrade_stepwise(target pg_catalog.text DEFAULT 'head')
 AS 'MODULE_PATHNAME', 'migrate_upgrade_stepwise'
@@ -873,7 +901,8 @@ ALTER FUNCTION migrate.edit(
 OWNER TO @extowner@;
 ALTER FUNCTION migrate.drop(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.load(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
-ALTER FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool)
+OWNER TO @extowner@;
 ALTER FUNCTION migrate.export(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.file_name(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.configure(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
@@ -888,6 +917,8 @@ ALTER FUNCTION migrate.show(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.graph(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.check(pg_catalog.bool) OWNER TO @extowner@;
 ALTER FUNCTION migrate.upgrade(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.upgrade(pg_catalog.int4) OWNER TO @extowner@;
+ALTER FUNCTION migrate.downgrade(pg_catalog.int4) OWNER TO @extowner@;
 ALTER FUNCTION migrate.downgrade(pg_catalog.text) OWNER TO @extowner@;
 ALTER PROCEDURE migrate.upgrade_stepwise(pg_catalog.text) OWNER TO @extowner@;
 ALTER PROCEDURE migrate.downgrade_stepwise(pg_catalog.text) OWNER TO @extowner@;
@@ -912,7 +943,7 @@ REVOKE EXECUTE ON FUNCTION
 		pg_catalog.bool, pg_catalog.bool),
 	migrate.drop(pg_catalog.text),
 	migrate.load(pg_catalog.text, pg_catalog.text),
-	migrate.load_directory(pg_catalog.text, pg_catalog.text),
+	migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool),
 	migrate.configure(pg_catalog.text, pg_catalog.text),
 	migrate.upgrade(pg_catalog.text),
 	migrate.downgrade(pg_catalog.text),

@@ -263,7 +263,8 @@ SELECT octet_length(pg_temp.name_of(repeat('x', 255), 'm')),
 	octet_length(pg_temp.name_of(repeat('x', 240), 'one two three'));
 SELECT pg_temp.name_of(repeat('x', 254) || 'a', 'm') <> pg_temp.name_of(repeat('x', 254) || 'b',
 	'm');
-SELECT migrate.export(NULL) IS NULL, migrate.file_name(NULL) IS NULL;
+SELECT migrate.export(NULL);
+SELECT migrate.file_name(NULL);
 SELECT pg_temp.regress_error($$SELECT migrate.export('nowhere')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.file_name('h')$$);
 SELECT pg_temp.regress_error($$SELECT migrate.export('head')$$);
@@ -395,9 +396,12 @@ SELECT revision, down_revisions, message FROM migrate.revisions ORDER BY 1;
 -- Again: nothing, and no lock.
 BEGIN;
 SELECT migrate.load_directory(:'dir' || '/native/');
-SELECT migrate.load_directory(:'dir' || '/empty');
 SELECT pg_temp.locks() AS locks;
 ROLLBACK;
+-- Nothing to load is an error.
+SELECT pg_temp.dir_error('/empty');
+\! cd "$MIGRATE_TEST_DIR/empty" && mkdir a.sql && : > b.SQL
+SELECT pg_temp.dir_error('/empty');
 -- What changed, only.
 \! echo '-- more' >> "$NATIVE/a.sql"
 SELECT migrate.load_directory(:'dir' || '/native', 'native');
@@ -441,6 +445,51 @@ SELECT migrate.load_directory(:'dir' || '/dbmate');
 SELECT migrate.load_directory(:'dir' || '/dbmate');
 SELECT revision, down_revisions, message, upgrade_transactional FROM migrate.revisions
 	ORDER BY revision;
+-- Of every name that dbmate takes it makes what dbmate makes of it.
+SELECT pg_temp.file(E'-- migrate:up\n', '20240105120000-create-users.sql');
+SELECT pg_temp.file(E'-- migrate:up\n', '20240105120001createusers.sql');
+SELECT pg_temp.file(E'-- migrate:up\n', '/a/20240105120002.sql');
+SELECT pg_temp.file(E'-- migrate:up\n', '5_add_e-mail.sql');
+SELECT pg_temp.file(E'-- migrate:up\n', 'zz_not_of_dbmate.sql');
+\! : > "$DBMATE/seed.sql" && printf -- '-- migrate:up\n' > "$DBMATE/20240104-four.sql"
+SELECT pg_temp.dir_error('/dbmate');
+SELECT migrate.load_directory(:'dir' || '/dbmate', 'dbmate');
+\! printf -- '-- migrate:up\n' > "$DBMATE/20240104b.sql"
+SELECT pg_temp.dir_error('/dbmate', 'dbmate');
+\! rm "$DBMATE/20240104b.sql" "$DBMATE/seed.sql"
+\! rm -r "$MIGRATE_TEST_DIR/empty/"* && : > "$MIGRATE_TEST_DIR/empty/a.sql"
+SELECT pg_temp.dir_error('/empty', 'dbmate');
+-- All files that cannot be taken, in one error.
+\! cd "$NATIVE" && rm * 2>/dev/null; cd "$MIGRATE_TEST_DIR/bad" && rm *
+\! cd "$MIGRATE_TEST_DIR/bad" && printf -- '-- migrate:up\n\nSELEC 1;\n' > 1_a.sql
+\! cd "$MIGRATE_TEST_DIR/bad" && printf -- '-- migrate:up\n-- migrate:down\nDRO;' > 2_b.sql
+\! cd "$MIGRATE_TEST_DIR/bad" && printf -- '-- migrate:up\n-- \000\n' > 3_c.sql
+\! cd "$MIGRATE_TEST_DIR/bad" && printf -- '-- migrate:up\nSELECT 4;\n' > 4_d.sql
+\! cd "$MIGRATE_TEST_DIR/bad" && printf -- '-- +goose Up\nSELECT 5;\n' > 5_e.sql
+SELECT pg_temp.dir_error('/bad');
+-- Downgrade scripts that cannot be taken are left out on request.
+\! cd "$MIGRATE_TEST_DIR/bad" && rm 1_a.sql 3_c.sql 5_e.sql
+\! cd "$MIGRATE_TEST_DIR/bad" && printf -- '-- migrate:up\n-- migrate:down\n\\d;' > 6_f.sql
+\! cd "$MIGRATE_TEST_DIR/bad" && printf -- "-- migrate:up\n-- migrate:down\n;'x" > 7_g.sql
+SELECT pg_temp.dir_error('/bad');
+BEGIN;
+SELECT migrate.load_directory(:'dir' || '/bad', allow_broken_downgrades => true);
+SELECT migrate.load_directory(:'dir' || '/bad', allow_broken_downgrades => true);
+SELECT revision, downgrade_sql IS NULL, downgrade_transactional FROM migrate.revisions
+	WHERE revision IN ('2', '4', '6', '7') ORDER BY 1;
+SELECT migrate.stamp('2');
+SELECT migrate.downgrade('-1');
+ROLLBACK;
+\! cd "$MIGRATE_TEST_DIR/bad" && printf -- '-- migrate:up\nSELEC;\n' > 4_d.sql
+SELECT pg_temp.regress_error(format('SELECT migrate.load_directory(%L, %L, true)',
+	:'dir' || '/bad', 'auto'));
+SELECT migrate.load_directory(:'dir' || '/bad', allow_broken_downgrades => NULL);
+-- Parents that are nowhere.
+\! cd "$MIGRATE_TEST_DIR/bad" && rm *
+\! cd "$NATIVE" && printf -- '-- a\n-- Revision ID: aa\n-- Revises: zz\n-- migrate:up' > a.sql
+\! cd "$NATIVE" && printf -- '-- b\n-- Revision ID: bb\n-- Revises: aa, yy\n' > b.sql
+\! cd "$NATIVE" && printf -- '-- Depends On: xx\n-- migrate:up' >> b.sql
+SELECT pg_temp.dir_error('/native');
 -- It needs the rights of pg_read_server_files.
 CREATE ROLE regress_migrate_loader;
 GRANT USAGE ON SCHEMA migrate TO regress_migrate_loader;
@@ -458,3 +507,47 @@ DROP EXTENSION migrate;
 CREATE EXTENSION migrate;
 DROP ROLE regress_migrate_loader;
 \! rm -r "$MIGRATE_TEST_DIR"
+-- Files of other tools, and markers that are almost ours.
+SELECT pg_temp.file(E'-- migrate: up\nSELECT 1;\n', '1_a.sql');
+SELECT pg_temp.file(E'--  Migrate:Down\nSELECT 1;\n', '1_a.sql');
+SELECT pg_temp.file(E'-- migrates up to ten users\nSELECT 1;\n', '1_a.sql');
+SELECT pg_temp.file(E'-- migrate upstream\nSELECT 1;\n', '1_a.sql');
+SELECT pg_temp.file(E'-- +goose Up\n-- +goose StatementBegin\n', '00001_a.sql');
+SELECT pg_temp.file(E'-- +migrate Up\nSELECT 1;', '1_a.sql');
+SELECT pg_temp.file(E'--liquibase formatted sql\n--changeset nvoxland:1\nSELECT 1;', '1_a.sql');
+SELECT pg_temp.file(E'-- Up Migration\nSELECT 1;', '1_a.sql');
+SELECT pg_temp.file(E'# --- !Ups\nSELECT 1;', '1.sql');
+SELECT pg_temp.file(E'-- Deploy flipr:appschema to pg\nBEGIN;', 'appschema.sql');
+SELECT pg_temp.file(E'CREATE TABLE a (b int);\n--> statement-breakpoint\n', '0000_a.sql');
+SELECT pg_temp.file(E'CREATE TABLE a ();', 'V1__a.sql');
+SELECT pg_temp.file(E'CREATE TABLE a ();', '/x/R__a.sql');
+SELECT pg_temp.file(E'CREATE TABLE a ();', '000001_a.up.sql');
+SELECT pg_temp.file(E'CREATE TABLE a ();', 'up.sql');
+SELECT pg_temp.file(E'CREATE TABLE a ();', 'migration.sql');
+-- Two branches that chose one id.
+SELECT migrate.load(E'-- add invoices\n-- Revision ID: 0001\n-- Revises:\n-- migrate:up\nSELECT 1;',
+	'0001_add_invoices.sql');
+SELECT migrate.load(E'-- add payments\n-- Revision ID: 0001\n-- Revises:\n-- migrate:up\nSELECT 2;',
+	'0001_add_payments.sql');
+SELECT migrate.load(E'-- add payment\n-- Revision ID: 0001\n-- Revises:\n-- migrate:up\nSELECT 2;',
+	'0001_add_payments.sql');
+SELECT migrate.upgrade();
+SELECT pg_temp.regress_error($$SELECT migrate.load(
+	E'-- add invoices\n-- Revision ID: 0001\n-- Revises:\n-- migrate:up\nSELECT 1;', 'i.sql')$$);
+-- A file with CRLF makes the same database as one with LF.
+SELECT migrate.load(replace('-- two
+-- Revision ID: 0002
+-- Revises: 0001
+-- migrate:up
+CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$
+SELECT ''a
+b'' $$;
+', E'\n', E'\r\n'));
+SELECT upgrade_sql LIKE E'%\r%' FROM migrate.revisions WHERE revision = '0002';
+SELECT migrate.revision('three', E'SELECT $$a\r\nb\r\r\nc\rd$$\r\n', E'SELECT\r\n1', '0003');
+SELECT replace(upgrade_sql, E'\r', '<CR>'), replace(downgrade_sql, E'\r', '<CR>')
+	FROM migrate.revisions WHERE revision = '0003';
+SELECT migrate.load(migrate.export('0003'));
+-- Numbers that are not quoted.
+SELECT migrate.upgrade(1);
+SELECT migrate.downgrade(-1);

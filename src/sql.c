@@ -28,6 +28,19 @@ mig_sql_text_arg(FunctionCallInfo fcinfo, int n, const char *name)
 }
 
 /*
+ * Return boolean argument n (from 0). Errors: 22004 for NULL.
+ */
+bool
+mig_sql_bool_arg(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+	return PG_GETARG_BOOL(n);
+}
+
+/*
  * Return text[] argument n (from 0) as a list of strings. Errors: 22004 for a
  * null and for a null element.
  */

@@ -13,6 +13,7 @@
 #include "utils/tuplestore.h"
 
 extern char *mig_sql_text_arg(FunctionCallInfo fcinfo, int n, const char *name);
+extern bool mig_sql_bool_arg(FunctionCallInfo fcinfo, int n, const char *name);
 extern List *mig_sql_array_arg(FunctionCallInfo fcinfo, int n, const char *name);
 extern Tuplestorestate *mig_sql_begin(FunctionCallInfo fcinfo, TupleDesc *tupdesc);
 extern Datum mig_sql_ids(FunctionCallInfo fcinfo, List *ids);

@@ -11,6 +11,7 @@
 #include "revision/graph.h"
 #include "revision/ids.h"
 #include "revision/plan.h"
+#include "sql.h"
 #include "store/ledger.h"
 #include "store/partial.h"
 #include "store/position.h"
@@ -32,6 +33,7 @@ typedef struct State
 } State;
 
 static State read_state(void);
+static void check_some_loaded(const Graph *graph);
 static void check_none_incomplete(List *partials);
 static void check_nothing_pending(const Position *position);
 static bool are_transactional(List *ids);
@@ -43,18 +45,16 @@ static void check_models(bool has_models);
 Datum
 migrate_check(PG_FUNCTION_ARGS)
 {
+	bool		models = mig_sql_bool_arg(fcinfo, 0, "models");
 	State		state;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", "models")));
 	state = read_state();
 	mig_verify_applied(state.position.graph, state.position.rows, state.applied);
 	mig_verify_edited(state.edited);
+	check_some_loaded(state.position.graph);
 	check_none_incomplete(state.partials);
 	check_nothing_pending(&state.position);
-	if (PG_GETARG_BOOL(0))
+	if (models)
 		check_models(state.has_models);
 	PG_RETURN_BOOL(true);
 }
@@ -76,6 +76,21 @@ read_state(void)
 	state.has_models = mig_project_has_models(&scope);
 	mig_scope_leave(&scope);
 	return state;
+}
+
+/*
+ * Check that there are revisions: a database whose revision files nobody has
+ * loaded is not up to date.  Errors: MG004.
+ */
+static void
+check_some_loaded(const Graph *graph)
+{
+	if (graph->n == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NOT_UP_TO_DATE),
+				 errmsg("target database is not up to date"),
+				 errdetail("No revision is loaded."),
+				 errhint("Load revision files with migrate.load_directory() or migrate.load().")));
 }
 
 /*

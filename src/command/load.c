@@ -26,6 +26,7 @@
 #include "files/format.h"
 #include "revision/graph.h"
 #include "revision/ids.h"
+#include "revision/names.h"
 #include "revision/revision.h"
 #include "revision/target.h"
 #include "script/excerpt.h"
@@ -37,16 +38,30 @@
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "utils/builtins.h"
+#include "utils/resowner.h"
 
 PG_FUNCTION_INFO_V1(migrate_load);
 PG_FUNCTION_INFO_V1(migrate_load_directory);
+
+/* About how many bytes of faults of files are told. */
+#define MAX_FAULTS		8192
 
 /* A revision to be written. */
 typedef struct Change
 {
 	const Revision *rev;
-	bool		is_new;
+	const Revision *old;		/* what it replaces; NULL: it is new */
 } Change;
+
+/* A directory that is being read. */
+typedef struct Directory
+{
+	const char *path;
+	const FileFormat *format;	/* NULL: any */
+	bool		allow_broken;	/* downgrade scripts */
+	List	   *files;			/* RevisionFile * */
+	List	   *faults;			/* ErrorData * */
+} Directory;
 
 /* Which file an error is about. */
 typedef struct FileContext
@@ -60,6 +75,8 @@ static bool is_stored(const RevisionFile *file);
 static bool add_leaf(const RevisionFile *file, const char *function);
 static bool can_add(const Scope *scope, const Revision *rev);
 static List *load_files(List *files, const char *function);
+static void report_replaced(const Change *change);
+static List *differences(const Revision *old, const Revision *now);
 static List *find_changes(List *files, bool locked, Graph **after);
 static void check_distinct(List *files);
 static int	compare_files(const ListCell *a, const ListCell *b);
@@ -70,6 +87,8 @@ static void give_parents(const Graph *stored, List *files, FileContext *context,
 						 int notice);
 static void chain(List *files, Graph *graph, int notice);
 static void resolve_parents(Graph *graph, List *files, FileContext *context);
+static void check_parents_exist(const Graph *graph, List *files, FileContext *context);
+static List *missing_names(const Graph *graph, const Revision *rev);
 static List *resolve_names(const Graph *graph, List *names);
 static Change *compare(const Graph *stored, const Bitmapset *applied,
 					   RevisionFile *file);
@@ -77,6 +96,13 @@ static void check_applied(const Revision *old, const Revision *now);
 static void file_callback(void *arg);
 static const FileFormat *format_arg(FunctionCallInfo fcinfo);
 static void check_format(List *files, const FileFormat *format);
+static void read_of_directory(Directory *directory, const char *name);
+static RevisionFile *try_to_read(const char *path, const char *name, bool upgrade_only,
+								 ErrorData **fault);
+static bool is_of_file(const ErrorData *error);
+static void warn_of_downgrade(const RevisionFile *file, const ErrorData *fault);
+static char *describe_fault(const ErrorData *fault);
+static void refuse_faults(const Directory *directory, int files);
 
 /*
  * Return whether a file's revision is stored already, by its key; true only when
@@ -170,14 +196,14 @@ load_files(List *files, const char *function)
 	mig_position_begin_write(function);
 	changes = find_changes(files, true, &graph);
 	foreach(lc, changes)
-		if (!((Change *) lfirst(lc))->is_new)
+		if (((Change *) lfirst(lc))->old != NULL)
 			mig_partial_check_edit(((Change *) lfirst(lc))->rev);
 	mig_scope_enter(&scope);
 	foreach(lc, changes)
 	{
 		Change	   *change = lfirst(lc);
 
-		if (change->is_new)
+		if (change->old == NULL)
 			mig_revisions_insert(&scope, change->rev, role);
 		else
 			mig_revisions_update(&scope, change->rev, role);
@@ -186,8 +212,62 @@ load_files(List *files, const char *function)
 	mig_scope_leave(&scope);
 
 	foreach(lc, changes)
+	{
+		report_replaced(lfirst(lc));
 		ids = lappend(ids, ((Change *) lfirst(lc))->rev->revision);
+	}
 	return ids;
+}
+
+/*
+ * Say that a revision was replaced, and what of it.  Another script and another
+ * message may be another change, whose author chose the same id.
+ */
+static void
+report_replaced(const Change *change)
+{
+	const Revision *old = change->old;
+	const Revision *now = change->rev;
+	bool		other;
+	List	   *parts;
+
+	if (old == NULL)
+		return;
+	parts = differences(old, now);
+	other = strcmp(old->message, now->message) != 0 &&
+		(!mig_script_same(old->upgrade_sql, now->upgrade_sql) ||
+		 old->upgrade_transactional != now->upgrade_transactional);
+	ereport(other ? WARNING : NOTICE,
+			(errmsg("replaced revision \"%s\", %s", old->revision,
+					mig_excerpt_for_client(mig_excerpt_line(old->message))),
+			 errdetail("Changed: %s.", mig_excerpt_for_client(mig_ids_join(parts))),
+			 other ? errhint("If these are two changes with the same identifier, give the new one an identifier of its own, and load both files again.") : 0));
+}
+
+/*
+ * Return what differs in two revisions of one id, as a list of phrases.
+ */
+static List *
+differences(const Revision *old, const Revision *now)
+{
+	List	   *parts = NIL;
+
+	if (!mig_script_same(old->upgrade_sql, now->upgrade_sql) ||
+		old->upgrade_transactional != now->upgrade_transactional)
+		parts = lappend(parts, "upgrade script");
+	if (!mig_script_same(old->downgrade_sql, now->downgrade_sql) ||
+		old->downgrade_transactional != now->downgrade_transactional)
+		parts = lappend(parts, "downgrade script");
+	if (strcmp(old->message, now->message) != 0)
+		parts = lappend(parts, psprintf("message (now \"%s\")",
+										mig_excerpt_line(now->message)));
+	if (!mig_ids_equal_as_sets(old->down_revisions, now->down_revisions))
+		parts = lappend(parts, "down revisions");
+	if (!mig_ids_equal_as_sets(old->depends_on, now->depends_on))
+		parts = lappend(parts, "dependencies");
+	if (!mig_ids_equal_as_sets(old->branch_labels, now->branch_labels))
+		parts = lappend(parts, "branch labels");
+	return parts != NIL ? parts : list_make1("order of names");
 }
 
 /*
@@ -412,13 +492,14 @@ chain(List *files, Graph *graph, int notice)
 
 /*
  * Replace the names of parents and dependencies in files by ids, there and in
- * the graph, which is indexed and not yet linked.
+ * the graph, which is indexed and not yet linked.  Errors: MG001, MG002.
  */
 static void
 resolve_parents(Graph *graph, List *files, FileContext *context)
 {
 	ListCell   *lc;
 
+	check_parents_exist(graph, files, context);
 	foreach(lc, files)
 	{
 		RevisionFile *file = lfirst(lc);
@@ -432,6 +513,56 @@ resolve_parents(Graph *graph, List *files, FileContext *context)
 		node->depends_on = file->rev.depends_on;
 	}
 	context->file = context->only;
+}
+
+/*
+ * Check that something has each name that files give as a parent or dependency.
+ * Errors: MG001, for all of them.
+ */
+static void
+check_parents_exist(const Graph *graph, List *files, FileContext *context)
+{
+	StringInfoData detail;
+	const char *first = NULL;
+	ListCell   *lc;
+
+	initStringInfo(&detail);
+	foreach(lc, files)
+	{
+		const RevisionFile *file = lfirst(lc);
+		List	   *missing = missing_names(graph, &file->rev);
+
+		if (missing == NIL)
+			continue;
+		first = first ? first : linitial(missing);
+		appendStringInfo(&detail, "%sRevision \"%s\"%s refers to %s.",
+						 detail.len > 0 ? "\n" : "", file->rev.revision,
+						 context->only || file->name == NULL ? "" :
+						 psprintf(" of file \"%s\"", mig_excerpt_printable(file->name)),
+						 mig_excerpt_printable(mig_ids_quote(missing)));
+	}
+	if (first != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
+				 errmsg("can't locate revision identified by \"%s\"", mig_revision_clip(first)),
+				 errdetail_internal("%s", mig_excerpt_for_client(detail.data)),
+				 errhint("Load the files of parents and dependencies first, or all files together with migrate.load_directory().")));
+}
+
+/*
+ * Return the names of parents and dependencies of rev that nothing in graph has.
+ */
+static List *
+missing_names(const Graph *graph, const Revision *rev)
+{
+	List	   *missing = NIL;
+	ListCell   *lc;
+
+	foreach(lc, list_concat(list_copy(rev->down_revisions), rev->depends_on))
+		if (mig_graph_find(graph, lfirst(lc)) < 0 &&
+			mig_names_with_prefix(graph, lfirst(lc), NULL) == NIL)
+			missing = lappend(missing, lfirst(lc));
+	return missing;
 }
 
 /*
@@ -469,8 +600,8 @@ compare(const Graph *stored, const Bitmapset *applied, RevisionFile *file)
 	Scope		scope;
 
 	change->rev = now;
-	change->is_new = node < 0;
-	if (change->is_new)
+	change->old = NULL;
+	if (node < 0)
 		return change;
 
 	mig_scope_enter(&scope);
@@ -480,6 +611,7 @@ compare(const Graph *stored, const Bitmapset *applied, RevisionFile *file)
 		check_applied(old, now);
 	if (old != NULL && mig_revision_same(old, now))
 		return NULL;
+	change->old = old;
 	return change;
 }
 
@@ -490,6 +622,7 @@ static void
 check_applied(const Revision *old, const Revision *now)
 {
 	const char *what = NULL;
+	bool		other;
 
 	if (!mig_script_same(old->upgrade_sql, now->upgrade_sql) ||
 		old->upgrade_transactional != now->upgrade_transactional)
@@ -498,12 +631,19 @@ check_applied(const Revision *old, const Revision *now)
 		what = "down revisions";
 	else if (!mig_ids_equal_as_sets(old->depends_on, now->depends_on))
 		what = "dependencies";
-	if (what != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_CHANGED),
-				 errmsg("cannot change the %s of revision \"%s\" because it is applied",
-						what, old->revision),
-				 errhint("Put the file back as it was and the change into a new revision.")));
+	if (what == NULL)
+		return;
+	other = strcmp(old->message, now->message) != 0;
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_CHANGED),
+			 errmsg("cannot change the %s of revision \"%s\" because it is applied",
+					what, old->revision),
+			 other ? errdetail("The message of the applied revision is \"%s\", that of the file is \"%s\".",
+							   mig_excerpt_for_client(mig_excerpt_line(old->message)),
+							   mig_excerpt_for_client(mig_excerpt_line(now->message))) : 0,
+			 other ? errhint("If two branches chose the same identifier, give this file one of its own, and \"%s\" or a later revision as its parent. Otherwise restore the file and make the change in a new revision.",
+							 old->revision) :
+			 errhint("Restore the file and make the change in a new revision.")));
 }
 
 /*
@@ -579,34 +719,181 @@ migrate_load(PG_FUNCTION_ARGS)
 	char	   *name = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
 
 	mig_scope_refuse_in_script("migrate.load()");
-	file = mig_format_read(content, name);
+	file = mig_format_read(content, name, false);
 	if (!is_stored(file) && !add_leaf(file, "migrate.load()"))
 		(void) load_files(list_make1(file), "migrate.load()");
 	PG_RETURN_TEXT_P(cstring_to_text(file->rev.revision));
 }
 
 /*
- * Implement migrate.load_directory(path, format): store the revisions of all
- * files of a directory of the server. Errors: as migrate.load, and those of
- * mig_directory_read.
+ * Implement migrate.load_directory(path, format, allow_broken_downgrades): store the
+ * revisions of all files of a directory of the server. Errors: as migrate.load,
+ * those of mig_directory_list and mig_directory_read_file, 22004, 22023.
  */
 Datum
 migrate_load_directory(PG_FUNCTION_ARGS)
 {
-	char	   *path = mig_sql_text_arg(fcinfo, 0, "path");
-	const FileFormat *format = format_arg(fcinfo);
-	List	   *files = NIL;
+	Directory	directory = {.path = mig_sql_text_arg(fcinfo, 0, "path"),
+	.format = format_arg(fcinfo),
+	.allow_broken = mig_sql_bool_arg(fcinfo, 2, "allow_broken_downgrades")};
+	List	   *names;
 	ListCell   *lc;
 
 	mig_scope_refuse_in_script("migrate.load_directory()");
-	foreach(lc, mig_directory_read_directory(path))
-	{
-		SourceFile *source = lfirst(lc);
+	names = mig_directory_list(directory.path);
+	foreach(lc, names)
+		read_of_directory(&directory, lfirst(lc));
+	refuse_faults(&directory, list_length(names));
+	if (directory.files == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FILE),
+				 errmsg("directory \"%s\" has no files of %s",
+						mig_excerpt_printable(directory.path), directory.format->name),
+				 errhint("Use the format native or auto.")));
+	if (directory.format != NULL)
+		check_format(directory.files, directory.format);
+	return mig_sql_ids(fcinfo, load_files(directory.files, "migrate.load_directory()"));
+}
 
-		files = lappend(files, mig_format_read(source->content, source->name));
-		pfree(source->content);
+/*
+ * Read a file of a directory into directory->files, or note its fault.
+ */
+static void
+read_of_directory(Directory *directory, const char *name)
+{
+	RevisionFile *file;
+	ErrorData  *fault;
+
+	if (directory->format != NULL && directory->format->takes != NULL &&
+		!directory->format->takes(name))
+	{
+		ereport(NOTICE,
+				(errmsg("file \"%s\" is left out", mig_excerpt_printable(name)),
+				 errdetail("Files of %s have names that begin with a digit.",
+						   directory->format->name)));
+		return;
 	}
-	if (format != NULL)
-		check_format(files, format);
-	return mig_sql_ids(fcinfo, load_files(files, "migrate.load_directory()"));
+	file = try_to_read(directory->path, name, false, &fault);
+	if (file == NULL && directory->allow_broken)
+	{
+		ErrorData  *other;
+
+		file = try_to_read(directory->path, name, true, &other);
+		if (file != NULL)
+			warn_of_downgrade(file, fault);
+	}
+	if (file != NULL)
+		directory->files = lappend(directory->files, file);
+	else
+		directory->faults = lappend(directory->faults, fault);
+}
+
+/*
+ * Return a file of a directory, read in a subtransaction; NULL when it cannot be
+ * taken, and then *fault is why.  Errors: those that are not the file's.
+ */
+static RevisionFile *
+try_to_read(const char *path, const char *name, bool upgrade_only, ErrorData **fault)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	RevisionFile *volatile file = NULL;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(context);
+	PG_TRY();
+	{
+		char	   *shown;
+		char	   *content = mig_directory_read_file(path, name, &shown);
+
+		file = mig_format_read(content, shown, upgrade_only);
+		pfree(content);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		*fault = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		file = NULL;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+	CurrentResourceOwner = owner;
+	if (file == NULL && !is_of_file(*fault))
+		ReThrowError(*fault);
+	return file;
+}
+
+/*
+ * Return whether an error can be one of a file, and not of the server or the client.
+ */
+static bool
+is_of_file(const ErrorData *error)
+{
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	return error->elevel == ERROR && category != ERRCODE_OPERATOR_INTERVENTION &&
+		category != ERRCODE_INSUFFICIENT_RESOURCES && category != ERRCODE_INTERNAL_ERROR;
+}
+
+/*
+ * Warn that a downgrade script is left out because it cannot be taken.
+ */
+static void
+warn_of_downgrade(const RevisionFile *file, const ErrorData *fault)
+{
+	ereport(WARNING,
+			(errmsg("revision \"%s\" cannot be downgraded: its downgrade script is left out",
+					file->rev.revision),
+			 errdetail("%s", describe_fault(fault)),
+			 errhint("Give it another with migrate.edit('%s', downgrade => ...).",
+					 file->rev.revision)));
+}
+
+/*
+ * Return an error as a line: where it is, and what.
+ */
+static char *
+describe_fault(const ErrorData *fault)
+{
+	char	   *message = mig_excerpt_printable(fault->message);
+
+	if (fault->context != NULL)
+		message = psprintf("%s: %s", mig_excerpt_line(fault->context), message);
+	return mig_excerpt_for_client(message);
+}
+
+/*
+ * Raise the faults of a directory of so many files, if there are any: the only one as
+ * it is, several as one error, MG011.
+ */
+static void
+refuse_faults(const Directory *directory, int files)
+{
+	int			n = list_length(directory->faults);
+	StringInfoData lines;
+	ListCell   *lc;
+
+	if (n == 1)
+		ReThrowError(linitial(directory->faults));
+	if (n == 0)
+		return;
+	initStringInfo(&lines);
+	foreach(lc, directory->faults)
+	{
+		appendStringInfo(&lines, "%s%s", lines.len > 0 ? "\n" : "",
+						 describe_fault(lfirst(lc)));
+		if (lines.len > MAX_FAULTS && lnext(directory->faults, lc) != NULL)
+		{
+			appendStringInfoString(&lines, "\n...");
+			break;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_BAD_SCRIPT),
+			 errmsg("%d of %d revision files of directory \"%s\" cannot be loaded",
+					n, files, mig_excerpt_printable(directory->path)),
+			 errdetail_internal("%s", lines.data)));
 }

@@ -31,6 +31,7 @@
 #include "revision/ids.h"
 #include "revision/plan.h"
 #include "run/execute.h"
+#include "run/report.h"
 #include "script/checksum.h"
 #include "script/excerpt.h"
 #include "script/psql.h"
@@ -132,6 +133,7 @@ make_plan(Offline *offline, const char *target)
 
 	if (!is_range)
 		mig_partial_refuse(mig_partial_read_all());
+	mig_report_no_revisions(position.graph);
 	offline->graph = position.graph;
 	offline->start = position.rows;
 	if (is_range)

@@ -16,6 +16,7 @@
 #include "revision/ids.h"
 #include "revision/plan.h"
 #include "revision/target.h"
+#include "run/report.h"
 #include "sql.h"
 #include "store/heads.h"
 #include "store/ledger.h"
@@ -51,7 +52,6 @@ static void check_select(Relation table, AttrNumber column);
 static char *without_padding(char *id);
 static void check_targets_exist(const Graph *graph, List *ids);
 static void check_not_behind(const Position *position, List *ids, const char *name);
-static bool purge_arg(FunctionCallInfo fcinfo, int n);
 
 /*
  * Stamp targets (identifiers); returns the new version rows.  Without purge
@@ -69,6 +69,7 @@ stamp(List *targets, bool purge, const char *function)
 	mig_verify_not_subscriber();
 	position = mig_position_read(purge);
 	mig_position_check_snapshot();
+	mig_report_no_revisions(position.graph);
 	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
 	if (steps == NIL && !purge && !mig_partial_exists())
 		return mig_graph_ids(position.graph, position.rows);
@@ -280,19 +281,6 @@ check_not_behind(const Position *position, List *ids, const char *name)
 }
 
 /*
- * Return argument n, purge. Errors: 22004.
- */
-static bool
-purge_arg(FunctionCallInfo fcinfo, int n)
-{
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("purge must not be null")));
-	return PG_GETARG_BOOL(n);
-}
-
-/*
  * Implement migrate.stamp(target, purge). Errors: MG001 to MG003, MG005,
  * MG010, MG012.
  */
@@ -301,7 +289,7 @@ migrate_stamp(PG_FUNCTION_ARGS)
 {
 	char	   *target = mig_sql_text_arg(fcinfo, 0, "target");
 
-	return mig_sql_ids(fcinfo, stamp(list_make1(target), purge_arg(fcinfo, 1),
+	return mig_sql_ids(fcinfo, stamp(list_make1(target), mig_sql_bool_arg(fcinfo, 1, "purge"),
 										"migrate.stamp()"));
 }
 
@@ -318,7 +306,7 @@ migrate_stamp_several(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("targets must not be empty"),
 				 errhint("To remove all version rows: SELECT migrate.stamp('base');")));
-	return mig_sql_ids(fcinfo, stamp(targets, purge_arg(fcinfo, 1),
+	return mig_sql_ids(fcinfo, stamp(targets, mig_sql_bool_arg(fcinfo, 1, "purge"),
 										"migrate.stamp()"));
 }
 

@@ -33,6 +33,7 @@
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "store/verify.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -55,6 +56,7 @@ typedef struct Move
 
 PG_FUNCTION_INFO_V1(migrate_upgrade);
 PG_FUNCTION_INFO_V1(migrate_downgrade);
+PG_FUNCTION_INFO_V1(migrate_refuse_number);
 
 static List *run_move(MigDirection direction, const char *target,
 					  const char *function);
@@ -98,6 +100,7 @@ run_move(MigDirection direction, const char *target, const char *function)
 	}
 	if (move.plan == NIL)
 	{
+		mig_report_no_revisions(move.graph);
 		mig_report_nothing_to_do(mig_position_describe(move.graph, move.rows));
 		return NIL;
 	}
@@ -228,6 +231,7 @@ run_step(Move *move, int number, StoredScript *stored)
 	strlcpy(done->checksum, stored->checksum, sizeof(done->checksum));
 
 	mig_report_step(move->direction, move->graph, self, stored->message);
+	mig_report_empty_script(move->direction, self, stored->sql);
 	script.is_first = number == 0 && bms_is_empty(move->rows);
 	script.follows = number > 0;
 	script.progress = psprintf("%s %d/%d %s",
@@ -274,4 +278,25 @@ migrate_downgrade(PG_FUNCTION_ARGS)
 						  run_move(MIG_DOWNGRADE,
 								   mig_sql_text_arg(fcinfo, 0, "target"),
 								   "migrate.downgrade()"));
+}
+
+/*
+ * Implement migrate.upgrade(integer) and migrate.downgrade(integer), which only say
+ * that an identifier is meant: without them the server says that there is no such
+ * function. Errors: 42804.
+ */
+Datum
+migrate_refuse_number(PG_FUNCTION_ARGS)
+{
+	const char *function = get_func_name(fcinfo->flinfo->fn_oid);
+	int			number = PG_ARGISNULL(0) ? -1 : PG_GETARG_INT32(0);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("target must be an identifier, not a number"),
+			 number < 0 ?
+			 errhint("Quote it: SELECT migrate.%s('%d');", function, number) :
+			 errhint("Quote it: SELECT migrate.%s('%d') for the revision of this name, or '+%d' for so many steps.",
+					 function, number, number)));
+	PG_RETURN_NULL();
 }

@@ -24,8 +24,25 @@ mig_dbmate_recognizes(const Header *header)
 }
 
 /*
- * Take id and message from the file's name, as dbmate writes it; comments before
- * the marker are dropped, as dbmate ignores them.  Errors: MG011.
+ * Return whether dbmate takes a file of this name for a migration: one that begins
+ * with a digit.
+ */
+bool
+mig_dbmate_takes(const char *name)
+{
+	const char *base = last_dir_separator(name);
+
+	base = base ? base + 1 : name;
+	return *base >= '0' && *base <= '9';
+}
+
+/*
+ * Take id and message from the file's name; comments before the marker are
+ * dropped, as dbmate ignores them.  Errors: MG011.
+ *
+ * The id is what dbmate takes for the version: the digits that the name begins with,
+ * whatever follows them.  Of other names, which dbmate does not load, it is the
+ * part before the first "_".
  */
 void
 mig_dbmate_read(Revision *rev, Header *header)
@@ -40,7 +57,10 @@ mig_dbmate_read(Revision *rev, Header *header)
 	len = strlen(base);
 	if (len >= 4 && strcmp(base + len - 4, ".sql") == 0)
 		len -= 4;
-	rest = memchr(base, '_', len);
+	if (mig_dbmate_takes(base))
+		rest = base + strspn(base, "0123456789");
+	else
+		rest = memchr(base, '_', len);
 	rev->revision = mig_text_trim(base, rest ? rest - base : len);
 	if (*rev->revision == '\0')
 		ereport(ERROR,
@@ -50,7 +70,7 @@ mig_dbmate_read(Revision *rev, Header *header)
 	mig_header_check_name(rev->revision, "revision identifier");
 
 	if (rest != NULL)
-		rev->message = name_message(rest + 1, base + len - rest - 1);
+		rev->message = name_message(rest, base + len - rest);
 	if (rev->message == NULL || *rev->message == '\0')
 		rev->message = pstrdup(rev->revision);
 	if (mig_header_message_fault(rev->message) != NULL)
@@ -60,16 +80,19 @@ mig_dbmate_read(Revision *rev, Header *header)
 }
 
 /*
- * Return the message of which the len bytes at words are the file name's part.
+ * Return the message of which the len bytes at words are the file name's part, with
+ * the character that separates them from the id: "-" or "_" separates the words,
+ * too.
  */
 static char *
 name_message(const char *words, int len)
 {
 	char	   *message = pnstrdup(words, len);
+	char		separator = *message;
 
 	for (char *p = message; *p; p++)
 	{
-		if (*p == '_')
+		if (*p == '_' || (separator == '-' && *p == '-'))
 			*p = ' ';
 	}
 	return mig_header_message(message);

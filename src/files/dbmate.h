@@ -13,6 +13,7 @@
 #include "files/header.h"
 #include "revision/revision.h"
 
+extern bool mig_dbmate_takes(const char *name);
 extern bool mig_dbmate_recognizes(const Header *header);
 extern void mig_dbmate_read(Revision *rev, Header *header);
 

@@ -43,6 +43,7 @@ typedef struct EncodingPlace
 	int			len;
 } EncodingPlace;
 
+static void refuse_empty(const char *path, int others) pg_attribute_noreturn();
 static int	file_error_code(void);
 static void check_role(void);
 static char *checked_path(const char *path);
@@ -56,20 +57,18 @@ static bool is_source_name(const char *name);
 static int	compare_names(const ListCell *a, const ListCell *b);
 
 /*
- * Return the files of a directory that end in ".sql", as a list of SourceFile,
- * in the order of the bytes of their names, in the current memory context.
+ * Return the names of the files of a directory that end in ".sql" (char *), in the
+ * order of their bytes, in the current memory context.
  *
  * Regular files count, and symbolic links to such; files whose name begins with
  * a dot do not, nor do directories.  Errors: 42501 without the role, the
- * server's codes for file access, MG011 for a NUL byte, 22021 or 22P05 for
- * other bytes that are not text, 54000 for a file that is too large, and that
- * of a file that disappears meanwhile.
+ * server's codes for file access, 58P01 when there is no such file.
  */
 List *
-mig_directory_read_directory(const char *path)
+mig_directory_list(const char *path)
 {
 	List	   *result = NIL;
-	ListCell   *lc;
+	int			others = 0;
 	DIR		   *dir;
 	struct dirent *entry;
 
@@ -82,38 +81,71 @@ mig_directory_read_directory(const char *path)
 				 errmsg("could not open directory \"%s\": %m", mig_excerpt_printable(path))));
 	while ((entry = ReadDir(dir, path)) != NULL)
 	{
-		SourceFile *file;
 		struct stat st;
 		char	   *full;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!is_source_name(entry->d_name))
+		{
+			others += strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 			continue;
+		}
 		full = psprintf("%s/%s", path, entry->d_name);
 		if (stat(full, &st) < 0)
 			ereport(ERROR,
 					(file_error_code(),
 					 errmsg("could not stat file \"%s\": %m", mig_excerpt_printable(full))));
 		pfree(full);
-		if (!S_ISREG(st.st_mode))
-			continue;
-		file = palloc0(sizeof(SourceFile));
-		file->name = pstrdup(entry->d_name);
-		result = lappend(result, file);
+		if (S_ISREG(st.st_mode))
+			result = lappend(result, pstrdup(entry->d_name));
+		else
+			others++;
 	}
 	FreeDir(dir);
-
+	if (result == NIL)
+		refuse_empty(path, others);
 	list_sort(result, compare_names);
-	foreach(lc, result)
-	{
-		SourceFile *file = lfirst(lc);
-		char	   *full = psprintf("%s/%s", path, file->name);
-
-		file->content = read_file(full);
-		file->name = to_server(full, file->name, strlen(file->name));
-		pfree(full);
-	}
 	return result;
+}
+
+/*
+ * Report that there is nothing to load: an empty or wrong directory must not look
+ * like one that was loaded before.  Errors: 58P01.
+ */
+static void
+refuse_empty(const char *path, int others)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_FILE),
+			 errmsg("directory \"%s\" has no revision files", mig_excerpt_printable(path)),
+			 others > 0 ?
+			 errdetail_plural("It has %d other entry.", "It has %d other entries.",
+							  others, others) :
+			 errdetail("It is empty."),
+			 errhint("Revision files are those whose names end in \".sql\", in lower case; subdirectories are not read.")));
+}
+
+/*
+ * Return the text of a file of a directory, named as mig_directory_list does, in
+ * the server encoding and the current memory context, and set *shown to the name
+ * in the server encoding.
+ *
+ * Errors: 42501 without the role, the server's codes for file access, MG011 for a
+ * NUL byte, 22021 or 22P05 for other bytes that are not text, 54000 for a file that
+ * is too large, and that of a file that disappeared meanwhile.
+ */
+char *
+mig_directory_read_file(const char *path, const char *name, char **shown)
+{
+	char	   *full;
+	char	   *content;
+
+	check_role();
+	full = psprintf("%s/%s", checked_path(path), name);
+	*shown = to_server(full, name, strlen(name));
+	content = read_file(full);
+	pfree(full);
+	return content;
 }
 
 /*
@@ -313,11 +345,10 @@ is_source_name(const char *name)
 }
 
 /*
- * Compare two files by the bytes of their names, for list_sort.
+ * Compare two names by their bytes, for list_sort.
  */
 static int
 compare_names(const ListCell *a, const ListCell *b)
 {
-	return strcmp(((SourceFile *) lfirst(a))->name,
-				  ((SourceFile *) lfirst(b))->name);
+	return strcmp(lfirst(a), lfirst(b));
 }

@@ -9,13 +9,7 @@
 
 #include "nodes/pg_list.h"
 
-/* A file: its name without the directory, and its text. */
-typedef struct SourceFile
-{
-	char	   *name;
-	char	   *content;
-} SourceFile;
-
-extern List *mig_directory_read_directory(const char *path);
+extern List *mig_directory_list(const char *path);
+extern char *mig_directory_read_file(const char *path, const char *name, char **shown);
 
 #endif							/* MIG_DIRECTORY_H */

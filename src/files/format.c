@@ -30,8 +30,8 @@
 
 /* The first that recognizes a file reads it; the last one recognizes all. */
 static const FileFormat formats[] = {
-	{"native", true, mig_native_recognizes, mig_native_read},
-	{"dbmate", false, mig_dbmate_recognizes, mig_dbmate_read},
+	{"native", true, NULL, mig_native_recognizes, mig_native_read},
+	{"dbmate", false, mig_dbmate_takes, mig_dbmate_recognizes, mig_dbmate_read},
 };
 
 static const FileFormat *recognize(const Header *header);
@@ -46,11 +46,13 @@ static void read_section(RevisionFile *file, const char *content,
  * by reference in the result.  Whether the parents exist is for the caller to
  * say.  The scripts have gone through mig_script_check.
  *
+ * With upgrade_only the downgrade script is not read, as if there were none.
+ *
  * The result is in the current memory context.  Errors: MG011, or the server
  * parser's own codes, with file and line.
  */
 RevisionFile *
-mig_format_read(const char *content, const char *name)
+mig_format_read(const char *content, const char *name, bool upgrade_only)
 {
 	RevisionFile *file = palloc0(sizeof(RevisionFile));
 	ScriptOrigin origin = {0};
@@ -72,9 +74,12 @@ mig_format_read(const char *content, const char *name)
 
 	origin.file = name;
 	origin.revision = file->rev.revision;
-	mig_script_sections(body, &origin, sections);
+	mig_script_sections(body, &origin, upgrade_only, sections);
 	read_section(file, body, origin.first_line, sections, MIG_UPGRADE);
-	read_section(file, body, origin.first_line, sections, MIG_DOWNGRADE);
+	if (upgrade_only)
+		file->rev.downgrade_transactional = true;
+	else
+		read_section(file, body, origin.first_line, sections, MIG_DOWNGRADE);
 	return file;
 }
 

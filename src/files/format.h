@@ -18,6 +18,7 @@ typedef struct FileFormat
 {
 	const char *name;
 	bool		has_header;		/* false: a file does not name its parents */
+	bool		(*takes) (const char *name);	/* NULL: whatever its name is */
 	bool		(*recognizes) (const Header *header);
 	void		(*reads) (Revision *rev, Header *header);
 } FileFormat;
@@ -30,7 +31,8 @@ typedef struct RevisionFile
 	const char *name;			/* as given, for messages; may be NULL */
 } RevisionFile;
 
-extern RevisionFile *mig_format_read(const char *content, const char *name);
+extern RevisionFile *mig_format_read(const char *content, const char *name,
+									 bool upgrade_only);
 extern const FileFormat *mig_format_find(const char *name);
 
 #endif							/* MIG_FORMAT_H */

@@ -14,6 +14,7 @@
 
 #include "miscadmin.h"
 
+#include "files/foreign.h"
 #include "files/header.h"
 #include "revision/revision.h"
 #include "script/excerpt.h"
@@ -27,8 +28,9 @@ static const char *const labels[HEADER_KEYS] = {
 	"Revision ID", "Revises", "Depends On", "Branch Labels", "Create Date"
 };
 
-static bool is_up_marker(const char *line);
-static HeaderLine *read_line(int number, const char *line, int len);
+static bool is_up_marker(const Header *header, const char *line);
+static HeaderLine *read_line(const Header *header, const char *line, int len);
+static void refuse(const Header *header, const char *fault) pg_attribute_noreturn();
 static HeaderKey header_key(const char *line, const char **value);
 static void header_error_context(void *arg);
 
@@ -45,6 +47,7 @@ mig_header_begin(Header *header, const char *content, const char *name)
 {
 	memset(header, 0, sizeof(Header));
 	header->name = name;
+	header->content = content;
 	header->callback.callback = header_error_context;
 	header->callback.arg = header;
 	header->callback.previous = error_context_stack;
@@ -56,18 +59,15 @@ mig_header_begin(Header *header, const char *content, const char *name)
 		int			next = mig_text_skip_line_end(content, end);
 
 		CHECK_FOR_INTERRUPTS();
-		if (is_up_marker(content))
+		if (is_up_marker(header, content))
 			return content;
 		header->lines = lappend(header->lines,
-								read_line(header->line, content, end));
+								read_line(header, content, end));
 		if (next > end && content[next - 1] == '\n')
 			header->line++;
 		content += next;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_MIG_BAD_SCRIPT),
-			 errmsg("revision file has no line \"-- migrate:up\""),
-			 errhint(MARKER_HINT)));
+	refuse(header, "revision file has no line \"-- migrate:up\"");
 	return NULL;				/* keep compiler quiet */
 }
 
@@ -184,7 +184,7 @@ mig_header_message_fault(const char *message)
 
 /* Does the first marker line of a file begin here? */
 static bool
-is_up_marker(const char *line)
+is_up_marker(const Header *header, const char *line)
 {
 	MigDirection direction;
 	const char *options;
@@ -193,33 +193,43 @@ is_up_marker(const char *line)
 		!mig_script_marker(line + 2, &direction, &options))
 		return false;
 	if (direction == MIG_DOWNGRADE)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("\"-- migrate:down\" comes before \"-- migrate:up\""),
-				 errhint(MARKER_HINT)));
+		refuse(header, "\"-- migrate:down\" comes before \"-- migrate:up\"");
 	return true;
 }
 
 /*
- * Return the line of len bytes at line. Errors: MG011 when it is not a comment.
+ * Refuse a file for a fault, and say what it may be instead.  Errors: MG011.
+ */
+static void
+refuse(const Header *header, const char *fault)
+{
+	const char *foreign = mig_foreign_describe(header->content, header->name);
+
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_BAD_SCRIPT),
+			 errmsg_internal("%s", fault),
+			 foreign ? errdetail_internal("%s", foreign) : 0,
+			 errhint(MARKER_HINT)));
+}
+
+/*
+ * Return the line of len bytes at line, header->line. Errors: MG011 when it is not
+ * a comment.
  */
 static HeaderLine *
-read_line(int number, const char *line, int len)
+read_line(const Header *header, const char *line, int len)
 {
 	HeaderLine *result = palloc0(sizeof(HeaderLine));
 	const char *end = line + len;
 
-	result->number = number;
+	result->number = header->line;
 	result->key = KEY_NONE;
 	while (line < end && mig_text_is_space(*line))
 		line++;
 	if (line == end)
 		return result;
 	if (strncmp(line, "--", 2) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("only comment lines may come before \"-- migrate:up\""),
-				 errhint(MARKER_HINT)));
+		refuse(header, "only comment lines may come before \"-- migrate:up\"");
 	result->text = pnstrdup(line + 2, end - line - 2);
 	result->key = header_key(result->text, &result->value);
 	return result;

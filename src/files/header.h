@@ -40,6 +40,7 @@ typedef struct Header
 {
 	ErrorContextCallback callback;
 	const char *name;			/* of the file, may be NULL */
+	const char *content;		/* all of it */
 	int			line;			/* where an error is, 0: nowhere */
 	List	   *lines;			/* of HeaderLine */
 } Header;

@@ -627,7 +627,8 @@ walk_down(const Graph *graph, int start, int steps, bool clamp)
 							node->revision),
 					 errdetail("Its down revisions are %s.",
 							   mig_ids_quote(mig_graph_ids(graph, parents))),
-					 errhint("Name the revision, or use \"parent@grandparent\" to keep to one branch.")));
+					 errhint("Name the revision. A downgrade to \"%s\" reverts \"%s\" and what follows it, and keeps the other branch as it is.",
+							 graph->nodes[node->down.to[0]].revision, node->revision)));
 		}
 		at = node->down.n == 0 ? TARGET_BASE : node->down.to[0];
 	}

@@ -11,6 +11,7 @@
 #include "revision/ids.h"
 #include "run/report.h"
 #include "script/excerpt.h"
+#include "script/text.h"
 #include "store/lock.h"
 #include "store/partial.h"
 
@@ -48,6 +49,32 @@ mig_report_step(MigDirection direction, const Graph *graph,
 	else
 		mig_report_message(psprintf("running downgrade %s -> %s, %s", node->revision,
 								  parents, mig_excerpt_line(message)));
+}
+
+/*
+ * Say that the upgrade script of a revision has no statement, unless it is a
+ * merge, which needs none.
+ */
+void
+mig_report_empty_script(MigDirection direction, const GraphNode *node, const char *sql)
+{
+	if (direction == MIG_UPGRADE && node->down.n <= 1 &&
+		sql[mig_text_skip_gap(sql, 0)] == '\0')
+		mig_report_message(psprintf("upgrade script of revision \"%s\" is empty",
+									node->revision));
+}
+
+/*
+ * Warn when there are no revisions at all, whatever migrate.step_messages says:
+ * to forget to load them must not look like success.
+ */
+void
+mig_report_no_revisions(const Graph *graph)
+{
+	if (graph->n == 0)
+		ereport(WARNING,
+				(errmsg("no revision is loaded"),
+				 errhint("Load revision files with migrate.load_directory() or migrate.load(), or write a revision with migrate.revision().")));
 }
 
 /*

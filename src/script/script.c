@@ -20,8 +20,8 @@
  * error.  Everything is linear in the size of the text, positions are turned
  * into characters only once an error is raised.
  *
- * The canonical form of a script has no white space at its end; all else is
- * kept byte for byte.
+ * The canonical form of a script has LF line ends and no white space at its end;
+ * all else is kept byte for byte.
  *
  * No locks, no catalog access; callable in and out of a transaction block.
  *
@@ -100,7 +100,7 @@ static void scan_begin(TokenScan *scan, const char *text);
 static bool scan_next(TokenScan *scan);
 static bool token_is(const TokenScan *scan, const char *word);
 static void scan_script(const char *text, ErrorPlace *place,
-						ScriptSection *sections);
+						ScriptSection *sections, bool upgrade_only);
 static void scan_gap(const TokenScan *scan, ErrorPlace *place,
 					 ScriptSection *sections, bool before_statement);
 static bool quotes_can_be_escaped(void);
@@ -171,7 +171,7 @@ mig_script_check(const char *sql, bool transactional,
 	MemoryContextSwitchTo(work);
 
 	place_enter(&place, text, origin ? Max(origin->first_line, 1) : 1, origin);
-	scan_script(text, &place, NULL);
+	scan_script(text, &place, NULL, false);
 	statements = mig_script_split(text);
 	check_statements(statements, transactional, &place);
 	check_encoding(text, &place);
@@ -388,15 +388,30 @@ mig_script_same(const char *a, const char *b)
 }
 
 /*
- * Return the canonical form of a script: a copy without white space at its
- * end. Lines stay where they are, so that an error in line 40 says line 40.
+ * Return the canonical form of a script: a copy with LF in place of CRLF, so that a
+ * literal of several lines is the same wherever the script was checked out, and
+ * without white space at its end. Lines stay where they are, so that an error in
+ * line 40 says line 40.
  */
 char *
 mig_script_canonical(const char *text, int len)
 {
+	char	   *result;
+	char	   *to;
+
 	while (len > 0 && mig_text_is_space(text[len - 1]))
 		len--;
-	return pnstrdup(text, len);
+	result = palloc_extended((Size) len + 1, MCXT_ALLOC_HUGE);
+	to = result;
+	for (int i = 0; i < len; i++)
+	{
+		if (text[i] == '\n')
+			while (to > result && to[-1] == '\r')
+				to--;
+		*to++ = text[i];
+	}
+	*to = '\0';
+	return result;
 }
 
 /*
@@ -404,18 +419,19 @@ mig_script_canonical(const char *text, int len)
  *
  * sections, indexed by MigDirection, is set; one whose marker line is missing
  * is not present.  origin says where the text comes from; its first_line is the
- * line where text begins.  Errors: MG011, or the server lexer's own codes, with
- * file and line.
+ * line where text begins.  With upgrade_only nothing after the marker of the
+ * downgrade script and its first token is looked at.  Errors: MG011, or the server
+ * lexer's own codes, with file and line.
  */
 void
-mig_script_sections(const char *text, const ScriptOrigin *origin,
+mig_script_sections(const char *text, const ScriptOrigin *origin, bool upgrade_only,
 					ScriptSection *sections)
 {
 	ErrorPlace	place;
 
 	memset(sections, 0, 2 * sizeof(ScriptSection));
 	place_enter(&place, text, origin->first_line, origin);
-	scan_script(text, &place, sections);
+	scan_script(text, &place, sections, upgrade_only);
 	place_leave(&place);
 }
 
@@ -501,7 +517,8 @@ token_is(const TokenScan *scan, const char *word)
  * the client; note where statements end, for messages.
  */
 static void
-scan_script(const char *text, ErrorPlace *place, ScriptSection *sections)
+scan_script(const char *text, ErrorPlace *place, ScriptSection *sections,
+			bool upgrade_only)
 {
 	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
 											   "migrate script scan",
@@ -524,6 +541,11 @@ scan_script(const char *text, ErrorPlace *place, ScriptSection *sections)
 	{
 		CHECK_FOR_INTERRUPTS();
 		scan_gap(&scan, place, sections, first);
+		if (upgrade_only && sections[MIG_DOWNGRADE].present)
+		{
+			scan.gap = scan.start;
+			break;
+		}
 		if (text[scan.start] == '\\')
 			refuse_psql_command(&scan, place);
 		if (copy >= 0 && direction &&

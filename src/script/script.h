@@ -58,7 +58,7 @@ extern List *mig_script_split(const char *sql);
 extern bool mig_script_same(const char *a, const char *b);
 extern char *mig_script_canonical(const char *text, int len);
 extern void mig_script_sections(const char *text, const ScriptOrigin *origin,
-								ScriptSection *sections);
+								bool upgrade_only, ScriptSection *sections);
 extern bool mig_script_marker(const char *line, MigDirection *direction,
 							  const char **options);
 

@@ -55,6 +55,7 @@ static void set_for_transaction(const char *name, int value);
 static bool is_retried(int sqlerrcode);
 static int	pause_before(int retry);
 static void report_retry(const ErrorData *error, int retry, int pause);
+static void note_retries(ErrorData *error);
 static char *describe_blockers(void);
 
 /*
@@ -91,9 +92,13 @@ mig_retry_try(const ExecuteScript *script, RetryWaits waits, AttemptBody body,
 	{
 		int			pause;
 
-		if (failure->committed || !is_retried(failure->error->sqlerrcode) ||
-			retry > mig_lock_retries)
+		if (failure->committed || !is_retried(failure->error->sqlerrcode))
 			return false;
+		if (retry > mig_lock_retries)
+		{
+			note_retries(failure->error);
+			return false;
+		}
 		pause = pause_before(retry);
 		report_retry(failure->error, retry, pause);
 		FreeErrorData(failure->error);
@@ -264,6 +269,27 @@ report_retry(const ErrorData *error, int retry, int pause)
 					what, retry, mig_lock_retries, pause),
 			 errdetail("%s", where),
 			 who ? errhint("%s", who) : 0));
+}
+
+/*
+ * Add to the error that ends an attempt how often it was made, and who was in
+ * the way last.
+ */
+static void
+note_retries(ErrorData *error)
+{
+	const char *who = describe_blockers();
+	char	   *times = mig_lock_retries == 0 ?
+		pstrdup("It was not retried, because migrate.lock_retries is 0.") :
+		psprintf("Gave up after %d %s (migrate.lock_retries).", mig_lock_retries,
+				 mig_lock_retries == 1 ? "retry" : "retries");
+
+	if (who != NULL)
+		times = psprintf("%s\n%s", times, who);
+	error->detail = error->detail == NULL ? times :
+		psprintf("%s\n%s", error->detail, times);
+	if (error->hint == NULL && error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		error->hint = pstrdup("End the transaction that is in the way, or call again when it has ended.");
 }
 
 /*

@@ -206,6 +206,7 @@ make_plan(Stepwise *run, bool locked)
 	if (run->plan != NIL)
 		return true;
 	mig_report_incomplete();
+	mig_report_no_revisions(position.graph);
 	mig_report_nothing_to_do(mig_position_describe(position.graph, position.rows));
 	return false;
 }
@@ -292,6 +293,7 @@ run_step(Stepwise *run, int number)
 									 number + 1, list_length(run->plan), self->revision);
 
 	mig_report_step(run->direction, run->graph, self, stored->message);
+	mig_report_empty_script(run->direction, self, stored->sql);
 	if (stored->transactional)
 		mig_retry_run(&step->script, run_transaction, step);
 	else

@@ -473,7 +473,7 @@ do_read(void *arg)
 {
 	FileWork   *work = arg;
 
-	work->file = mig_format_read(work->content, work->name);
+	work->file = mig_format_read(work->content, work->name, false);
 }
 
 static void

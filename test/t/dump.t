@@ -31,8 +31,9 @@ $owner->run(
 	'GRANT USAGE ON SCHEMA migrate TO migd_reader, migd_author, migd_deployer',
 	'GRANT EXECUTE ON FUNCTION migrate.revision, migrate.merge, migrate.edit, migrate.drop,
 		migrate.load, migrate.configure TO migd_author',
-	'GRANT EXECUTE ON FUNCTION migrate.upgrade, migrate.downgrade, migrate.stamp(text, bool),
-		migrate.stamp(text[], bool), migrate.adopt_alembic TO migd_deployer',
+	'GRANT EXECUTE ON FUNCTION migrate.upgrade(text), migrate.downgrade(text),
+		migrate.stamp(text, bool), migrate.stamp(text[], bool), migrate.adopt_alembic
+		TO migd_deployer',
 	'GRANT SELECT ON migrate.log, migrate.revisions TO migd_reader');
 
 # Texts that a dump could get wrong.

@@ -61,7 +61,7 @@ my $add = sub {
 -- Depends On: $depends
 
 -- migrate:up
-
+SELECT 1;
 -- migrate:down
 END
 	$session->run("SELECT migrate.load($file)");
@@ -139,7 +139,9 @@ like(
 	said(q{SELECT migrate.upgrade('0001')}),
 	qr/^NOTICE:  running upgrade  -> 0001, first line\nNOTICE:  upgrade/m,
 	'the first line of a message');
-$session->run(q{SELECT migrate.downgrade('base')}, q{SELECT migrate.edit('0001', upgrade => '')});
+$session->run(
+	q{SELECT migrate.downgrade('base')},
+	q{SELECT migrate.edit('0001', upgrade => 'SELECT 1')});
 
 # From PL/pgSQL: psql shows no context by itself, and the log has none.
 my $from_plpgsql = q{DO $$BEGIN PERFORM migrate.upgrade('0001'); END$$};
@@ -148,6 +150,27 @@ NOTICE:  running upgrade  -> 0001, first line
 NOTICE:  upgrade to 0001 completed: 1 revision, N ms
 TEXT
 $session->run(q{SELECT migrate.downgrade('base')});
+
+# An upgrade script without a statement is said to be one, but for a merge's.
+$session->run(
+	q{SELECT migrate.edit('0001', upgrade => E'-- only a comment\n/* and another */ ')});
+is(without_time(said(q{SELECT migrate.upgrade('0001')})), <<'TEXT', 'an empty upgrade script');
+NOTICE:  running upgrade  -> 0001, first line
+NOTICE:  upgrade script of revision "0001" is empty
+NOTICE:  upgrade to 0001 completed: 1 revision, N ms
+TEXT
+is(without_time(said(q{SELECT migrate.downgrade('base')})), <<'TEXT', '    not so a downgrade');
+NOTICE:  running downgrade 0001 -> , first line
+NOTICE:  downgrade to base completed: 1 revision, N ms
+TEXT
+is(without_time(said(q{CALL migrate.upgrade_stepwise('0001')})), <<'TEXT', '    stepwise');
+NOTICE:  running upgrade  -> 0001, first line
+NOTICE:  upgrade script of revision "0001" is empty
+NOTICE:  upgrade to 0001 completed: 1 revision, N ms
+TEXT
+$session->run(
+	q{SELECT migrate.downgrade('base')},
+	q{SELECT migrate.edit('0001', upgrade => 'SELECT 1')});
 
 # A script's own messages come in between, and a failed run has no last line.
 $session->run(
@@ -165,7 +188,7 @@ $session->run(
 			'from the script'
 		],
 		'    says which step it was, and not that it is complete');
-	$session->run(q{SELECT migrate.edit('0002', upgrade => '')});
+	$session->run(q{SELECT migrate.edit('0002', upgrade => 'SELECT 1')});
 }
 
 # -------------------------------------------------- where they go ----

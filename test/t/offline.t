@@ -286,7 +286,7 @@ sub example
 		value($database,
 			"GRANT CREATE ON DATABASE $database TO offline_owner; GRANT USAGE ON SCHEMA migrate"
 			  . " TO offline_owner; "
-			  . 'GRANT EXECUTE ON FUNCTION migrate.upgrade, migrate.downgrade,'
+			  . 'GRANT EXECUTE ON FUNCTION migrate.upgrade(text), migrate.downgrade(text),'
 			  . ' migrate.begin_script, migrate.record TO offline_owner'
 		);
 		$database;

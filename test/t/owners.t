@@ -243,8 +243,8 @@ drop_databases();
 
 	my $new = connect_to($name, user => 'new');
 	for my $sql (
-		'GRANT EXECUTE ON FUNCTION migrate.downgrade TO reader',
-		'REVOKE EXECUTE ON FUNCTION migrate.downgrade FROM reader',
+		'GRANT EXECUTE ON FUNCTION migrate.downgrade(text) TO reader',
+		'REVOKE EXECUTE ON FUNCTION migrate.downgrade(text) FROM reader',
 		'GRANT EXECUTE ON PROCEDURE migrate.upgrade_stepwise TO reader WITH GRANT OPTION',
 		'REVOKE EXECUTE ON PROCEDURE migrate.upgrade_stepwise FROM reader')
 	{
@@ -538,7 +538,7 @@ for my $attribute ('SECURITY DEFINER', 'IMMUTABLE', 'SET search_path = public',
 	$owner->run(
 		'ALTER FUNCTION migrate.export PARALLEL SAFE',
 		'ALTER FUNCTION migrate.export IMMUTABLE',
-		'ALTER FUNCTION migrate.upgrade PARALLEL SAFE',
+		'ALTER FUNCTION migrate.upgrade(text) PARALLEL SAFE',
 		'CREATE TABLE ids AS SELECT revision AS id FROM migrate.revisions',
 		'INSERT INTO ids SELECT id FROM ids, generate_series(1, 20000)',
 		'ANALYZE ids',

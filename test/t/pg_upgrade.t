@@ -41,7 +41,7 @@ run_psql('postgres', 'CREATE DATABASE app OWNER mig_installer');
 	$owner->run(
 		'CREATE EXTENSION migrate',
 		'GRANT USAGE ON SCHEMA migrate TO mig_deployer',
-		'GRANT EXECUTE ON FUNCTION migrate.upgrade, migrate.downgrade TO mig_deployer',
+		'GRANT EXECUTE ON FUNCTION migrate.upgrade(text), migrate.downgrade(text) TO mig_deployer',
 		'GRANT SELECT ON migrate.log TO mig_deployer');
 	for my $i (1 .. 9)
 	{

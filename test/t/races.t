@@ -930,6 +930,14 @@ sub tries { my ($child, $n) = @_; return wait_until(sub { retries(said($child)) 
 			$result->{err},
 			qr/^CONTEXT:  ${waited}revision "$id", upgrade script, statement 2, line 1$/m,
 			'    it says where');
+		my $gave_up =
+		  $n == 0 ? 'It was not retried, because migrate.lock_retries is 0.' :
+		  $n == 1 ? 'Gave up after 1 retry (migrate.lock_retries).' :
+		  "Gave up after $n retries (migrate.lock_retries).";
+		my $pid = $blocker->value('SELECT pg_backend_pid()');
+		like($result->{err}, qr/^DETAIL:  \Q$gave_up\E$/m, '    how often');
+		like($result->{err}, qr/^Process $pid .* was in the way: SELECT /m,
+			'    and who was in the way');
 		is(runs(), 'before', '    what came before stays, and the revision is rolled back');
 		is(applied($done) . applied($id), '10', '    so is the record');
 		is($session->value('SELECT count(*) FROM migrate.partial'),
