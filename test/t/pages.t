@@ -1,0 +1,157 @@
+#!/usr/bin/perl
+#
+# Scripts that the documentation shows are run as they are there, with what their
+# users will meet: odd names, empty and wrong directories, mixed line ends, several
+# heads, downgrades that leave traces.
+#
+# doc/ci.md: the script check.sh, and the file for pgTAP.  doc/files.md: the way of a
+# directory of dbmate, and of files with headers, where there are no files; files.t has
+# the rest of that page.
+use strict;
+use warnings;
+
+use Cwd ();
+use FindBin;
+use lib "$FindBin::RealBin/lib";
+use MigrateTest;
+use Test::More;
+
+my $doc = "$FindBin::RealBin/../../doc";
+my $dir = scratch_dir();
+local $ENV{PATH} = tool('') . ":$ENV{PATH}";
+
+# A directory with these files.
+sub directory
+{
+	my ($name, %files) = @_;
+	mkdir "$dir/$name" or die "$dir/$name: $!\n";
+	chmod 0755, "$dir/$name";
+	spew("$dir/$name/$_", $files{$_}) for keys %files;
+	return "$dir/$name";
+}
+
+# A file with a header.
+sub file
+{
+	my ($id, $parents, $up, $down) = @_;
+	return "-- revision $id\n-- Revision ID: $id\n-- Revises: $parents\n\n-- migrate:up\n$up\n"
+	  . (defined $down ? "\n-- migrate:down\n$down\n" : '');
+}
+
+# ------------------------------------------------------------- doc/ci.md ----
+
+my $ci = slurp("$doc/ci.md");
+my ($check) = $ci =~ /^```sh\n(#!\/bin\/sh\n# Usage: check\.sh.*?)^```/ms;
+ok($check, 'doc/ci.md has check.sh') or $check = '';
+my $script = spew("$dir/check.sh", $check);
+mkdir "$dir/work" or die;
+
+# Runs check.sh on a directory, and expects this end: a status, and what is said.
+sub check
+{
+	my ($path, $status, $said, $name) = @_;
+	my $before = Cwd::getcwd();
+	chdir "$dir/work" or die;
+	my ($is, $out, $err) = run_program('sh', $script, $path);
+	chdir $before or die;
+	is($is >> 8, $status, $name) or diag "$out$err";
+	like("$out$err", $said, '    it says so') if $said;
+	return;
+}
+
+my %good = (
+	'a1 first.sql' => file('a1', '', 'CREATE TABLE t (a text DEFAULT $$x\ny$$);', 'DROP TABLE t;'),
+	"it's \$HOME `second`.sql" => file('b2', 'a1', 'ALTER TABLE t ADD b int;',
+		'ALTER TABLE t DROP b;') =~ s/\n/\r\n/gr);
+
+check(directory('good', %good), 0, undef, 'a good directory passes');
+check(directory("it's \"odd\" \\n \$(touch x) \xc3\xa9", %good), 0, undef, 'so does an odd name');
+ok(!-e "$dir/work/x", '    nothing of it is run');
+check(directory('empty'), 3, qr/directory ".*empty" has no revision files/, 'an empty directory');
+check("$dir/missing", 2, undef, 'one that is not there');
+check(directory('upper', 'A.SQL' => $good{'a1 first.sql'}),
+	3, qr/It has 1 other entry/, 'no file that is taken');
+check(
+	directory('heads', %good, 'c3.sql' => file('c3', 'a1', 'SELECT 1;', '')),
+	1, undef, 'two heads');
+check(
+	directory('trace', %good, 'c3.sql' => file('c3', 'b2', 'CREATE TABLE u ();', '')),
+	1, qr/CREATE TABLE public\.u/, 'a downgrade that leaves something');
+check(
+	directory('oneway', %good, 'c3.sql' => file('c3', 'b2', 'SELECT 1;')),
+	1, qr/revision "c3" has no downgrade script/, 'a revision that cannot be downgraded');
+check(
+	directory('bad', %good, 'c3.sql' => file('c3', 'b2', "SELECT 1;\n\nSELEC;", '')),
+	3, qr/syntax error.*revision file "c3\.sql", line 8/s, 'a syntax error');
+check(
+	directory('stepwise', 'd.sql' => file('d', '', 'VACUUM;', '')
+		  =~ s/migrate:up/migrate:up transaction:false/r),
+	1, qr/CALL migrate\.upgrade_stepwise/, 'a script that is not transactional');
+
+# pgTAP, on the project of the page.
+SKIP:
+{
+	create_database('mig_pages');
+	my $session = connect_to('mig_pages');
+	skip 'no pgTAP', 3
+	  unless $session->value(q{SELECT count(*) FROM pg_available_extensions WHERE name = 'pgtap'});
+	my ($tap) = $ci =~ /^```sql\n(BEGIN;\nCREATE EXTENSION IF NOT EXISTS pgtap;.*?)^```/ms;
+	ok($tap, 'doc/ci.md has a file for pgTAP') or $tap = '';
+	$session->run(
+		q{SELECT migrate.revision('orders', 'CREATE TABLE orders ()', 'DROP TABLE orders',
+			'2d79b4460ea1')});
+	local $ENV{PGDATABASE} = 'mig_pages';
+	my ($status, $out, $err) =
+	  run_program(tool('psql'), '-X', '-Atq', '-f', spew("$dir/orders.sql", $tap));
+	is(() = $out =~ /^ok \d/mg, 5, '    all of it passes') or diag "$out$err";
+	unlike("$out$err", qr/not ok|ERROR/, '    no failure');
+}
+
+# ---------------------------------------------------------- doc/files.md ----
+
+my $files = slurp("$doc/files.md");
+
+# Runs commands in a directory, in the shell.
+sub shell
+{
+	my ($in, $command) = @_;
+	my $before = Cwd::getcwd();
+	chdir $in or die;
+	my ($status, $out, $err) = run_program('sh', '-c', $command);
+	chdir $before or die;
+	return ($status >> 8, "$out$err");
+}
+
+my ($loadall) = $files =~ /^```sh\n(.*?tsort.*?)^```/ms;
+my ($dbmate) = $files =~ /^```\n(CREATE TEMP TABLE lines.*?)^```/ms;
+ok($loadall && $dbmate, 'doc/files.md has its scripts');
+spew("$dir/loadall.sh", $loadall);
+spew("$dir/dbmate.psql", $dbmate);
+create_database('mig_pages_files');
+$ENV{PGDATABASE} = 'mig_pages_files';
+my $psql = tool('psql') . ' -X -q -v ON_ERROR_STOP=1';
+{
+	my ($status, $said) = shell("$dir/empty", "sh '$dir/loadall.sh' | $psql");
+	is($status, 3, 'files with headers, of an empty directory: an error');
+	like($said, qr/no \*\.sql files/, '    that says why');
+	($status, $said) = shell("$dir/empty", "$psql -f '$dir/dbmate.psql'");
+	is($status, 3, 'a directory of dbmate, an empty one: an error') or diag $said;
+	my $project = directory('dbmate',
+		'1_a.sql' => "-- migrate:up\nCREATE TABLE a (b text);\n-- migrate:down\nDROP TABLE a;"
+		  =~ s/\n/\r\n/gr,
+		"2_it's \$HOME.sql" => <<'END');
+-- migrate:up
+INSERT INTO a VALUES (E'\\	');
+-- migrate:down
+END
+	($status, $said) = shell($project, "$psql -f '$dir/dbmate.psql'");
+	is($status, 0, 'a directory of dbmate') or diag $said;
+	my $session = connect_to('mig_pages_files');
+	is($session->value('SELECT array_agg(revision ORDER BY revision) FROM migrate.revisions'),
+		'{1,2}', '    all of it');
+	is($session->value('SELECT count(*) FROM migrate.upgrade()'), 2, '    it runs');
+	is($session->value('SELECT b FROM a'), "\\\t", '    as it was written');
+}
+
+done_testing();
+drop_databases();
