@@ -380,6 +380,44 @@ Errors: 58P01 no *.sql files in it; MG011 with all files that cannot be taken, i
 'a file over 256 MB; 58P01 and other errors of the file system; and those of migrate.load().
 Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
+CREATE FUNCTION migrate.load_files(files pg_catalog.bytea[], names pg_catalog.text[],
+	prune pg_catalog.bool DEFAULT false, allow_broken_downgrades pg_catalog.bool DEFAULT false)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_load_files'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.load_files(
+	pg_catalog.bytea[], pg_catalog.text[], pg_catalog.bool, pg_catalog.bool) IS
+'Store the revisions of files that a client sends, in any order: either all of them or none.
+Arguments: files: their bytes, in UTF-8; names: their names, in the same order; prune: drop '
+'revisions that are in none of the files, not applied and not needed, with a notice for each; '
+'allow_broken_downgrades: as for migrate.load_directory().
+Result: identifiers added or changed, parents before children.
+Errors: 22023 no files, or not as many names; 22021, 22P05 a file that is not UTF-8, or has '
+'characters that the database encoding lacks; MG011 with all files that cannot be taken, if '
+'there are several; and those of migrate.load().
+Locks: the run lock, until the end of the transaction, unless nothing changes.';
+
+CREATE FUNCTION migrate.file_status(
+	files pg_catalog.bytea[],
+	names pg_catalog.text[],
+	OUT revision pg_catalog.text,
+	OUT name pg_catalog.text,
+	OUT state pg_catalog.text,
+	OUT detail pg_catalog.text)
+RETURNS SETOF pg_catalog.record
+AS 'MODULE_PATHNAME', 'migrate_file_status'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION migrate.file_status(pg_catalog.bytea[], pg_catalog.text[]) IS
+'Compare the revisions of files that a client sends with those that are stored.
+Arguments: files: their bytes, in UTF-8; names: their names, in the same order.
+Result: a row for each revision of either, parents before children: revision; name of the file; '
+'state: applied, pending, not loaded, changed (not applied, and the file differs), edited '
+'(applied, and the file or the stored script differs from what was applied) or database only; '
+'detail: what differs.
+Errors: those of migrate.load_files(), but for those of writing.';
+
 CREATE FUNCTION migrate.export(revision pg_catalog.text)
 RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_export'
@@ -903,6 +941,10 @@ ALTER FUNCTION migrate.drop(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.load(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool)
 OWNER TO @extowner@;
+ALTER FUNCTION migrate.load_files(
+	pg_catalog.bytea[], pg_catalog.text[], pg_catalog.bool, pg_catalog.bool)
+OWNER TO @extowner@;
+ALTER FUNCTION migrate.file_status(pg_catalog.bytea[], pg_catalog.text[]) OWNER TO @extowner@;
 ALTER FUNCTION migrate.export(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.file_name(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.configure(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
@@ -944,6 +986,7 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.drop(pg_catalog.text),
 	migrate.load(pg_catalog.text, pg_catalog.text),
 	migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool),
+	migrate.load_files(pg_catalog.bytea[], pg_catalog.text[], pg_catalog.bool, pg_catalog.bool),
 	migrate.configure(pg_catalog.text, pg_catalog.text),
 	migrate.upgrade(pg_catalog.text),
 	migrate.downgrade(pg_catalog.text),

@@ -551,3 +551,85 @@ SELECT migrate.load(migrate.export('0003'));
 -- Numbers that are not quoted.
 SELECT migrate.upgrade(1);
 SELECT migrate.downgrade(-1);
+-- Many files that a client sends.
+DROP EXTENSION migrate;
+CREATE EXTENSION migrate;
+CREATE TEMP TABLE sent (name text, content text);
+INSERT INTO sent VALUES
+	('z.sql', E'-- one\n-- Revision ID: a1\n-- Revises:\n-- migrate:up\nSELECT 1;\n'
+		'-- migrate:down\n'),
+	('y.sql', E'\uFEFF-- zwölf\n-- Revision ID: b2\n-- Revises: a1\n-- migrate:up\r\n'
+		'SELECT 2;\r\n'),
+	('x''s "odd" %.sql', E'-- three\n-- Revision ID: c3\n-- Revises: b2\n-- migrate:up\n'
+		'SELECT $$\n-- migrate:down\n$$;\n\n-- migrate:down transaction:false\nVACUUM;\n\n');
+CREATE FUNCTION pg_temp.load_sent(prune bool DEFAULT false, broken bool DEFAULT false)
+RETURNS SETOF text LANGUAGE sql AS $$
+	SELECT migrate.load_files(array_agg(convert_to(content, 'UTF8') ORDER BY name),
+		array_agg(name ORDER BY name), prune, broken) FROM sent
+$$;
+CREATE FUNCTION pg_temp.sent_error(prune bool DEFAULT false) RETURNS text LANGUAGE sql AS $$
+	SELECT pg_temp.regress_error(format('SELECT pg_temp.load_sent(%L)', prune))
+$$;
+CREATE VIEW pg_temp.sent_status AS
+	SELECT s.* FROM (SELECT array_agg(convert_to(content, 'UTF8')) AS f, array_agg(name) AS n
+		FROM sent) a, migrate.file_status(a.f, a.n) WITH ORDINALITY s ORDER BY s.ordinality;
+SELECT * FROM pg_temp.sent_status;
+SELECT pg_temp.load_sent();
+SELECT revision, down_revisions, message, replace(upgrade_sql, E'\r', '<CR>'), downgrade_sql,
+	downgrade_transactional FROM migrate.revisions ORDER BY 1;
+-- Again: nothing, and no lock.
+BEGIN;
+SELECT pg_temp.load_sent();
+SELECT pg_temp.locks() AS locks;
+ROLLBACK;
+SELECT migrate.upgrade('b2');
+SELECT * FROM pg_temp.sent_status;
+-- What is recognized without parsing is what parsing would find: an error is seen, and
+-- so is a change of anything.
+CREATE FUNCTION pg_temp.seen(id text, what text, by text) RETURNS text LANGUAGE sql AS $$
+	SELECT s.state || coalesce(': ' || s.detail, '') FROM (
+		SELECT array_agg(convert_to(CASE WHEN content LIKE '%ID: ' || id || '%'
+			THEN replace(content, what, by) ELSE content END, 'UTF8')) AS f, array_agg(name) AS n
+		FROM sent) a, migrate.file_status(a.f, a.n) s WHERE s.revision = id
+$$;
+SELECT pg_temp.seen('c3', 'VACUUM;', 'VACUUM; '), pg_temp.seen('c3', 'VACUUM;', 'VACUUM'),
+	pg_temp.seen('c3', 'down transaction:false', 'down  transaction:false'),
+	pg_temp.seen('c3', E'$$;\n\n', E'$$;\n'), pg_temp.seen('c3', E'$$;\n', '$$;'),
+	pg_temp.seen('c3', 'Revises: b2', 'Revises: a1');
+SELECT pg_temp.seen('c3', 'down transaction:false', 'down');
+SELECT pg_temp.seen('c3', E'\n-- migrate:down\n$$', '$$');
+SELECT pg_temp.seen('c3', E'-- migrate:down transaction:false\nVACUUM;\n', '');
+SELECT pg_temp.seen('c3', 'VACUUM;', E'VACUUM;\n-- migrate:down');
+SELECT pg_temp.seen('c3', 'SELECT $$', 'SELECT');
+SELECT pg_temp.seen('a1', '-- migrate:down', E'\t\n -- migrate:down\n');
+SELECT pg_temp.seen('a1', 'SELECT 1;', E'BEGIN;\nSELECT 1;\nCOMMIT;');
+SELECT pg_temp.seen('a1', '-- one', '-- eins'), pg_temp.seen('b2', 'SELECT 2', 'SELECT 22');
+UPDATE migrate.revisions SET upgrade_sql = 'SELECT 11' WHERE revision = 'a1';
+SELECT * FROM pg_temp.sent_status;
+UPDATE migrate.revisions SET upgrade_sql = 'SELECT 1;' WHERE revision = 'a1';
+-- Pruned is what is in no file, not applied and not needed.
+SELECT migrate.revision('of nobody', rev_id => 'd4');
+SELECT migrate.revision('nor this', rev_id => 'e5', depends_on => '{d4}', head => 'base');
+SELECT migrate.revision('of a file', rev_id => 'f6', head => 'base');
+SELECT migrate.revision('needed', rev_id => 'aa', head => 'base');
+INSERT INTO sent VALUES ('f.sql', E'-- of a file\n-- Revision ID: f6\n-- Revises:\n'
+	'-- Depends On: aa\n-- migrate:up\n');
+SELECT * FROM pg_temp.sent_status;
+SELECT pg_temp.load_sent(true);
+SELECT pg_temp.load_sent(true);
+SELECT revision FROM migrate.revisions ORDER BY 1;
+SELECT string_agg(h, ',') FROM migrate.heads() h;
+-- Refused as a whole.
+INSERT INTO sent VALUES ('g.sql', E'-- g\n-- Revision ID: f6\n-- Revises:\n-- migrate:up\n');
+SELECT pg_temp.sent_error();
+UPDATE sent SET content = '-- x' WHERE name IN ('g.sql', 'y.sql');
+SELECT pg_temp.sent_error();
+SELECT pg_temp.regress_error($$SELECT migrate.load_files('{}', '{}')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load_files('{a,b}', '{a}')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load_files(ARRAY[NULL::bytea], '{a}')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load_files(NULL, '{a}')$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load_files('{a}', NULL)$$);
+SELECT pg_temp.regress_error($$SELECT migrate.load_files('{a}', '{a}', NULL)$$);
+SELECT pg_temp.regress_error(
+	$$SELECT migrate.load_files(ARRAY['\xff'::bytea, '\x00'], '{a.sql,b}')$$);
+SELECT pg_temp.regress_error($$SELECT * FROM migrate.file_status('{}', '{}')$$);

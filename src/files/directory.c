@@ -1,12 +1,10 @@
 /*
  * directory.c
- *		Reading files and directories of the server: role, encoding, size.
+ *		Reading files and directories of the server: role, size.
  *
  * The caller's role needs the privileges of pg_read_server_files, and then any
  * path is taken, as pg_read_file does; a relative one starts in the data
- * directory.  Files are UTF-8 whatever the encoding of the database: they come
- * from a repository, not from the server.  A byte order mark is dropped.  What
- * is returned is verified and in the server encoding.
+ * directory.  What is returned is text in the server encoding, see files/bytes.
  *
  * Descriptors are the server's own (AllocateFile, AllocateDir), so that an
  * error or an interrupt leaks none.  No locks.
@@ -19,13 +17,13 @@
 
 #include "catalog/pg_authid.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "script/excerpt.h"
 #include "storage/fd.h"
 #include "utils/acl.h"
 
 #include "compat.h"
+#include "files/bytes.h"
 #include "files/directory.h"
 
 /* Largest file that is read, in bytes. */
@@ -33,26 +31,12 @@
 
 #define READ_SIZE		(64 * 1024)
 
-#define UTF8_BOM		"\xEF\xBB\xBF"
-
-/* What encoding_error_context() needs to know. */
-typedef struct EncodingPlace
-{
-	const char *path;
-	const char *text;
-	int			len;
-} EncodingPlace;
-
 static void refuse_empty(const char *path, int others) pg_attribute_noreturn();
 static int	file_error_code(void);
 static void check_role(void);
 static char *checked_path(const char *path);
 static char *read_file(const char *path);
 static void read_bytes(const char *path, StringInfo out);
-static char *to_server(const char *path, const char *text, int len);
-static void refuse_nul(const char *path, const StringInfo bytes);
-static int	line_of(const char *text, const char *end);
-static void encoding_error_context(void *arg);
 static bool is_source_name(const char *name);
 static int	compare_names(const ListCell *a, const ListCell *b);
 
@@ -142,7 +126,7 @@ mig_directory_read_file(const char *path, const char *name, char **shown)
 
 	check_role();
 	full = psprintf("%s/%s", checked_path(path), name);
-	*shown = to_server(full, name, strlen(name));
+	*shown = mig_bytes_to_server(full, name, strlen(name));
 	content = read_file(full);
 	pfree(full);
 	return content;
@@ -192,23 +176,11 @@ static char *
 read_file(const char *path)
 {
 	StringInfoData bytes;
-	char	   *text;
 	char	   *result;
-	int			len;
 
 	initStringInfo(&bytes);
 	read_bytes(path, &bytes);
-	refuse_nul(path, &bytes);
-
-	text = bytes.data;
-	len = bytes.len;
-	if (len >= (int) strlen(UTF8_BOM) &&
-		memcmp(text, UTF8_BOM, strlen(UTF8_BOM)) == 0)
-	{
-		text += strlen(UTF8_BOM);
-		len -= strlen(UTF8_BOM);
-	}
-	result = to_server(path, text, len);
+	result = mig_bytes_text(path, bytes.data, bytes.len);
 	pfree(bytes.data);
 	return result;
 }
@@ -256,80 +228,6 @@ read_bytes(const char *path, StringInfo out)
 				 errmsg("could not read file \"%s\": %m", mig_excerpt_printable(path))));
 	FreeFile(file);
 	out->data[out->len] = '\0';
-}
-
-/* A copy of UTF-8 text in the server encoding, verified. */
-static char *
-to_server(const char *path, const char *text, int len)
-{
-	ErrorContextCallback callback;
-	EncodingPlace place;
-	char	   *result;
-
-	place.path = path;
-	place.text = text;
-	place.len = len;
-	callback.callback = encoding_error_context;
-	callback.arg = &place;
-	callback.previous = error_context_stack;
-	error_context_stack = &callback;
-	result = pg_any_to_server(text, len, PG_UTF8);
-	error_context_stack = callback.previous;
-	return result == text ? pnstrdup(text, len) : result;
-}
-
-/*
- * Report a NUL byte, which no text can have. Errors: MG011.
- */
-static void
-refuse_nul(const char *path, const StringInfo bytes)
-{
-	const char *nul = memchr(bytes->data, '\0', bytes->len);
-
-	if (nul != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("file \"%s\" holds a zero byte", mig_excerpt_printable(path)),
-				 errhint("Revision files are text in UTF-8."),
-				 errcontext("revision file \"%s\", line %d", mig_excerpt_printable(path),
-							line_of(bytes->data, nul))));
-}
-
-/* The line that end is in, from 1. */
-static int
-line_of(const char *text, const char *end)
-{
-	int			line = 1;
-
-	while ((text = memchr(text, '\n', end - text)) != NULL)
-	{
-		line++;
-		text++;
-	}
-	return line;
-}
-
-/* Error context callback: file and, for bytes that are not UTF-8, the line. */
-static void
-encoding_error_context(void *arg)
-{
-	const EncodingPlace *place = arg;
-	const char *end = place->text + place->len;
-	const char *p = place->text;
-
-	while (p < end)
-	{
-		int			len = pg_encoding_mblen(PG_UTF8, p);
-
-		if (len > end - p || !pg_utf8_islegal((const unsigned char *) p, len))
-			break;
-		p += len;
-	}
-	if (p < end)
-		errcontext("revision file \"%s\", line %d", mig_excerpt_printable(place->path),
-				   line_of(place->text, p));
-	else
-		errcontext("revision file \"%s\"", mig_excerpt_printable(place->path));
 }
 
 /*

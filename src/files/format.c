@@ -35,30 +35,37 @@ static const FileFormat formats[] = {
 };
 
 static const FileFormat *recognize(const Header *header);
+static const char *skip_section(const char *text, MigDirection direction,
+								const char *script, bool transactional);
 static void read_section(RevisionFile *file, const char *content,
 						 int first_line, const ScriptSection *sections,
 						 MigDirection direction);
 
 /*
- * Read a revision file.
- *
- * content is in the server encoding; name is the file's, or NULL, and is kept
- * by reference in the result.  Whether the parents exist is for the caller to
- * say.  The scripts have gone through mig_script_check.
- *
- * With upgrade_only the downgrade script is not read, as if there were none.
- *
- * The result is in the current memory context.  Errors: MG011, or the server
- * parser's own codes, with file and line.
+ * Read a revision file: mig_format_begin and mig_format_read_scripts.
  */
 RevisionFile *
 mig_format_read(const char *content, const char *name, bool upgrade_only)
 {
+	RevisionFile *file = mig_format_begin(content, name);
+
+	mig_format_read_scripts(file, upgrade_only);
+	return file;
+}
+
+/*
+ * Read what a revision file says before its scripts.
+ *
+ * content is in the server encoding, and name is the file's, or NULL; both are kept
+ * by reference in the result.  Whether the parents exist is for the caller to say.
+ *
+ * The result is in the current memory context.  Errors: MG011, with file and line.
+ */
+RevisionFile *
+mig_format_begin(const char *content, const char *name)
+{
 	RevisionFile *file = palloc0(sizeof(RevisionFile));
-	ScriptOrigin origin = {0};
-	ScriptSection sections[2];
 	Header		header;
-	const char *body;
 
 	file->name = name;
 	if ((GetDatabaseEncoding() == PG_UTF8 ||
@@ -66,21 +73,91 @@ mig_format_read(const char *content, const char *name, bool upgrade_only)
 		strncmp(content, UTF8_BOM, strlen(UTF8_BOM)) == 0)
 		content += strlen(UTF8_BOM);
 
-	body = mig_header_begin(&header, content, name);
-	origin.first_line = header.line;
+	file->body = mig_header_begin(&header, content, name);
+	file->body_line = header.line;
 	file->format = recognize(&header);
 	file->format->reads(&file->rev, &header);
 	mig_header_end(&header);
+	return file;
+}
 
-	origin.file = name;
-	origin.revision = file->rev.revision;
-	mig_script_sections(body, &origin, upgrade_only, sections);
-	read_section(file, body, origin.first_line, sections, MIG_UPGRADE);
+/*
+ * If a file has the scripts of a stored revision, letter by letter up to line ends and
+ * white space at their ends, take them from there, by reference, and return true.
+ * They were checked when they were stored, and need not be again.
+ */
+bool
+mig_format_take_scripts(RevisionFile *file, const Revision *stored)
+{
+	const char *rest = skip_section(file->body, MIG_UPGRADE, stored->upgrade_sql,
+									stored->upgrade_transactional);
+
+	if (rest != NULL && stored->downgrade_sql != NULL)
+		rest = skip_section(rest, MIG_DOWNGRADE, stored->downgrade_sql,
+							stored->downgrade_transactional);
+	if (rest == NULL || *rest != '\0')
+		return false;
+	file->rev.upgrade_sql = stored->upgrade_sql;
+	file->rev.upgrade_transactional = stored->upgrade_transactional;
+	file->rev.downgrade_sql = stored->downgrade_sql;
+	file->rev.downgrade_transactional = stored->downgrade_transactional;
+	file->has_scripts = true;
+	return true;
+}
+
+/*
+ * Return what follows a section of a file's text, its marker line, a script and white
+ * space; NULL when text does not begin with such a section.
+ */
+static const char *
+skip_section(const char *text, MigDirection direction, const char *script,
+			 bool transactional)
+{
+	MigDirection marked;
+	const char *options;
+	char	   *option;
+
+	if (strncmp(text, "--", 2) != 0 || !mig_script_marker(text + 2, &marked, &options) ||
+		marked != direction)
+		return NULL;
+	option = mig_text_trim(options, mig_text_line_end(options, 0));
+	if (strcmp(option, transactional ? "" : "transaction:false") != 0)
+		return NULL;
+	text += mig_text_line_end(text, 0);
+	text += mig_text_skip_line_end(text, 0);
+	for (; *script; script++, text++)
+	{
+		if (*script == '\n' && text[strspn(text, "\r")] == '\n')
+			text += strspn(text, "\r");
+		if (*text != *script)
+			return NULL;
+	}
+	while (mig_text_is_space(*text))
+		text++;
+	return *text == '\0' || mig_text_is_line_end(text[-1]) ? text : NULL;
+}
+
+/*
+ * Read the scripts of a file that was begun; they go through mig_script_check.  With
+ * upgrade_only the downgrade script is not read, as if there were none.
+ *
+ * What is read is in the current memory context.  Errors: MG011, or the server
+ * parser's own codes, with file and line.
+ */
+void
+mig_format_read_scripts(RevisionFile *file, bool upgrade_only)
+{
+	ScriptOrigin origin = {.file = file->name, .revision = file->rev.revision,
+	.first_line = file->body_line};
+	ScriptSection sections[2];
+
+	mig_script_sections(file->body, &origin, upgrade_only, sections);
+	read_section(file, file->body, origin.first_line, sections, MIG_UPGRADE);
 	if (upgrade_only)
 		file->rev.downgrade_transactional = true;
 	else
-		read_section(file, body, origin.first_line, sections, MIG_DOWNGRADE);
-	return file;
+		read_section(file, file->body, origin.first_line, sections, MIG_DOWNGRADE);
+	file->has_scripts = true;
 }
 
 /*

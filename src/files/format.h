@@ -29,8 +29,14 @@ typedef struct RevisionFile
 	Revision	rev;			/* down_revisions is not known without a header */
 	const FileFormat *format;
 	const char *name;			/* as given, for messages; may be NULL */
+	const char *body;			/* from the marker of the upgrade script on... */
+	int			body_line;		/* ...which is this line, from 1 */
+	bool		has_scripts;	/* rev has them */
 } RevisionFile;
 
+extern RevisionFile *mig_format_begin(const char *content, const char *name);
+extern bool mig_format_take_scripts(RevisionFile *file, const Revision *stored);
+extern void mig_format_read_scripts(RevisionFile *file, bool upgrade_only);
 extern RevisionFile *mig_format_read(const char *content, const char *name,
 									 bool upgrade_only);
 extern const FileFormat *mig_format_find(const char *name);

@@ -71,13 +71,37 @@ mig_revisions_read_one(const Scope *scope, const char *revision)
 }
 
 /*
- * Return a Revision, for mig_query_rows.
+ * Return whole revisions, one for each of some ids (char *), in their order; NULL
+ * where there is none.
+ */
+List *
+mig_revisions_read_several(const Scope *scope, List *revisions)
+{
+	static StoreQuery query = {
+		"SELECT r.revision, r.down_revisions, r.depends_on, r.branch_labels, r.message,"
+		" r.upgrade_sql, r.downgrade_sql, r.upgrade_transactional,"
+		" r.downgrade_transactional, r.created_at"
+		" FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (revision, n)"
+		" LEFT JOIN migrate.revisions r ON r.revision OPERATOR(pg_catalog.=) u.revision"
+		" ORDER BY u.n",
+		1, {TEXTARRAYOID}, NULL
+	};
+	Datum		values[1] = {mig_query_text_array(revisions)};
+
+	return mig_query_rows(scope, &query, values, revision_of_row);
+}
+
+/*
+ * Return a Revision, for mig_query_rows; NULL for a row without one.
  */
 static void *
 revision_of_row(uint64 row)
 {
-	Revision   *rev = palloc0(sizeof(Revision));
+	Revision   *rev;
 
+	if (mig_query_text_or_null(row, 1) == NULL)
+		return NULL;
+	rev = palloc0(sizeof(Revision));
 	rev->revision = mig_query_text(row, 1);
 	rev->down_revisions = mig_query_list(row, 2);
 	rev->depends_on = mig_query_list(row, 3);

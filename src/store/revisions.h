@@ -47,6 +47,7 @@ typedef struct HistoryLine
 /* reading */
 extern Graph *mig_revisions_read_graph(const Scope *scope);
 extern Revision *mig_revisions_read_one(const Scope *scope, const char *revision);
+extern List *mig_revisions_read_several(const Scope *scope, List *revisions);
 extern List *mig_revisions_read_lines(const Scope *scope);
 extern List *mig_revisions_read_scripts(const Scope *scope, List *revisions,
 										MigDirection direction);

@@ -1,0 +1,13 @@
+/*
+ * bytes.h
+ *		The text of files, of their bytes.
+ */
+#ifndef MIG_BYTES_H
+#define MIG_BYTES_H
+
+#include "migrate.h"
+
+extern char *mig_bytes_text(const char *path, const char *bytes, int len);
+extern char *mig_bytes_to_server(const char *path, const char *text, int len);
+
+#endif							/* MIG_BYTES_H */
