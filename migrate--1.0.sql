@@ -38,6 +38,9 @@ CREATE TABLE migrate.revisions (
 	created_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	created_by pg_catalog.text NOT NULL DEFAULT CURRENT_USER,
 	modified_by pg_catalog.text NOT NULL DEFAULT CURRENT_USER,
+	file_name pg_catalog.text,
+	upgrade_line pg_catalog.int4,
+	downgrade_line pg_catalog.int4,
 	CONSTRAINT revisions_pkey PRIMARY KEY (revision)
 );
 CREATE INDEX revisions_labelled_idx ON migrate.revisions (revision)
@@ -56,6 +59,10 @@ COMMENT ON COLUMN migrate.revisions.downgrade_sql IS
 COMMENT ON COLUMN migrate.revisions.checksum IS
 'migrate.script_checksum(upgrade_sql, upgrade_transactional)';
 COMMENT ON COLUMN migrate.revisions.created_at IS 'Create Date of the revision file, if it has one';
+COMMENT ON COLUMN migrate.revisions.file_name IS 'file that the revision was loaded from, if known';
+COMMENT ON COLUMN migrate.revisions.upgrade_line IS
+'line of that file where the upgrade script begins; NULL if it was edited since';
+COMMENT ON COLUMN migrate.revisions.downgrade_line IS 'likewise, the downgrade script';
 
 CREATE TABLE migrate.versions (
 	revision pg_catalog.text NOT NULL,

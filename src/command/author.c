@@ -518,12 +518,17 @@ edit_scripts(Revision *rev, FunctionCallInfo fcinfo, bool applied)
 				 errmsg("cannot change the upgrade script of revision \"%s\" because it is applied",
 						rev->revision),
 				 errhint("Write a new revision, or downgrade below this one first.")));
+	if (!mig_script_same(upgrade, rev->upgrade_sql))
+		rev->line[MIG_UPGRADE] = 0;
 	if (!applied)
 		rev->upgrade_sql = upgrade;
 	rev->upgrade_transactional = transactional;
 
 	if (!PG_ARGISNULL(2))
+	{
 		rev->downgrade_sql = optional_text(fcinfo, 2);
+		rev->line[MIG_DOWNGRADE] = 0;
+	}
 	if (removes)
 		rev->downgrade_sql = NULL;
 	if (!PG_ARGISNULL(4))

@@ -228,6 +228,8 @@ run_step(Move *move, int number, StoredScript *stored)
 				 errmsg("revision \"%s\" was changed while migrations ran",
 						self->revision)));
 	script.sql = stored->sql;
+	script.file_name = stored->file_name;
+	script.first_line = stored->line;
 	strlcpy(done->checksum, stored->checksum, sizeof(done->checksum));
 
 	mig_report_step(move->direction, move->graph, self, stored->message);

@@ -587,9 +587,15 @@ error_callback(void *arg)
 		errhint("%s\n%s", error->hint, hint);
 	else if (hint != NULL)
 		errhint("%s", hint);
-	errcontext("revision \"%s\", %s script, statement %d, line %d",
-			   script->revision, mig_direction_name(script->direction),
-			   current->number, line);
+	if (script->file_name != NULL && script->first_line > 0)
+		errcontext("revision \"%s\", %s script, statement %d, line %d (line %d of file \"%s\")",
+				   script->revision, mig_direction_name(script->direction), current->number,
+				   line, script->first_line - 1 + line,
+				   mig_excerpt_printable(script->file_name));
+	else
+		errcontext("revision \"%s\", %s script, statement %d, line %d",
+				   script->revision, mig_direction_name(script->direction),
+				   current->number, line);
 }
 
 /*

@@ -283,6 +283,8 @@ run_step(Stepwise *run, int number)
 	step->script.revision = self->revision;
 	step->script.direction = run->direction;
 	step->script.sql = stored->sql;
+	step->script.file_name = stored->file_name;
+	step->script.first_line = stored->line;
 	step->script.is_first = run->is_first && number == 0;
 	step->script.stepwise = true;
 	step->script.by_units = !stored->transactional;

@@ -46,6 +46,7 @@ typedef struct Change
 {
 	const Revision *rev;
 	const Revision *old;		/* what it replaces; NULL: it is new */
+	bool		only_place;		/* in which file, and on which lines */
 } Change;
 
 /* What storing files would change. */
@@ -140,8 +141,12 @@ mig_loader_store(List *files, bool with_prune, const char *function)
 
 	foreach(lc, changes.ordered)
 	{
-		report_replaced(lfirst(lc));
-		ids = lappend(ids, ((Change *) lfirst(lc))->rev->revision);
+		const Change *change = lfirst(lc);
+
+		if (change->only_place)
+			continue;
+		report_replaced(change);
+		ids = lappend(ids, change->rev->revision);
 	}
 	return ids;
 }
@@ -207,7 +212,8 @@ is_stored(const RevisionFile *file)
 	mig_scope_by_key();
 	stored = mig_revisions_read_one(&scope, file->rev.revision);
 	mig_scope_leave(&scope);
-	return stored != NULL && mig_revision_same(stored, &file->rev);
+	return stored != NULL && mig_revision_same(stored, &file->rev) &&
+		(file->name == NULL || mig_revision_same_place(stored, &file->rev));
 }
 
 /*
@@ -414,7 +420,7 @@ status_of(const Changes *changes, int node, List *files, List *edited)
 	}
 	else if (stored < 0)
 		status->state = "not loaded";
-	else if (change != NULL)
+	else if (change != NULL && !change->only_place)
 	{
 		status->state = applied ? "edited" : "changed";
 		status->detail = mig_ids_join(differences(change->old, change->rev));
@@ -797,15 +803,17 @@ resolve_names(const Graph *graph, List *names)
 static Change *
 compare(const Revision *old, const Revision *now, bool applied)
 {
+	bool		same = old != NULL && mig_revision_same(old, now);
 	Change	   *change;
 
 	if (old != NULL && applied)
 		check_applied(old, now);
-	if (old != NULL && mig_revision_same(old, now))
+	if (same && (now->file_name == NULL || mig_revision_same_place(old, now)))
 		return NULL;
 	change = palloc(sizeof(Change));
 	change->rev = now;
 	change->old = old;
+	change->only_place = same;
 	return change;
 }
 
