@@ -141,13 +141,16 @@ CREATE TABLE migrate.running (
 );
 COMMENT ON TABLE migrate.running IS 'The stepwise run in progress; see migrate.progress.';
 
-CREATE TABLE migrate.log (
-	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY,
+-- The source of migrate.log.  A step is recorded with what it changed: with all
+-- version rows, n heads would cost n times n.
+CREATE TABLE migrate.steps (
+	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME migrate.log_id_seq),
 	operation pg_catalog.text NOT NULL,
 	revision pg_catalog.text,
 	checksum pg_catalog.text,
-	versions_before pg_catalog.text[] NOT NULL,
-	versions_after pg_catalog.text[] NOT NULL,
+	removed pg_catalog.text[] NOT NULL,
+	added pg_catalog.text[] NOT NULL,
+	versions_count pg_catalog.int4 NOT NULL,
 	started_at pg_catalog.timestamptz NOT NULL,
 	duration pg_catalog.interval NOT NULL,
 	session_role pg_catalog.text NOT NULL,
@@ -155,15 +158,15 @@ CREATE TABLE migrate.log (
 	application_name pg_catalog.text NOT NULL,
 	client_addr pg_catalog.inet,
 	server_version pg_catalog.text NOT NULL,
-	CONSTRAINT log_pkey PRIMARY KEY (id),
-	CONSTRAINT log_operation_check CHECK (operation OPERATOR(pg_catalog.=) ANY
+	CONSTRAINT steps_pkey PRIMARY KEY (id),
+	CONSTRAINT steps_operation_check CHECK (operation OPERATOR(pg_catalog.=) ANY
 		(ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text, 'stamp'::pg_catalog.text]))
 );
-COMMENT ON TABLE migrate.log IS
-'Completed steps: who moved which revision, when, and how long it took.';
-COMMENT ON COLUMN migrate.log.revision IS 'NULL if stamped to base';
-COMMENT ON COLUMN migrate.log.session_role IS 'role that logged in';
-COMMENT ON COLUMN migrate.log.effective_role IS 'role that called migrate';
+COMMENT ON TABLE migrate.steps IS
+'Completed steps, as they are stored; see migrate.log. Old rows can be deleted, oldest first.';
+COMMENT ON COLUMN migrate.steps.removed IS 'version rows that the step removed';
+COMMENT ON COLUMN migrate.steps.added IS 'version rows that the step added';
+COMMENT ON COLUMN migrate.steps.versions_count IS 'number of version rows after the step';
 
 CREATE TABLE migrate.models (
 	name pg_catalog.text NOT NULL,
@@ -222,7 +225,7 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.versions', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.applied', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.partial', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.running', 'WHERE false');
-SELECT pg_catalog.pg_extension_config_dump('migrate.log', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.steps', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.log_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.revisions_heads', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.models', '');
@@ -240,7 +243,7 @@ ALTER TABLE migrate.versions OWNER TO @extowner@;
 ALTER TABLE migrate.applied OWNER TO @extowner@;
 ALTER TABLE migrate.partial OWNER TO @extowner@;
 ALTER TABLE migrate.running OWNER TO @extowner@;
-ALTER TABLE migrate.log OWNER TO @extowner@;
+ALTER TABLE migrate.steps OWNER TO @extowner@;
 ALTER TABLE migrate.revisions_heads OWNER TO @extowner@;
 ALTER TABLE migrate.models OWNER TO @extowner@;
 ALTER TABLE migrate.settings OWNER TO @extowner@;
@@ -533,10 +536,91 @@ Arguments: format: text (for a terminal, newest first; * is applied, o is not), 
 Result: the lines of the drawing.
 Errors: 22023 unknown format; MG010 broken graph; 22004 null format.';
 
+CREATE FUNCTION migrate.undo_step(
+	state pg_catalog.internal,
+	versions pg_catalog.text[],
+	removed pg_catalog.text[],
+	added pg_catalog.text[],
+	versions_count pg_catalog.int4)
+RETURNS pg_catalog.internal
+AS 'MODULE_PATHNAME', 'migrate_undo_step'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+COMMENT ON FUNCTION migrate.undo_step(
+	pg_catalog.internal, pg_catalog.text[], pg_catalog.text[], pg_catalog.text[],
+	pg_catalog.int4) IS
+'Transition function of migrate.undo_steps().
+Arguments: state; and those of migrate.undo_steps().
+Result: the new state.';
+
+CREATE FUNCTION migrate.undone(state pg_catalog.internal)
+RETURNS pg_catalog.text[]
+AS 'MODULE_PATHNAME', 'migrate_undone'
+LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+COMMENT ON FUNCTION migrate.undone(pg_catalog.internal) IS
+'Final function of migrate.undo_steps().
+Arguments: state.
+Result: that of migrate.undo_steps().';
+
+CREATE AGGREGATE migrate.undo_steps(
+	versions pg_catalog.text[],
+	removed pg_catalog.text[],
+	added pg_catalog.text[],
+	versions_count pg_catalog.int4) (
+	SFUNC = migrate.undo_step,
+	STYPE = pg_catalog.internal,
+	FINALFUNC = migrate.undone,
+	PARALLEL = SAFE);
+
+COMMENT ON AGGREGATE migrate.undo_steps(
+	pg_catalog.text[], pg_catalog.text[], pg_catalog.text[], pg_catalog.int4) IS
+'Return the version rows before a step.
+Arguments: versions: the current version rows; removed, added and versions_count of each step, '
+'newest first.
+Result: the version rows before the oldest of the steps; NULL if they do not lead to versions.
+Errors: 22004 null argument.';
+
+CREATE VIEW migrate.log AS
+SELECT s.id,
+	s.operation,
+	s.revision,
+	s.checksum,
+	s.versions_before,
+	CASE WHEN s.versions_before IS NOT NULL THEN COALESCE(
+		pg_catalog.lag(s.versions_before) OVER (ORDER BY s.id DESC),
+		ARRAY(SELECT v.revision FROM migrate.versions v
+			ORDER BY v.revision COLLATE pg_catalog."C"))
+	END AS versions_after,
+	s.started_at,
+	s.duration,
+	s.session_role,
+	s.effective_role,
+	s.application_name,
+	s.client_addr,
+	s.server_version
+FROM (
+	SELECT t.*, migrate.undo_steps(ARRAY(SELECT v.revision FROM migrate.versions v),
+		t.removed, t.added, t.versions_count)
+		OVER (ORDER BY t.id DESC ROWS UNBOUNDED PRECEDING) AS versions_before
+	FROM migrate.steps t) AS s;
+
+COMMENT ON VIEW migrate.log IS
+'Completed steps: who moved which revision, when, and how long it took.';
+COMMENT ON COLUMN migrate.log.revision IS 'NULL if stamped to base';
+COMMENT ON COLUMN migrate.log.versions_before IS
+'version rows before the step; NULL if they are not known, because later rows of migrate.steps '
+'were deleted or migrate.versions was changed by hand';
+COMMENT ON COLUMN migrate.log.versions_after IS 'version rows after the step, likewise';
+COMMENT ON COLUMN migrate.log.session_role IS 'role that logged in';
+COMMENT ON COLUMN migrate.log.effective_role IS 'role that called migrate';
+
+ALTER VIEW migrate.log OWNER TO @extowner@;
+
 CREATE VIEW migrate.status AS
 WITH stamps AS (
 	-- all rows of one stamp have the same time
-	SELECT t.applied_at, (SELECT l.session_role FROM migrate.log l
+	SELECT t.applied_at, (SELECT l.session_role FROM migrate.steps l
 		WHERE l.operation OPERATOR(pg_catalog.=) 'stamp'
 			AND l.started_at OPERATOR(pg_catalog.<=) t.applied_at
 		ORDER BY l.id DESC LIMIT 1) AS session_role
@@ -544,7 +628,7 @@ WITH stamps AS (
 		WHERE a.how OPERATOR(pg_catalog.=) 'stamp') t
 ), upgrades AS (
 	SELECT DISTINCT ON (l.revision) l.revision, l.session_role, l.duration
-	FROM migrate.log l
+	FROM migrate.steps l
 	WHERE l.operation OPERATOR(pg_catalog.=) 'upgrade'
 	ORDER BY l.revision, l.id DESC
 )
@@ -915,6 +999,14 @@ ALTER FUNCTION migrate.history(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.resolve(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.show(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.graph(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.undo_step(
+	pg_catalog.internal, pg_catalog.text[], pg_catalog.text[], pg_catalog.text[],
+	pg_catalog.int4)
+OWNER TO @extowner@;
+ALTER FUNCTION migrate.undone(pg_catalog.internal) OWNER TO @extowner@;
+ALTER AGGREGATE migrate.undo_steps(
+	pg_catalog.text[], pg_catalog.text[], pg_catalog.text[], pg_catalog.int4)
+OWNER TO @extowner@;
 ALTER FUNCTION migrate.check(pg_catalog.bool) OWNER TO @extowner@;
 ALTER FUNCTION migrate.upgrade(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.upgrade(pg_catalog.int4) OWNER TO @extowner@;

@@ -408,16 +408,15 @@ record_step(PlanRows *rows, int node, MigDirection direction)
 		checksum_of(rows->graph->nodes[node].revision) : NULL;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz start = run.in_transaction ? run.mark : GetCurrentTransactionStartTimestamp();
-	List	   *after;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	after = mig_ledger_record_step(&scope, rows, node, direction, checksum, start,
-								   now - start, &actor);
+	mig_ledger_record_step(&scope, rows, node, direction, checksum, start, now - start,
+						   &actor);
 	mig_scope_leave(&scope);
 	run.mark = now;
 	run.writes = mig_ledger_count_writes();
-	return after;
+	return mig_graph_ids(rows->graph, rows->rows);
 }
 
 /*

@@ -362,7 +362,7 @@ record_step(void *arg, TimestampTz started_at)
 	if (!step->transactional)
 		mig_partial_remove(&scope, step->script.revision);
 	step->taken = true;
-	(void) mig_ledger_record_step(&scope, run->rows, step->node, run->direction,
+	mig_ledger_record_step(&scope, run->rows, step->node, run->direction,
 						   step->checksum, started_at,
 						   GetCurrentTimestamp() - started_at, &run->actor);
 	if (step->number + 1 == list_length(run->plan))

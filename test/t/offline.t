@@ -522,7 +522,7 @@ sub example
 		is(value($database, 'SELECT string_agg(revision, $$,$$ ORDER BY id) FROM migrate.log'),
 			'0001,0002,0003', "psql @$option: three rows");
 		value($database, q{SELECT migrate.downgrade('base')});
-		value($database, 'TRUNCATE migrate.log');
+		value($database, 'TRUNCATE migrate.steps');
 	}
 	drop_databases();
 }
