@@ -851,31 +851,35 @@ COMMENT ON COLUMN migrate.progress.query IS 'visible to roles that can see it in
 
 ALTER VIEW migrate.progress OWNER TO @extowner@;
 
-CREATE FUNCTION migrate.upgrade_sql(target pg_catalog.text DEFAULT 'head')
+CREATE FUNCTION migrate.upgrade_sql(
+	target pg_catalog.text DEFAULT 'head',
+	per_revision pg_catalog.bool DEFAULT false)
 RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_upgrade_sql'
 LANGUAGE C STABLE;
 
-COMMENT ON FUNCTION migrate.upgrade_sql(pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.upgrade_sql(pg_catalog.text, pg_catalog.bool) IS
 'Return the SQL script that migrate.upgrade(target) would run, for psql or for review. Change '
 'nothing.
 Arguments: target: an identifier, or start:target to begin at start regardless of the revisions '
-'applied here.
+'applied here; per_revision: the script commits each revision by itself.
 Result: the script. It refuses to run in a database that is not at its start.
 Errors: MG001, MG002, MG003, MG005 invalid target; MG007 an applied revision was edited; MG008 a '
 'script is incomplete; MG010 broken graph; MG011, 42601 a script that was changed by hand; 22004 '
-'null target.';
+'null argument.';
 
-CREATE FUNCTION migrate.downgrade_sql(target pg_catalog.text)
+CREATE FUNCTION migrate.downgrade_sql(
+	target pg_catalog.text,
+	per_revision pg_catalog.bool DEFAULT false)
 RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_downgrade_sql'
 LANGUAGE C STABLE;
 
-COMMENT ON FUNCTION migrate.downgrade_sql(pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.downgrade_sql(pg_catalog.text, pg_catalog.bool) IS
 'Return the SQL script that migrate.downgrade(target) would run, for psql or for review. Change '
 'nothing.
 Arguments: target: an identifier, or start:target, with start above target, to begin at start '
-'regardless of the revisions applied here.
+'regardless of the revisions applied here; per_revision: as for migrate.upgrade_sql().
 Result: the script. It refuses to run in a database that is not at its start.
 Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade_sql().';
 
@@ -895,7 +899,7 @@ COMMENT ON FUNCTION migrate.begin_script(
 'restores. Write nothing.
 Arguments: operation: upgrade or downgrade; versions: the version rows that the script starts '
 'from; steps: pairs of a revision and the checksum of its script; resume: keep the settings '
-'remembered before, after a non-transactional revision.
+'remembered before, in the second and later transactions of a script.
 Result: none.
 Errors: MG005 different version rows; MG007 a revision was changed after the script was made or '
 'after it was applied; MG008 a script is incomplete; MG001 no such revision; MG010 broken graph; '
@@ -1015,8 +1019,8 @@ ALTER FUNCTION migrate.downgrade(pg_catalog.text) OWNER TO @extowner@;
 ALTER PROCEDURE migrate.upgrade_stepwise(pg_catalog.text) OWNER TO @extowner@;
 ALTER PROCEDURE migrate.downgrade_stepwise(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.resume(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
-ALTER FUNCTION migrate.upgrade_sql(pg_catalog.text) OWNER TO @extowner@;
-ALTER FUNCTION migrate.downgrade_sql(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.upgrade_sql(pg_catalog.text, pg_catalog.bool) OWNER TO @extowner@;
+ALTER FUNCTION migrate.downgrade_sql(pg_catalog.text, pg_catalog.bool) OWNER TO @extowner@;
 ALTER FUNCTION migrate.begin_script(
 	pg_catalog.text, pg_catalog.text[], pg_catalog.text[], pg_catalog.bool)
 OWNER TO @extowner@;
