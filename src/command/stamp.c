@@ -67,7 +67,7 @@ stamp(List *targets, bool purge, const char *function)
 	Bitmapset  *rows;
 
 	mig_scope_refuse_in_script(function);
-	mig_verify_not_subscriber();
+	mig_verify_place();
 	position = mig_position_read(purge);
 	mig_position_check_snapshot();
 	mig_report_no_revisions(position.graph);

@@ -137,7 +137,7 @@ run_stepwise(FunctionCallInfo fcinfo, MigDirection direction, const char *functi
 	MemoryContextSwitchTo(run.context);
 	mig_scope_refuse_in_script(function);
 	check_call(fcinfo, function);
-	mig_verify_not_subscriber();
+	mig_verify_place();
 	run.actor = mig_ledger_actor();
 	at = direction == MIG_UPGRADE ? mig_position_at_heads(run.target) : NULL;
 	if (at != NULL)
