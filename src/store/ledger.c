@@ -211,6 +211,21 @@ mig_ledger_read_edited(const Scope *scope)
 }
 
 /*
+ * Return the ids of revisions that were moved or stamped here, each once (char *),
+ * in no particular order.
+ */
+List *
+mig_ledger_read_logged(const Scope *scope)
+{
+	static StoreQuery query = {
+		"SELECT DISTINCT revision FROM migrate.steps WHERE revision IS NOT NULL",
+		0, {0}, NULL
+	};
+
+	return mig_query_texts(scope, &query, NULL);
+}
+
+/*
  * Return the first two columns, id and checksum (both char *), of the last
  * query's n rows.  Errors: 55000 for a null.
  */

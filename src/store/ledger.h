@@ -38,6 +38,7 @@ extern int64 mig_ledger_count_writes(void);
 extern List *mig_ledger_read_versions(const Scope *scope);
 extern List *mig_ledger_read_applied(const Scope *scope);
 extern List *mig_ledger_read_edited(const Scope *scope);
+extern List *mig_ledger_read_logged(const Scope *scope);
 extern void mig_ledger_check_unchanged(const Scope *scope, const Graph *graph,
 									   const Bitmapset *rows);
 extern void mig_ledger_check_unchanged_since(const Scope *scope, int64 writes,
