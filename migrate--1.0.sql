@@ -949,10 +949,10 @@ LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.stamp(pg_catalog.text[], pg_catalog.bool) IS
 'Set the version rows to several targets without running anything.
-Arguments: targets: identifiers; purge: delete all version rows first, and record every checksum '
-'anew.
+Arguments: targets: identifiers (none: base, with purge); purge: delete all version rows first, '
+'and record every checksum anew.
 Result: the new version rows.
-Errors: 22023 empty targets; and those of migrate.stamp(text, bool).
+Errors: 22023 empty targets without purge; and those of migrate.stamp(text, bool).
 Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
 CREATE FUNCTION migrate.adopt_alembic(version_table pg_catalog.text DEFAULT 'alembic_version')

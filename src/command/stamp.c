@@ -298,14 +298,15 @@ Datum
 migrate_stamp_several(PG_FUNCTION_ARGS)
 {
 	List	   *targets = mig_sql_array_arg(fcinfo, 0, "targets");
+	bool		purge = mig_sql_bool_arg(fcinfo, 1, "purge");
 
-	if (targets == NIL)
+	/* without version rows ARRAY(SELECT migrate.current()) is empty */
+	if (targets == NIL && !purge)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("targets must not be empty"),
 				 errhint("To remove all version rows: SELECT migrate.stamp('base');")));
-	return mig_sql_ids(fcinfo, stamp(targets, mig_sql_bool_arg(fcinfo, 1, "purge"),
-										"migrate.stamp()"));
+	return mig_sql_ids(fcinfo, stamp(targets, purge, "migrate.stamp()"));
 }
 
 /*
