@@ -163,6 +163,17 @@ SELECT migrate.stamp('base');
 SELECT migrate.stamp('0001', purge => true);
 SELECT migrate.stamp('base', purge => true);
 SELECT migrate.stamp('{}'::text[]);
+BEGIN;
+SELECT migrate.stamp('0001');
+SELECT migrate.stamp('{}'::text[], purge => true);
+SELECT migrate.current();
+ROLLBACK;
+-- an incomplete script is given up at base, where current() is empty
+INSERT INTO migrate.partial
+	(revision, direction, statements, statements_done, digest, in_doubt, started_at)
+VALUES ('0001', 'upgrade', 2, 1, 'x', false, now());
+SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true);
+SELECT count(*) FROM migrate.partial;
 SELECT migrate.stamp(ARRAY[NULL]);
 SELECT migrate.stamp(NULL::text);
 SELECT migrate.stamp('0001', NULL);

@@ -54,7 +54,9 @@ PG_FUNCTION_INFO_V1(migrate_record);
 static MigDirection direction_arg(FunctionCallInfo fcinfo, int n);
 static List *steps_arg(FunctionCallInfo fcinfo, int n);
 static void check_start(const Position *position, List *versions, List *steps,
-						MigDirection direction);
+						MigDirection direction, bool resume);
+static const char *hint_of_start(const Graph *graph, const Bitmapset *applied,
+								 List *steps, MigDirection direction, bool resume);
 static void check_digests(const Graph *graph, List *steps, MigDirection direction);
 static int	find_revision(const Graph *graph, const char *revision);
 static void begin_run(bool resume);
@@ -88,38 +90,68 @@ direction_arg(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * MG005 unless the version rows are versions (char *).  steps (ScriptDigest
- * *) are told from those that are done, for the hint.
+ * MG005 unless the version rows are versions (char *).  steps (ScriptDigest *) and
+ * resume are for the hint.
  */
 static void
 check_start(const Position *position, List *versions, List *steps,
-			MigDirection direction)
+			MigDirection direction, bool resume)
 {
 	const Graph *graph = position->graph;
-	Bitmapset  *applied = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
 	List	   *rows = mig_graph_ids(graph, position->rows);
-	bool		done = (steps != NIL);
-	ListCell   *lc;
 
 	mig_ids_sort(versions);
 	if (mig_ids_equal(versions, rows))
 		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+			 resume ?
+			 errmsg("this part of the script does not start from the current revisions") :
+			 errmsg("this script does not start from the current revisions"),
+			 errdetail("It starts from %s; the current revisions are: %s.",
+					   versions == NIL ? "base" : mig_ids_quote(versions),
+					   rows == NIL ? "none" : mig_ids_quote(rows)),
+			 errhint("%s", hint_of_start(graph,
+										 mig_graph_ancestors(graph, position->rows, GRAPH_REAL),
+										 steps, direction, resume))));
+}
+
+/*
+ * Return what to do with a script that does not start from the current revisions,
+ * by how many of its steps (ScriptDigest *) are done: all, the first ones because a
+ * later one failed, or others.
+ */
+static const char *
+hint_of_start(const Graph *graph, const Bitmapset *applied, List *steps,
+			  MigDirection direction, bool resume)
+{
+	const char *function = direction == MIG_UPGRADE ? "migrate.upgrade_sql()" :
+		"migrate.downgrade_sql()";
+	int			n = list_length(steps);
+	int			done = 0;
+	int			first = 0;		/* of those, before one that is not */
+	ListCell   *lc;
+
 	foreach(lc, steps)
 	{
 		int			node = mig_graph_find_id(graph,
 											 ((ScriptDigest *) lfirst(lc))->revision);
 
 		if ((node >= 0 && bms_is_member(node, applied)) != (direction == MIG_UPGRADE))
-			done = false;
+			continue;
+		first += (done == foreach_current_index(lc));
+		done++;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
-			 errmsg("this script does not start from the current revisions"),
-			 errdetail("It starts from %s; the current revisions are: %s.",
-					   versions == NIL ? "base" : mig_ids_quote(versions),
-					   rows == NIL ? "none" : mig_ids_quote(rows)),
-			 done ? errhint("What the script does is done already.") :
-			 errhint("Make the script again, with migrate.upgrade_sql() or migrate.downgrade_sql().")));
+	if (resume && done == 0)
+		return psprintf("A revision before it failed, or has not run. What was recorded stays; make a script of the rest, with %s.",
+						function);
+	if (n > 0 && done == n)
+		return "What the script does is done already.";
+	if (done > 0 && done == first)
+		return psprintf("The first %d of its %d revisions are done, up to \"%s\". Make a script of the rest, with %s.",
+						done, n, ((ScriptDigest *) list_nth(steps, done - 1))->revision,
+						function);
+	return "Make the script again, with migrate.upgrade_sql() or migrate.downgrade_sql().";
 }
 
 /*
@@ -408,16 +440,15 @@ record_step(PlanRows *rows, int node, MigDirection direction)
 		checksum_of(rows->graph->nodes[node].revision) : NULL;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz start = run.in_transaction ? run.mark : GetCurrentTransactionStartTimestamp();
-	List	   *after;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	after = mig_ledger_record_step(&scope, rows, node, direction, checksum, start,
-								   now - start, &actor);
+	mig_ledger_record_step(&scope, rows, node, direction, checksum, start, now - start,
+						   &actor);
 	mig_scope_leave(&scope);
 	run.mark = now;
 	run.writes = mig_ledger_count_writes();
-	return after;
+	return mig_graph_ids(rows->graph, rows->rows);
 }
 
 /*
@@ -440,7 +471,7 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 		mig_lock_check_held();
 	position = mig_verify_position();
 	mig_partial_refuse(mig_partial_read_all());
-	check_start(&position, versions, steps, direction);
+	check_start(&position, versions, steps, direction, resume);
 	check_digests(position.graph, steps, direction);
 	begin_run(resume);
 	remember_steps(steps);

@@ -43,7 +43,8 @@ PG_FUNCTION_INFO_V1(migrate_stamp_several);
 PG_FUNCTION_INFO_V1(migrate_adopt_alembic);
 
 static List *stamp(List *targets, bool purge, const char *function);
-static void record(const Position *position, List *steps, bool purge);
+static void record(const Position *position, const Bitmapset *rows, List *steps,
+				   bool purge);
 static void forget_begun(const Position *position, List *targets,
 						 const Bitmapset *rows, bool purge);
 static List *read_alembic_table(const char *name);
@@ -66,23 +67,19 @@ stamp(List *targets, bool purge, const char *function)
 	Bitmapset  *rows;
 
 	mig_scope_refuse_in_script(function);
-	mig_verify_not_subscriber();
+	mig_verify_place();
 	position = mig_position_read(purge);
 	mig_position_check_snapshot();
 	mig_report_no_revisions(position.graph);
-	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
+	steps = mig_plan_stamp(position.graph, position.rows, targets, purge, &rows);
 	if (steps == NIL && !purge && !mig_partial_exists())
 		return mig_graph_ids(position.graph, position.rows);
 
 	mig_position_begin_write(function);
 	position = mig_position_read(purge);
-	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
+	steps = mig_plan_stamp(position.graph, position.rows, targets, purge, &rows);
 	if (steps != NIL || purge)
-		record(&position, steps, purge);
-	if (steps == NIL)
-		rows = purge ? NULL : position.rows;
-	else
-		rows = ((StampStep *) llast(steps))->rows;
+		record(&position, rows, steps, purge);
 	forget_begun(&position, targets, rows, purge);
 	return mig_graph_ids(position.graph, rows);
 }
@@ -119,16 +116,17 @@ forget_begun(const Position *position, List *targets, const Bitmapset *rows,
 }
 
 /*
- * Write the steps of a stamp (StampStep *).
+ * Write the steps of a stamp (StampStep *), after which the version rows are rows.
  */
 static void
-record(const Position *position, List *steps, bool purge)
+record(const Position *position, const Bitmapset *rows, List *steps, bool purge)
 {
 	LedgerActor actor = mig_ledger_actor();
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	mig_ledger_record_stamp(&scope, position->graph, position->rows, steps, purge, &actor);
+	mig_ledger_record_stamp(&scope, position->graph, position->rows, rows, steps, purge,
+							&actor);
 	mig_scope_leave(&scope);
 }
 
@@ -300,14 +298,15 @@ Datum
 migrate_stamp_several(PG_FUNCTION_ARGS)
 {
 	List	   *targets = mig_sql_array_arg(fcinfo, 0, "targets");
+	bool		purge = mig_sql_bool_arg(fcinfo, 1, "purge");
 
-	if (targets == NIL)
+	/* without version rows ARRAY(SELECT migrate.current()) is empty */
+	if (targets == NIL && !purge)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("targets must not be empty"),
 				 errhint("To remove all version rows: SELECT migrate.stamp('base');")));
-	return mig_sql_ids(fcinfo, stamp(targets, mig_sql_bool_arg(fcinfo, 1, "purge"),
-										"migrate.stamp()"));
+	return mig_sql_ids(fcinfo, stamp(targets, purge, "migrate.stamp()"));
 }
 
 /*

@@ -80,7 +80,7 @@ run_move(MigDirection direction, const char *target, const char *function)
 	const char *at;
 
 	mig_scope_refuse_in_script(function);
-	mig_verify_not_subscriber();
+	mig_verify_place();
 	move.actor = mig_ledger_actor();
 	at = direction == MIG_UPGRADE ? mig_position_at_heads(target) : NULL;
 	if (at != NULL)

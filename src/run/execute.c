@@ -103,6 +103,8 @@ static int	block_line(const char *statement, const DoStmt *block,
 					   const ErrorData *error);
 static int	body_line(const char *statement, const ErrorData *error);
 static const char *find_hint(const ErrorArgument *argument, const ErrorData *error);
+static bool is_of_sequential_mode(const ErrorData *error);
+static const char *hint_of_sequential_mode(const ExecuteScript *script);
 static const char *hint_of_existing(const ErrorArgument *argument);
 static bool has_created(const ErrorArgument *argument);
 static const char *hint_of_transaction(const ErrorArgument *argument);
@@ -741,6 +743,8 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 	const ExecuteScript *script = argument->script;
 	bool		up = script->direction == MIG_UPGRADE;
 
+	if (is_of_sequential_mode(error))
+		return hint_of_sequential_mode(script);
 	switch (error->sqlerrcode)
 	{
 		case ERRCODE_DUPLICATE_TABLE:
@@ -767,6 +771,33 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 		default:
 			return NULL;
 	}
+}
+
+/*
+ * Return whether Citus cannot run a statement because an earlier one of the
+ * transaction has worked over several connections to a node.  It has no code for
+ * that; its hints name the setting.
+ */
+static bool
+is_of_sequential_mode(const ErrorData *error)
+{
+	return (error->hint != NULL && strstr(error->hint, "citus.multi_shard_modify_mode")) ||
+		(error->message != NULL &&
+		 strstr(error->message, "because there was a parallel operation on a distributed table"));
+}
+
+/*
+ * Return where to make that setting: not in the script that fails when an earlier
+ * one of the transaction has done the work.
+ */
+static const char *
+hint_of_sequential_mode(const ExecuteScript *script)
+{
+	if (script->stepwise)
+		return "The setting must come first in the script, or in its BEGIN ... COMMIT.";
+	return script->direction == MIG_UPGRADE ?
+		"In the transaction of migrate.upgrade(), the setting must come before that call; or CALL migrate.upgrade_stepwise(...), which commits revision by revision." :
+		"In the transaction of migrate.downgrade(), the setting must come before that call; or CALL migrate.downgrade_stepwise(...), which commits revision by revision.";
 }
 
 /*

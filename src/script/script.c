@@ -140,6 +140,7 @@ static void place_add_end(ErrorPlace *place, int offset);
 static int	place_error(const ErrorPlace *place, int offset);
 static void script_error_context(void *arg);
 static void shorten_lexer_error(const ErrorPlace *place, int offset);
+static bool is_variable(const char *text, int offset);
 static void place_statement(const ErrorPlace *place, int offset, int *start,
 							int *end);
 
@@ -1010,6 +1011,8 @@ script_error_context(void *arg)
 		mig_excerpt_quote(place->text, start, end - start, offset);
 		shorten_lexer_error(place, offset);
 		mig_excerpt_clean_message(place->context);
+		if (geterrcode() == ERRCODE_SYNTAX_ERROR && is_variable(place->text, offset))
+			errhint("Variables, as psql's :name, are not replaced in scripts. Write the value, or read a setting of the caller: current_setting('app.name').");
 		line = place->first_line - 1 + mig_text_line(place->text, offset);
 	}
 
@@ -1044,6 +1047,35 @@ shorten_lexer_error(const ErrorPlace *place, int offset)
 	if (place->scan != NULL && geterrcode() == ERRCODE_SYNTAX_ERROR &&
 		strlen(place->scan->extra.scanbuf + offset) > EXCERPT_SIZE)
 		errmsg("unterminated or malformed string, identifier or comment");
+}
+
+/*
+ * Return whether the text at offset, where the parser stopped, looks like a
+ * variable of psql or of another tool: :name, :'name', :{?name}, $name, ${name},
+ * {{name}}.
+ */
+static bool
+is_variable(const char *text, int offset)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+	const char *after;			/* what can come after the first character */
+
+	switch (text[offset])
+	{
+		case ':':
+			after = "'\"{";
+			break;
+		case '$':
+		case '{':
+			after = "{";
+			break;
+		default:
+			return false;
+	}
+	if (text[offset + 1] == '\0')
+		return false;
+	return strchr(after, text[offset + 1]) != NULL ||
+		(text[offset] != '{' && strchr(letters, text[offset + 1]) != NULL);
 }
 
 /* Between which offsets is the statement that offset is in? */

@@ -183,6 +183,31 @@ mig_statement_turns_strings_off(const RawStmt *raw)
 }
 
 /*
+ * Return the name, without its schema, of the enum type that a statement creates;
+ * NULL for all other statements.
+ */
+const char *
+mig_statement_creates_enum(const RawStmt *raw)
+{
+	if (!IsA(raw->stmt, CreateEnumStmt))
+		return NULL;
+	return strVal(llast(castNode(CreateEnumStmt, raw->stmt)->typeName));
+}
+
+/*
+ * Return the name, likewise, of the enum type that a statement adds a value to; NULL
+ * for all other statements.
+ */
+const char *
+mig_statement_adds_enum_value(const RawStmt *raw)
+{
+	if (!IsA(raw->stmt, AlterEnumStmt) ||
+		castNode(AlterEnumStmt, raw->stmt)->oldVal != NULL)
+		return NULL;
+	return strVal(llast(castNode(AlterEnumStmt, raw->stmt)->typeName));
+}
+
+/*
  * Return the name of a REINDEX that cannot run in a transaction block, or
  * NULL.
  */

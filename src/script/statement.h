@@ -15,5 +15,7 @@ extern bool mig_statement_is_begin(const RawStmt *raw);
 extern bool mig_statement_is_commit(const RawStmt *raw);
 extern bool mig_statement_may_commit(const RawStmt *raw);
 extern bool mig_statement_turns_strings_off(const RawStmt *raw);
+extern const char *mig_statement_creates_enum(const RawStmt *raw);
+extern const char *mig_statement_adds_enum_value(const RawStmt *raw);
 
 #endif							/* MIG_STATEMENT_H */

@@ -142,8 +142,8 @@ sub types
 }
 
 # Tables and views named like ours and like the server's.
-my @tables = qw(revisions versions applied partial running log models settings revisions_heads);
-my @views = qw(status progress);
+my @tables = qw(revisions versions applied partial running steps models settings revisions_heads);
+my @views = qw(log status progress);
 sub tables
 {
 	my $place = shift;
@@ -302,6 +302,11 @@ my @calls = (
 	q{SELECT migrate.upgrade('heads')},
 	'SELECT migrate.check()',
 	'SELECT * FROM migrate.status',
+	'SELECT * FROM migrate.log',
+	[ 'SELECT migrate.undo_steps(NULL, NULL, NULL, NULL)', '22004' ],
+	# no SQL can
+	[ 'SELECT migrate.undo_step(NULL, NULL, NULL, NULL, NULL)', '42883' ],
+	[ 'SELECT migrate.undone(NULL)',                            '42883' ],
 	q{SELECT migrate.downgrade('0003')},
 	q{SELECT migrate.downgrade('other-1')},
 	q{SELECT migrate.downgrade('base')},
@@ -716,7 +721,7 @@ sub owner_does
 					  . " ALTER $_->[1] TYPE $type USING $_->[1]::$type"
 				]
 			  } [qw(revisions message)], [qw(revisions downgrade_sql)], [qw(applied how)],
-			  [qw(log effective_role)], [qw(settings value)]
+			  [qw(steps effective_role)], [qw(settings value)]
 	} qw(evil.checked evil.vt));
 	# what the owner of functions can do with them
 	my $each_routine = sub {
@@ -836,13 +841,13 @@ SQL
 	my @changed = [
 		'without its keys',
 		map({ ("INSERT INTO migrate.$_ "
-					  . ($_ eq 'log' ? 'OVERRIDING SYSTEM VALUE ' : '')
+					  . ($_ eq 'steps' ? 'OVERRIDING SYSTEM VALUE ' : '')
 					  . "SELECT * FROM migrate.$_") } @tables)
 	];
 	for (@columns)
 	{
 		my ($table, $column, $type) = @$_;
-		next if "$table.$column" eq 'log.id';
+		next if "$table.$column" eq 'steps.id';
 		# a row that the other calls would meet
 		my @row =
 		  $table eq 'partial'

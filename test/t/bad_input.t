@@ -23,7 +23,7 @@ my $database = create_database('mig_bad_input');
 my $session = connect_to($database, options => '-c statement_timeout=20s');
 my $begin = time;
 
-my @tables = qw(revisions versions applied partial log models settings);
+my @tables = qw(revisions versions applied partial steps models settings);
 my $rows_of =
   "(SELECT string_agg(t.xmin::text || t::text, ';' ORDER BY t::text) FROM migrate.%s t)";
 my $fingerprint = 'SELECT md5(concat(' . join(', ', map { sprintf $rows_of, $_ } @tables) . '))';

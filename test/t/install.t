@@ -348,7 +348,7 @@ drop_databases();
 			(revision, direction, statements_done, digest, in_doubt, started_at)
 			VALUES ('r11', 'upgrade', 2, 'digest', true, now())},
 		q{INSERT INTO migrate.models VALUES ('default', 1, E'CREATE TABLE x ();\n\\\\')});
-	my @tables = qw(revisions versions applied partial log models settings);
+	my @tables = qw(revisions versions applied partial log steps models settings);
 	my $content = sub {
 		my $of = shift;
 		return map { [ $_, $of->rows("SELECT t::text FROM migrate.$_ t ORDER BY 1") ] } @tables;
