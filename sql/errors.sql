@@ -211,6 +211,7 @@ SELECT script('SELECT 1 : 2');
 SELECT script('SELECT a::');
 SELECT script('SELECT 1 :');
 SELECT script('SELECT { 1 }');
+SELECT script('SELECT $name$ abc');
 
 -- to stamp is no help where what exists is of another origin
 CREATE TABLE old (id int);

@@ -1057,25 +1057,24 @@ shorten_lexer_error(const ErrorPlace *place, int offset)
 static bool
 is_variable(const char *text, int offset)
 {
-	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
-	const char *after;			/* what can come after the first character */
+	static const char in_name[] = "0123456789_abcdefghijklmnopqrstuvwxyz"
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	const char *after = text + offset + (text[offset] != '\0');
+	const char *end = after + strspn(after, in_name);
+	bool		name = end > after && strchr("0123456789", *after) == NULL;
 
 	switch (text[offset])
 	{
 		case ':':
-			after = "'\"{";
-			break;
+			return name || *after == '\'' || *after == '"' || *after == '{';
 		case '$':
+			/* not the beginning of a string: $name$ */
+			return *after == '{' || (name && *end != '$');
 		case '{':
-			after = "{";
-			break;
+			return *after == '{';
 		default:
 			return false;
 	}
-	if (text[offset + 1] == '\0')
-		return false;
-	return strchr(after, text[offset + 1]) != NULL ||
-		(text[offset] != '{' && strchr(letters, text[offset + 1]) != NULL);
 }
 
 /* Between which offsets is the statement that offset is in? */
