@@ -72,6 +72,7 @@ static void process_utility(MIG_UTILITY_PARAMETERS);
 static bool is_active(void);
 static void follow_changes(void);
 static List *read_constraints(bool deferrable);
+static bool has_events(void);
 static List *find_pending(List *constraints, List *fired);
 static List *pending_tables(List *constraints);
 static void restore_modes(List *fired);
@@ -103,7 +104,8 @@ mig_deferred_begin(void)
 	state.transaction = mig_local_xid();
 	state.modes_set = false;
 	state.callers = NIL;
-	remember(&state.callers, pending_tables(read_constraints(true)));
+	if (has_events())
+		remember(&state.callers, pending_tables(read_constraints(true)));
 }
 
 /*
@@ -119,7 +121,8 @@ mig_deferred_end_script(void)
 	if (!is_active())
 		return;
 	/* a trigger can defer checks of other constraints */
-	while ((pending = find_pending(read_constraints(true), fired)) != NIL)
+	while (has_events() &&
+		   (pending = find_pending(read_constraints(true), fired)) != NIL)
 	{
 		fired = list_concat(fired, pending);
 		set_modes(pending, false);
@@ -242,6 +245,21 @@ read_constraints(bool deferrable)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return constraints;
+}
+
+/*
+ * Return whether any trigger of this transaction was to be fired after a statement,
+ * or later.  The server keeps these events in a memory context from the first one
+ * on; so scripts that only define things need no look at the catalog.
+ */
+static bool
+has_events(void)
+{
+	for (MemoryContext child = TopTransactionContext->firstchild; child != NULL;
+		 child = child->nextchild)
+		if (strcmp(child->name, "AfterTriggerEvents") == 0)
+			return true;
+	return false;
 }
 
 /*
