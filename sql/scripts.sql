@@ -99,6 +99,9 @@ SELECT pg_temp.script('BEGIN; SELECT 1; COMMIT AND CHAIN;');
 SELECT pg_temp.script('BEGIN; SELECT 1; ROLLBACK;');
 SELECT pg_temp.script('SAVEPOINT a');
 SELECT pg_temp.script('ROLLBACK TO a');
+SELECT pg_temp.script('RELEASE a');
+SELECT pg_temp.script('ROLLBACK');
+SELECT pg_temp.script('COMMIT PREPARED ''a''');
 SELECT pg_temp.script('PREPARE TRANSACTION ''a''');
 -- In a function body or a string it is not transaction control.
 SELECT pg_temp.script('CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$; '
@@ -173,6 +176,18 @@ SELECT pg_temp.script(E' -- migrate:up\nSELECT ''\n-- migrate:up\n'', $$\n-- mig
 -- Other commands that are refused.
 SELECT pg_temp.script(E'SELECT 1;\nDISCARD ALL');
 SELECT pg_temp.script('DISCARD TEMP', false);
+-- What takes away what the client has, too; what is named is allowed.
+SELECT pg_temp.script(E'SELECT 1;\nDEALLOCATE ALL');
+SELECT pg_temp.script('DEALLOCATE PREPARE ALL', false);
+SELECT pg_temp.script('CLOSE ALL');
+SELECT pg_temp.script('UNLISTEN *');
+SELECT pg_temp.script('DEALLOCATE a; CLOSE a; UNLISTEN a; LISTEN a; RESET ALL');
+-- What holds to the end of a transaction block, where there is none.
+SELECT pg_temp.script(E'SELECT 1;\nLOCK TABLE t', false);
+SELECT pg_temp.script('DECLARE c CURSOR FOR SELECT 1', false);
+SELECT pg_temp.script('BEGIN; LOCK TABLE t; DECLARE c CURSOR FOR SELECT 1; COMMIT; '
+	'DECLARE c CURSOR WITH HOLD FOR SELECT 1; SET LOCAL work_mem = 64', false);
+SELECT pg_temp.script('LOCK TABLE t; DECLARE c CURSOR FOR SELECT 1; SET LOCAL work_mem = 64');
 SELECT pg_temp.script(E'\nSET standard_conforming_strings = off');
 SELECT pg_temp.script('SET LOCAL standard_conforming_strings TO ''false''');
 SELECT pg_temp.script('SET standard_conforming_strings = 0', false);

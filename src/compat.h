@@ -42,6 +42,23 @@
 	ProcessUtility(stmt, sql, false, context, NULL, NULL, dest, NULL)
 #endif
 
+/* The same of the hook that stands before it. */
+#if PG_VERSION_NUM < 140000
+#define MIG_UTILITY_PARAMETERS \
+	PlannedStmt *planned, const char *text, ProcessUtilityContext context, \
+	ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest, \
+	QueryCompletion *completion
+#define MIG_UTILITY_ARGUMENTS \
+	planned, text, context, params, environment, dest, completion
+#else
+#define MIG_UTILITY_PARAMETERS \
+	PlannedStmt *planned, const char *text, bool read_only_tree, \
+	ProcessUtilityContext context, ParamListInfo params, \
+	QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion
+#define MIG_UTILITY_ARGUMENTS \
+	planned, text, read_only_tree, context, params, environment, dest, completion
+#endif
+
 /* 18 dropped ExecutorRun's execute_once. */
 #if PG_VERSION_NUM < 180000
 #define mig_ExecutorRun(qdesc) ExecutorRun(qdesc, ForwardScanDirection, 0, true)

@@ -14,6 +14,7 @@
 #include "revision/ids.h"
 #include "revision/plan.h"
 #include "revision/revision.h"
+#include "run/deferred.h"
 #include "run/execute.h"
 #include "run/session.h"
 #include "sql.h"
@@ -65,6 +66,7 @@ static const char *checksum_of(const char *revision);
 static void end_of_transaction(void *arg);
 static void end_of_subtransaction(SubXactEvent event, SubTransactionId self,
 								  SubTransactionId parent, void *arg);
+static void end_script(const char *revision, MigDirection direction);
 static PlanRows *find_rows(int64 writes);
 static bool are_current(const PlanRows *rows, int64 writes);
 static void check_step(const PlanRows *rows, int node, MigDirection direction);
@@ -237,6 +239,7 @@ begin_run(bool resume)
 	callback->func = end_of_transaction;
 	callback->arg = &run;
 	MemoryContextRegisterResetCallback(TopTransactionContext, callback);
+	mig_deferred_begin();
 	run.in_transaction = true;
 	run.subtransaction = GetCurrentSubTransactionId();
 	if (!registered)
@@ -308,6 +311,18 @@ end_of_transaction(void *arg)
 
 	ended->in_transaction = false;
 	ended->rows = NULL;
+}
+
+/*
+ * End the script that was run for a step, as a mover does.
+ */
+static void
+end_script(const char *revision, MigDirection direction)
+{
+	ExecuteScript script = {.revision = revision, .direction = direction};
+
+	mig_session_restore(run.settings);
+	mig_execute_end_script(&script);
 }
 
 /*
@@ -517,9 +532,9 @@ migrate_record(PG_FUNCTION_ARGS)
 	int			node;
 
 	mig_position_begin_write("migrate.record()");
-	writes = mig_ledger_count_writes();
 	if (run.in_transaction)
-		mig_session_restore(run.settings);
+		end_script(revision, direction);
+	writes = mig_ledger_count_writes();
 	rows = find_rows(writes);
 	node = find_revision(rows->graph, revision);
 	check_step(rows, node, direction);

@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "revision/graph.h"
 #include "revision/plan.h"
+#include "run/deferred.h"
 #include "run/execute.h"
 #include "run/report.h"
 #include "sql.h"
@@ -161,6 +162,7 @@ run_plan(Move *move)
 	List	   *scripts = NIL;
 	int			n = list_length(move->plan);
 
+	mig_deferred_begin();
 	/* zeroed, so that memory does not grow while scripts run */
 	move->done = palloc_extended(n * sizeof(LedgerDone),
 								 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);

@@ -25,6 +25,7 @@
 #include "nodes/makefuncs.h"
 #include "parser/parser.h"
 #include "pgstat.h"
+#include "run/deferred.h"
 #include "run/execute.h"
 #include "run/session.h"
 #include "script/creation.h"
@@ -59,7 +60,7 @@ typedef struct ErrorArgument
 	List	   *result;			/* parsed */
 	const ScriptStatement *current; /* NULL while parsing */
 	const char *client_query;	/* debug_query_string, but for a statement's */
-	bool		at_commit;
+	const char *place;			/* where no statement of it is, "at its commit" */
 	bool		top_level;
 	bool		timed;			/* statement_timeout is that of the script... */
 	TimestampTz timed_at;		/* ...since then... */
@@ -82,6 +83,7 @@ static void run_statements(ErrorArgument *argument);
 static void run_top_level(ErrorArgument *argument);
 static Portal run_portal(const char *text, CommandTag tag);
 static void commit(ErrorArgument *argument);
+static void end_script(ErrorArgument *argument);
 static char *begin_statement(ErrorArgument *argument, const ScriptStatement *statement);
 static void end_statement(ErrorArgument *argument);
 static List *plan_statement(const char *text);
@@ -111,7 +113,8 @@ static const char *hint_of_transaction(const ErrorArgument *argument);
 
 /*
  * Run a script to its end, in the caller's transaction.  What it allocates is
- * freed; settings, role and search_path are restored.  pg_stat_activity is left
+ * freed; settings, role, search_path and constraint modes are restored, and no
+ * check that it has deferred is left.  pg_stat_activity is left
  * at the last statement: mig_execute_end_activity is the caller's to call, also
  * after an error.  Errors: whatever the script raises.
  */
@@ -128,6 +131,17 @@ mig_execute_script(const ExecuteScript *script)
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	execute(script, NIL, parse_and_run);
 	AtEOXact_GUC(false, guc_level);
+	mig_execute_end_script(script);
+}
+
+/*
+ * End a script that has run in the caller's transaction: check the constraints
+ * that it has deferred, and restore their modes.  Errors: those of the checks.
+ */
+void
+mig_execute_end_script(const ExecuteScript *script)
+{
+	execute(script, NIL, end_script);
 }
 
 /*
@@ -353,10 +367,23 @@ run_portal(const char *text, CommandTag tag)
 static void
 commit(ErrorArgument *argument)
 {
-	argument->at_commit = true;
+	argument->place = ", at its commit";
 	CommitTransactionCommand();
 	StartTransactionCommand();
 	MemoryContextSwitchTo(argument->context);
+}
+
+/*
+ * End a script, whose settings are restored.
+ */
+static void
+end_script(ErrorArgument *argument)
+{
+	argument->place = ", at its end";
+	if (argument->script->stepwise)
+		mig_deferred_end_alone();
+	else
+		mig_deferred_end_script();
 }
 
 /*
@@ -567,16 +594,11 @@ error_callback(void *arg)
 			note_blockers();
 		return;
 	}
-	if (argument->at_commit)
-	{
-		errcontext("revision \"%s\", %s script, at its commit", script->revision,
-				   mig_direction_name(script->direction));
-		return;
-	}
 	if (current == NULL)
 	{
-		errcontext("revision \"%s\", %s script", script->revision,
-				   mig_direction_name(script->direction));
+		errcontext("revision \"%s\", %s script%s", script->revision,
+				   mig_direction_name(script->direction),
+				   argument->place ? argument->place : "");
 		return;
 	}
 

@@ -32,6 +32,7 @@ typedef struct ExecuteScript
 } ExecuteScript;
 
 extern void mig_execute_script(const ExecuteScript *script);
+extern void mig_execute_end_script(const ExecuteScript *script);
 
 /* a script that is run in pieces */
 extern List *mig_execute_parse(const ExecuteScript *script);

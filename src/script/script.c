@@ -123,6 +123,7 @@ static void check_statements(List *statements, bool transactional,
 static void check_any(const ScriptStatement *stmt, const ErrorPlace *place);
 static void check_transactional(const ScriptStatement *stmt,
 								const ErrorPlace *place);
+static const char *hint_of_control(const RawStmt *raw);
 static void check_nontransactional(const ScriptStatement *stmt,
 								   const ScriptStatement **group,
 								   const ErrorPlace *place);
@@ -739,6 +740,7 @@ static void
 check_any(const ScriptStatement *stmt, const ErrorPlace *place)
 {
 	const Node *node = stmt->raw->stmt;
+	const char *command = mig_statement_clears_session(stmt->raw);
 
 	if (stmt->top_level && IsA(node, TransactionStmt))
 		ereport(ERROR,
@@ -746,11 +748,13 @@ check_any(const ScriptStatement *stmt, const ErrorPlace *place)
 				 errmsg("%s cannot be marked \"-- migrate:top-level\"",
 						CreateCommandName(unconstify(Node *, node))),
 				 place_error(place, stmt->location)));
-	if (IsA(node, DiscardStmt))
+	if (command != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("DISCARD cannot be used in a script"),
-				 errhint("Settings that a script changes are restored when it ends; drop temporary objects by name."),
+				 errmsg("%s cannot be used in a script", command),
+				 IsA(node, DiscardStmt) ?
+				 errhint("Settings that a script changes are restored when it ends; drop temporary objects by name.") :
+				 errhint("Write the names that the script has used; others are the client's."),
 				 place_error(place, stmt->location)));
 	if (mig_statement_turns_strings_off(stmt->raw))
 		ereport(ERROR,
@@ -774,7 +778,7 @@ check_transactional(const ScriptStatement *stmt, const ErrorPlace *place)
 				 errmsg("%s cannot be used in a transactional script",
 						CreateCommandName(stmt->raw->stmt)),
 				 errdetail("The script runs within a transaction that migrate or its caller has begun."),
-				 errhint("Remove the command, or make the script non-transactional."),
+				 errhint("%s", hint_of_control(stmt->raw)),
 				 place_error(place, stmt->location)));
 	if (command != NULL)
 		ereport(ERROR,
@@ -787,6 +791,26 @@ check_transactional(const ScriptStatement *stmt, const ErrorPlace *place)
 }
 
 /*
+ * Return what to do about transaction control in a transactional script.  A
+ * script that is not transactional can hold BEGIN and COMMIT, and nothing else.
+ */
+static const char *
+hint_of_control(const RawStmt *raw)
+{
+	if (mig_statement_is_begin(raw) || mig_statement_is_commit(raw))
+		return "Remove the command, or make the script non-transactional.";
+	switch (((const TransactionStmt *) raw->stmt)->kind)
+	{
+		case TRANS_STMT_SAVEPOINT:
+		case TRANS_STMT_RELEASE:
+		case TRANS_STMT_ROLLBACK_TO:
+			return "Remove the command. A DO block with an EXCEPTION clause can undo what it has done.";
+		default:
+			return "Remove the command.";
+	}
+}
+
+/*
  * Refuse what a non-transactional script must not hold.  *group is the BEGIN
  * of the group that the statement is in, or NULL; kept up to date.
  */
@@ -795,6 +819,7 @@ check_nontransactional(const ScriptStatement *stmt,
 					   const ScriptStatement **group, const ErrorPlace *place)
 {
 	const char *command;
+	bool		fails;
 
 	if (IsA(stmt->raw->stmt, TransactionStmt))
 	{
@@ -807,6 +832,13 @@ check_nontransactional(const ScriptStatement *stmt,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
 				 errmsg("%s cannot be used between BEGIN and COMMIT", command),
 				 errhint("Move it behind COMMIT."),
+				 place_error(place, stmt->location)));
+	command = *group ? NULL : mig_statement_needs_block(stmt->raw, &fails);
+	if (command != NULL && fails)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("%s can only be used between BEGIN and COMMIT", command),
+				 errhint("Write BEGIN before it, and COMMIT after the statements that need it."),
 				 place_error(place, stmt->location)));
 }
 

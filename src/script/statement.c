@@ -89,7 +89,8 @@ mig_statement_needs_top_level(const RawStmt *raw)
 
 /*
  * Return what a statement is, when it must never run inside of a migration: it
- * would end the transaction, speak to the client, or drop the session's locks.
+ * would end the transaction, speak to the client, or take from the session what
+ * is not the script's.
  * NULL for all others. The result is a constant.
  */
 const char *
@@ -99,12 +100,65 @@ mig_statement_cannot_run(const RawStmt *raw)
 	{
 		case T_TransactionStmt:
 			return "transaction control";
-		case T_DiscardStmt:
-			return "DISCARD";
 		case T_CopyStmt:
 			if (castNode(CopyStmt, raw->stmt)->filename == NULL)
 				return "COPY from or to the client";
 			return NULL;
+		default:
+			return mig_statement_clears_session(raw);
+	}
+}
+
+/*
+ * Return the name of a statement that takes away all of some kind that the session
+ * has, what the client has made before the call too; NULL for others. The result
+ * is a constant.
+ */
+const char *
+mig_statement_clears_session(const RawStmt *raw)
+{
+	const Node *stmt = raw->stmt;
+
+	switch (nodeTag(stmt))
+	{
+		case T_DiscardStmt:
+			return "DISCARD";
+		case T_DeallocateStmt:
+			return ((const DeallocateStmt *) stmt)->name == NULL ? "DEALLOCATE ALL" : NULL;
+		case T_ClosePortalStmt:
+			return ((const ClosePortalStmt *) stmt)->portalname == NULL ? "CLOSE ALL" : NULL;
+		case T_UnlistenStmt:
+			return ((const UnlistenStmt *) stmt)->conditionname == NULL ? "UNLISTEN *" : NULL;
+		default:
+			return NULL;
+	}
+}
+
+/*
+ * Return the name of a statement that has no effect outside of a transaction block,
+ * as the server calls it; NULL for others. *fails is whether the server refuses
+ * it there, and does not only warn. The result is a constant.
+ */
+const char *
+mig_statement_needs_block(const RawStmt *raw, bool *fails)
+{
+	const VariableSetStmt *set = (const VariableSetStmt *) raw->stmt;
+
+	*fails = IsA(raw->stmt, LockStmt) || IsA(raw->stmt, DeclareCursorStmt);
+	switch (nodeTag(raw->stmt))
+	{
+		case T_LockStmt:
+			return "LOCK TABLE";
+		case T_DeclareCursorStmt:
+			return ((const DeclareCursorStmt *) raw->stmt)->options & CURSOR_OPT_HOLD ?
+				NULL : "DECLARE CURSOR";
+		case T_ConstraintsSetStmt:
+			return "SET CONSTRAINTS";
+		case T_VariableSetStmt:
+			if (set->kind == VAR_SET_MULTI)
+				return strncmp(set->name, "TRANSACTION", strlen("TRANSACTION")) == 0 ?
+					"SET TRANSACTION" : NULL;
+			return set->is_local ? "SET LOCAL" : NULL;
 		default:
 			return NULL;
 	}

@@ -11,6 +11,8 @@
 
 extern const char *mig_statement_needs_top_level(const RawStmt *raw);
 extern const char *mig_statement_cannot_run(const RawStmt *raw);
+extern const char *mig_statement_clears_session(const RawStmt *raw);
+extern const char *mig_statement_needs_block(const RawStmt *raw, bool *fails);
 extern bool mig_statement_is_begin(const RawStmt *raw);
 extern bool mig_statement_is_commit(const RawStmt *raw);
 extern bool mig_statement_may_commit(const RawStmt *raw);

@@ -865,7 +865,13 @@ for my $case (
 		'a script that drops temporary tables',
 		undef,
 		row('a'),
-		script('DISCARD TEMP; DISCARD PLANS; DEALLOCATE ALL')
+		script('DISCARD TEMP; DISCARD PLANS')
+	],
+	[
+		'a script that drops what the client has prepared',
+		undef,
+		row('a'),
+		script('CLOSE ALL; UNLISTEN *; DEALLOCATE ALL')
 	],
 	[ 'a script that unlocks', undef, row('a'), script('SELECT pg_advisory_unlock_all()') ],
 	[
