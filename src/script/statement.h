@@ -15,5 +15,8 @@ extern bool mig_statement_is_begin(const RawStmt *raw);
 extern bool mig_statement_is_commit(const RawStmt *raw);
 extern bool mig_statement_may_commit(const RawStmt *raw);
 extern bool mig_statement_turns_strings_off(const RawStmt *raw);
+extern bool mig_statement_writes_large_object(const RawStmt *raw);
+extern const char *mig_statement_unknown_setting(const RawStmt *raw);
+extern const char *mig_statement_rows_fault(const RawStmt *raw);
 
 #endif							/* MIG_STATEMENT_H */
