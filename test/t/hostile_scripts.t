@@ -149,6 +149,7 @@ my @payloads = (
 		  qq{COPY t (x) FROM STDIN (FORMAT csv, NULL '\\'); -- \xd0\x96\n"\xd0\x96\\"\n'\n\\.\n}
 		    . qq{INSERT INTO t VALUES ('\xd0\x96'), (' $run\n-- ')}
 	],
+	[ 'rows, failed' => qq{COPY none FROM stdin;\n$run\n\\.\nSELECT 1} ],
 	[ 'restrict' => qq{\n\\restrict a\nINSERT INTO t VALUES (' $run\n-- ');\n\\unrestrict a\n} ],
 	[ 'letters' => qq{INSERT INTO t VALUES ('\xc3\xa9\xe6\x97\xa5\xf0\x9f\x98\x80')} ],
 	[
