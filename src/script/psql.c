@@ -384,6 +384,9 @@ take_rows(PsqlScript *script, Token token)
 	appendBinaryStringInfo(&script->segment, script->stored + token.end,
 						   rows->end - token.end);
 	appendStringInfoString(&script->segment, "\\.");
+	/* psql before 18 sends this line, too, and the server wants it to end as rows do */
+	if (script->stored[rows->end - 2] == '\r')
+		appendStringInfoChar(&script->segment, '\r');
 	script->written = rows->after;
 }
 

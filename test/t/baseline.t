@@ -232,6 +232,16 @@ same('a dump of a newer server',
 	ok($to->alive, 'the session lives');
 }
 
+# By hand into the table: at top level COPY would speak to the client.
+{
+	my $to = connect_to(create_database('migb_top_level'));
+	$to->run('CREATE TABLE r (a int)',
+		'INSERT INTO migrate.revisions (revision, message, upgrade_transactional, upgrade_sql)'
+		  . q{ VALUES ('r1', 'm', false, E'-- migrate:top-level\nCOPY r FROM stdin;\n5\n\\\\.')});
+	is($to->query('CALL migrate.upgrade_stepwise()')->{state}, 'MG011', 'no COPY at top level');
+	ok($to->alive, 'the session lives');
+}
+
 # ---------------------------------------------------------------- conditions ----
 
 SKIP:
@@ -276,7 +286,8 @@ SKIP:
 	my $to = connect_to($database);
 	my $script = "SET client_encoding = 'UTF8';\nCREATE TABLE l (x text);\n"
 	  . "COPY l FROM stdin;\n\xc3\xa4\n\\.\nCOPY l FROM stdin;\nascii\n\\.\n"
-	  . "SET client_encoding = 'SJIS';\nCOPY l FROM stdin;\n\xc3\xb6\\\\\n\\.\n";
+	  . "SET client_encoding = 'SJIS';\nCOPY l FROM stdin;\n\xc3\xb6\\\\\n\\.\n"
+	  . "COPY l FROM stdin;\r\ncrlf\r\n\\.\r\nSELECT 1;\nCOPY l FROM stdin;\r\nend\r\n\\.\r\n";
 	$to->run("SELECT migrate.revision('m', " . lit($script) . ')');
 	local $ENV{PGCLIENTENCODING} = 'LATIN1';
 	my ($status, $out, $err) = run_psql($database, 'SELECT migrate.upgrade_sql()');
@@ -284,7 +295,10 @@ SKIP:
 	spew("$dir/latin.sql", $out);
 	($status, undef, $err) = run_psql($database, '', '-f', "$dir/latin.sql");
 	is($err, '', 'it runs');
-	is_deeply([ $to->rows('SELECT x FROM l') ], [ "\xc3\xa4", 'ascii', "\xc3\xb6\\" ], 'its rows');
+	is_deeply(
+		[ $to->rows('SELECT x FROM l') ],
+		[ "\xc3\xa4", 'ascii', "\xc3\xb6\\", 'crlf', 'end' ],
+		'its rows, which may have CRLF');
 }
 
 drop_databases();
