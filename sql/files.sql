@@ -158,9 +158,21 @@ SELECT pg_temp.file(E'-- migrate:up\n\n\nSELECT 1;\n\nSELECT ''äöü'' frm x wh
 SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up\nSELECT 1;\n'
 	'-- migrate:down\n\nSELECT 1;\n\nSELECT )', '1.sql');
 SELECT pg_temp.file(E'-- migrate:up\n\nSELECT 1;\nSELECT ''abc;\n-- migrate:down\n', '1.sql');
-SELECT pg_temp.file(E'-- migrate:up\nCOPY t FROM stdin;\n1\tdon''t\n\\.\n-- migrate:down\n',
-	'1.sql');
-SELECT pg_temp.file(E'-- migrate:up\n\\restrict abc\nSELECT 1', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\nCOPY t FROM stdin;\n1\tdon''t\n-- migrate:down\n', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\nCOPY t FROM stdin;\n-- migrate:down\n\\.\nSELECT )\n'
+	'-- migrate:down\n', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\n\\i abc\nSELECT 1', '1.sql');
+-- What psql alone reads is in the script, but no SQL; nor is a block comment a header.
+BEGIN;
+SELECT migrate.load(E'/*\n * Copyright\n-- migrate:up\n*/ /* more\n*/\n-- with rows\n/* -- x\n*/\n'
+	'-- Revision ID: c1\n/**/ -- Revises:\n\n-- migrate:up\n\\restrict abc\nCOPY t FROM stdin;\n'
+	'-- migrate:down\ndon''t\n\\.\n-- migrate:down\nCOPY t FROM stdin;\n-- migrate:up\n\\.\n');
+SELECT message, upgrade_sql, downgrade_sql FROM migrate.revisions WHERE revision = 'c1';
+ROLLBACK;
+SELECT pg_temp.file(E'/* a */ SELECT 1;\n-- migrate:up\n', '1.sql');
+SELECT pg_temp.file(E'/* a\n\n*/ \nSELECT 1;\n-- migrate:up\n', '1.sql');
+SELECT pg_temp.file(E'/* /* a */\n-- migrate:up\n', '1.sql');
+SELECT pg_temp.file(E'/* a */ -- migrate:up\n', '1.sql');
 SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up\nSELECT 1;\nCOMMIT;\n');
 SELECT pg_temp.file(E'-- migrate:up\nSELECT 1;\n\n-- migrate:down\n\n\nVACUUM;', '1.sql');
 

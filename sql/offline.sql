@@ -226,8 +226,7 @@ INSERT INTO migrate.revisions (revision, message, upgrade_sql, downgrade_sql) VA
 	E'SELECT 1;\n\\! echo hello', 'COMMIT;');
 SELECT migrate.upgrade_sql('h1');
 SELECT migrate.downgrade_sql('h1:base');
-UPDATE migrate.revisions SET upgrade_sql = E'COPY users FROM STDIN;\n1\n\\.\n'
-	WHERE revision = 'h1';
+UPDATE migrate.revisions SET upgrade_sql = E'COPY users FROM STDIN;\n1\n' WHERE revision = 'h1';
 SELECT migrate.upgrade_sql('h1');
 UPDATE migrate.revisions SET upgrade_sql = 'SELECT ''' WHERE revision = 'h1';
 SELECT migrate.upgrade_sql('h1');

@@ -236,6 +236,31 @@ extern bool pq_check_connection(void);
 	PortalRun(portal, FETCH_ALL, true, dest, dest, NULL)
 #endif
 
+/* 14 gave BeginCopyFrom (commands/copy.h) the condition of COPY's WHERE. */
+#if PG_VERSION_NUM < 140000
+#define CopyFromState					CopyState
+#define MIG_COPY_ROWS_HAS_WHERE			false
+#define mig_BeginCopyFrom(pstate, rel, where, source, columns, options) \
+	BeginCopyFrom(pstate, rel, NULL, false, source, columns, options)
+#else
+#define MIG_COPY_ROWS_HAS_WHERE			true
+#define mig_BeginCopyFrom(pstate, rel, where, source, columns, options) \
+	BeginCopyFrom(pstate, rel, where, NULL, false, source, columns, options)
+#endif
+
+/* 16 moved the privileges that a query needs out of its table entries. */
+#if PG_VERSION_NUM < 160000
+#define MigNeededPrivileges				RangeTblEntry
+#define MigNeededOf(item)				((item)->p_rte)
+#define mig_check_needed(pstate, needed) \
+	((void) (needed), (void) ExecCheckRTPerms((pstate)->p_rtable, true))
+#else
+#define MigNeededPrivileges				RTEPermissionInfo
+#define MigNeededOf(item)				((item)->p_perminfo)
+#define mig_check_needed(pstate, needed) \
+	((void) ExecCheckPermissions((pstate)->p_rtable, list_make1(needed), true))
+#endif
+
 /*
  * What other backends do: the functions that read their status were renamed
  * in 16 (pgstat_fetch_stat_local_beentry went by index, not by backend id).

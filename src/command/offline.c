@@ -491,7 +491,7 @@ append_script(Offline *offline, const StoredScript *script, bool transactional)
 	offline->plain &= mig_psql_is_plain(sql);
 	appendStringInfoString(&offline->out,
 						   mig_psql_script(sql, offline->encoding, !offline->stepwise,
-										   &origin));
+										   transactional, &origin));
 }
 
 /*

@@ -25,8 +25,10 @@
 #include "nodes/makefuncs.h"
 #include "parser/parser.h"
 #include "pgstat.h"
+#include "run/copy.h"
 #include "run/deferred.h"
 #include "run/execute.h"
+#include "run/report.h"
 #include "run/session.h"
 #include "script/creation.h"
 #include "script/excerpt.h"
@@ -87,13 +89,17 @@ static void end_script(ErrorArgument *argument);
 static char *begin_statement(ErrorArgument *argument, const ScriptStatement *statement);
 static void end_statement(ErrorArgument *argument);
 static List *plan_statement(const char *text);
-static void check_statement(const ScriptStatement *statement);
+static void check_statement(const ErrorArgument *argument,
+							const ScriptStatement *statement);
 static void begin_timeout(ErrorArgument *argument);
 static void end_timeout(ErrorArgument *argument);
+static void quote_line(const char *sql);
 static void quote_statement(const ErrorArgument *argument, const ErrorData *error);
 static int	error_offset(const ErrorArgument *argument, const ErrorData *error);
 static void note_blockers(void);
-static void run_statement(const char *text);
+static void run_statement(const char *text, const ExecuteScript *script,
+						  const ScriptStatement *statement);
+static void run_copy(const char *text, const char *rows, int len);
 static void log_text(const ErrorArgument *argument, const RawStmt *raw, const char *text);
 static void run_planned(PlannedStmt *planned, const char *sql);
 static void call_hook(const ExecuteScript *script, const ScriptStatement *statement);
@@ -101,6 +107,7 @@ static void show_activity(const ExecuteScript *script,
 						  const ScriptStatement *statement);
 static void error_callback(void *arg);
 static int	find_line(const ErrorArgument *argument, const ErrorData *error);
+static int	line_of_row(const ErrorArgument *argument, const ErrorData *error);
 static int	block_line(const char *statement, const DoStmt *block,
 					   const ErrorData *error);
 static int	body_line(const char *statement, const ErrorData *error);
@@ -299,7 +306,7 @@ run_statements(ErrorArgument *argument)
 	foreach(lc, argument->statements)
 	{
 		argument->current = lfirst(lc);
-		check_statement(lfirst(lc));
+		check_statement(argument, lfirst(lc));
 	}
 	foreach(lc, argument->statements)
 	{
@@ -307,8 +314,11 @@ run_statements(ErrorArgument *argument)
 
 		CHECK_FOR_INTERRUPTS();
 		mig_wait_check();
+		/* the transaction is there already */
+		if (statement->large_objects)
+			continue;
 		MemoryContextSwitchTo(inner);
-		run_statement(begin_statement(argument, statement));
+		run_statement(begin_statement(argument, statement), argument->script, statement);
 		end_statement(argument);
 		call_hook(argument->script, statement);
 		MemoryContextSwitchTo(outer);
@@ -332,7 +342,7 @@ run_top_level(ErrorArgument *argument)
 	mig_wait_check();
 	argument->current = statement;
 	argument->top_level = true;
-	check_statement(statement);
+	check_statement(argument, statement);
 
 	text = begin_statement(argument, statement);
 	portal = run_portal(text, CreateCommandTag(statement->raw->stmt));
@@ -458,11 +468,12 @@ end_timeout(ErrorArgument *argument)
  * in the middle of a query.
  */
 static void
-check_statement(const ScriptStatement *statement)
+check_statement(const ErrorArgument *argument, const ScriptStatement *statement)
 {
 	const char *problem = mig_statement_cannot_run(statement->raw);
+	bool		has_rows = statement->rows >= 0 && !argument->top_level;
 
-	if (problem != NULL)
+	if (problem != NULL && !has_rows && !statement->large_objects)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
 				 errmsg("%s cannot be used in a migration script", problem)));
@@ -472,13 +483,39 @@ check_statement(const ScriptStatement *statement)
  * Analyze, rewrite, plan and run one statement; rules may make several of it.
  */
 static void
-run_statement(const char *text)
+run_statement(const char *text, const ExecuteScript *script,
+			  const ScriptStatement *statement)
 {
+	const char *setting = mig_statement_unknown_setting(statement->raw);
 	ListCell   *lc;
 
+	if (setting != NULL)
+	{
+		mig_report_message(psprintf("setting \"%s\" is left out: this server does not have it",
+									setting));
+		return;
+	}
 	CommandCounterIncrement();
+	if (statement->rows >= 0)
+	{
+		run_copy(text, script->sql + statement->rows, statement->rows_len);
+		return;
+	}
 	foreach(lc, plan_statement(text))
 		run_planned(lfirst_node(PlannedStmt, lc), text);
+}
+
+/*
+ * Run a COPY whose rows are in the script.
+ */
+static void
+run_copy(const char *text, const char *rows, int len)
+{
+	RawStmt    *raw = linitial_node(RawStmt, mig_script_parse(text));
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	mig_copy_rows(castNode(CopyStmt, raw->stmt), text, rows, len);
+	PopActiveSnapshot();
 }
 
 /*
@@ -596,6 +633,7 @@ error_callback(void *arg)
 	}
 	if (current == NULL)
 	{
+		quote_line(script->sql);
 		errcontext("revision \"%s\", %s script%s", script->revision,
 				   mig_direction_name(script->direction),
 				   argument->place ? argument->place : "");
@@ -620,6 +658,23 @@ error_callback(void *arg)
 		errcontext("revision \"%s\", %s script, statement %d, line %d",
 				   script->revision, mig_direction_name(script->direction),
 				   current->number, line);
+}
+
+/*
+ * Have an error that has a position in the script, because that could not be
+ * parsed, quote the line that it is in.
+ */
+static void
+quote_line(const char *sql)
+{
+	int			offset = mig_excerpt_error_offset(sql);
+	int			start = offset;
+
+	if (offset < 0)
+		return;
+	while (start > 0 && !mig_text_is_line_end(sql[start - 1]))
+		start--;
+	mig_excerpt_quote(sql, start, mig_text_line_end(sql, offset) - start, offset);
 }
 
 /*
@@ -692,6 +747,8 @@ find_line(const ErrorArgument *argument, const ErrorData *error)
 			mig_text_line(sql + current->location,
 						  error_offset(argument, error) - current->location);
 
+	if (current->rows >= 0)
+		return line_of_row(argument, error);
 	old = MemoryContextSwitchTo(argument->context);
 	if (IsA(current->raw->stmt, DoStmt))
 		in_body = block_line(pnstrdup(sql + current->location, current->len),
@@ -701,6 +758,39 @@ find_line(const ErrorArgument *argument, const ErrorData *error)
 		in_body = body_line(pnstrdup(sql + current->location, current->len), error);
 	MemoryContextSwitchTo(old);
 	return in_body > 0 ? current->line + in_body - 1 : current->line;
+}
+
+/*
+ * Return the line of the script with the row of a COPY that failed; that of the
+ * statement when it was no row.
+ *
+ * The server reports it with a context line "COPY table, line N ...", whatever the
+ * language of messages, where N counts from the first row.
+ */
+static int
+line_of_row(const ErrorArgument *argument, const ErrorData *error)
+{
+	const ScriptStatement *current = argument->current;
+	const char *table = castNode(CopyStmt, current->raw->stmt)->relation->relname;
+	const char *frame = error->context;
+	const char *sql = argument->script->sql + current->location;
+	int			line = 0;
+
+	while (frame != NULL && line == 0)
+	{
+		if (strncmp(frame, "COPY ", 5) == 0 &&
+			strncmp(frame + 5, table, strlen(table)) == 0)
+		{
+			frame += 5 + strlen(table);
+			line = atoi(frame + strcspn(frame, "0123456789\n"));
+		}
+		frame = strchr(frame, '\n');
+		frame = frame != NULL ? frame + 1 : NULL;
+	}
+	if (line <= 0)
+		return current->line;
+	return current->line - 1 + mig_text_line(sql, current->rows - current->location) +
+		line - 1;
 }
 
 /*

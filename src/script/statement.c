@@ -262,6 +262,82 @@ mig_statement_adds_enum_value(const RawStmt *raw)
 }
 
 /*
+ * Return whether a statement writes the data of a large object in the way of
+ * pg_dump, with the calls that it has for that and nothing else.
+ */
+bool
+mig_statement_writes_large_object(const RawStmt *raw)
+{
+	static const char *const names[] = {"lo_open", "lowrite", "lo_close"};
+	const SelectStmt *select = (const SelectStmt *) raw->stmt;
+	const FuncCall *call;
+	const char *name;
+
+	if (!IsA(select, SelectStmt) || list_length(select->targetList) != 1)
+		return false;
+	call = (const FuncCall *) linitial_node(ResTarget, select->targetList)->val;
+	if (!IsA(call, FuncCall) || list_length(call->funcname) != 2 ||
+		strcmp(strVal(linitial(call->funcname)), "pg_catalog") != 0)
+		return false;
+	name = strVal(llast(call->funcname));
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Return the name of the setting that a statement sets to 0, where it is one that
+ * pg_dump of a newer server sets so and this server does not know, otherwise NULL.
+ * 0 is what those servers have by default, and means no limit: not to set it is the
+ * same.
+ */
+const char *
+mig_statement_unknown_setting(const RawStmt *raw)
+{
+	static const char *const names[] = {"transaction_timeout", "idle_session_timeout"};
+	const VariableSetStmt *set = (const VariableSetStmt *) raw->stmt;
+	const A_Const *value;
+
+	if (!IsA(set, VariableSetStmt) || set->kind != VAR_SET_VALUE ||
+		list_length(set->args) != 1)
+		return NULL;
+	value = linitial(set->args);
+	if (!IsA(value, A_Const) || !IsA(&value->val, Integer) || intVal(&value->val) != 0)
+		return NULL;
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (pg_strcasecmp(set->name, names[i]) == 0 &&
+			GetConfigOption(names[i], true, false) == NULL)
+			return names[i];
+	return NULL;
+}
+
+/*
+ * Return which part of a COPY cannot be used with rows in the script, NULL if all
+ * can.  The result is a constant.
+ */
+const char *
+mig_statement_rows_fault(const RawStmt *raw)
+{
+	const CopyStmt *copy = castNode(CopyStmt, raw->stmt);
+	ListCell   *lc;
+
+	if (copy->whereClause != NULL && !MIG_COPY_ROWS_HAS_WHERE)
+		return "WHERE, on this version of the server,";
+	foreach(lc, copy->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "encoding") == 0)
+			return "the option ENCODING";
+		if (strcmp(option->defname, "format") == 0 &&
+			pg_strcasecmp(defGetString(option), "binary") == 0)
+			return "the binary format";
+	}
+	return NULL;
+}
+
+/*
  * Return the name of a REINDEX that cannot run in a transaction block, or
  * NULL.
  */

@@ -272,7 +272,8 @@ run_single(ScriptRun *run, const ScriptUnit *unit)
 		run->script.is_first = false;
 		return true;
 	}
-	if (failure.committed || failure.error->sqlerrcode != ERRCODE_ACTIVE_SQL_TRANSACTION)
+	if (failure.committed || failure.error->sqlerrcode != ERRCODE_ACTIVE_SQL_TRANSACTION ||
+		((ScriptStatement *) linitial(unit->statements))->rows >= 0)
 		ReThrowError(failure.error);
 	FreeErrorData(failure.error);
 	return false;
