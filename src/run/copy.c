@@ -32,6 +32,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
 
@@ -39,6 +40,8 @@
 static const char *next_row;
 static int	rows_left;
 
+static ParseState *check_privileges(const CopyStmt *copy, const char *query, Relation rel,
+									Node **where);
 static Bitmapset *copied_columns(Relation rel, List *names);
 static Node *condition(ParseState *pstate, ParseNamespaceItem *item, Node *where);
 static void check_condition(Relation rel, Node *condition);
@@ -53,19 +56,12 @@ static int	read_rows(void *buffer, int least, int most);
 void
 mig_copy_rows(const CopyStmt *copy, const char *query, const char *rows, int len)
 {
-	ParseState *pstate = make_parsestate(NULL);
 	Relation	rel = table_openrv(copy->relation, RowExclusiveLock);
-	ParseNamespaceItem *item = addRangeTableEntryForRelation(pstate, rel, RowExclusiveLock,
-															 NULL, false, false);
-	MigNeededPrivileges *needed = MigNeededOf(item);
+	ParseState *pstate;
 	CopyFromState state;
 	Node	   *where;
 
-	pstate->p_sourcetext = query;
-	needed->requiredPerms = ACL_INSERT;
-	where = condition(pstate, item, copy->whereClause);
-	needed->insertedCols = copied_columns(rel, copy->attlist);
-	mig_check_needed(pstate, needed);
+	pstate = check_privileges(copy, query, rel, &where);
 	check_condition(rel, where);
 	check_target(rel);
 
@@ -77,6 +73,31 @@ mig_copy_rows(const CopyStmt *copy, const char *query, const char *rows, int len
 	EndCopyFrom(state);
 	table_close(rel, NoLock);
 	free_parsestate(pstate);
+}
+
+/*
+ * Check the privileges on the table.  Returns the state of the analysis, and in
+ * *where the condition of WHERE, ready to be run.  Errors: 42501.
+ *
+ * What the hook for privileges gets must outlive the statement: pgaudit keeps it
+ * until the statement of the client ends, because it knows of no other.
+ */
+static ParseState *
+check_privileges(const CopyStmt *copy, const char *query, Relation rel, Node **where)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	ParseState *pstate = make_parsestate(NULL);
+	ParseNamespaceItem *item = addRangeTableEntryForRelation(pstate, rel, RowExclusiveLock,
+															 NULL, false, false);
+	MigNeededPrivileges *needed = MigNeededOf(item);
+
+	pstate->p_sourcetext = query;
+	needed->requiredPerms = ACL_INSERT;
+	*where = condition(pstate, item, copy->whereClause);
+	needed->insertedCols = copied_columns(rel, copy->attlist);
+	mig_check_needed(pstate, needed);
+	MemoryContextSwitchTo(old);
+	return pstate;
 }
 
 /*

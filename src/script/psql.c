@@ -579,7 +579,7 @@ static bool
 sets_encoding_of_file(const PsqlScript *script, const RawStmt *raw)
 {
 	const VariableSetStmt *set = (const VariableSetStmt *) raw->stmt;
-	const A_Const *value;
+	A_Const    *value;
 
 	if (!IsA(set, VariableSetStmt) || set->kind != VAR_SET_VALUE ||
 		pg_strcasecmp(set->name, "client_encoding") != 0)

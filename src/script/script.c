@@ -236,6 +236,7 @@ List *
 mig_script_split(const char *sql)
 {
 	ScriptTokens tokens;
+	List	   *statements;
 
 	/* what is for psql only has a backslash */
 	if (strchr(sql, '\\') == NULL)
@@ -244,7 +245,10 @@ mig_script_split(const char *sql)
 	while (mig_tokens_next(&tokens))
 		CHECK_FOR_INTERRUPTS();
 	mig_tokens_end(&tokens);
-	return split(tokens.text, tokens.rows);
+	statements = split(tokens.text, tokens.rows);
+	if (tokens.text != sql)
+		pfree(tokens.masked);
+	return statements;
 }
 
 /*

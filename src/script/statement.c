@@ -297,7 +297,7 @@ mig_statement_unknown_setting(const RawStmt *raw)
 {
 	static const char *const names[] = {"transaction_timeout", "idle_session_timeout"};
 	const VariableSetStmt *set = (const VariableSetStmt *) raw->stmt;
-	const A_Const *value;
+	A_Const    *value;
 
 	if (!IsA(set, VariableSetStmt) || set->kind != VAR_SET_VALUE ||
 		list_length(set->args) != 1)

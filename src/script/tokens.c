@@ -295,7 +295,10 @@ mask(ScriptTokens *tokens, int from, int to)
 
 	if (tokens->masked == NULL)
 	{
-		tokens->masked = MemoryContextAllocHuge(tokens->context, (Size) tokens->len + 1);
+		MemoryContext old = MemoryContextSwitchTo(tokens->context);
+
+		tokens->masked = palloc_extended((Size) tokens->len + 1, MCXT_ALLOC_HUGE);
+		MemoryContextSwitchTo(old);
 		memcpy(tokens->masked, tokens->text, tokens->len + 1);
 		tokens->text = tokens->masked;
 	}
