@@ -1000,20 +1000,23 @@ Result: the new version rows.
 Errors: 22023 empty targets without purge; and those of migrate.stamp(text, bool).
 Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
-CREATE FUNCTION migrate.adopt_alembic(version_table pg_catalog.text DEFAULT 'alembic_version')
+CREATE FUNCTION migrate.adopt_alembic(
+	version_table pg_catalog.text DEFAULT 'alembic_version',
+	renamed pg_catalog.jsonb DEFAULT '{}')
 RETURNS SETOF pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_adopt_alembic'
 LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION migrate.adopt_alembic(pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.adopt_alembic(pg_catalog.text, pg_catalog.jsonb) IS
 'Stamp the revisions that an Alembic version table names. The table is only read, with the '
 'caller''s privileges.
-Arguments: version_table: an SQL name, optionally schema-qualified.
+Arguments: version_table: an SQL name, optionally schema-qualified; renamed: an object with '
+'Alembic''s identifiers of revisions that have others here, and these.
 Result: the new version rows.
-Errors: 42P01 no such table; 42809 not a table; 42703 no column version_num, 42804 not of a text '
-'type; 42501 permission denied, or the table has policies; MG001 a revision that is not stored '
-'here; MG005 its rows overlap or are older than the version rows here; and those of '
-'migrate.stamp().
+Errors: 22023 renamed is no object of strings; 42P01 no such table; 42809 not a table; 42703 no '
+'column version_num, 42804 not of a text type; 42501 permission denied, or the table has '
+'policies; MG001 a revision that is not stored here; MG005 its rows overlap or are older than the '
+'version rows here; and those of migrate.stamp().
 Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
 -- Functions that write can be called by the owner and the roles that the owner
@@ -1076,7 +1079,7 @@ OWNER TO @extowner@;
 ALTER FUNCTION migrate.record(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.stamp(pg_catalog.text, pg_catalog.bool) OWNER TO @extowner@;
 ALTER FUNCTION migrate.stamp(pg_catalog.text[], pg_catalog.bool) OWNER TO @extowner@;
-ALTER FUNCTION migrate.adopt_alembic(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.adopt_alembic(pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
 
 REVOKE EXECUTE ON FUNCTION
 	migrate.forget_heads(),
@@ -1099,7 +1102,7 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.record(pg_catalog.text, pg_catalog.text),
 	migrate.stamp(pg_catalog.text, pg_catalog.bool),
 	migrate.stamp(pg_catalog.text[], pg_catalog.bool),
-	migrate.adopt_alembic(pg_catalog.text)
+	migrate.adopt_alembic(pg_catalog.text, pg_catalog.jsonb)
 FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE
 	migrate.upgrade_stepwise(pg_catalog.text),

@@ -227,7 +227,7 @@ SET SESSION AUTHORIZATION regress_rights_owner;
 
 -- adopt_alembic reads as the caller, and runs no code of others
 CREATE TABLE private.alembic_version AS SELECT '0001'::varchar(32) AS version_num;
-GRANT EXECUTE ON FUNCTION migrate.adopt_alembic(text) TO regress_rights_deployer;
+GRANT EXECUTE ON FUNCTION migrate.adopt_alembic TO regress_rights_deployer;
 SELECT migrate.stamp('base', purge => true);
 SET SESSION AUTHORIZATION regress_rights_deployer;
 SELECT migrate.adopt_alembic('private.alembic_version');

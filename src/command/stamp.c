@@ -28,6 +28,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
@@ -51,7 +52,9 @@ static List *read_alembic_table(const char *name);
 static void check_alembic_table(Relation table, AttrNumber column, const char *name);
 static void check_select(Relation table, AttrNumber column);
 static char *without_padding(char *id);
-static void check_targets_exist(const Graph *graph, List *ids);
+static List *rename_ids(List *ids, Jsonb *renamed);
+static void check_renamed(Jsonb *renamed);
+static void check_targets_exist(const Graph *graph, List *ids, List *alembic_ids);
 static void check_not_behind(const Position *position, List *ids, const char *name);
 
 /*
@@ -235,21 +238,85 @@ without_padding(char *id)
 }
 
 /*
- * MG001 when an id (not a prefix, not a label) is not here.
+ * Return the names here of Alembic's ids, in their order.  Ids without an entry
+ * keep theirs; entries of other ids are ignored.  Errors: those of check_renamed.
  */
-static void
-check_targets_exist(const Graph *graph, List *ids)
+static List *
+rename_ids(List *ids, Jsonb *renamed)
 {
+	List	   *names = NIL;
 	ListCell   *lc;
 
+	check_renamed(renamed);
 	foreach(lc, ids)
-		if (mig_graph_find_id(graph, lfirst(lc)) < 0)
+	{
+		char	   *id = lfirst(lc);
+		JsonbValue	name;
+
+		if (getKeyJsonValueFromContainer(&renamed->root, id, strlen(id), &name) != NULL)
+			id = pnstrdup(name.val.string.val, name.val.string.len);
+		names = lappend(names, id);
+	}
+	return names;
+}
+
+/*
+ * Check that a table of renamings is an object whose values are strings.
+ * Errors: 22023.
+ */
+static void
+check_renamed(Jsonb *renamed)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_OBJECT(renamed))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("renamed must be a JSON object"),
+				 errhint("Its keys are Alembic's identifiers, its values those here.")));
+	iterator = JsonbIteratorInit(&renamed->root);
+	(void) JsonbIteratorNext(&iterator, &key, true);
+	while ((token = JsonbIteratorNext(&iterator, &key, true)) == WJB_KEY)
+	{
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		if (value.type != jbvString)
 			ereport(ERROR,
-					(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
-					 errmsg("can't locate revision identified by \"%s\"",
-							(char *) lfirst(lc)),
-					 errdetail("Alembic's version table names it, but migrate.revisions does not have it."),
-					 errhint("Load its revision file first.")));
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("renamed must have strings as values"),
+					 errdetail("That of \"%s\" is not one.",
+							   pnstrdup(key.val.string.val, key.val.string.len))));
+	}
+}
+
+/*
+ * MG001 when an id (not a prefix, not a label) is not here.  The lists are the
+ * ids here and, in the same order, what Alembic's table calls them.
+ */
+static void
+check_targets_exist(const Graph *graph, List *ids, List *alembic_ids)
+{
+	ListCell   *lc;
+	ListCell   *lc_alembic;
+
+	forboth(lc, ids, lc_alembic, alembic_ids)
+	{
+		char	   *id = lfirst(lc);
+		char	   *alembic_id = lfirst(lc_alembic);
+
+		if (mig_graph_find_id(graph, id) >= 0)
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
+				 errmsg("can't locate revision identified by \"%s\"", id),
+				 strcmp(id, alembic_id) == 0 ?
+				 errdetail("Alembic's version table names it, but migrate.revisions does not have it.") :
+				 errdetail("Alembic's version table names it as \"%s\", but migrate.revisions does not have it.",
+						   alembic_id),
+				 errhint("Load its revision file first. If it has another identifier here, give that in \"renamed\".")));
+	}
 }
 
 /*
@@ -310,21 +377,29 @@ migrate_stamp_several(PG_FUNCTION_ARGS)
 }
 
 /*
- * Implement migrate.adopt_alembic(version_table): stamp what a version table
- * of Alembic says. Errors: as migrate.stamp, and those of read_alembic_table.
+ * Implement migrate.adopt_alembic(version_table, renamed): stamp what a version
+ * table of Alembic says. Errors: as migrate.stamp, and those of
+ * read_alembic_table and rename_ids.
  */
 Datum
 migrate_adopt_alembic(PG_FUNCTION_ARGS)
 {
 	char	   *name = mig_sql_text_arg(fcinfo, 0, "version_table");
-	List	   *ids = read_alembic_table(name);
+	List	   *alembic_ids;
+	List	   *ids;
 	Position	position;
 
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", "renamed")));
+	alembic_ids = read_alembic_table(name);
+	ids = rename_ids(alembic_ids, PG_GETARG_JSONB_P(1));
 	if (ids == NIL)
 		ereport(NOTICE,
 				(errmsg("table \"%s\" has no rows, so nothing is stamped", name)));
 	position = mig_position_read(false);
-	check_targets_exist(position.graph, ids);
+	check_targets_exist(position.graph, ids, alembic_ids);
 	check_not_behind(&position, ids, name);
 	return mig_sql_ids(fcinfo, stamp(ids, false, "migrate.adopt_alembic()"));
 }

@@ -165,6 +165,20 @@ my %array = (
 	'many new'  => q{(SELECT array_agg('z' || i) FROM generate_series(1, 100000) i)},
 );
 
+my %jsonb = (
+	null     => 'NULL',
+	'a null' => q{'null'},
+	array    => q{'["a1", "b1"]'},
+	scalar   => q{'"a1"'},
+	number   => q{'{"a1": 1}'},
+	nested   => q{'{"a1": {"b1": "c1"}}'},
+	'null in' => q{'{"a1": null}'},
+	empty    => q{'{"": ""}'},
+	hostile  => q{jsonb_build_object('%s$1''"\', '%s$1''"\')},
+	'1 MB'   => q{jsonb_build_object('a1', repeat('x', 1048576))},
+	many     => q{(SELECT jsonb_object_agg(i, i::text) FROM generate_series(1, 100000) i)},
+);
+
 # Functions, and arguments that work.
 my @functions = (
 	[
@@ -213,9 +227,13 @@ my @functions = (
 	[ 'downgrade',      [ target => 'text', q{'base'} ] ],
 	[ 'stamp',          [ target => 'text', q{'heads'} ], [ purge => 'bool', 'false' ] ],
 	[ 'stamp',          [ targets => 'array', q{ARRAY['c1']} ], [ purge => 'bool', 'false' ] ],
-	[ 'adopt_alembic',  [ version_table => 'text', q{'alembic_version'} ] ],
+	[
+		'adopt_alembic',
+		[ version_table => 'text', q{'alembic_version'} ],
+		[ renamed => 'jsonb', q{'{}'} ]
+	],
 	[ 'script_checksum', [ script => 'text', q{''} ], [ transactional => 'bool', 'true' ] ]);
-my %types = (text => '::text', array => '::text[]', bool => '::bool');
+my %types = (text => '::text', array => '::text[]', bool => '::bool', jsonb => '::jsonb');
 
 # What the library has and this list has not is a hole in the test.
 {
@@ -228,7 +246,7 @@ my %types = (text => '::text', array => '::text[]', bool => '::bool');
 }
 
 # What stands in for an argument, by its type.
-my %values = (text => \%text, array => \%array, bool => { null => 'NULL' });
+my %values = (text => \%text, array => \%array, bool => { null => 'NULL' }, jsonb => \%jsonb);
 my $before = $session->value($fingerprint);
 for my $function (@functions)
 {
