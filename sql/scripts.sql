@@ -91,6 +91,8 @@ SELECT pg_temp.script(E'BEGIN;\nCOMMIT;');
 SELECT pg_temp.script(E'BEGIN; COMMIT;-- migrate:up');
 -- Other transaction control is refused.
 SELECT pg_temp.script(E'BEGIN;\nSELECT 1;');
+SELECT pg_temp.script(E'SELECT 1;\n-- now\nEnd;\nSELECT 2');
+SELECT pg_temp.script(E'SELECT 1;\n/* x */ ABORT');
 SELECT pg_temp.script(E'SELECT 1;\nCOMMIT;');
 SELECT pg_temp.script(E'BEGIN;\nSELECT 1;\nCOMMIT;\nSELECT 2;');
 SELECT pg_temp.script(E'BEGIN; SELECT 1; COMMIT; BEGIN; SELECT 2; COMMIT;');

@@ -114,6 +114,7 @@ static void check_any(const ScriptStatement *stmt, const ErrorPlace *place);
 static void check_transactional(const ScriptStatement *stmt,
 								const ErrorPlace *place);
 static const char *hint_of_control(const RawStmt *raw);
+static const char *control_command(const ScriptStatement *stmt, const ErrorPlace *place);
 static void check_nontransactional(const ScriptStatement *stmt,
 								   const ScriptStatement **group,
 								   const ErrorPlace *place);
@@ -777,7 +778,7 @@ check_transactional(const ScriptStatement *stmt, const ErrorPlace *place)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
 				 errmsg("%s cannot be used in a transactional script",
-						CreateCommandName(stmt->raw->stmt)),
+						control_command(stmt, place)),
 				 errdetail("The script runs within a transaction that migrate or its caller has begun."),
 				 errhint("%s", hint_of_control(stmt->raw)),
 				 place_error(place, stmt->location)));
@@ -789,6 +790,22 @@ check_transactional(const ScriptStatement *stmt, const ErrorPlace *place)
 						 place->origin && place->origin->direction == MIG_DOWNGRADE ?
 						 "down" : "up"),
 				 place_error(place, stmt->location)));
+}
+
+/*
+ * Return the name of transaction control as it is written: the server calls END a
+ * COMMIT, and ABORT a ROLLBACK.
+ */
+static const char *
+control_command(const ScriptStatement *stmt, const ErrorPlace *place)
+{
+	const char *text = place_text(place) + stmt->location;
+
+	if (pg_strncasecmp(text, "end", 3) == 0)
+		return "END";
+	if (pg_strncasecmp(text, "abort", 5) == 0)
+		return "ABORT";
+	return CreateCommandName(stmt->raw->stmt);
 }
 
 /*
@@ -860,7 +877,7 @@ check_control(const ScriptStatement *stmt, const ScriptStatement **group,
 	else if (mig_statement_is_commit(stmt->raw))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("COMMIT without a BEGIN before it"),
+				 errmsg("%s without a BEGIN before it", control_command(stmt, place)),
 				 place_error(place, stmt->location)));
 	else
 		ereport(ERROR,
