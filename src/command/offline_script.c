@@ -39,8 +39,11 @@ typedef struct ScriptRun
 	MemoryContext context;		/* NULL: none yet */
 	bool		in_transaction; /* begun, or resumed, in this one */
 	SubTransactionId subtransaction;	/* and in this part of it */
+	bool		resumed;		/* this transaction is not the script's first */
 	PlanRows   *rows;			/* where the last step of this transaction led;
 								 * NULL when it must be read */
+	PlanRows   *left;			/* where the transaction before led, likewise */
+	MemoryContext rows_context; /* of rows and left, when it outlives transactions */
 	int64		writes;			/* as many as there were then */
 	TimestampTz mark;			/* when the last step was recorded */
 	SessionSettings *settings;	/* of the session, before the script */
@@ -60,6 +63,7 @@ static const char *hint_of_start(const Graph *graph, const Bitmapset *applied,
 								 List *steps, MigDirection direction, bool resume);
 static void check_digests(const Graph *graph, List *steps, MigDirection direction);
 static int	find_revision(const Graph *graph, const char *revision);
+static PlanRows *find_left(List *steps, MigDirection direction);
 static void begin_run(bool resume);
 static void remember_steps(List *steps);
 static const char *checksum_of(const char *revision);
@@ -68,6 +72,7 @@ static void end_of_subtransaction(SubXactEvent event, SubTransactionId self,
 								  SubTransactionId parent, void *arg);
 static void end_script(const char *revision, MigDirection direction);
 static PlanRows *find_rows(int64 writes);
+static MemoryContext rows_context(void);
 static bool are_current(const PlanRows *rows, int64 writes);
 static void check_step(const PlanRows *rows, int node, MigDirection direction);
 static bool all_are(const PlanRows *rows, const GraphLinks *links, bool applied);
@@ -209,6 +214,36 @@ find_revision(const Graph *graph, const char *revision)
 }
 
 /*
+ * Return where the transaction before led, if all that is there is what that left:
+ * it was not rolled back, this session has not changed the graph, and only steps
+ * (ScriptDigest *) that are transactional are to be recorded, so that nothing was
+ * run in between.  Nobody else can have written anything while we hold the lock.
+ * Otherwise NULL.
+ */
+static PlanRows *
+find_left(List *steps, MigDirection direction)
+{
+	PlanRows   *left = run.left;
+	List	   *ids = NIL;
+	bool		same;
+	Scope		scope;
+	ListCell   *lc;
+
+	if (left == NULL || left->graph->changes != mig_heads_graph_changes())
+		return NULL;
+	foreach(lc, steps)
+		ids = lappend(ids, ((ScriptDigest *) lfirst(lc))->revision);
+	mig_scope_enter(&scope);
+	mig_scope_by_key();
+	same = mig_ids_equal(mig_ledger_read_versions(&scope),
+						 mig_graph_ids(left->graph, left->rows));
+	foreach(lc, mig_revisions_read_digests(&scope, ids, direction))
+		same &= ((ScriptDigest *) lfirst(lc))->transactional;
+	mig_scope_leave(&scope);
+	return same ? left : NULL;
+}
+
+/*
  * Note that this transaction runs a script, what the session has set, and the
  * time.  With resume what was remembered stays, so that a revision that was
  * run outside of a transaction is not remembered as the session's own.
@@ -230,6 +265,8 @@ begin_run(bool resume)
 		if (run.context != NULL)
 			MemoryContextDelete(run.context);
 		run.context = context;
+		run.rows_context = NULL;
+		run.left = NULL;
 		run.settings = settings;
 		run.mark = GetCurrentTimestamp();
 	}
@@ -241,6 +278,8 @@ begin_run(bool resume)
 	MemoryContextRegisterResetCallback(TopTransactionContext, callback);
 	mig_deferred_begin();
 	run.in_transaction = true;
+	run.resumed = resume;
+	run.writes = -1;
 	run.subtransaction = GetCurrentSubTransactionId();
 	if (!registered)
 		RegisterSubXactCallback(end_of_subtransaction, NULL);
@@ -310,6 +349,7 @@ end_of_transaction(void *arg)
 	ScriptRun  *ended = arg;
 
 	ended->in_transaction = false;
+	ended->left = ended->resumed ? ended->rows : NULL;
 	ended->rows = NULL;
 }
 
@@ -345,17 +385,34 @@ find_rows(int64 writes)
 
 	if (keep && run.rows != NULL && are_current(run.rows, writes))
 		return run.rows;
-	if (keep)
-		MemoryContextSwitchTo(AllocSetContextCreate(TopTransactionContext,
-													"migrate recorded rows",
-													ALLOCSET_DEFAULT_SIZES));
 	run.rows = NULL;
+	if (keep)
+		MemoryContextSwitchTo(rows_context());
 	position = mig_verify_position();
 	rows = mig_plan_rows_begin(position.graph, position.rows);
 	if (keep)
 		run.rows = rows;
 	MemoryContextSwitchTo(old);
 	return rows;
+}
+
+/*
+ * Return a new memory context for where the next steps lead: until the end of the
+ * transaction, or in a script that has several, until the script's end.
+ */
+static MemoryContext
+rows_context(void)
+{
+	if (!run.resumed)
+		return AllocSetContextCreate(TopTransactionContext, "migrate recorded rows",
+									 ALLOCSET_DEFAULT_SIZES);
+	run.left = NULL;
+	if (run.rows_context != NULL)
+		MemoryContextDelete(run.rows_context);
+	run.rows_context = NULL;
+	run.rows_context = AllocSetContextCreate(run.context, "migrate recorded rows",
+											 ALLOCSET_DEFAULT_SIZES);
+	return run.rows_context;
 }
 
 /*
@@ -478,17 +535,28 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 	List	   *versions = mig_sql_array_arg(fcinfo, 1, "versions");
 	List	   *steps = steps_arg(fcinfo, 2);
 	bool		resume = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+	PlanRows   *left = NULL;
 	Position	position;
 
 	mig_position_begin_write("migrate.begin_script()");
 	/* what was run outside of a transaction could have dropped it */
 	if (resume)
+	{
 		mig_lock_check_held();
-	position = mig_verify_position();
+		left = find_left(steps, direction);
+	}
+	if (left != NULL)
+	{
+		position.graph = unconstify(Graph *, left->graph);
+		position.rows = left->rows;
+	}
+	else
+		position = mig_verify_position();
 	mig_partial_refuse(mig_partial_read_all());
 	check_start(&position, versions, steps, direction, resume);
 	check_digests(position.graph, steps, direction);
 	begin_run(resume);
+	run.rows = left;
 	remember_steps(steps);
 	PG_RETURN_VOID();
 }

@@ -758,6 +758,36 @@ for my $stop (0, 1)
 	drop_databases();
 }
 
+# What is done by hand between two of its transactions, or is rolled back.
+for my $case (
+	[ 'COMMIT;', "COMMIT;\nDELETE FROM migrate.versions;", 'MG010', '' ],
+	[ 'COMMIT;', "COMMIT;\nUPDATE migrate.versions SET revision = '0001';", 'MG010', '0001' ],
+	[ 'COMMIT;', "ROLLBACK;", 'MG005', '0002' ],
+	[
+		'COMMIT;', "COMMIT;\nINSERT INTO migrate.revisions (revision, message) VALUES ('x', 'm');",
+		'', '0005'
+	],
+	[
+		'COMMIT;',
+		"COMMIT;\nUPDATE migrate.revisions SET upgrade_sql = 'SELECT 4' WHERE revision = '0004';",
+		'MG007', '0003'
+	],
+	[ 'COMMIT;', "COMMIT;\nSELECT pg_advisory_unlock_all();", 'MG012', '0003' ])
+{
+	my ($old, $new, $state, $position) = @$case;
+	my $database = with_revisions('offline_a',
+		map { [ "000$_", $_ > 1 ? '000' . ($_ - 1) : 'base', "SELECT $_;", '' ] } 1 .. 5);
+	my $script = slurp(write_script($database, 'upgrade_sql(per_revision => true)'));
+	$script =~ s/(record\('upgrade', '0003'\);\n\n)\Q$old\E/$1$new/ or die;
+	my ($status, undef, $err) =
+	  run_file($database, spew("$dir/by_hand.sql", $script), '-v', 'ON_ERROR_STOP=0');
+	my ($first) = $err =~ /ERROR:  (\w+):/;
+	is($first // '', $state, "per revision, $new: the error") or diag $err;
+	is( value($database, q{SELECT coalesce(string_agg(revision, ' '), '') FROM migrate.versions}),
+		$position, '    the position');
+	drop_databases();
+}
+
 # Nobody comes in between.
 {
 	my $database = with_revisions(
