@@ -600,9 +600,13 @@ migrate_record(PG_FUNCTION_ARGS)
 	int			node;
 
 	mig_position_begin_write("migrate.record()");
+	/* with the settings of the script: it may have turned counting off */
+	writes = mig_ledger_count_writes();
 	if (run.in_transaction)
 		end_script(revision, direction);
-	writes = mig_ledger_count_writes();
+	/* deferred triggers of the script count as well */
+	if (writes >= 0)
+		writes = mig_ledger_count_writes();
 	rows = find_rows(writes);
 	node = find_revision(rows->graph, revision);
 	check_step(rows, node, direction);

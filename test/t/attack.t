@@ -241,6 +241,15 @@ sub file
 	  . "\n-- migrate:up\nCREATE TABLE app.t_$id (n pg_catalog.int4);\n-- $n\n\n--"
 	  . " migrate:down\nDROP TABLE app.t_$id;\n";
 }
+
+# The same files for load_files and file_status.
+sub sent
+{
+	return 'ARRAY['
+	  . join(', ', map { 'pg_catalog.convert_to(' . lit($_) . ", 'UTF8')" } file('f1', '0004', 1),
+		file('f2', 'f1', 2), file('f3', 'f2', 3))
+	  . "], ARRAY['f1.sql', 'f2.sql', 'f3.sql']";
+}
 spew("$files/f1.sql", file('f1', '0004', 1));
 mkdir "$dir/dbmate";
 chmod 0755, "$dir/dbmate";
@@ -276,6 +285,7 @@ my @calls = (
 	'SELECT migrate.load(' . lit(file('f2', 'f1', 1, "-- Branch Labels: lab\n")) . ", 'f2.sql')",
 	'SELECT migrate.load(' . lit(file('f2', 'f1', 2)) . ')',
 	'SELECT migrate.load(' . lit(file('f2', 'f1', 2)) . ')',
+	map({ "SELECT * FROM migrate.$_" } 'file_status(' . sent() . ')', 'load_files(' . sent() . ')'),
 	q{SELECT * FROM migrate.current()},
 	'SELECT * FROM migrate.heads()',
 	'SELECT * FROM migrate.bases()',
@@ -329,6 +339,8 @@ my @calls = (
 	q{SELECT migrate.drop('index')},
 	[ q{SELECT migrate.resume('0001', 'again')}, '55000' ],
 	'SELECT * FROM migrate.progress',
+	q{SELECT migrate.revision('gone', rev_id => 'gone', head => 'base')},
+	'SELECT migrate.load_files(' . sent() . ', prune => true)',
 	# by hand: the trigger, the generated column, the CHECKs
 	q{INSERT INTO migrate.revisions (revision, message) VALUES ('hand', 'by hand')},
 	q{UPDATE migrate.revisions SET down_revisions = '{0001}'}

@@ -216,7 +216,12 @@ my @functions = (
 		[ content => 'text', lit(header('e1', down => 'd1')) ],
 		[ name    => 'text', 'NULL' ]
 	],
-	[ 'load_directory', [ path => 'text', lit("$dir") ], [ format => 'text', q{'auto'} ] ],
+	[
+		'load_directory',
+		[ path                    => 'text', lit("$dir") ],
+		[ format                  => 'text', q{'auto'} ],
+		[ allow_broken_downgrades => 'bool', 'false' ]
+	],
 	[ 'export',         [ revision => 'text', q{'a1'} ] ],
 	[ 'file_name',      [ revision => 'text', q{'a1'} ] ],
 	[ 'configure',      [ name => 'text', q{'revision_ids'} ], [ value => 'text', q{'serial'} ] ],
