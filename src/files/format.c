@@ -225,7 +225,7 @@ read_section(RevisionFile *file, const char *content, int first_line,
 	else
 		end = section->body + strlen(content + section->body);
 	if (file->name != NULL)
-		file->rev.line[direction] = origin.first_line;
+		file->rev.line[direction] = first_line + mig_text_line(content, section->marker);
 	text = pnstrdup(content + section->body, end - section->body);
 	checked = mig_script_check(text, section->transactional, &origin);
 	pfree(text);

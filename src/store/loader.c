@@ -83,6 +83,7 @@ static void check_distinct(List *files);
 static int	compare_files(const ListCell *a, const ListCell *b);
 static Graph *combine(const Graph *stored, List *files);
 static List *copy_files(List *files);
+static List *stored_of(List *files, bool locked);
 static List *ids_of(List *files);
 static void context_begin(FileContext *context, List *files);
 static void give_parents(const Graph *stored, List *files, FileContext *context,
@@ -192,8 +193,14 @@ mig_loader_recognize(List *files)
 	stored = mig_revisions_read_several(&scope, ids_of(files));
 	mig_scope_leave(&scope);
 	forboth(lc, files, rest, stored)
-		if (lfirst(rest) != NULL)
-			(void) mig_format_take_scripts(lfirst(lc), lfirst(rest));
+	{
+		RevisionFile *file = lfirst(lc);
+
+		file->looked_up = true;
+		file->stored = lfirst(rest);
+		if (file->stored != NULL)
+			(void) mig_format_take_scripts(file, file->stored);
+	}
 }
 
 /*
@@ -475,7 +482,6 @@ find_changes(List *files, bool locked)
 	List	   *stored;
 	ListCell   *lc;
 	ListCell   *rest;
-	Scope		scope;
 
 	changes.position = mig_position_read(true);
 	changes.applied = mig_graph_ancestors(changes.position.graph, changes.position.rows,
@@ -488,9 +494,7 @@ find_changes(List *files, bool locked)
 	resolve_parents(changes.graph, files, &context);
 	mig_graph_link(changes.graph);
 
-	mig_scope_enter(&scope);
-	stored = mig_revisions_read_several(&scope, ids_of(files));
-	mig_scope_leave(&scope);
+	stored = stored_of(files, locked);
 	changes.of_node = palloc0((changes.graph->n + 1) * sizeof(Change *));
 	forboth(lc, files, rest, stored)
 	{
@@ -528,6 +532,30 @@ copy_files(List *files)
 		copies = lappend(copies, copy);
 	}
 	return copies;
+}
+
+/*
+ * Return what is stored of files (RevisionFile *), NULL for nothing, in their order.
+ * Without the lock, what was found when they were looked up is good enough.
+ */
+static List *
+stored_of(List *files, bool locked)
+{
+	List	   *stored = NIL;
+	ListCell   *lc;
+	Scope		scope;
+
+	if (!locked && ((RevisionFile *) linitial(files))->looked_up)
+	{
+		foreach(lc, files)
+			stored = lappend(stored, unconstify(Revision *,
+												((RevisionFile *) lfirst(lc))->stored));
+		return stored;
+	}
+	mig_scope_enter(&scope);
+	stored = mig_revisions_read_several(&scope, ids_of(files));
+	mig_scope_leave(&scope);
+	return stored;
 }
 
 /*
