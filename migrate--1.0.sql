@@ -589,7 +589,7 @@ CREATE FUNCTION migrate.undo_step(
 	versions_count pg_catalog.int4)
 RETURNS pg_catalog.internal
 AS 'MODULE_PATHNAME', 'migrate_undo_step'
-LANGUAGE C IMMUTABLE PARALLEL SAFE;
+LANGUAGE C IMMUTABLE;
 
 COMMENT ON FUNCTION migrate.undo_step(
 	pg_catalog.internal, pg_catalog.text[], pg_catalog.text[], pg_catalog.text[],
@@ -601,7 +601,7 @@ Result: the new state.';
 CREATE FUNCTION migrate.undone(state pg_catalog.internal)
 RETURNS pg_catalog.text[]
 AS 'MODULE_PATHNAME', 'migrate_undone'
-LANGUAGE C IMMUTABLE PARALLEL SAFE;
+LANGUAGE C IMMUTABLE;
 
 COMMENT ON FUNCTION migrate.undone(pg_catalog.internal) IS
 'Final function of migrate.undo_steps().
@@ -615,8 +615,7 @@ CREATE AGGREGATE migrate.undo_steps(
 	versions_count pg_catalog.int4) (
 	SFUNC = migrate.undo_step,
 	STYPE = pg_catalog.internal,
-	FINALFUNC = migrate.undone,
-	PARALLEL = SAFE);
+	FINALFUNC = migrate.undone);
 
 COMMENT ON AGGREGATE migrate.undo_steps(
 	pg_catalog.text[], pg_catalog.text[], pg_catalog.text[], pg_catalog.int4) IS

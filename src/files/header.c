@@ -12,6 +12,7 @@
  */
 #include "migrate.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 
 #include "files/foreign.h"
@@ -31,7 +32,7 @@ static const char *const labels[HEADER_KEYS] = {
 static bool is_up_marker(const Header *header, const char *line);
 static int	skip_block_comments(const char *line);
 static HeaderLine *read_line(const Header *header, const char *line, int len);
-static void refuse(const Header *header, const char *fault) pg_attribute_noreturn();
+pg_noreturn static void refuse(const Header *header, const char *fault);
 static HeaderKey header_key(const char *line, const char **value);
 static void header_error_context(void *arg);
 
