@@ -1,6 +1,7 @@
 # migrate: Alembic inside the PostgreSQL server.  A PGXS project:
 #
 #	make && sudo make install		PG_CONFIG=... for another server
+#	sudo make install-client		bin/ alone, where no server is; prefix=...
 #	make installcheck				against a running server
 #	make quickstart					a server of its own to try it on
 #	make test						a server of its own, and every test
@@ -19,6 +20,9 @@ SOURCES := $(sort $(wildcard $(srcdir)/src/*.c $(srcdir)/src/*/*.c))
 OBJS := $(patsubst $(srcdir)/%.c,%.o,$(SOURCES))
 
 DATA = migrate--1.0.sql
+
+# For clients; they go to the server's bindir.
+SCRIPTS := $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/bin/*))
 
 PG_CONFIG ?= pg_config
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
@@ -66,8 +70,8 @@ no-headers:
 endif
 
 install: install-documents
-uninstall: uninstall-documents
-.PHONY: install-documents uninstall-documents
+uninstall: uninstall-documents uninstall-scripts
+.PHONY: install-documents uninstall-documents uninstall-scripts
 DOCUMENTS_TO = $(DESTDIR)$(docdir)/extension/$(EXTENSION)
 documents_in = $(strip $(foreach file,$(DOCUMENTS),$(if $(filter $(1),$(dir $(file))),$(file))))
 install-documents:
@@ -76,12 +80,25 @@ install-documents:
 		$(addprefix $(srcdir)/,$(call documents_in,$(dir))) '$(DOCUMENTS_TO)/$(dir)' &&) :
 uninstall-documents:
 	rm -rf '$(DOCUMENTS_TO)'
+# PGXS looks for them by the names that they have here.
+uninstall-scripts:
+	rm -f $(addprefix '$(DESTDIR)$(bindir)'/,$(notdir $(SCRIPTS)))
 else
 # The targets below install what is missing; these cannot work without.
 all install uninstall installcheck clean:
 	@echo "$(PG_CONFIG) finds no PGXS: install the server's development files" \
 		"(Debian: postgresql-server-dev-15) or give PG_CONFIG=/path/to/pg_config" >&2; exit 1
 endif
+
+# What clients need, on machines that may have no server and no pg_config:
+#	make install-client prefix=/usr/local
+CLIENT_TO = $(DESTDIR)$(if $(findstring command,$(origin prefix)),$(prefix),/usr/local)/bin
+.PHONY: install-client uninstall-client
+install-client:
+	mkdir -p '$(CLIENT_TO)'
+	install -m 755 $(addprefix $(srcdir)/,$(SCRIPTS)) '$(CLIENT_TO)/'
+uninstall-client:
+	rm -f $(addprefix '$(CLIENT_TO)'/,$(notdir $(SCRIPTS)))
 
 # Every object depends on every header: there are few, and this is right in
 # all builds, with bitcode and without.

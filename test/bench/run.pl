@@ -11,6 +11,9 @@
 #	pending	pending('heads') over 100,000 revisions
 #	load	10,000 files
 #	memory	of the backend that upgrades
+#	client	pg_migrate: an upgrade of 100 files with nothing to do, and a new file;
+#			beside it psql alone, and dbmate (MIGRATE_DBMATE or PATH), goose and
+#			alembic, those that are there
 #
 # The floors run the same statements without us: "psql" is "psql -1 -f" of a
 # file that holds them, "DO" is a loop of EXECUTE over migrate.revisions in the
@@ -31,7 +34,7 @@ use Time::HiRes qw(sleep time);
 STDOUT->autoflush(1);
 my $rounds = $ENV{MIGRATE_BENCH_ROUNDS} // 5;
 my $dir = scratch_dir();
-my @parts = qw(tables rows stepwise noop pending load memory);
+my @parts = qw(tables rows stepwise noop pending load memory client);
 my %wanted = map { ($_ => 1) } @ARGV ? @ARGV : @parts;
 my @unknown = grep { my $name = $_; !grep { $_ eq $name } @parts } keys %wanted;
 die "usage: run.pl [PART...], parts: @parts\n" if @unknown;
@@ -487,6 +490,133 @@ END
 		  seconds(timed('bench', $quiet, '-f', "$dir/load.sql"));
 	}
 	sql('postgres', 'DROP DATABASE bench');
+}
+
+# ------------------------------------------------------------ pg_migrate ----
+
+# The programs that migrate from files, each with a directory of 100 files and a
+# database that has them: [name, command for a no-op, command for a new file].
+sub clients
+{
+	my @clients;
+	my $url = sub {
+		my ($database, $parameter) = @_;
+		return "postgres://$ENV{PGUSER}\@/$database?$parameter=$ENV{PGHOST}&port=$ENV{PGPORT}"
+		  . '&sslmode=disable';
+	};
+	my $find = sub { grep { -x && !-d } map { "$_/$_[0]" } split /:/, $ENV{PATH} };
+	my $make = sub {
+		my ($name, $suffix, $content) = @_;
+		mkdir "$dir/$name" or die $!;
+		for my $i (1 .. 100)
+		{
+			my $id = sprintf '%04d', $i;
+			my $parent = $i == 1 ? '' : sprintf '%04d', $i - 1;
+			spew("$dir/$name/20240101000$id" . $suffix, $content->($id, $parent, $i));
+		}
+		return create_database("bench_$name", plain => $name ne 'pg_migrate');
+	};
+	my $add = sub {
+		my ($name, $first, @commands) = @_;
+		my ($status, $out, $err) = run_program(@$first);
+		die "@$first: $out$err" if $status;
+		push @clients, [ $name, @commands ];
+	};
+
+	my $ours = "$FindBin::RealBin/../../bin/pg_migrate";
+	my $database = $make->('pg_migrate', '_add_thing.sql', sub {
+		my ($id, $parent, $i) = @_;
+		return "-- add thing $i\n--\n-- Revision ID: $id\n-- Revises: $parent\n\n"
+		  . "-- migrate:up\nCREATE TABLE t$i (id int PRIMARY KEY);\n\n"
+		  . "-- migrate:down\nDROP TABLE t$i;\n";
+	});
+	my @ours = ($ours, '-d', $database, '-D', "$dir/pg_migrate");
+	$add->('pg_migrate', [ @ours, 'upgrade' ], [ @ours, 'upgrade' ], [ @ours, 'new', 'a thing' ]);
+	push @clients,
+	  [ 'psql -c "SELECT 1"', [ tool('psql'), '-X', '-d', $database, '-c', 'SELECT 1' ] ];
+
+	if (my ($dbmate) = grep { -x } $ENV{MIGRATE_DBMATE} // (), $find->('dbmate'))
+	{
+		my $its = $make->('dbmate', '_add_thing.sql', sub {
+			my (undef, undef, $i) = @_;
+			return "-- migrate:up\nCREATE TABLE t$i (id int PRIMARY KEY);\n\n"
+			  . "-- migrate:down\nDROP TABLE t$i;\n";
+		});
+		my @its = ($dbmate, '--env-file', '/dev/null', '--url', $url->($its, 'socket'),
+			'--schema-file', "$dir/dbmate.schema", '-d', "$dir/dbmate");
+		$add->('dbmate', [ @its, 'up' ], [ @its, 'up' ], [ @its, 'new', 'a_thing' ]);
+		push @clients, [ 'dbmate --no-dump-schema', [ @its, '--no-dump-schema', 'up' ] ];
+	}
+	if (my ($goose) = $find->('goose'))
+	{
+		my $its = $make->('goose', '_add_thing.sql', sub {
+			my (undef, undef, $i) = @_;
+			return "-- +goose Up\nCREATE TABLE t$i (id int PRIMARY KEY);\n\n"
+			  . "-- +goose Down\nDROP TABLE t$i;\n";
+		});
+		my @its = ($goose, '-dir', "$dir/goose");
+		my @up = (@its, 'postgres', $url->($its, 'host'), 'up');
+		$add->('goose', \@up, \@up, [ @its, 'create', 'a_thing', 'sql' ]);
+	}
+	if (my ($alembic) = $find->('alembic'))
+	{
+		my $project = "$dir/alembic_project";
+		run_program($alembic, 'init', $project);
+		my $its = $make->('alembic', '_add_thing.py', sub {
+			my ($id, $parent, $i) = @_;
+			$parent = $parent ? "'$parent'" : 'None';
+			return "revision = '$id'\ndown_revision = $parent\nfrom alembic import op\n"
+			  . "def upgrade():\n    op.execute('CREATE TABLE t$i (id int PRIMARY KEY)')\n"
+			  . "def downgrade():\n    op.execute('DROP TABLE t$i')\n";
+		});
+		my $python = "postgresql:///$its?host=$ENV{PGHOST}&port=$ENV{PGPORT}&user=$ENV{PGUSER}";
+		my $ini = spew("$dir/alembic.ini", "[alembic]\nscript_location = $project\n"
+			  . "version_locations = $dir/alembic\nsqlalchemy.url = $python\n"
+			  . "[loggers]\nkeys = root\n[handlers]\nkeys =\n[formatters]\nkeys =\n"
+			  . "[logger_root]\nhandlers =\n");
+		my @its = ($alembic, '-c', $ini);
+		eval {
+			$add->('alembic', [ @its, 'upgrade', 'head' ], [ @its, 'upgrade', 'head' ],
+				[ @its, 'revision', '-m', 'a thing' ]);
+			1;
+		} or print "alembic does not run: $@";
+	}
+	return @clients;
+}
+
+if ($wanted{client})
+{
+	my $times = 4 * $rounds;
+	local $ENV{PATH} = tool('') =~ s{/\z}{}r . ":$ENV{PATH}";
+	delete local $ENV{DATABASE_URL};
+	my @clients = clients();
+	my %took;
+	for my $round (1 .. $times)
+	{
+		for my $client (map { $clients[ ($_ + $round) % @clients ] } 0 .. $#clients)
+		{
+			my ($name, @commands) = @$client;
+			for my $what (0 .. $#commands)
+			{
+				my %before = map { ($_ => 1) } glob "$dir/*/*";
+				my $start = time;
+				my ($status, $out, $err) = run_program(@{ $commands[$what] });
+				push @{ $took{$name}[$what] }, time - $start;
+				die "@{ $commands[$what] }: $out$err" if $status;
+				# ids of some are the second
+				unlink grep { !$before{$_} } glob "$dir/*/*" if $what == 1;
+			}
+		}
+	}
+	printf "\n%-46s %12s %12s   %s\n", "command lines, 100 files, medians of $times",
+	  'no-op', 'new', 'target';
+	for my $client (@clients)
+	{
+		my ($noop, $new) =
+		  map { $_ ? seconds(median(@$_)) : '' } @{ $took{ $client->[0] } }[ 0, 1 ];
+		printf "%-46s %12s %12s   %s\n", $client->[0], $noop, $new,
+		  $client->[0] eq 'pg_migrate' ? 'at most dbmate; 1.5 times dbmate' : '';
+	}
 }
 
 my $cores = sub {

@@ -20,6 +20,7 @@ my $make = $ENV{MAKE} // 'make';
 chomp(my $libdir = `$pg_config --pkglibdir`);
 chomp(my $sharedir = `$pg_config --sharedir`);
 chomp(my $docdir = `$pg_config --docdir`);
+chomp(my $bindir = `$pg_config --bindir`);
 
 # ------------------------------------------------------------- the files ----
 
@@ -82,6 +83,11 @@ sub dead_links
 	my @scripts = grep { $_ =~ $script } keys %installed;
 	ok(@scripts, "DESTDIR: the script: @{[ map { s{.*/}{}r } @scripts ]}");
 	delete @installed{@scripts};
+	my @programs = grep { m{^bin/} } @source;
+	ok(@programs, "there are programs for clients: @programs");
+	is_deeply([ grep { !delete $installed{ s{^bin/}{$bindir/}r } } @programs ],
+		[], 'DESTDIR: they are in the server\'s bindir');
+	is_deeply([ grep { !-x $to . s{^bin/}{$bindir/}r } @programs ], [], 'DESTDIR: and can be run');
 	my $documents = "$docdir/extension/migrate";
 	my @documents = grep { m{^\Q$documents\E/} } keys %installed;
 	delete @installed{@documents};
@@ -101,6 +107,21 @@ sub dead_links
 	make($build, '-f', "$source/Makefile", '-s', 'clean');
 	is_deeply([ grep { /\.(?:o|so|bc)$/ } files_below($build) ],
 		[], 'make clean leaves nothing built');
+
+	# Where no pg_config is, and from another directory.
+	for my $arguments ([], ["prefix=$dir/client prefix"])
+	{
+		my $destdir = @$arguments ? '' : $to;
+		my $bin = ($arguments->[0] // 'prefix=/usr/local') =~ s/^prefix=(.*)/$destdir$1\/bin/r;
+		my @more = ('-f', "$source/Makefile", "DESTDIR=$destdir", 'PG_CONFIG=/nowhere/pg_config');
+		make($build, @more, '-s', 'install-client', @$arguments);
+		is_deeply(
+			[ files_below($bin) ],
+			[ map { s{^bin/}{}r } @programs ],
+			"install-client @$arguments: the programs alone");
+		make($build, @more, '-s', 'uninstall-client', @$arguments);
+		is_deeply([ files_below($bin) ], [], 'uninstall-client');
+	}
 
 	# In the sources' own directory.
 	make($source, '-s', 'all');

@@ -1,0 +1,1041 @@
+#!/usr/bin/perl
+#
+# bin/pg_migrate, as its users run it: a repository of files, and a server at the
+# other end of a TCP connection that wants a password.
+#
+# It runs by sh; the first part also by other shells with other awks, those that
+# there are.
+use strict;
+use warnings;
+
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use FindBin;
+use IO::Socket::INET;
+use lib "$FindBin::RealBin/lib";
+use MigrateServer;
+use MigrateTest;
+use POSIX ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+alarm 600;
+
+my $program = abs_path("$FindBin::RealBin/../../bin/pg_migrate");
+my $dir = scratch_dir();
+
+# A port that nobody has.
+my $port = do
+{
+	my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
+	$socket->sockport;
+};
+my $server = MigrateServer->create(
+	settings => [
+		"listen_addresses = '127.0.0.1'", "port = $port",
+		"password_encryption = 'scram-sha-256'", 'max_locks_per_transaction = 256'
+	],
+	initdb => ['--auth-host=scram-sha-256']);
+$server->use;
+$ENV{PGPORT} = $port;
+
+my $password = "p\@ss:w/\xc3\xb6rd?% &=\$x'";
+my $role = 'a role';
+run_psql('postgres', qq{CREATE ROLE "$role" SUPERUSER LOGIN PASSWORD } . lit($password));
+
+# A text as a part of a URL.
+sub encoded { return $_[0] =~ s/([^A-Za-z0-9._~-])/sprintf '%%%02X', ord $1/ger }
+
+my ($user_part, $password_part) = map { encoded($_) } $role, $password;
+sub url_of { return "postgresql://$user_part:$password_part\@127.0.0.1:$port/$_[0]" }
+
+# What the user's environment has: no more than this.
+our %environment = (
+	PATH => dirname(tool('psql')) . ":$ENV{PATH}",
+	HOME => "$dir",
+	TZ   => 'UTC',
+	LANG => 'C.UTF-8');
+
+# Runs pg_migrate in a directory: (exit status or "signal N", output, errors).
+our @shell;
+
+sub pg_migrate_in
+{
+	my ($in, $settings, @arguments) = @_;
+	local %ENV = (%environment, %$settings);
+	my ($status, $out, $err) =
+	  run_program('/bin/sh', '-c', 'cd "$0" && exec "$@"', $in, @shell, $program, @arguments);
+	return ($status & 127 ? 'signal ' . ($status & 127) : $status >> 8, $out, $err);
+}
+
+# A project: its directory, and the database that it is for.
+my $projects = 0;
+
+sub project
+{
+	my %options = @_;
+	my $self = bless { dir => "$dir/project" . ++$projects }, 'Project';
+	mkdir $self->{dir} or die $!;
+	$self->{database} = create_database("mig_client_$projects", %options);
+	$self->{environment} = { DATABASE_URL => url_of($self->{database}) };
+	mkdir "$self->{dir}/migrations" unless $options{empty};
+	return $self;
+}
+
+package Project;
+
+use MigrateTest;
+use Test::More;
+
+sub run
+{
+	my ($self, @arguments) = @_;
+	return main::pg_migrate_in($self->{dir}, $self->{environment}, @arguments);
+}
+
+# Runs it, and says whether status, output and errors are so.  The output is compared, or
+# matched; errors are matched.
+sub is_run
+{
+	my ($self, $arguments, $status, $out, $err, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	$name //= "@$arguments" =~ s/\n/ /gr;
+	my @got = $self->run(@$arguments);
+	my $good = $got[0] eq $status && (ref $out ? $got[1] =~ $out : $got[1] eq $out)
+	  && $got[2] =~ ($err // qr/^\z/);
+	ok($good, "$name: $status")
+	  or diag "status $got[0]\noutput:\n", substr($got[1], 0, 2000), "\nerrors:\n",
+	  substr($got[2], 0, 2000);
+	return $got[1];
+}
+
+# An error in one line.
+sub is_refused
+{
+	my ($self, $arguments, $status, $err, $name) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return $self->is_run($arguments, $status, '',
+		qr/\Apg_migrate: [^\n]*(?:$err)[^\n]*\n\z/, $name);
+}
+
+sub file
+{
+	my ($self, $name, $content) = @_;
+	return spew("$self->{dir}/migrations/$name", $content);
+}
+
+# A revision file with a script.
+sub revision
+{
+	my ($self, $id, $parent, $up, $down, $option) = @_;
+	$option = $option ? " $option" : '';
+	return $self->file("$id.sql",
+		"-- revision $id\n--\n-- Revision ID: $id\n-- Revises: $parent\n"
+		  . "\n-- migrate:up$option\n$up\n\n-- migrate:down$option\n" . ($down // '') . "\n");
+}
+
+sub files
+{
+	my $self = shift;
+	opendir my $in, "$self->{dir}/migrations" or die $!;
+	return sort grep { !/^\./ } readdir $in;
+}
+
+sub sql
+{
+	my ($self, $sql) = @_;
+	my ($status, $out, $err) = run_psql($self->{database}, $sql);
+	die "$sql: $err" if $status;
+	chomp $out;
+	return $out;
+}
+
+package main;
+
+sub find_program
+{
+	my $name = shift;
+	return grep { -x && !-d } map { "$_/$name" } split /:/, "$environment{PATH}:/sbin:/usr/sbin";
+}
+
+# ---------------------------------------------------------------- source ----
+
+for my $check ([ 'shellcheck', '-s', 'sh' ], [ 'dash', '-n' ], [ 'busybox', 'sh', '-n' ])
+{
+	my ($name, @arguments) = @$check;
+	SKIP:
+	{
+		my ($found) = find_program($name);
+		skip "no $name", 1 unless $found;
+		my ($status, $out, $err) = run_program($found, @arguments, $program);
+		is($status, 0, "@$check has nothing to say") or diag $out, $err;
+	}
+}
+
+# ----------------------------------------------- by all shells and awks ----
+
+my @ways = ([ 'sh', [], undef ]);
+for my $shell ([ 'dash' ], [ 'busybox', 'sh' ], [ 'bash', '--posix' ])
+{
+	my ($name, @arguments) = @$shell;
+	my ($found) = find_program($name) or next;
+	push @ways, [ "@$shell", [ $found, @arguments ], undef ];
+}
+for my $awk ('mawk', 'gawk', 'original-awk', 'busybox')
+{
+	my ($found) = find_program($awk) or next;
+	my $bin = "$dir/bin-$awk";
+	mkdir $bin or die $!;
+	symlink $found, "$bin/awk" or die $!;
+	push @ways, [ "sh with awk of $awk", [], $bin ];
+}
+# all of busybox, as on Alpine
+if (my ($busybox) = find_program('busybox'))
+{
+	my $bin = "$dir/bin-all";
+	mkdir $bin or die $!;
+	symlink $busybox, "$bin/$_" for qw(awk od wc tr date mkdir cat sleep kill rm sh);
+	push @ways, [ 'busybox alone', [ $busybox, 'sh' ], $bin ];
+}
+
+for my $way (@ways)
+{
+	my ($name, $shell, $bin) = @$way;
+	local @shell = @$shell;
+	local $environment{PATH} = "$bin:$environment{PATH}" if $bin;
+	subtest "a day with it, $name" => \&day;
+}
+
+# What a developer does with a new project.
+sub day
+{
+	my $p = project(empty => 1, plain => 1);
+
+	$p->is_run(['init'], 0, "./migrations\nmigrate.conf\n");
+	$p->is_run(['init'], 0, '', undef, 'init again');
+	is($p->sql(q{SELECT count(*) FROM pg_extension WHERE extname = 'migrate'}),
+		1, 'init creates the extension');
+	$p->is_run(['status'], 1, '', qr/^pg_migrate: directory .* has no revision files/);
+
+	my $first = $p->is_run([ 'new', 'create users' ], 0,
+		qr{^\./migrations/[0-9a-f]{12}_create_users\.sql\n\z});
+	chomp $first;
+	my ($one) = $first =~ m{/([0-9a-f]{12})};
+	my $second = $p->is_run([ 'revision', '-m', "add e-mail: it's 100%" ],
+		0, qr{^\./migrations/[0-9a-f]{12}_add_e_mail_it_s_100\.sql\n\z});
+	my ($two) = $second =~ m{/([0-9a-f]{12})};
+	is(slurp("$p->{dir}/$first") =~ s/Date: [\d: +-]+\n/Date: then\n/r, <<"END", 'the first file');
+-- create users
+--
+-- Revision ID: $one
+-- Revises:
+-- Depends On:
+-- Branch Labels:
+-- Create Date: then
+
+-- migrate:up
+
+
+-- migrate:down
+
+END
+	like(slurp("$p->{dir}/" . $second =~ s/\n//r), qr/^-- Revises: $one$/m,
+		'the second follows it');
+
+	spew("$p->{dir}/$first",
+		slurp("$p->{dir}/$first") =~ s/up\n\n/up\nCREATE TABLE users (id int);\n/r
+		  =~ s/down\n\n/down\nDROP TABLE users;\n/r);
+	$p->is_run(['status'], 0,
+		qr/^ not loaded \| $one +\| ${one}_create_users.sql .*^ not loaded \| $two /ms);
+	$p->is_run(['check'], 3, "not loaded $one ${one}_create_users.sql\n"
+		  . "not loaded $two ${two}_add_e_mail_it_s_100.sql\n", qr/not up to date/);
+	$p->is_run([ 'load', '--dry-run' ],
+		0, "new $one ${one}_create_users.sql\nnew $two ${two}_add_e_mail_it_s_100.sql\n");
+	is($p->sql('SELECT count(*) FROM migrate.revisions'), 0, 'a dry run loads nothing');
+	$p->is_run([ 'upgrade', '--sql' ], 0, qr/^BEGIN;.*^CREATE TABLE users.*^COMMIT;/ms);
+	is($p->sql('SELECT count(*) FROM migrate.revisions'), 0, 'nor does --sql');
+	$p->is_run(['upgrade'], 0, "$one\n$two\n",
+		qr/running upgrade  -> $one, create users\n.*new or changed revisions: 2\n\z/s);
+	$p->is_run(['upgrade'], 0, '', qr/^NOTICE:  nothing to do: at head $two\n\z/, 'upgrade again');
+	$p->is_run(['current'], 0, "$two (head)\n");
+	$p->is_run(['heads'], 0, "$two (head)\n");
+	$p->is_run(['history'], 0,
+		"$one -> $two (head), add e-mail: it's 100%\n<base> -> $one, create users\n");
+	$p->is_run(['check'], 0, '');
+	$p->is_run([ 'downgrade', '-1' ], 0, "$two\n", qr/running downgrade $two -> $one/);
+	$p->is_run([ 'downgrade', 'base' ], 0, "$one\n", qr/running downgrade $one -> /);
+	is($p->sql(q{SELECT to_regclass('users') IS NULL}), 't', 'the table is gone');
+
+	# two branches, and their merge
+	my ($three) = $p->is_run([ 'new', '--head', $one, '--splice', 'another' ], 0, qr/_another\.sql/)
+	  =~ m{/([0-9a-f]{12})};
+	$p->is_refused([ 'new', 'a third' ], 1, 'there are several heads: .*--head');
+	my ($merge) = $p->is_run(['merge'], 0, qr/_merge_/) =~ m{/([0-9a-f]{12})};
+	$p->is_run(['upgrade'], 0, qr/\A$one\n(?:$two\n$three|$three\n$two)\n$merge\n\z/, qr//);
+	$p->is_run(['history'], 0,
+		qr/ -> $merge \(head\) \(mergepoint\), merge .* -> $one \(branchpoint\), create users/s);
+
+	# what comes by a signal of psql, and what is passed on to it
+	my $other = connect_to($p->{database});
+	$other->run('SELECT pg_advisory_lock(1835624306, 1)');
+	local $p->{environment}{PGOPTIONS} = '-c migrate.run_lock_timeout=100ms';
+	$p->is_run([ 'stamp', 'base' ], 4, '', qr/could not obtain the run lock/);
+	$other->finish;
+	$p->revision('9999', $merge, 'SELECT pg_sleep(60);');
+	my $run = spawn_in($p, 'upgrade');
+	ok(wait_until(sub { sleeping($p) }, 20), 'a script runs') or diag slurp($p->{output});
+	kill TERM => $run->{pid};
+	is(finish($run)->{status}, 15, 'SIGTERM ends it') or diag slurp($p->{output});
+	ok(wait_until(sub { sessions($p) == 0 }, 5), 'and the session');
+	is($p->sql('SELECT migrate.current()'), $merge, 'nothing is half done');
+	return;
+}
+
+# ------------------------------------------------------------- usage ----
+
+subtest 'usage: status 2 and one line' => sub {
+	my $p = project();
+	is(($p->run)[0], 2, 'no arguments');
+	$p->is_run([$_], 0, qr/^pg_migrate \[CONNECTION\]/) for qw(help --help);
+	$p->is_run(['--version'], 0, qr/^pg_migrate [\d.]+\n\z/);
+	$p->is_run([ 'upgrade', '--help' ], 0, qr/^pg_migrate \[CONNECTION\]/);
+	$p->is_refused(['up'], 2, 'unknown command "up"');
+	$p->is_refused([ '--nonsense', 'upgrade' ], 2, 'unknown option "--nonsense"');
+	$p->is_refused([ $_, '--nonsense' ], 2, 'unknown option "--nonsense"')
+	  for qw(init new merge load upgrade downgrade stamp adopt status check current history
+	  heads branches show log graph wait export edit);
+	$p->is_refused([ $_, 'x', 'y' ], 2, 'y|x') for qw(upgrade edit adopt load log check init);
+	$p->is_refused(['downgrade'], 2, 'needs a target');
+	$p->is_refused([$_], 2, 'needs') for qw(stamp show edit);
+	$p->is_refused(['adopt'], 2, 'alembic');
+	$p->is_refused(['new'], 2, 'needs a message');
+	$p->is_refused([ 'new', ' ' ], 2, 'needs a message');
+	$p->is_refused([ 'new', '--head' ], 2, '--head needs a value');
+	$p->is_refused([ 'upgrade', '-d' ], 2, '-d needs a value');
+	$p->is_refused([ 'upgrade', '--atomic', '--stepwise' ], 2, 'exclude');
+	$p->is_refused([ 'upgrade', '--sql', '--dry-run' ], 2, 'exclude');
+	$p->is_refused([ 'upgrade', '--dry-run', '--stepwise' ], 2, 'no --dry-run');
+	$p->is_refused([ 'wait', '--timeout', 'x' ], 2, 'number of seconds');
+	$p->is_refused($_, 2, 'not in this version')
+	  for ['lint'], ['rehearse'], ['drift'], ['test'], [ 'new', '--autogenerate', '-m', 'x' ],
+	  [ 'check', '--models' ], [ 'check', '--lint' ];
+	is_deeply([ $p->files ], [], 'and nothing is written');
+};
+
+subtest 'migrate.conf' => sub {
+	my $p = project();
+	my $conf = sub { spew("$p->{dir}/migrate.conf", shift) };
+	$conf->("# of the shop\r\n\r\n directory = db migrations \r\nrevision_ids=serial\n"
+		  . "role = $role\nmodel = | true\nmode = stepwise");
+	mkdir "$p->{dir}/db migrations" or die $!;
+	$p->is_run([ 'new', 'one' ], 0, "db migrations/0001_one.sql\n", undef,
+		'directory, revision_ids');
+	$p->is_run(['upgrade'], 0, "0001\n", qr/running upgrade  -> 0001/, 'mode, role');
+	is($p->sql('SELECT effective_role FROM migrate.log'), $role, 'role');
+	$p->is_run([ '-D', 'migrations', 'new', 'x' ], 0, qr{^migrations/0001}, undef,
+		'-D is stronger');
+	$p->{environment}{MIGRATE_DIR} = "$p->{dir}/migrations";
+	$p->is_run([ 'new', 'y' ], 0, qr{/migrations/0002_y}, undef, 'MIGRATE_DIR is, too');
+	$conf->("direktory = x\n");
+	$p->is_refused([ 'new', 'x' ], 2, 'line 1: unknown setting "direktory"');
+	$conf->("\nrevision_ids = uuid\n");
+	$p->is_refused([ 'new', 'x' ], 2, 'line 2: revision_ids');
+	$conf->("mode = fast\n");
+	$p->is_refused(['upgrade'], 2, 'line 1: mode');
+	$conf->("atomic\n");
+	$p->is_refused(['upgrade'], 2, 'line 1: not of the form');
+	$conf->("role = nobody here\n");
+	$p->is_run(['current'], 1, '', qr/nobody here/, 'a role that is not there');
+};
+
+# -------------------------------------------------------- connections ----
+
+subtest 'connections' => sub {
+	my $p = project();
+	$p->revision('0001', '', 'SELECT 1;');
+	my $at = "127.0.0.1:$port/$p->{database}";
+	my $try = sub {
+		my ($url, $status, $err, $name, @more) = @_;
+		local $p->{environment} = { defined $url ? (DATABASE_URL => $url) : (), @more };
+		my @got = $p->run('current');
+		is($got[0], $status, $name);
+		like($got[2], $err, "$name: what it says");
+		unlike("@got[1, 2]", qr/secret|w\/\xc3|\Q$password_part\E/, "$name: no password");
+		is($got[2] =~ tr/\n//, 1, "$name: one line") if $status == 2 && $name !~ /no server/;
+	};
+	my $good = "$user_part:$password_part\@$at";
+	$try->("postgresql://$good", 0, qr/^\z/, 'an encoded password');
+	$try->("postgres://$good", 0, qr/^\z/, 'postgres://');
+	$try->("postgresql+psycopg2://$good", 0, qr/^\z/, 'a driver in the scheme');
+	$try->("postgres+asyncpg://$good?connect_timeout=5", 0, qr/^\z/, 'with a parameter');
+	$try->("postgresql://$user_part\@$at?password=$password_part&connect_timeout=5",
+		0, qr/^\z/, 'the password as a parameter');
+	$try->("postgresql://$user_part\@$at?connect_timeout=5&password=$password_part",
+		0, qr/^\z/, 'as the last one');
+	$try->("postgresql://$user_part\@$at", 0, qr/^\z/, 'PGPASSWORD', PGPASSWORD => $password);
+	$try->("postgresql://$user_part:secret\@$at", 2, qr/password/, 'a wrong password',
+		PGPASSWORD => $password);
+	$try->("postgresql://$good" . 'x', 2, qr/does not exist/, 'no such database');
+	$try->("postgresql://u:secret\@127.0.0.1:1/x", 2, qr/refused/, 'no server');
+	$try->("postgresql://u:secret\@$at?ssl=require", 2, qr/ssl/, 'a parameter of another driver');
+	$try->("mysql://u:secret\@$at", 2, qr/not a URL of PostgreSQL: it begins with "mysql:/,
+		'MySQL');
+	$try->("u:secret\@$at", 2, qr/^pg_migrate: DATABASE_URL is not a URL/, 'no URL');
+	$try->("postgresql://u:secret%zz\@$at", 2, qr/hexadecimal/, 'a stray %');
+	$try->("postgresql://u:secret%\@$at", 2, qr/hexadecimal/, 'a % at the end');
+	$try->("postgresql://u:secret%00\@$at", 2, qr/%00/, 'a zero byte');
+
+	my @options = ('-h', '127.0.0.1', "-p$port", "--username=$role", '-w', '-d', $p->{database});
+	$p->{environment} = { DATABASE_URL => 'mysql://x', PGPASSWORD => $password };
+	$p->is_run([ @options, 'current' ], 0, '', undef, 'options are stronger than DATABASE_URL');
+	$p->is_run([ 'current', @options ], 0, '', undef, 'after the command, too');
+	$p->{environment} = {};
+	$p->is_run([ '-d', "postgresql+x://$good", 'current' ], 0, '', undef, 'a URL as -d');
+	$p->{environment} = {
+		PGHOST     => '127.0.0.1', PGPORT => $port, PGUSER => $role, PGPASSWORD => $password,
+		PGDATABASE => $p->{database} };
+	$p->is_run(['current'], 0, '', undef, 'PG*');
+	$p->{environment} = {};
+	spew("$dir/.pgpass", "127.0.0.1:$port:*:$role:" . $password =~ s/([:\\])/\\$1/gr . "\n");
+	chmod 0600, "$dir/.pgpass";
+	$p->is_run([ @options, 'current' ], 0, '', undef, '.pgpass');
+	unlink "$dir/.pgpass";
+	local $environment{PATH} = "$dir/nothing";
+	mkdir "$dir/nothing";
+	symlink $_, "$dir/nothing/" . s{.*/}{}r for map { (find_program($_))[0] } qw(awk cat od);
+	my ($sh) = grep { -x } '/bin/sh', '/usr/bin/sh';
+	local @shell = ($sh);
+	my ($status, $out, $err) = pg_migrate_in($p->{dir}, { PATH => "$dir/nothing" }, 'current');
+	is($status, 2, 'no psql');
+	like($err, qr/\Apg_migrate: there is no psql in PATH[^\n]*\n\z/, 'no psql: says so');
+};
+
+subtest 'the password is in no argument' => sub {
+	plan skip_all => 'no /proc' unless -r '/proc/self/cmdline';
+	my $p = project();
+	$p->revision('0001', '', 'SELECT pg_sleep(60);');
+	my $run = spawn_in($p, 'upgrade');
+	ok(wait_until(sub { sleeping($p) }, 20), 'the script runs');
+	my @with = grep { (eval { slurp($_) } // '') =~ /\Q$p->{database}\E/ }
+	  glob '/proc/[0-9]*/cmdline';
+	ok(@with, 'arguments have the database');
+	my @secrets = grep
+	{
+		my $text = eval { slurp($_) } // '';
+		index($text, $password) >= 0 || index($text, $password_part) >= 0
+	} glob '/proc/[0-9]*/cmdline';
+	is_deeply(\@secrets, [], 'and none the password');
+	kill INT => $run->{pid};
+	finish($run);
+};
+
+# Starts it in a project, in a process group of its own.
+sub spawn_in
+{
+	my ($p, @arguments) = @_;
+	local %ENV = (%environment, %{ $p->{environment} });
+	$p->{output} = "$p->{dir}/output";
+	return spawn($p->{output}, '/bin/sh', '-c', 'cd "$0" && exec "$@"',
+		$p->{dir}, @shell, $program, @arguments);
+}
+
+# Sessions of the project's database that run pg_sleep.
+sub sleeping
+{
+	my $p = shift;
+	return (run_psql('postgres',
+			"SELECT count(*) FROM pg_stat_activity WHERE datname = '$p->{database}'
+				AND wait_event = 'PgSleep'"))[1] > 0;
+}
+
+sub sessions
+{
+	my $p = shift;
+	return 0 + (run_psql('postgres',
+			"SELECT count(*) FROM pg_stat_activity WHERE datname = '$p->{database}'"))[1];
+}
+
+# ------------------------------------------------------------ signals ----
+
+for my $case (
+	[ 'Ctrl-C: SIGINT to all of them', INT => -1, 'upgrade' ],
+	[ 'SIGINT to the shell alone', INT => 1, 'upgrade' ],
+	[ 'SIGTERM to the shell alone', TERM => 1, 'upgrade' ],
+	[ 'SIGHUP to the shell alone', HUP => 1, 'upgrade' ],
+	[ 'Ctrl-C in a stepwise run', INT => -1, 'upgrade', '--stepwise' ])
+{
+	my ($name, $signal, $sign, @arguments) = @$case;
+	subtest $name => sub {
+		my $p = project();
+		my %number = (INT => 2, TERM => 15, HUP => 1);
+		my $stepwise = grep { $_ eq '--stepwise' } @arguments;
+		$p->revision('0001', '', 'CREATE TABLE t (a int);', 'DROP TABLE t;');
+		$p->revision('0002', '0001', "CREATE TABLE u (a int);\nSELECT pg_sleep(60);");
+		my $begin = time;
+		my $run = spawn_in($p, @arguments);
+		ok(wait_until(sub { sleeping($p) }, 20), 'the script runs') or diag slurp($p->{output});
+		kill $signal => $sign * $run->{pid};
+		my $status = finish($run)->{status};
+		is($status, $number{$signal}, 'it ends by the signal') or diag slurp($p->{output});
+		ok(time - $begin < 40, 'at once');
+		ok(wait_until(sub { sessions($p) == 0 }, 5), 'the session has ended');
+		is($p->sql('SELECT migrate.current()'), $stepwise ? '0001' : '', 'nothing is half done');
+		is($p->sql(q{SELECT to_regclass('u') IS NULL}), 't', 'nor a table left');
+	};
+}
+
+subtest 'a signal while it connects' => sub {
+	my $p = project();
+	$p->revision('0001', '', 'SELECT 1;');
+	# takes connections, and says nothing
+	my $deaf = IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1') or die $!;
+	$p->{environment}{DATABASE_URL} = 'postgresql://u:p@127.0.0.1:' . $deaf->sockport . '/x';
+	my $run = spawn_in($p, 'upgrade');
+	my $client = $deaf->accept;
+	kill INT => -$run->{pid};
+	my $begin = time;
+	is(finish($run)->{status}, 2, 'it ends by the signal');
+	ok(time - $begin < 20, 'soon');
+};
+
+# --------------------------------------------------------- file contents ----
+
+subtest 'names and contents of files' => sub {
+	my $p = project();
+	my $bom = "\xef\xbb\xbf";
+	my %content = (
+		'0001_blanks in the name.sql' =>
+		  "-- one\n-- Revision ID: 0001\n-- Revises:\n-- migrate:up\nCREATE TABLE one (a text);\n",
+		"0002_quote's \"two\".sql" =>
+		  "-- two\r\n-- Revision ID: 0002\r\n-- Revises: 0001\r\n\r\n-- migrate:up\r\n"
+		  . "INSERT INTO one VALUES ('two');\r\n\r\n-- migrate:down\r\nDELETE FROM one;\r\n",
+		'0003_100%_\\_$(id)_`id`.sql' => "$bom-- three\n-- Revision ID: 0003\n-- Revises: 0002\n"
+		  . "-- migrate:up\nINSERT INTO one VALUES (\$q\$it's \\ :a :'b' \$1 \$\$ \$q\$);\n",
+		"0004_\xc3\xa4\xe6\xbc\xa2=x:y,z{}.sql" => "-- vier \xc3\xa4\n-- Revision ID: 0004\n"
+		  . "-- Revises: 0003\n-- migrate:up\nINSERT INTO one VALUES ('\xc3\xa4 \xe6\xbc\xa2');\n",
+		'-0005.sql' => "-- five\n-- Revision ID: 0005\n-- Revises: 0004\n-- migrate:up\n"
+		  . "INSERT INTO one VALUES (E'\\\\x\\n\\'');",
+		'a=b.sql' => "-- six\n-- Revision ID: 0006\n-- Revises: 0005\n-- migrate:up\n"
+		  . "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS \$\$ "
+		  . "SELECT 'a;\n-- migrate:down\n'::text \$\$;\n",
+		'+7 .sql' => "-- seven\n-- Revision ID: 0007\n-- Revises: 0006\n-- migrate:up\n",
+	);
+	$p->file($_, $content{$_}) for keys %content;
+	mkdir "$p->{dir}/migrations/directory.sql" or die $!;
+	$p->file('.hidden.sql', 'no revision');
+	$p->file('README.md',   'no revision');
+	my $out = $p->is_run(['load'], 0, qr/^new 0001 0001_blanks in the name\.sql$/m);
+	is_deeply(
+		[ sort map { /^new \d{4} (.*)/ ? $1 : $_ } split /\n/, $out ],
+		[ sort keys %content ], 'the names are as they are');
+	$p->is_run(['load'], 0, '', undef, 'again: nothing');
+	$p->is_run(['upgrade'], 0, join('', map { "000$_\n" } 1 .. 7), qr/completed: 7 revisions/);
+	is($p->sql(q{SELECT string_agg(a, '|' ORDER BY a COLLATE "C") FROM one}),
+		join('|', sort 'two', q{it's \\ :a :'b' $1 $$ }, "\xc3\xa4 \xe6\xbc\xa2", "\\x\n'"),
+		'and so are the contents');
+	is($p->sql('SELECT downgrade_sql FROM migrate.revisions WHERE revision = \'0002\''),
+		'DELETE FROM one;', 'CRLF');
+	$p->is_run([ 'new', 'next' ], 0, qr/_next\.sql/, undef, 'new reads them, too');
+	like(slurp("$p->{dir}/migrations/" . (grep { /_next/ } $p->files)[0]),
+		qr/^-- Revises: 0007$/m, 'and finds the head');
+};
+
+subtest 'files of all lengths' => sub {
+	my $p = project();
+	my $parent = '';
+	for my $length (0 .. 40, 4095 .. 4097, 100_000)
+	{
+		my $id = sprintf '%06d', $length;
+		my $head = "-- $id\n-- Revision ID: $id\n-- Revises: $parent\n-- migrate:up\n";
+		$p->file("$id.sql", "$head-- " . 'x' x $length . "\nSELECT 1;");
+		$parent = $id;
+	}
+	$p->is_run(['load'], 0, qr/\A(?:new .*\n){45}\z/);
+	is(
+		$p->sql(
+			q{SELECT count(*) FROM migrate.revisions
+			WHERE upgrade_sql = '-- ' || repeat('x', revision::int) || E'\nSELECT 1;'}),
+		45, 'all are as they were');
+};
+
+subtest 'files that cannot be taken' => sub {
+	my $p = project();
+	my $good = sub { $p->revision('0001', '', 'SELECT 1;') };
+	my $refused = sub {
+		my ($name, $content, $err, @more) = @_;
+		unlink "$p->{dir}/migrations/$_" for $p->files;
+		$good->();
+		$p->file($name, $content);
+		my @before = $p->files;
+		for my $command (['load'], ['upgrade'], [ 'upgrade', '--sql' ], [ 'upgrade', '--dry-run' ],
+			[ 'downgrade', 'base' ], [ 'stamp', 'head' ], ['status'], ['check'], @more)
+		{
+			my ($status, $out, $said) = $p->run(@$command);
+			is($status, 1, "$name: @$command: 1");
+			like($said, $err, "$name: what it says");
+			is($out, '', "$name: and prints nothing") unless $command->[0] eq 'check';
+		}
+		is($p->sql('SELECT count(*) FROM migrate.revisions'), 0, "$name: nothing is loaded");
+		is_deeply([ $p->files ], \@before, "$name: nothing is written");
+	};
+	my $new = [ 'new', 'x' ];
+	$refused->('zero.sql', "-- x\n-- Revision ID: x1\n-- Revises:\n-- migrate:up\nSELECT '\0';\n",
+		qr/zero\.sql/);
+	$refused->('latin1.sql',
+		"-- x\n-- Revision ID: x1\n-- Revises:\n-- migrate:up\nSELECT '\xe4';\n",
+		qr/latin1\.sql/);
+	$refused->('syntax.sql', "-- x\n-- Revision ID: x1\n-- Revises:\n-- migrate:up\nSELEC 1;\n",
+		qr/syntax\.sql.*line 5/s);
+	$refused->('twice.sql', "-- x\n-- Revision ID: 0001\n-- Revises:\n-- migrate:up\n",
+		qr/0001\.sql.*twice\.sql|twice\.sql.*0001\.sql/s, $new, ['merge']);
+	$refused->('00001_goose.sql', "-- +goose Up\nSELECT 1;\n", qr/goose/, $new, ['merge']);
+	$refused->('V1__flyway.sql', "CREATE TABLE t (a int);\n", qr/Flyway/, $new);
+	$refused->('1_a.up.sql', "CREATE TABLE t (a int);\n", qr/golang-migrate/, $new);
+	$refused->('empty.sql', '', qr/empty\.sql.*migrate:up|migrate:up.*empty\.sql/s, $new);
+	$refused->('orphan.sql', "-- x\n-- Revision ID: x1\n-- Revises: nobody\n-- migrate:up\n",
+		qr/nobody/, $new);
+	my $long = 'x' x 100_000;
+	$refused->('cut.sql', "-- $long\n-- Revision ID: x1\n-- Revises:\n-- migrate:up\n\\i x\n",
+		qr/cut\.sql/);
+};
+
+subtest 'directories' => sub {
+	my $p = project();
+	my @commands = (['load'], ['upgrade'], ['status'], ['check'], [ 'stamp', 'head' ]);
+	$p->is_refused($_, 1, 'directory "\./migrations" has no revision files') for @commands;
+	$p->file('notes.txt', 'x');
+	$p->is_refused($_, 1, 'directory "\./migrations" has no revision files', "@$_, other files")
+	  for @commands;
+	$p->is_refused([ '-D', 'nowhere', @$_ ], 2, 'there is no directory "nowhere"')
+	  for @commands, [ 'new', 'x' ], ['merge'], ['export'];
+	$p->is_refused([ '-D', 'migrations/notes.txt', @$_ ], 2, 'there is no directory') for @commands;
+	symlink 'gone', "$p->{dir}/migrations/link.sql" or die $!;
+	$p->is_refused($_, 1, 'cannot read file "\./migrations/link\.sql"')
+	  for @commands, [ 'new', 'x' ];
+	unlink "$p->{dir}/migrations/link.sql";
+	$p->file("a\nb.sql", 'x');
+	$p->is_refused($_, 1, 'line break') for @commands;
+	unlink "$p->{dir}/migrations/a\nb.sql";
+	my $file = $p->revision('0001', '', 'SELECT 1;');
+	SKIP:
+	{
+		skip 'root can read everything', 2 if $> == 0;
+		chmod 0, $file;
+		$p->is_refused($_, 1, 'cannot read file "\./migrations/0001\.sql"') for @commands;
+		chmod 0644, $file;
+		chmod 0, "$p->{dir}/migrations";
+		$p->is_refused($_, 2, 'cannot read directory "\./migrations"') for @commands;
+		chmod 0755, "$p->{dir}/migrations";
+	}
+	is($p->sql('SELECT count(*) FROM migrate.revisions'), 0, 'nothing is loaded');
+	mkdir "$p->{dir}/-x" or die $!;
+	rename $file, "$p->{dir}/-x/0001.sql" or die $!;
+	$p->is_run([ '-D', '-x', 'upgrade' ], 0, "0001\n", qr/running/,
+		'a directory named like an option');
+};
+
+subtest '5,000 files' => sub {
+	my $p = project();
+	my $parent = '';
+	for my $i (1 .. 5000)
+	{
+		my $id = sprintf '%05d', $i;
+		$p->revision($id, $parent, "SELECT $i; -- " . "it's long " x 200);
+		$parent = $id;
+	}
+	$p->is_run(['load'], 0, qr/\A(?:new .*\n){5000}\z/);
+	is($p->sql(q{SELECT count(*) FROM migrate.revisions WHERE length(upgrade_sql) > 1800}),
+		5000, 'all are loaded');
+	$p->is_run(['load'], 0, '', undef, 'again: nothing');
+	$p->is_run(['status'], 0, qr/pending .* 05000/);
+	$p->is_run([ 'new', '--rev-id', 'x', 'one more' ], 0, qr{/x_one_more\.sql});
+};
+
+# wc says other lengths than od has: files that others write at the same time.
+subtest 'files that change while they are read' => sub {
+	my $p = project();
+	$p->revision('0001', '', 'CREATE TABLE t (a int);');
+	$p->revision('0002', '0001', 'SELECT 2;');
+	my ($wc) = find_program('wc');
+	for my $change ('+ 1', '- 1', '+ 100000', '* 0')
+	{
+		my $bin = "$dir/bin-wc";
+		mkdir $bin;
+		chmod 0755,
+		  spew("$bin/wc", "#!/bin/sh\n$wc \"\$@\" | awk '{ print \$1 $change, \$2 }'\n");
+		local $environment{PATH} = "$bin:$environment{PATH}";
+		$p->is_refused($_, 1, 'could not be read, or changed', "wc $change: @$_")
+		  for ['load'], ['upgrade'], [ 'upgrade', '--stepwise' ], [ 'upgrade', '--dry-run' ],
+		  ['status'], ['check'], [ 'stamp', 'head' ];
+	}
+	is($p->sql(q{SELECT count(*) || (to_regclass('t') IS NULL)::text FROM migrate.revisions}),
+		'0true', 'nothing is loaded, nothing has run');
+};
+
+# ------------------------------------------------------- new and merge ----
+
+subtest 'new and merge: no database is needed' => sub {
+	my $p = project();
+	$p->{environment} = { DATABASE_URL => 'nonsense', PGHOST => '/nowhere' };
+	my @new = ('new', '--rev-id');
+	$p->is_run([ @new, 'a1', 'one' ], 0, "./migrations/a1_one.sql\n");
+	$p->is_run([ @new, 'a2', '--no-transaction', 'two', 'words' ], 0,
+		"./migrations/a2_two_words.sql\n");
+	like(slurp("$p->{dir}/migrations/a2_two_words.sql"),
+		qr/^-- migrate:up transaction:false\n.*^-- migrate:down transaction:false\n/ms,
+		'--no-transaction');
+	$p->is_refused([ @new, 'a1', 'x' ], 1, '"a1" is in use: file "a1_one\.sql"');
+	$p->is_refused([ @new, $_, 'x' ], 2, 'reserved word') for qw(head base heads current);
+	$p->is_refused([ @new, $_, 'x' ], 2, 'characters') for 'a-b', 'a b', 'a@b', 'a+1', 'a:b', 'a,b';
+	$p->is_refused([ 'new', '--head', 'a1', 'x' ], 1, '"a1" is not a head; --splice');
+	$p->is_refused([ 'new', '--head', 'nobody', 'x' ], 1, 'no file has a revision "nobody"');
+	$p->is_refused(['merge'], 1, 'nothing to merge');
+	$p->is_run([ @new, 'b1', '--head', 'a1', '--splice', '--label', 'billing', 'bills' ], 0,
+		qr/b1/);
+	$p->is_refused([ @new, 'x', '--head', 'a1', '--splice', '--label', $_, 'x' ], 1, 'in use')
+	  for qw(billing a1);
+	$p->is_refused([ 'new', 'x' ], 1, 'several heads: "a2", "b1"');
+	$p->is_run([ @new, 'b2', '--head', 'billing@head', '--depends-on', 'a2,a1', 'more' ], 0,
+		qr/b2/);
+	like(slurp("$p->{dir}/migrations/b2_more.sql"),
+		qr/^-- Revises: b1\n-- Depends On: a2, a1\n-- Branch Labels:\n/m,
+		'--head L@head, --depends-on');
+	like(slurp("$p->{dir}/migrations/b1_bills.sql"), qr/^-- Branch Labels: billing\n/m, '--label');
+	$p->is_run([ @new, 'c0001', '--head', 'base', 'base' ], 0, qr/c0001/, undef, '--head base');
+	$p->is_run([ @new, 'c0002', '--head', 'c000', 'prefix' ], 0, qr/c0002/, undef, 'a prefix');
+	$p->is_refused([ 'new', '--head', 'c000', 'x' ], 1, 'ambiguous');
+	$p->is_refused([ 'merge', 'a2' ], 1, 'two heads');
+	$p->is_refused([ 'merge', 'a2', 'b1' ], 1, '"b1" is not a head');
+	$p->is_run([ 'merge', '--rev-id', 'm1', 'a2', 'b2' ], 0,
+		"./migrations/m1_merge_a2_and_b2.sql\n");
+	like(slurp("$p->{dir}/migrations/m1_merge_a2_and_b2.sql"),
+		qr/^-- merge a2 and b2\n--\n.*^-- Revises: a2, b2\n/ms, 'the merge');
+	$p->is_run([ 'merge', '-m', 'all', '--rev-id', 'm2' ], 0, "./migrations/m2_all.sql\n");
+	$p->is_run([ @new, 'm3', "several\nlines" ], 0, "./migrations/m3_several_lines.sql\n");
+	like(slurp("$p->{dir}/migrations/m3_several_lines.sql"), qr/\A-- several\n-- lines\n--\n/,
+		'lines');
+	$p->is_refused([ 'new', "x\nRevision ID: y" ], 2, 'cannot have a line');
+	$p->{environment} = { EDITOR => 'echo edited', VISUAL => '' };
+	$p->is_run([ @new, 'm4', '--edit', 'x' ], 0,
+		"./migrations/m4_x.sql\nedited ./migrations/m4_x.sql\n");
+	$p->is_run([ 'edit', 'c0002' ], 0, "edited ./migrations/c0002_prefix.sql\n");
+	$p->is_refused([ 'edit', 'nobody' ], 1, 'no file has');
+	my @files = $p->files;
+	$p->{environment} = { DATABASE_URL => url_of($p->{database}) };
+	$p->is_run(['load'], 0, qr/\A(?:new .*\n){@{[ scalar @files ]}}\z/);
+	$p->is_run(['heads'], 0, "m4 (billing) (head)\n");
+};
+
+subtest 'ids and names of files are those of the server' => sub {
+	my $p = project();
+	my @messages = (
+		'add users', 'Add  USERS, and: more!',
+		"\xc3\x84nderung \xc3\xbcber\xe6\xbc\xa2\xe5\xad\x97",
+		'a_b__c', '.hidden', '100% sure', 'x' x 50, 'word ' x 20,
+		"\xc3\xa4 \xc3\xb6 " x 20, "\xc3\xa4" x 41, 'a' x 39 . ' b', 'a' x 40 . ' b', '!!!',
+		"C1 \xc2\x85 x");
+	my $n = 0;
+	for my $message (@messages)
+	{
+		my $id = sprintf 'id%%%02d', ++$n;
+		$p->is_run([ 'new', '--rev-id', $id, $message ], 0, qr/id/);
+	}
+	$p->is_run(['load'], 0, qr/new/);
+	is_deeply(
+		[ sort split /\n/, $p->sql('SELECT migrate.file_name(revision) FROM migrate.revisions') ],
+		[ $p->files ], 'names');
+
+	my $q = project();
+	spew("$q->{dir}/migrate.conf", "revision_ids = serial\n");
+	$q->is_run([ 'new', 'x' ], 0, "./migrations/0001_x.sql\n");
+	$q->is_run([ 'new', 'x' ], 0, "./migrations/0002_x.sql\n");
+	$q->is_run([ 'new', '--rev-id', '9999', 'x' ], 0, "./migrations/9999_x.sql\n");
+	$q->is_run([ 'new', 'x' ], 0, "./migrations/10000_x.sql\n");
+	$q->is_run([ 'new', '--rev-id', '99999999999999999999', 'x' ], 0, qr/99999999999999999999_x/);
+	$q->is_run([ 'new', 'x' ], 0, "./migrations/100000000000000000000_x.sql\n");
+	spew("$q->{dir}/migrate.conf", "revision_ids = timestamp\n");
+	$q->is_run([ 'new', 'x' ], 0, qr{^\./migrations/20\d{12}_x\.sql\n\z});
+	$q->is_run([ 'new', 'y' ], 0, qr/_y\.sql\n\z/, undef,
+		'and another, perhaps in the same second');
+	$q->is_run(['load'], 0, qr/\A(?:new .*\n){8}\z/);
+};
+
+subtest 'a directory of dbmate' => sub {
+	my $p = project();
+	$p->file('20240101000000_create_users.sql',
+		"-- migrate:up\nCREATE TABLE users (id int);\n\n-- migrate:down\nDROP TABLE users;\n");
+	$p->is_run([ 'new', 'add email' ], 0, qr{^\./migrations/20\d{12}_add_email\.sql\n\z});
+	my ($file) = grep { /add_email/ } $p->files;
+	is(slurp("$p->{dir}/migrations/$file"), "-- migrate:up\n\n\n-- migrate:down\n\n",
+		'a new file is one of dbmate');
+	$p->is_refused([ 'new', '--label', 'x', 'y' ], 2, 'have no headers');
+	$p->is_refused([ 'new', '--rev-id', '20230101000000', 'y' ], 2, 'sorts before');
+	$p->is_run(['upgrade'], 0, qr/\A20240101000000\n20\d{12}\n\z/, qr/running/);
+};
+
+# ----------------------------------------------------- ways of moving ----
+
+subtest 'transactional and not' => sub {
+	my $p = project();
+	my $index = 'CREATE INDEX CONCURRENTLY t_a ON t (a);';
+	$p->revision('0001', '', 'CREATE TABLE t (a int);', 'DROP TABLE t;');
+	$p->revision('0002', '0001', $index, 'DROP INDEX CONCURRENTLY t_a;', 'transaction:false');
+	$p->is_run([ 'upgrade', '--atomic' ], 1, '', qr/not transactional|non-transactional/);
+	is($p->sql('SELECT count(*) FROM migrate.applied'), 0, '--atomic: nothing is done');
+	$p->is_run(['upgrade'], 0, "0001\n0002\n",
+		qr/^pg_migrate: revision "0002" is not transactional: going step by step$/m,
+		'step by step by itself');
+	$p->is_run(['upgrade'], 0, '', qr/\ANOTICE:  nothing to do/, 'nothing to do');
+	$p->is_run([ 'downgrade', '--atomic', '-1' ], 1, '', qr/not transactional|non-transactional/);
+	$p->is_run([ 'downgrade', 'base' ], 0, "0002\n0001\n", qr/^pg_migrate: .* step by step$/m,
+		'downgrade: by itself, too');
+	$p->is_run([ 'upgrade', '--stepwise', '0001' ], 0, "0001\n", qr/running/);
+	$p->is_run([ 'downgrade', '-1' ], 0, "0001\n", qr/\A(?!.*step by step)/s,
+		'atomic where it can be');
+
+	# marker lines that are part of a literal
+	$p->revision('0003', '0001', "SELECT '\n-- migrate:up transaction:false\n';");
+	$p->is_run([ 'upgrade', '0003' ], 0, "0001\n0003\n", qr/\A(?!.*step by step)/s, 'not fooled');
+
+	# an error, and what was done before it
+	$p->revision('0004', '0002', "CREATE TABLE u (a int);\nSELECT 1 / 0;", '', 'transaction:false');
+	$p->is_run([ 'upgrade', '0004' ], 5, "0002\n", qr/division by zero/, 'a script is incomplete');
+	$p->is_run([ 'upgrade', '--atomic', '0004' ], 5, '', qr/incomplete/, 'still');
+	$p->is_run(['check'], 5, qr//, qr/incomplete/);
+	$p->is_run([ 'upgrade', '--stepwise', '0004' ], 5, '', qr/division by zero/, 'again');
+	$p->revision('0004', '0002', "CREATE TABLE u (a int);\nSELECT 1;", '', 'transaction:false');
+	$p->is_run([ 'upgrade', '0004' ], 0, "0004\n", qr/completed/, 'resumed with the file mended');
+	$p->is_run([ 'downgrade', '0002' ], 0, "0004\n", qr/completed/);
+
+	# an error in a transactional script: nothing is half done, not even loaded
+	$p->revision('0005', '0003', "CREATE TABLE v (a int);\nSELECT 1 / 0;");
+	$p->is_run([ 'upgrade', '0005' ], 1, '', qr/division by zero.*^CONTEXT:  revision "0005"/ms);
+	is($p->sql(q{SELECT to_regclass('v') IS NULL
+		AND NOT EXISTS (SELECT FROM migrate.revisions WHERE revision = '0005')}), 't',
+		'nothing is done');
+	$p->is_run([ 'upgrade', '--dry-run', '0005' ], 1, '', qr/division by zero/);
+	$p->is_run([ 'upgrade', 'nobody' ], 1, '', qr/can't locate revision/);
+	$p->is_run([ 'upgrade', "no'body\\" ], 1, '', qr/can't locate revision.*no'body/);
+	$p->is_run([ 'downgrade', 'nobody' ], 1, '', qr/can't locate revision/);
+	$p->is_run([ 'upgrade', '--sql', 'nobody' ], 1, '', qr/can't locate revision/);
+	$p->is_run([ 'upgrade', '--sql', 'base:0001' ], 0, qr/CREATE TABLE t/);
+	unlink "$p->{dir}/migrations/0005.sql";
+	$p->revision('0005', '0003', 'CREATE TABLE v (a int);', 'DROP TABLE v;');
+	$p->is_run([ 'upgrade', '--dry-run', '0005' ], 0, "0005\n", qr/rolled back/);
+	is($p->sql(q{SELECT to_regclass('v') IS NULL}), 't', '--dry-run: rolled back');
+	$p->is_run([ 'upgrade', '--no-load', '0005' ], 1, '', qr/division by zero/,
+		'--no-load: as it was loaded before');
+	mkdir "$p->{dir}/empty";
+	$p->is_run([ '-D', 'empty', 'upgrade', '--no-load', '0003' ], 0, '', qr/nothing to do/,
+		'--no-load needs no files');
+};
+
+subtest 'the run lock: status 4' => sub {
+	my $p = project();
+	$p->revision('0001', '', 'SELECT 1;', '');
+	my $other = connect_to($p->{database});
+	$other->run('SELECT pg_advisory_lock(1835624306, 1)');
+	$p->{environment}{PGOPTIONS} = '-c migrate.run_lock_timeout=200ms';
+	$p->is_run($_, 4, '', qr/could not obtain the run lock/, "@$_")
+	  for ['load'], ['upgrade'], [ 'upgrade', '--atomic' ], [ 'upgrade', '--stepwise' ],
+	  [ 'upgrade', '--dry-run' ], [ 'stamp', 'head' ];
+	$other->finish;
+	$p->is_run(['upgrade'], 0, "0001\n", qr/running/);
+};
+
+subtest 'check, status --exit-code: status 3' => sub {
+	my $p = project();
+	my $both = sub {
+		my ($status, $state, $err) = @_;
+		$p->is_run(['check'], $status, $state ? qr/^$state/m : '', $err);
+		$p->is_run([ 'status', '--exit-code' ], $status, $state ? qr/^ *$state /m : qr/applied/);
+		$p->is_run(['status'], 0, qr/state/);
+	};
+	$p->revision('0001', '', 'SELECT 1;');
+	$both->(3, 'not loaded', qr/not up to date/);
+	$p->run('load');
+	$both->(3, 'pending', qr/not up to date/);
+	$p->revision('0001', '', 'SELECT 11;');
+	$both->(3, 'changed', qr/not up to date/);
+	$p->run('upgrade');
+	$both->(0, '', undef);
+	$p->revision('0002', '0001', 'SELECT 2;');
+	$both->(3, 'not loaded', undef);
+	$p->run('upgrade');
+	$p->revision('0002', '0001', 'SELECT 22;');
+	$both->(3, 'edited', undef);
+	$p->is_run(['upgrade'], 1, '', qr/cannot change the upgrade script of revision "0002"/);
+	$p->revision('0002', '0001', 'SELECT 2;');
+	$both->(0, '', undef);
+	like($p->is_run([ 'status', '--json' ], 0, qr/^\[/), qr/"state": "applied"/, '--json');
+};
+
+subtest 'load' => sub {
+	my $p = project();
+	$p->revision('0001', '', 'SELECT 1;');
+	$p->revision('0002', '0001', 'SELECT 2;');
+	$p->is_run(['load'], 0, "new 0001 0001.sql\nnew 0002 0002.sql\n");
+	$p->revision('0002', '0001', 'SELECT 22;');
+	$p->is_run([ 'load', '--dry-run' ], 0, "changed 0002 0002.sql\n", qr/replaced/);
+	$p->is_run(['load'], 0, "changed 0002 0002.sql\n", qr/replaced revision "0002"/);
+	unlink "$p->{dir}/migrations/0002.sql";
+	$p->is_run(['load'], 0, '', undef, 'a file that is gone');
+	is($p->sql('SELECT count(*) FROM migrate.revisions'), 2, 'stays in the database');
+	$p->is_run([ 'load', '--prune', '--dry-run' ], 0, '', qr/0002/);
+	is($p->sql('SELECT count(*) FROM migrate.revisions'), 2, 'as it does in a dry run');
+	$p->is_run([ 'load', '--prune' ], 0, '', qr/0002/);
+	is($p->sql('SELECT count(*) FROM migrate.revisions'), 1, '--prune drops it');
+	run_psql($p->{database}, 'DROP EXTENSION migrate');
+	$p->is_run(['load'], 1, '', qr/^pg_migrate: "pg_migrate init" installs the extension$/m,
+		'without the extension');
+};
+
+# ------------------------------------------- stamp, adopt, export, looking ----
+
+subtest 'stamp, adopt, export' => sub {
+	my $p = project();
+	$p->revision('0001', '', 'CREATE TABLE t (a int);');
+	$p->revision('0002', '0001', 'SELECT 2;');
+	$p->revision('b001', '', 'SELECT 3;');
+	$p->is_run([ 'stamp', '0001' ], 0, "0001\n");
+	$p->is_run([ 'stamp', '0002', 'b001' ], 0, "0002\nb001\n", undef, 'two targets');
+	$p->is_run([ 'stamp', '--purge', 'base' ], 0, '');
+	$p->is_run([ 'stamp', 'nobody' ], 1, '', qr/can't locate/);
+	run_psql($p->{database},
+		q{CREATE TABLE alembic_version AS SELECT '0001'::varchar AS version_num});
+	$p->is_run([ 'adopt', 'alembic' ], 0, "0001\n");
+
+	my $q = project();
+	my $file = $p->revision('0003', '0002', "SELECT 'it''s \\';\n\n-- end", "SELECT 4;\n");
+	$p->is_run(['load'], 0, qr/0003/);
+	local $p->{environment}{MIGRATE_DIR} = "$q->{dir}/migrations";
+	$p->is_run(['export'], 0, qr/\A(?:\S+\n){4}\z/);
+	is_deeply([ $q->files ],
+		[ sort split /\n/, $p->sql('SELECT migrate.file_name(revision) FROM migrate.revisions') ],
+		'export: the files');
+	is(slurp("$q->{dir}/migrations/0003_revision_0003.sql"),
+		$p->sql(q{SELECT migrate.export('0003')}), 'their content');
+	$p->is_run(['export'], 0, '', undef, 'export again: nothing');
+	$p->is_run(['status', '--exit-code'], 3, qr/pending/);
+	$p->is_run(['load'], 0, qr/\A(?:changed .*\n)*\z/, qr//, 'and loaded again');
+	spew("$q->{dir}/migrations/0003_revision_0003.sql", 'mine');
+	unlink "$q->{dir}/migrations/0001_revision_0001.sql";
+	$p->is_refused(['export'], 1, 'is there already, and differs');
+	is(slurp("$q->{dir}/migrations/0003_revision_0003.sql"), 'mine', 'no file is overwritten');
+	ok(!-e "$q->{dir}/migrations/0001_revision_0001.sql", 'nor any written');
+	$p->is_run([ 'export', '0001' ], 0, qr/0001_revision_0001\.sql\n\z/);
+	$p->is_run([ 'export', 'nobody' ], 1, '', qr/can't locate/);
+};
+
+subtest 'looking' => sub {
+	my $p = project();
+	$p->revision($_->[0], $_->[1], 'SELECT 1;')
+	  for [ '0001', '' ], [ '0002', '0001' ], [ '0003', '0001' ];
+	$p->file('0004.sql', "-- four\n-- Revision ID: 0004\n-- Revises: 0003\n-- Depends On: 0002\n"
+		  . "-- Branch Labels: four\n-- migrate:up\n");
+	$p->file('0005.sql', "-- five\n-- Revision ID: 0005\n-- Revises: 0004\n-- migrate:up\n");
+	$p->is_run([ 'upgrade', '0004' ], 0, qr/0004/, qr/running/);
+	$p->is_run(['history'], 0, <<'END');
+0004 -> 0005 (four) (head), five
+0003 (0002) -> 0004 (four), four
+0001 -> 0003 (four), revision 0003
+0001 -> 0002 (effective head), revision 0002
+<base> -> 0001 (branchpoint), revision 0001
+END
+	$p->is_run([ 'history', '-r', '0003:0004', '-i' ], 0, <<'END');
+0003 (0002) -> 0004 (four) (current), four
+0001 -> 0003 (four), revision 0003
+END
+	$p->is_run([ 'history', '-v', '-r0:x' ], 2, '', qr/unknown option/);
+	$p->is_run([ 'history', '-v', '-r', '0004:0004' ], 0, <<'END');
+Rev: 0004 (current)
+Parent: 0003
+Also depends on: 0002
+Branch names: four
+
+    four
+
+END
+	for my $line (split /\n/, ($p->run('history'))[1])
+	{
+		my ($id, $labels) = $line =~ /-> (\d+)(?: \(((?!head|eff|branch).*?)\))?/;
+		my ($names) = ($p->run('show', $id))[1] =~ /^Branch names: (.*)$/m;
+		is($labels, $names, "$id: the labels are those that show() names");
+	}
+	$p->is_run([ 'history', '-r', 'x:y' ], 1, '', qr/can't locate/);
+	$p->is_run(['current'], 0, "0004\n");
+	$p->is_run([ 'current', '-v' ], 0, qr/^Rev: 0004 \(current\)\nParent: 0003\n/);
+	$p->is_run(['heads'], 0, "0005 (four) (head)\n0002 (effective head)\n");
+	$p->is_run(['branches'], 0, qr/^0001 \(branchpoint\)\n     -> 0002 .*\n     -> 0003/);
+	$p->is_run([ 'show', '0004' ], 0, qr/^Rev: 0004 .*^-- migrate:up/ms);
+	$p->is_run([ 'show', 'nobody' ], 1, '', qr/can't locate/);
+	$p->is_run(['graph'], 0, qr/^\* 0004 \(four\) \(current\)/m);
+	$p->is_run([ 'graph', '--dot' ], 0, qr/^digraph/);
+	$p->is_run([ 'graph', '--mermaid' ], 0, qr/^flowchart/);
+	$p->is_run(['log'], 0,
+		qr/^\d{4}-\d\d-\d\d .*upgrade   0001  [\d.]+ ms  \Q$role\E \(pg_migrate\)$/m);
+	for my $command (qw(current history heads branches log graph show))
+	{
+		my @arguments = $command eq 'show' ? '0001' : ();
+		$p->is_run([ $command, '--json', @arguments ], 0, qr/\A\[\n.*\n\]\n\z/s);
+	}
+	local $p->{environment}{LC_ALL} = 'C';
+	$p->is_run([ '-w', 'current' ], 0, "0004\n");
+};
+
+subtest 'wait' => sub {
+	my $p = project();
+	$p->is_run(['wait'], 0, '');
+	local $p->{environment}{DATABASE_URL} = 'postgresql://u:secret@127.0.0.1:1/x';
+	my $begin = time;
+	$p->is_run([ 'wait', '--timeout', '1' ], 2, '',
+		qr/\Apg_migrate: no connection after 1 s: .*refused/);
+	ok(time - $begin < 20, 'no longer than that');
+};
+
+# A connection can be one of a pool: nothing is left set in it.
+subtest 'settings do not outlive a transaction' => sub {
+	my $p = project();
+	$p->revision('0001', '', 'SELECT 1;', '');
+	$p->{environment}{PGOPTIONS} = '-c log_statement=all';
+	for my $command (['upgrade'], ['history'], ['check'], ['status'], [ 'downgrade', '-1' ],
+		['load'])
+	{
+		my $from = length $server->log_text;
+		$p->run(@$command);
+		my $log = substr $server->log_text, $from;
+		like($log, qr/set_config|load_files/, "@$command: is in the log");
+		unlike($log, qr/set_config\([^()]*, false\)/, "@$command: all settings are local");
+	}
+};
+
+# An author and a deployer have no more than rights.md gives them.
+subtest 'rights' => sub {
+	my $p = project();
+	run_psql('postgres', "CREATE ROLE mig_client_$_ LOGIN") for qw(author deployer);
+	$p->sql(<<'END');
+GRANT USAGE ON SCHEMA migrate TO mig_client_author, mig_client_deployer;
+GRANT EXECUTE ON FUNCTION migrate.load_files TO mig_client_author;
+GRANT EXECUTE ON FUNCTION migrate.upgrade(text), migrate.downgrade(text) TO mig_client_deployer;
+GRANT EXECUTE ON PROCEDURE migrate.upgrade_stepwise, migrate.downgrade_stepwise
+	TO mig_client_deployer;
+END
+	my $as = sub { return { PGHOST => $ENV{PGHOST}, PGPORT => $port, PGUSER => shift,
+		PGDATABASE => $p->{database} } };
+	$p->revision('0001', '', 'SELECT 1;');
+	$p->revision('0002', '0001', 'SELECT 2;', '', 'transaction:false');
+	$p->{environment} = $as->('mig_client_author');
+	$p->is_run(['load'], 0, "new 0001 0001.sql\nnew 0002 0002.sql\n", undef, 'an author loads');
+	$p->is_run(['upgrade'], 1, '', qr/permission denied/, 'and cannot upgrade');
+	$p->{environment} = $as->('mig_client_deployer');
+	$p->is_run([ 'upgrade', '--no-load', '0001' ], 0, "0001\n", qr/running/, 'a deployer upgrades');
+	$p->is_run([ 'upgrade', '--no-load' ], 0, "0002\n", qr/step by step/, 'step by step, too');
+	$p->is_run([ 'downgrade', '--no-load', '-1' ], 0, "0002\n", qr/step by step/, 'and back');
+	$p->is_run([ 'history' ], 0, qr/0002/);
+	$p->is_run([ 'status', '--exit-code' ], 3, qr/pending/);
+};
+
+$server->use;
+$ENV{PGPORT} = $port;
+drop_databases();
+done_testing();
