@@ -19,6 +19,7 @@ SOURCES := $(sort $(wildcard $(srcdir)/src/*.c $(srcdir)/src/*/*.c))
 OBJS := $(patsubst $(srcdir)/%.c,%.o,$(SOURCES))
 
 DATA = migrate--1.0.sql
+SCRIPTS = bin/alembic_to_migrate
 
 PG_CONFIG ?= pg_config
 PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
