@@ -67,8 +67,8 @@ no-headers:
 endif
 
 install: install-documents
-uninstall: uninstall-documents
-.PHONY: install-documents uninstall-documents
+uninstall: uninstall-documents uninstall-scripts
+.PHONY: install-documents uninstall-documents uninstall-scripts
 DOCUMENTS_TO = $(DESTDIR)$(docdir)/extension/$(EXTENSION)
 documents_in = $(strip $(foreach file,$(DOCUMENTS),$(if $(filter $(1),$(dir $(file))),$(file))))
 install-documents:
@@ -77,6 +77,10 @@ install-documents:
 		$(addprefix $(srcdir)/,$(call documents_in,$(dir))) '$(DOCUMENTS_TO)/$(dir)' &&) :
 uninstall-documents:
 	rm -rf '$(DOCUMENTS_TO)'
+
+# PGXS installs them without their folder, and would remove them with it.
+uninstall-scripts:
+	rm -f $(addprefix '$(DESTDIR)$(bindir)'/, $(notdir $(SCRIPTS)))
 else
 # The targets below install what is missing; these cannot work without.
 all install uninstall installcheck clean:

@@ -260,6 +260,9 @@ for my $driver (qw(psycopg2 psycopg))
 }
 JSON
 
+	my ($again, $files_again) = same('raw', 'once more', @options);
+	is((run_program('diff', '-r', $files, $files_again))[1], '', '... gives the same files');
+
 	# a database at a revision that is renamed: adopted, then migrated on
 	my $half = create_database('alembic_half');
 	local $ENV{DATABASE_URL} = url($half);

@@ -17,6 +17,7 @@ my $dir = scratch_dir();
 my $top = abs_path("$FindBin::RealBin/../..");
 my $pg_config = $ENV{PG_CONFIG} // 'pg_config';
 my $make = $ENV{MAKE} // 'make';
+chomp(my $bindir = `$pg_config --bindir`);
 chomp(my $libdir = `$pg_config --pkglibdir`);
 chomp(my $sharedir = `$pg_config --sharedir`);
 chomp(my $docdir = `$pg_config --docdir`);
@@ -82,6 +83,8 @@ sub dead_links
 	my @scripts = grep { $_ =~ $script } keys %installed;
 	ok(@scripts, "DESTDIR: the script: @{[ map { s{.*/}{}r } @scripts ]}");
 	delete @installed{@scripts};
+	my @programs = map { s{^bin}{$bindir}r } grep { m{^bin/} } @source;
+	is_deeply([ grep { !delete $installed{$_} } @programs ], [], 'DESTDIR: the programs of bin/');
 	my $documents = "$docdir/extension/migrate";
 	my @documents = grep { m{^\Q$documents\E/} } keys %installed;
 	delete @installed{@documents};
