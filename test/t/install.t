@@ -17,6 +17,7 @@ my $dir = scratch_dir();
 my $top = abs_path("$FindBin::RealBin/../..");
 my $pg_config = $ENV{PG_CONFIG} // 'pg_config';
 my $make = $ENV{MAKE} // 'make';
+chomp(my $bindir = `$pg_config --bindir`);
 chomp(my $libdir = `$pg_config --pkglibdir`);
 chomp(my $sharedir = `$pg_config --sharedir`);
 chomp(my $docdir = `$pg_config --docdir`);
