@@ -775,7 +775,7 @@ COMMENT ON FUNCTION migrate.upgrade(pg_catalog.int4) IS
 'Refuse a number, and say that it has to be quoted: migrate.upgrade(''+1'').
 Arguments: target: a number.
 Result: none, it always fails.
-Errors: 42804.';
+Errors: 42804; 22004 null target.';
 
 CREATE FUNCTION migrate.downgrade(target pg_catalog.int4)
 RETURNS SETOF pg_catalog.text
@@ -786,7 +786,7 @@ COMMENT ON FUNCTION migrate.downgrade(pg_catalog.int4) IS
 'Refuse a number, and say that it has to be quoted: migrate.downgrade(''-1'').
 Arguments: target: a number.
 Result: none, it always fails.
-Errors: 42804.';
+Errors: 42804; 22004 null target.';
 
 CREATE PROCEDURE migrate.upgrade_stepwise(target pg_catalog.text DEFAULT 'head')
 AS 'MODULE_PATHNAME', 'migrate_upgrade_stepwise'

@@ -287,14 +287,19 @@ migrate_downgrade(PG_FUNCTION_ARGS)
 /*
  * Implement migrate.upgrade(integer) and migrate.downgrade(integer), which only say
  * that an identifier is meant: without them the server says that there is no such
- * function. Errors: 42804.
+ * function. Errors: 42804; 22004 for a null.
  */
 Datum
 migrate_refuse_number(PG_FUNCTION_ARGS)
 {
 	const char *function = get_func_name(fcinfo->flinfo->fn_oid);
-	int			number = PG_ARGISNULL(0) ? -1 : PG_GETARG_INT32(0);
+	int			number;
 
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("target must not be null")));
+	number = PG_GETARG_INT32(0);
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),
 			 errmsg("target must be an identifier, not a number"),
