@@ -38,6 +38,9 @@ CREATE TABLE migrate.revisions (
 	created_at pg_catalog.timestamptz NOT NULL DEFAULT pg_catalog.now(),
 	created_by pg_catalog.text NOT NULL DEFAULT CURRENT_USER,
 	modified_by pg_catalog.text NOT NULL DEFAULT CURRENT_USER,
+	file_name pg_catalog.text,
+	upgrade_line pg_catalog.int4,
+	downgrade_line pg_catalog.int4,
 	CONSTRAINT revisions_pkey PRIMARY KEY (revision)
 );
 CREATE INDEX revisions_labelled_idx ON migrate.revisions (revision)
@@ -56,6 +59,10 @@ COMMENT ON COLUMN migrate.revisions.downgrade_sql IS
 COMMENT ON COLUMN migrate.revisions.checksum IS
 'migrate.script_checksum(upgrade_sql, upgrade_transactional)';
 COMMENT ON COLUMN migrate.revisions.created_at IS 'Create Date of the revision file, if it has one';
+COMMENT ON COLUMN migrate.revisions.file_name IS 'file that the revision was loaded from, if known';
+COMMENT ON COLUMN migrate.revisions.upgrade_line IS
+'line of that file where the upgrade script begins; NULL if it was edited since';
+COMMENT ON COLUMN migrate.revisions.downgrade_line IS 'likewise, the downgrade script';
 
 CREATE TABLE migrate.versions (
 	revision pg_catalog.text NOT NULL,
@@ -141,13 +148,16 @@ CREATE TABLE migrate.running (
 );
 COMMENT ON TABLE migrate.running IS 'The stepwise run in progress; see migrate.progress.';
 
-CREATE TABLE migrate.log (
-	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY,
+-- The source of migrate.log.  A step is recorded with what it changed: with all
+-- version rows, n heads would cost n times n.
+CREATE TABLE migrate.steps (
+	id pg_catalog.int8 GENERATED ALWAYS AS IDENTITY (SEQUENCE NAME migrate.log_id_seq),
 	operation pg_catalog.text NOT NULL,
 	revision pg_catalog.text,
 	checksum pg_catalog.text,
-	versions_before pg_catalog.text[] NOT NULL,
-	versions_after pg_catalog.text[] NOT NULL,
+	removed pg_catalog.text[] NOT NULL,
+	added pg_catalog.text[] NOT NULL,
+	versions_count pg_catalog.int4 NOT NULL,
 	started_at pg_catalog.timestamptz NOT NULL,
 	duration pg_catalog.interval NOT NULL,
 	session_role pg_catalog.text NOT NULL,
@@ -155,15 +165,15 @@ CREATE TABLE migrate.log (
 	application_name pg_catalog.text NOT NULL,
 	client_addr pg_catalog.inet,
 	server_version pg_catalog.text NOT NULL,
-	CONSTRAINT log_pkey PRIMARY KEY (id),
-	CONSTRAINT log_operation_check CHECK (operation OPERATOR(pg_catalog.=) ANY
+	CONSTRAINT steps_pkey PRIMARY KEY (id),
+	CONSTRAINT steps_operation_check CHECK (operation OPERATOR(pg_catalog.=) ANY
 		(ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text, 'stamp'::pg_catalog.text]))
 );
-COMMENT ON TABLE migrate.log IS
-'Completed steps: who moved which revision, when, and how long it took.';
-COMMENT ON COLUMN migrate.log.revision IS 'NULL if stamped to base';
-COMMENT ON COLUMN migrate.log.session_role IS 'role that logged in';
-COMMENT ON COLUMN migrate.log.effective_role IS 'role that called migrate';
+COMMENT ON TABLE migrate.steps IS
+'Completed steps, as they are stored; see migrate.log. Old rows can be deleted, oldest first.';
+COMMENT ON COLUMN migrate.steps.removed IS 'version rows that the step removed';
+COMMENT ON COLUMN migrate.steps.added IS 'version rows that the step added';
+COMMENT ON COLUMN migrate.steps.versions_count IS 'number of version rows after the step';
 
 CREATE TABLE migrate.models (
 	name pg_catalog.text NOT NULL,
@@ -222,7 +232,7 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.versions', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.applied', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.partial', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.running', 'WHERE false');
-SELECT pg_catalog.pg_extension_config_dump('migrate.log', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.steps', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.log_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.revisions_heads', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.models', '');
@@ -240,7 +250,7 @@ ALTER TABLE migrate.versions OWNER TO @extowner@;
 ALTER TABLE migrate.applied OWNER TO @extowner@;
 ALTER TABLE migrate.partial OWNER TO @extowner@;
 ALTER TABLE migrate.running OWNER TO @extowner@;
-ALTER TABLE migrate.log OWNER TO @extowner@;
+ALTER TABLE migrate.steps OWNER TO @extowner@;
 ALTER TABLE migrate.revisions_heads OWNER TO @extowner@;
 ALTER TABLE migrate.models OWNER TO @extowner@;
 ALTER TABLE migrate.settings OWNER TO @extowner@;
@@ -571,10 +581,90 @@ Arguments: format: text (for a terminal, newest first; * is applied, o is not), 
 Result: the lines of the drawing.
 Errors: 22023 unknown format; MG010 broken graph; 22004 null format.';
 
+CREATE FUNCTION migrate.undo_step(
+	state pg_catalog.internal,
+	versions pg_catalog.text[],
+	removed pg_catalog.text[],
+	added pg_catalog.text[],
+	versions_count pg_catalog.int4)
+RETURNS pg_catalog.internal
+AS 'MODULE_PATHNAME', 'migrate_undo_step'
+LANGUAGE C IMMUTABLE;
+
+COMMENT ON FUNCTION migrate.undo_step(
+	pg_catalog.internal, pg_catalog.text[], pg_catalog.text[], pg_catalog.text[],
+	pg_catalog.int4) IS
+'Transition function of migrate.undo_steps().
+Arguments: state; and those of migrate.undo_steps().
+Result: the new state.';
+
+CREATE FUNCTION migrate.undone(state pg_catalog.internal)
+RETURNS pg_catalog.text[]
+AS 'MODULE_PATHNAME', 'migrate_undone'
+LANGUAGE C IMMUTABLE;
+
+COMMENT ON FUNCTION migrate.undone(pg_catalog.internal) IS
+'Final function of migrate.undo_steps().
+Arguments: state.
+Result: that of migrate.undo_steps().';
+
+CREATE AGGREGATE migrate.undo_steps(
+	versions pg_catalog.text[],
+	removed pg_catalog.text[],
+	added pg_catalog.text[],
+	versions_count pg_catalog.int4) (
+	SFUNC = migrate.undo_step,
+	STYPE = pg_catalog.internal,
+	FINALFUNC = migrate.undone);
+
+COMMENT ON AGGREGATE migrate.undo_steps(
+	pg_catalog.text[], pg_catalog.text[], pg_catalog.text[], pg_catalog.int4) IS
+'Return the version rows before a step.
+Arguments: versions: the current version rows; removed, added and versions_count of each step, '
+'newest first.
+Result: the version rows before the oldest of the steps; NULL if they do not lead to versions.
+Errors: 22004 null argument.';
+
+CREATE VIEW migrate.log AS
+SELECT s.id,
+	s.operation,
+	s.revision,
+	s.checksum,
+	s.versions_before,
+	CASE WHEN s.versions_before IS NOT NULL THEN COALESCE(
+		pg_catalog.lag(s.versions_before) OVER (ORDER BY s.id DESC),
+		ARRAY(SELECT v.revision FROM migrate.versions v
+			ORDER BY v.revision COLLATE pg_catalog."C"))
+	END AS versions_after,
+	s.started_at,
+	s.duration,
+	s.session_role,
+	s.effective_role,
+	s.application_name,
+	s.client_addr,
+	s.server_version
+FROM (
+	SELECT t.*, migrate.undo_steps(ARRAY(SELECT v.revision FROM migrate.versions v),
+		t.removed, t.added, t.versions_count)
+		OVER (ORDER BY t.id DESC ROWS UNBOUNDED PRECEDING) AS versions_before
+	FROM migrate.steps t) AS s;
+
+COMMENT ON VIEW migrate.log IS
+'Completed steps: who moved which revision, when, and how long it took.';
+COMMENT ON COLUMN migrate.log.revision IS 'NULL if stamped to base';
+COMMENT ON COLUMN migrate.log.versions_before IS
+'version rows before the step; NULL if they are not known, because later rows of migrate.steps '
+'were deleted or migrate.versions was changed by hand';
+COMMENT ON COLUMN migrate.log.versions_after IS 'version rows after the step, likewise';
+COMMENT ON COLUMN migrate.log.session_role IS 'role that logged in';
+COMMENT ON COLUMN migrate.log.effective_role IS 'role that called migrate';
+
+ALTER VIEW migrate.log OWNER TO @extowner@;
+
 CREATE VIEW migrate.status AS
 WITH stamps AS (
 	-- all rows of one stamp have the same time
-	SELECT t.applied_at, (SELECT l.session_role FROM migrate.log l
+	SELECT t.applied_at, (SELECT l.session_role FROM migrate.steps l
 		WHERE l.operation OPERATOR(pg_catalog.=) 'stamp'
 			AND l.started_at OPERATOR(pg_catalog.<=) t.applied_at
 		ORDER BY l.id DESC LIMIT 1) AS session_role
@@ -582,7 +672,7 @@ WITH stamps AS (
 		WHERE a.how OPERATOR(pg_catalog.=) 'stamp') t
 ), upgrades AS (
 	SELECT DISTINCT ON (l.revision) l.revision, l.session_role, l.duration
-	FROM migrate.log l
+	FROM migrate.steps l
 	WHERE l.operation OPERATOR(pg_catalog.=) 'upgrade'
 	ORDER BY l.revision, l.id DESC
 )
@@ -805,31 +895,35 @@ COMMENT ON COLUMN migrate.progress.query IS 'visible to roles that can see it in
 
 ALTER VIEW migrate.progress OWNER TO @extowner@;
 
-CREATE FUNCTION migrate.upgrade_sql(target pg_catalog.text DEFAULT 'head')
+CREATE FUNCTION migrate.upgrade_sql(
+	target pg_catalog.text DEFAULT 'head',
+	per_revision pg_catalog.bool DEFAULT false)
 RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_upgrade_sql'
 LANGUAGE C STABLE;
 
-COMMENT ON FUNCTION migrate.upgrade_sql(pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.upgrade_sql(pg_catalog.text, pg_catalog.bool) IS
 'Return the SQL script that migrate.upgrade(target) would run, for psql or for review. Change '
 'nothing.
 Arguments: target: an identifier, or start:target to begin at start regardless of the revisions '
-'applied here.
+'applied here; per_revision: the script commits each revision by itself.
 Result: the script. It refuses to run in a database that is not at its start.
 Errors: MG001, MG002, MG003, MG005 invalid target; MG007 an applied revision was edited; MG008 a '
 'script is incomplete; MG010 broken graph; MG011, 42601 a script that was changed by hand; 22004 '
-'null target.';
+'null argument.';
 
-CREATE FUNCTION migrate.downgrade_sql(target pg_catalog.text)
+CREATE FUNCTION migrate.downgrade_sql(
+	target pg_catalog.text,
+	per_revision pg_catalog.bool DEFAULT false)
 RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_downgrade_sql'
 LANGUAGE C STABLE;
 
-COMMENT ON FUNCTION migrate.downgrade_sql(pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.downgrade_sql(pg_catalog.text, pg_catalog.bool) IS
 'Return the SQL script that migrate.downgrade(target) would run, for psql or for review. Change '
 'nothing.
 Arguments: target: an identifier, or start:target, with start above target, to begin at start '
-'regardless of the revisions applied here.
+'regardless of the revisions applied here; per_revision: as for migrate.upgrade_sql().
 Result: the script. It refuses to run in a database that is not at its start.
 Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade_sql().';
 
@@ -849,7 +943,7 @@ COMMENT ON FUNCTION migrate.begin_script(
 'restores. Write nothing.
 Arguments: operation: upgrade or downgrade; versions: the version rows that the script starts '
 'from; steps: pairs of a revision and the checksum of its script; resume: keep the settings '
-'remembered before, after a non-transactional revision.
+'remembered before, in the second and later transactions of a script.
 Result: none.
 Errors: MG005 different version rows; MG007 a revision was changed after the script was made or '
 'after it was applied; MG008 a script is incomplete; MG001 no such revision; MG010 broken graph; '
@@ -899,26 +993,29 @@ LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.stamp(pg_catalog.text[], pg_catalog.bool) IS
 'Set the version rows to several targets without running anything.
-Arguments: targets: identifiers; purge: delete all version rows first, and record every checksum '
-'anew.
+Arguments: targets: identifiers (none: base, with purge); purge: delete all version rows first, '
+'and record every checksum anew.
 Result: the new version rows.
-Errors: 22023 empty targets; and those of migrate.stamp(text, bool).
+Errors: 22023 empty targets without purge; and those of migrate.stamp(text, bool).
 Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
-CREATE FUNCTION migrate.adopt_alembic(version_table pg_catalog.text DEFAULT 'alembic_version')
+CREATE FUNCTION migrate.adopt_alembic(
+	version_table pg_catalog.text DEFAULT 'alembic_version',
+	renamed pg_catalog.jsonb DEFAULT '{}')
 RETURNS SETOF pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_adopt_alembic'
 LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION migrate.adopt_alembic(pg_catalog.text) IS
+COMMENT ON FUNCTION migrate.adopt_alembic(pg_catalog.text, pg_catalog.jsonb) IS
 'Stamp the revisions that an Alembic version table names. The table is only read, with the '
 'caller''s privileges.
-Arguments: version_table: an SQL name, optionally schema-qualified.
+Arguments: version_table: an SQL name, optionally schema-qualified; renamed: an object with '
+'Alembic''s identifiers of revisions that have others here, and these.
 Result: the new version rows.
-Errors: 42P01 no such table; 42809 not a table; 42703 no column version_num, 42804 not of a text '
-'type; 42501 permission denied, or the table has policies; MG001 a revision that is not stored '
-'here; MG005 its rows overlap or are older than the version rows here; and those of '
-'migrate.stamp().
+Errors: 22023 renamed is no object of strings; 42P01 no such table; 42809 not a table; 42703 no '
+'column version_num, 42804 not of a text type; 42501 permission denied, or the table has '
+'policies; MG001 a revision that is not stored here; MG005 its rows overlap or are older than the '
+'version rows here; and those of migrate.stamp().
 Locks: the run lock, until the end of the transaction, unless nothing changes.';
 
 -- Functions that write can be called by the owner and the roles that the owner
@@ -957,6 +1054,14 @@ ALTER FUNCTION migrate.history(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.resolve(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.show(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.graph(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.undo_step(
+	pg_catalog.internal, pg_catalog.text[], pg_catalog.text[], pg_catalog.text[],
+	pg_catalog.int4)
+OWNER TO @extowner@;
+ALTER FUNCTION migrate.undone(pg_catalog.internal) OWNER TO @extowner@;
+ALTER AGGREGATE migrate.undo_steps(
+	pg_catalog.text[], pg_catalog.text[], pg_catalog.text[], pg_catalog.int4)
+OWNER TO @extowner@;
 ALTER FUNCTION migrate.check(pg_catalog.bool) OWNER TO @extowner@;
 ALTER FUNCTION migrate.upgrade(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.upgrade(pg_catalog.int4) OWNER TO @extowner@;
@@ -965,15 +1070,15 @@ ALTER FUNCTION migrate.downgrade(pg_catalog.text) OWNER TO @extowner@;
 ALTER PROCEDURE migrate.upgrade_stepwise(pg_catalog.text) OWNER TO @extowner@;
 ALTER PROCEDURE migrate.downgrade_stepwise(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.resume(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
-ALTER FUNCTION migrate.upgrade_sql(pg_catalog.text) OWNER TO @extowner@;
-ALTER FUNCTION migrate.downgrade_sql(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.upgrade_sql(pg_catalog.text, pg_catalog.bool) OWNER TO @extowner@;
+ALTER FUNCTION migrate.downgrade_sql(pg_catalog.text, pg_catalog.bool) OWNER TO @extowner@;
 ALTER FUNCTION migrate.begin_script(
 	pg_catalog.text, pg_catalog.text[], pg_catalog.text[], pg_catalog.bool)
 OWNER TO @extowner@;
 ALTER FUNCTION migrate.record(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.stamp(pg_catalog.text, pg_catalog.bool) OWNER TO @extowner@;
 ALTER FUNCTION migrate.stamp(pg_catalog.text[], pg_catalog.bool) OWNER TO @extowner@;
-ALTER FUNCTION migrate.adopt_alembic(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.adopt_alembic(pg_catalog.text, pg_catalog.jsonb) OWNER TO @extowner@;
 
 REVOKE EXECUTE ON FUNCTION
 	migrate.forget_heads(),
@@ -996,7 +1101,7 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.record(pg_catalog.text, pg_catalog.text),
 	migrate.stamp(pg_catalog.text, pg_catalog.bool),
 	migrate.stamp(pg_catalog.text[], pg_catalog.bool),
-	migrate.adopt_alembic(pg_catalog.text)
+	migrate.adopt_alembic(pg_catalog.text, pg_catalog.jsonb)
 FROM PUBLIC;
 REVOKE EXECUTE ON PROCEDURE
 	migrate.upgrade_stepwise(pg_catalog.text),

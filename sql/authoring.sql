@@ -146,6 +146,20 @@ SELECT migrate.revision('m', rev_id => '9999'), migrate.revision('m');
 SELECT migrate.revision('m', rev_id => '000123456'), migrate.revision('m');
 SELECT migrate.revision('m', rev_id => repeat('9', 30)), migrate.revision('m');
 SELECT migrate.merge('{heads}') IS NULL FROM (SELECT migrate.revision('m', head => 'base')) t;
+-- A number that was moved or stamped here is not given again.
+BEGIN;
+DELETE FROM migrate.revisions;
+SELECT migrate.revision('m'), migrate.revision('m'), migrate.revision('m');
+SELECT migrate.upgrade('0002');
+SELECT migrate.downgrade('0001') IS NULL FROM migrate.edit('0002', downgrade => '');
+SELECT migrate.drop('0003'), migrate.drop('0002');
+SELECT migrate.revision('m') AS not_0002, migrate.revision('m') AS the_next;
+SELECT migrate.revision('m', rev_id => '0009');
+SELECT migrate.stamp('0009');
+SELECT migrate.stamp('base');
+SELECT migrate.drop('0009');
+SELECT migrate.revision('m', rev_id => '0008'), migrate.revision('m') AS not_0009;
+ROLLBACK;
 SELECT migrate.configure('revision_ids', 'timestamp');
 SELECT id ~ '^20\d{12}$', abs(extract(epoch FROM to_timestamp(id, 'YYYYMMDDHH24MISS')
 	- (now() AT TIME ZONE 'UTC')::timestamptz)) < 60

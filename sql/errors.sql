@@ -197,6 +197,22 @@ CREATE TYPE mood AS ENUM ('x');
 SELECT migrate.upgrade('0001');
 SELECT sqlstate_of('SELECT migrate.upgrade(''0001'')');
 
+-- variables of psql and others, which nobody replaces
+\set name nothing
+SELECT script($$SELECT 1;
+CREATE TABLE $$ || ':na' || $$me (id int);$$);
+SELECT script('SELECT ' || ':' || '''name''');
+SELECT script('SELECT ' || ':' || '"name"');
+SELECT script('SELECT * FROM ${schema}.t');
+SELECT script('SELECT * FROM $schema.t');
+SELECT script('SELECT {{ name }}');
+-- none
+SELECT script('SELECT 1 : 2');
+SELECT script('SELECT a::');
+SELECT script('SELECT 1 :');
+SELECT script('SELECT { 1 }');
+SELECT script('SELECT $name$ abc');
+
 -- to stamp is no help where what exists is of another origin
 CREATE TABLE old (id int);
 CREATE SCHEMA old_schema;

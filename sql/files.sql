@@ -158,9 +158,21 @@ SELECT pg_temp.file(E'-- migrate:up\n\n\nSELECT 1;\n\nSELECT ''äöü'' frm x wh
 SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up\nSELECT 1;\n'
 	'-- migrate:down\n\nSELECT 1;\n\nSELECT )', '1.sql');
 SELECT pg_temp.file(E'-- migrate:up\n\nSELECT 1;\nSELECT ''abc;\n-- migrate:down\n', '1.sql');
-SELECT pg_temp.file(E'-- migrate:up\nCOPY t FROM stdin;\n1\tdon''t\n\\.\n-- migrate:down\n',
-	'1.sql');
-SELECT pg_temp.file(E'-- migrate:up\n\\restrict abc\nSELECT 1', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\nCOPY t FROM stdin;\n1\tdon''t\n-- migrate:down\n', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\nCOPY t FROM stdin;\n-- migrate:down\n\\.\nSELECT )\n'
+	'-- migrate:down\n', '1.sql');
+SELECT pg_temp.file(E'-- migrate:up\n\\i abc\nSELECT 1', '1.sql');
+-- What psql alone reads is in the script, but no SQL; nor is a block comment a header.
+BEGIN;
+SELECT migrate.load(E'/*\n * Copyright\n-- migrate:up\n*/ /* more\n*/\n-- with rows\n/* -- x\n*/\n'
+	'-- Revision ID: c1\n/**/ -- Revises:\n\n-- migrate:up\n\\restrict abc\nCOPY t FROM stdin;\n'
+	'-- migrate:down\ndon''t\n\\.\n-- migrate:down\nCOPY t FROM stdin;\n-- migrate:up\n\\.\n');
+SELECT message, upgrade_sql, downgrade_sql FROM migrate.revisions WHERE revision = 'c1';
+ROLLBACK;
+SELECT pg_temp.file(E'/* a */ SELECT 1;\n-- migrate:up\n', '1.sql');
+SELECT pg_temp.file(E'/* a\n\n*/ \nSELECT 1;\n-- migrate:up\n', '1.sql');
+SELECT pg_temp.file(E'/* /* a */\n-- migrate:up\n', '1.sql');
+SELECT pg_temp.file(E'/* a */ -- migrate:up\n', '1.sql');
 SELECT pg_temp.file(E'-- m\n-- Revision ID: a\n-- Revises:\n-- migrate:up\nSELECT 1;\nCOMMIT;\n');
 SELECT pg_temp.file(E'-- migrate:up\nSELECT 1;\n\n-- migrate:down\n\n\nVACUUM;', '1.sql');
 
@@ -312,7 +324,7 @@ SELECT migrate.load(pg_temp.content('aa02', 'aa01', 'SELECT 2;', more => E'-- Br
 	' branch\n'));
 BEGIN;
 SELECT migrate.load(pg_temp.content('aa02', 'aa01', E'SELECT 2;\r', more => E'-- Branch Labels:'
-	' branch\n'), 'again.sql');
+	' branch\n'));
 SELECT pg_temp.locks() AS locks;
 SELECT migrate.load(pg_temp.content('aa02', 'aa01', E'SELECT 22;', more => E'-- Branch Labels:'
 	' branch\n'));
@@ -360,7 +372,7 @@ SELECT migrate.load(E'-- migrate:up\nSELECT 33;\n', '20240103_three.sql');
 SELECT revision, down_revisions, message, upgrade_sql FROM migrate.revisions ORDER BY 1;
 -- Exported they have a header, and loading that changes nothing.
 BEGIN;
-SELECT bool_and(migrate.load(migrate.export(revision), 'f.sql') = revision) FROM migrate.revisions;
+SELECT bool_and(migrate.load(migrate.export(revision)) = revision) FROM migrate.revisions;
 SELECT pg_temp.locks() AS locks;
 ROLLBACK;
 SELECT migrate.revision('branch', rev_id => 'b', head => 'base');
@@ -633,3 +645,28 @@ SELECT pg_temp.regress_error($$SELECT migrate.load_files('{a}', '{a}', NULL)$$);
 SELECT pg_temp.regress_error(
 	$$SELECT migrate.load_files(ARRAY['\xff'::bytea, '\x00'], '{a.sql,b}')$$);
 SELECT pg_temp.regress_error($$SELECT * FROM migrate.file_status('{}', '{}')$$);
+-- An error names the file, too, and the line in it.
+DELETE FROM sent;
+INSERT INTO sent VALUES ('dir/1 "odd".sql', E'-- m\n-- Revision ID: x1\n-- Revises: c3\n\n'
+	'-- migrate:up\nSELECT 1;\n\nSELECT 1/0;\n\n-- migrate:down\n\nSELECT 2/0;\n');
+SELECT migrate.stamp('c3', purge => true);
+SELECT migrate.load(content, name) FROM sent;
+SELECT migrate.upgrade('x1');
+CALL migrate.upgrade_stepwise('x1');
+SELECT migrate.stamp('x1');
+SELECT migrate.downgrade('-1');
+SELECT file_name, upgrade_line, downgrade_line FROM migrate.revisions WHERE revision = 'x1';
+-- Another place of the same text is noted, and is no change of the revision.
+UPDATE sent SET name = 'x.sql', content = replace(content, E'c3\n\n', E'c3\n-- Create Date:'
+	' 2025-01-01\n\n\n');
+SELECT migrate.load_files(array_agg(convert_to(content, 'UTF8')), array_agg(name)) FROM sent;
+SELECT file_name, upgrade_line, downgrade_line FROM migrate.revisions WHERE revision = 'x1';
+SELECT migrate.downgrade('-1');
+-- Where it came from is not known any more.
+SELECT migrate.edit('x1', downgrade => 'SELECT 3/0');
+SELECT migrate.downgrade('-1');
+SELECT migrate.edit('x1', message => 'other');
+SELECT migrate.load(migrate.export('x1'));
+SELECT file_name, upgrade_line, downgrade_line FROM migrate.revisions WHERE revision = 'x1';
+SELECT migrate.load(replace(migrate.export('x1'), 'other', 'another'));
+SELECT file_name, upgrade_line, downgrade_line FROM migrate.revisions WHERE revision = 'x1';

@@ -41,7 +41,7 @@ ORDER BY attrelid::regclass::text COLLATE "C", attnum;
 SELECT count(*) AS rows FROM (
 	SELECT FROM migrate.revisions UNION ALL SELECT FROM migrate.versions UNION ALL
 	SELECT FROM migrate.applied UNION ALL SELECT FROM migrate.partial UNION ALL
-	SELECT FROM migrate.log UNION ALL SELECT FROM migrate.models UNION ALL
+	SELECT FROM migrate.steps UNION ALL SELECT FROM migrate.models UNION ALL
 	SELECT FROM migrate.settings) t;
 
 -- pg_dump dumps the contents of all tables and sequences.

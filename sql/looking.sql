@@ -245,10 +245,43 @@ SELECT migrate.stamp('base', purge => true);
 SELECT migrate.upgrade('0002');
 SELECT migrate.stamp('0004');
 SELECT migrate.stamp('b001');
-UPDATE migrate.log SET session_role = 'stamper' WHERE operation = 'stamp';
-UPDATE migrate.log SET session_role = 'upgrader' WHERE operation = 'upgrade';
+UPDATE migrate.steps SET session_role = 'stamper' WHERE operation = 'stamp';
+UPDATE migrate.steps SET session_role = 'upgrader' WHERE operation = 'upgrade';
 SELECT revision, state, how, applied_by, duration IS NOT NULL AS lasted FROM migrate.status;
 ROLLBACK;
+
+-- the log: version rows are computed from what each step changed
+CREATE TABLE seen AS
+SELECT id, operation, revision, versions_before, versions_after FROM migrate.log ORDER BY id;
+BEGIN;
+SELECT migrate.stamp('base', purge => true);
+SELECT migrate.stamp(ARRAY['0004', 'b001']);
+SELECT migrate.stamp(ARRAY['b001', '0003'], purge => true);
+SELECT migrate.stamp('base', purge => true);
+SELECT operation, revision, versions_before, versions_after FROM migrate.log
+WHERE id > (SELECT max(id) FROM seen) ORDER BY id;
+SELECT count(*) FROM seen s FULL JOIN migrate.log l USING (id)
+WHERE l.id <= (SELECT max(id) FROM seen)
+	AND (s.operation, s.revision, s.versions_before, s.versions_after) IS DISTINCT FROM
+	(l.operation, l.revision, l.versions_before, l.versions_after);
+-- without its oldest rows: the others are as they were
+DELETE FROM migrate.steps WHERE id <= (SELECT min(id) + 2 FROM seen);
+SELECT count(*) FROM seen s JOIN migrate.log l USING (id)
+WHERE s.versions_before <> l.versions_before OR s.versions_after <> l.versions_after;
+-- without one in between: older ones are not known
+SELECT max(id) AS purge FROM migrate.log WHERE revision IS NOT NULL \gset
+DELETE FROM migrate.steps WHERE id = :purge;
+SELECT operation, revision, versions_before, versions_after FROM migrate.log
+WHERE id > (SELECT max(id) FROM seen) ORDER BY id;
+SELECT count(versions_before), count(versions_after) FROM migrate.log
+WHERE id <= (SELECT max(id) FROM seen);
+ROLLBACK;
+BEGIN;
+-- a position that was changed by hand
+DELETE FROM migrate.versions;
+SELECT count(*) > 0 AS some, count(versions_before), count(versions_after) FROM migrate.log;
+ROLLBACK;
+DROP TABLE seen;
 
 -- with the privileges of a reader
 CREATE ROLE regress_migrate_looker;

@@ -163,6 +163,17 @@ SELECT migrate.stamp('base');
 SELECT migrate.stamp('0001', purge => true);
 SELECT migrate.stamp('base', purge => true);
 SELECT migrate.stamp('{}'::text[]);
+BEGIN;
+SELECT migrate.stamp('0001');
+SELECT migrate.stamp('{}'::text[], purge => true);
+SELECT migrate.current();
+ROLLBACK;
+-- an incomplete script is given up at base, where current() is empty
+INSERT INTO migrate.partial
+	(revision, direction, statements, statements_done, digest, in_doubt, started_at)
+VALUES ('0001', 'upgrade', 2, 1, 'x', false, now());
+SELECT migrate.stamp(ARRAY(SELECT migrate.current()), purge => true);
+SELECT count(*) FROM migrate.partial;
 SELECT migrate.stamp(ARRAY[NULL]);
 SELECT migrate.stamp(NULL::text);
 SELECT migrate.stamp('0001', NULL);
@@ -192,6 +203,19 @@ SELECT migrate.adopt_alembic();
 TRUNCATE alembic_version;
 INSERT INTO alembic_version VALUES ('0002');
 SELECT migrate.adopt_alembic();
+
+-- revisions that have other identifiers here
+TRUNCATE alembic_version;
+INSERT INTO alembic_version VALUES ('0003'), ('2024-05-01 b2');
+SELECT migrate.adopt_alembic();
+SELECT migrate.adopt_alembic(renamed => '{"2024-05-01 b2": "00c9", "no such": "x"}');
+SELECT migrate.adopt_alembic(renamed => '{"2024-05-01 b2": "00b2", "no such": "x"}');
+SELECT migrate.adopt_alembic('alembic_version', '{"2024-05-01 b2": "0003"}');
+SELECT migrate.adopt_alembic(renamed => '["2024-05-01 b2", "00b2"]');
+SELECT migrate.adopt_alembic(renamed => '"00b2"');
+SELECT migrate.adopt_alembic(renamed => '{"a": "b", "2024-05-01 b2": 2}');
+SELECT migrate.adopt_alembic(renamed => '{"2024-05-01 b2": {"a": "b"}}');
+SELECT migrate.adopt_alembic(renamed => NULL);
 DROP TABLE alembic_version;
 
 -- "nothing to do" is determined without reading the graph; changes of the tables by

@@ -226,8 +226,7 @@ INSERT INTO migrate.revisions (revision, message, upgrade_sql, downgrade_sql) VA
 	E'SELECT 1;\n\\! echo hello', 'COMMIT;');
 SELECT migrate.upgrade_sql('h1');
 SELECT migrate.downgrade_sql('h1:base');
-UPDATE migrate.revisions SET upgrade_sql = E'COPY users FROM STDIN;\n1\n\\.\n'
-	WHERE revision = 'h1';
+UPDATE migrate.revisions SET upgrade_sql = E'COPY users FROM STDIN;\n1\n' WHERE revision = 'h1';
 SELECT migrate.upgrade_sql('h1');
 UPDATE migrate.revisions SET upgrade_sql = 'SELECT ''' WHERE revision = 'h1';
 SELECT migrate.upgrade_sql('h1');
@@ -249,6 +248,31 @@ SELECT migrate.revision('vacuum', 'VACUUM users', 'SELECT 3;', rev_id => 'x3', h
 SELECT migrate.upgrade_sql('q1:x3');
 SELECT migrate.downgrade_sql('x3:q1');
 SELECT migrate.upgrade_sql('q1:x1');
+
+-- each revision in a transaction of its own
+SELECT migrate.upgrade_sql('q1:x3', per_revision => true);
+SELECT migrate.revision('mood', 'CREATE TYPE mood AS ENUM (''ok'');', 'DROP TYPE mood;',
+	rev_id => 'e1', head => 'base');
+SELECT migrate.revision('bad', 'ALTER TYPE mood ADD VALUE ''bad'';', '', rev_id => 'e2',
+	head => 'e1');
+SELECT migrate.revision('use', 'SELECT ''bad''::mood;', 'SELECT 1;', rev_id => 'e3', head => 'e2');
+SELECT migrate.upgrade_sql('e1:e3', per_revision => true);
+SELECT migrate.downgrade_sql('e3:e1', per_revision => true);
+SELECT migrate.upgrade_sql('e1:e2', per_revision => true);
+SELECT migrate.upgrade_sql('e3:e3', per_revision => true);
+SELECT migrate.upgrade_sql('e1:e3', per_revision => NULL);
+
+-- a value that a later revision may use is said in the head
+SELECT migrate.upgrade_sql('e1:e3');
+-- not: of a type that is as new, of the last revision, or when it is committed
+SELECT script FROM migrate.upgrade_sql('base:e3') AS script WHERE script ~ '55P04';
+SELECT script FROM migrate.upgrade_sql('e1:e2') AS script WHERE script ~ '55P04';
+SELECT migrate.edit('e3', upgrade => 'VACUUM', transactional => false);
+SELECT migrate.revision('later', 'SELECT ''bad''::mood;', '', rev_id => 'e4', head => 'e3');
+SELECT script FROM migrate.upgrade_sql('e1:e4') AS script WHERE script ~ '55P04';
+SELECT migrate.edit('e2', upgrade => 'ALTER TYPE mood RENAME VALUE ''ok'' TO ''good'';');
+SELECT migrate.edit('e3', upgrade => 'SELECT 1', transactional => true);
+SELECT script FROM migrate.upgrade_sql('e1:e4') AS script WHERE script ~ '55P04';
 
 -- a script that began in a savepoint does not count when that is rolled back
 SET work_mem = '5MB';

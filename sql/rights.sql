@@ -80,10 +80,11 @@ SELECT migrate.upgrade();
 SELECT * FROM app.one;
 SELECT migrate.revision('mine');
 INSERT INTO migrate.versions VALUES ('x');
-UPDATE migrate.log SET revision = 'x';
-CREATE TRIGGER t AFTER INSERT ON migrate.log EXECUTE FUNCTION suppress_redundant_updates_trigger();
+UPDATE migrate.steps SET revision = 'x';
+CREATE TRIGGER t AFTER INSERT ON migrate.steps
+EXECUTE FUNCTION suppress_redundant_updates_trigger();
 CREATE TABLE migrate.mine (n int);
-ALTER TABLE migrate.log DISABLE TRIGGER ALL;
+ALTER TABLE migrate.steps DISABLE TRIGGER ALL;
 SET SESSION AUTHORIZATION regress_rights_owner;
 SELECT operation, revision, session_role, effective_role FROM migrate.log;
 
@@ -97,7 +98,7 @@ SELECT migrate.edit('0002', upgrade => 'INSERT INTO migrate.versions VALUES (''0
 SET SESSION AUTHORIZATION regress_rights_deployer;
 SELECT migrate.upgrade();
 SET SESSION AUTHORIZATION regress_rights_author;
-SELECT migrate.edit('0002', upgrade => 'SET ROLE regress_rights_owner; DELETE FROM migrate.log;');
+SELECT migrate.edit('0002', upgrade => 'SET ROLE regress_rights_owner; DELETE FROM migrate.steps;');
 SET SESSION AUTHORIZATION regress_rights_deployer;
 SELECT migrate.upgrade();
 -- a script cannot escape the role that the session logged in as
@@ -155,12 +156,12 @@ BEGIN
 	RETURN NULL;
 END
 $$;
-CREATE TRIGGER catch AFTER INSERT ON migrate.log FOR EACH ROW EXECUTE FUNCTION private.catch();
+CREATE TRIGGER catch AFTER INSERT ON migrate.steps FOR EACH ROW EXECUTE FUNCTION private.catch();
 \connect - :superuser
 SET migrate.step_messages = off;
 SELECT migrate.stamp('0001');
 SELECT * FROM private.caught;
-DROP TRIGGER catch ON migrate.log;
+DROP TRIGGER catch ON migrate.steps;
 
 -- hostile scripts of the owner, who can write the tables
 SET SESSION AUTHORIZATION regress_rights_owner;
@@ -190,7 +191,7 @@ SELECT migrate.edit('0003', upgrade => 'INSERT INTO migrate.applied '
 	'SELECT revision, checksum, now(), ''stamp'' FROM migrate.revisions '
 	'WHERE revision = ''0003'';');
 SELECT migrate.upgrade();
-SELECT migrate.edit('0003', upgrade => 'DROP TABLE migrate.log CASCADE;');
+SELECT migrate.edit('0003', upgrade => 'DROP TABLE migrate.steps CASCADE;');
 SELECT migrate.upgrade();
 SELECT migrate.edit('0003', upgrade => 'SELECT pg_advisory_unlock_all();');
 BEGIN;
@@ -226,7 +227,7 @@ SET SESSION AUTHORIZATION regress_rights_owner;
 
 -- adopt_alembic reads as the caller, and runs no code of others
 CREATE TABLE private.alembic_version AS SELECT '0001'::varchar(32) AS version_num;
-GRANT EXECUTE ON FUNCTION migrate.adopt_alembic(text) TO regress_rights_deployer;
+GRANT EXECUTE ON FUNCTION migrate.adopt_alembic TO regress_rights_deployer;
 SELECT migrate.stamp('base', purge => true);
 SET SESSION AUTHORIZATION regress_rights_deployer;
 SELECT migrate.adopt_alembic('private.alembic_version');

@@ -91,6 +91,8 @@ SELECT pg_temp.script(E'BEGIN;\nCOMMIT;');
 SELECT pg_temp.script(E'BEGIN; COMMIT;-- migrate:up');
 -- Other transaction control is refused.
 SELECT pg_temp.script(E'BEGIN;\nSELECT 1;');
+SELECT pg_temp.script(E'SELECT 1;\n-- now\nEnd;\nSELECT 2');
+SELECT pg_temp.script(E'SELECT 1;\n/* x */ ABORT');
 SELECT pg_temp.script(E'SELECT 1;\nCOMMIT;');
 SELECT pg_temp.script(E'BEGIN;\nSELECT 1;\nCOMMIT;\nSELECT 2;');
 SELECT pg_temp.script(E'BEGIN; SELECT 1; COMMIT; BEGIN; SELECT 2; COMMIT;');
@@ -99,6 +101,9 @@ SELECT pg_temp.script('BEGIN; SELECT 1; COMMIT AND CHAIN;');
 SELECT pg_temp.script('BEGIN; SELECT 1; ROLLBACK;');
 SELECT pg_temp.script('SAVEPOINT a');
 SELECT pg_temp.script('ROLLBACK TO a');
+SELECT pg_temp.script('RELEASE a');
+SELECT pg_temp.script('ROLLBACK');
+SELECT pg_temp.script('COMMIT PREPARED ''a''');
 SELECT pg_temp.script('PREPARE TRANSACTION ''a''');
 -- In a function body or a string it is not transaction control.
 SELECT pg_temp.script('CREATE PROCEDURE p() LANGUAGE plpgsql AS $$ BEGIN COMMIT; END $$; '
@@ -152,17 +157,58 @@ SELECT pg_temp.script(E'SELECT 1 \\gexec');
 SELECT pg_temp.script(E'\\set a 1');
 SELECT pg_temp.script(E'\\if true');
 SELECT pg_temp.script(E'\\copy t FROM ''f''');
-SELECT pg_temp.script(E'\\restrict abc\nSELECT 1;', false);
 SELECT pg_temp.script(E'SELECT 1\\;');
 SELECT pg_temp.script(E'SELECT ''\\i'', "\\i", $$\\i$$, E''\\\\i'' /* \\i */ -- \\i');
 
--- So is COPY from and to the client.
-SELECT pg_temp.script(E'SELECT 1;\nCOPY t FROM stdin;\n1\t2\n\\.\n');
+-- But for pg_dump's lines that forbid psql its commands.
+SELECT pg_temp.script(E'-- a dump\n\\restrict abc\n\n\\restrict d9 \nSELECT 1;\n'
+	'\\unrestrict d9\n\n');
+SELECT pg_temp.script(E'\\restrict abc\r\nSELECT 1;\r\n  \\unrestrict\tabc\r\nSELECT 2 x y', false);
+SELECT pg_temp.script(E'\\unrestrict abc');
+SELECT pg_temp.script(E'SELECT 1; \\restrict abc\n');
+SELECT pg_temp.script(E'SELECT 1\n\\restrict abc\n');
+SELECT pg_temp.script(E'/* */ \\restrict abc\n');
+SELECT pg_temp.script(E'\\restrict\nSELECT 1;');
+SELECT pg_temp.script(E'\\restrict abc \\! id\n');
+SELECT pg_temp.script(E'\\restricted abc\n');
+SELECT pg_temp.script(E'SELECT ''\n\\restrict abc\n'', $$\n\\unrestrict abc\n$$ /*\n'
+	'\\restrict abc\n*/');
+
+-- COPY from the client has its rows in the script, which are no SQL.
+SELECT pg_temp.script(E'SELECT 1;\nCOPY t FROM stdin;\n1\tit''s\n\\N\t/* $$ ;\n\\.\n');
+SELECT pg_temp.script(E'copy"t"(a,b)from/**/stdin with (format csv, null '';'') ; -- rows\r\n'
+	'1,"\r\n\\!\r\n-- migrate:up\r\n\\.\r\nCOPY t.u FROM STDOUT;\n\\.\n\\unrestrict x', false);
+SELECT pg_temp.script(E'BEGIN;\nCOPY t FROM stdin;\n1\n\\.\n\nCOMMIT;\n');
+SELECT pg_temp.script(E'COPY t FROM stdin;\n1\n\\.\nCOPY u FROM stdin;\n\\.\n\nSELECT 1 x y;');
+SELECT pg_temp.script(E'COPY t FROM stdin;\näöü €\n\\.\nCOPY u FROM stdin;\nü\n\\.\nSELECT ü ä ö;');
+SELECT pg_temp.script(E'COPY t FROM stdin;\n\\.');
+SELECT pg_temp.script(E'SELECT 1;\nCOPY t FROM stdin;\n1\n\\. \n \\.\n\\.x\n');
 SELECT pg_temp.script('COPY t (a, b) FROM STDIN WITH (FORMAT csv)');
+SELECT pg_temp.script('COPY t (a, b) FROM STDIN;');
+SELECT pg_temp.script(E'COPY t FROM stdin; SELECT 1;\n1\n\\.\n');
+SELECT pg_temp.script(E'COPY t FROM stdin; /* 1\n*/\n1\n\\.\n');
+SELECT pg_temp.script(E'COPY t FROM stdin; -- 1\rSELECT 1;\n1\n\\.\n');
+SELECT pg_temp.script(E'COPY t FROM stdin (FORMAT ''Binary'');\n1\n\\.\n');
+SELECT pg_temp.script(E'COPY BINARY t FROM stdin;\n1\n\\.\n');
+SELECT pg_temp.script(E'SELECT 1;\nCOPY t FROM stdin ENCODING ''utf8'';\n1\n\\.\n');
+SELECT pg_temp.script(E'-- migrate:top-level\nCOPY t FROM stdin;\n1\n\\.\n', false);
+SELECT pg_temp.script(E'COPY t FROM stdin;\n1\n\\.\n\\copy t FROM stdin\n1\n\\.\n');
+-- To the client it is refused.
 SELECT pg_temp.script('COPY (SELECT 1) TO STDOUT');
 SELECT pg_temp.script('COPY t TO stdout', false);
+SELECT pg_temp.script(E'COPY t TO stdin;\n1\n\\.\n');
 SELECT pg_temp.script('COPY t FROM ''stdin''; COPY t TO ''stdout''; COPY t FROM PROGRAM ''cat''');
 SELECT pg_temp.script('SELECT a FROM stdin; COPY (SELECT a FROM stdin) TO ''f''');
+
+-- A BEGIN and COMMIT with only a large object's data between them mean nothing.
+SELECT pg_temp.script(E'SELECT 1;\nBEGIN;\n\nSELECT pg_catalog.lo_open(''1'', 131072);\n'
+	'SELECT pg_catalog.lowrite(0, ''\\x00'');\nSELECT pg_catalog.lo_close(0);\n\nCOMMIT;\n');
+SELECT pg_temp.script(E'BEGIN; SELECT pg_catalog.lo_close(0); COMMIT;\n'
+	'BEGIN; SELECT pg_catalog.lo_close(0); COMMIT;');
+SELECT pg_temp.script('SELECT 1; BEGIN; SELECT pg_catalog.lo_close(0); SELECT 1; COMMIT');
+SELECT pg_temp.script('SELECT 1; BEGIN; SELECT pg_catalog.lo_close(0); ROLLBACK;');
+SELECT pg_temp.script('SELECT 1; BEGIN; SELECT lo_close(0); COMMIT;');
+SELECT pg_temp.script('SELECT 1; BEGIN; COMMIT;');
 
 -- Marker lines are allowed in files only.
 SELECT pg_temp.script(E'SELECT 1;\n-- migrate:down\nSELECT 2;');
@@ -173,6 +219,18 @@ SELECT pg_temp.script(E' -- migrate:up\nSELECT ''\n-- migrate:up\n'', $$\n-- mig
 -- Other commands that are refused.
 SELECT pg_temp.script(E'SELECT 1;\nDISCARD ALL');
 SELECT pg_temp.script('DISCARD TEMP', false);
+-- What takes away what the client has, too; what is named is allowed.
+SELECT pg_temp.script(E'SELECT 1;\nDEALLOCATE ALL');
+SELECT pg_temp.script('DEALLOCATE PREPARE ALL', false);
+SELECT pg_temp.script('CLOSE ALL');
+SELECT pg_temp.script('UNLISTEN *');
+SELECT pg_temp.script('DEALLOCATE a; CLOSE a; UNLISTEN a; LISTEN a; RESET ALL');
+-- What holds to the end of a transaction block, where there is none.
+SELECT pg_temp.script(E'SELECT 1;\nLOCK TABLE t', false);
+SELECT pg_temp.script('DECLARE c CURSOR FOR SELECT 1', false);
+SELECT pg_temp.script('BEGIN; LOCK TABLE t; DECLARE c CURSOR FOR SELECT 1; COMMIT; '
+	'DECLARE c CURSOR WITH HOLD FOR SELECT 1; SET LOCAL work_mem = 64', false);
+SELECT pg_temp.script('LOCK TABLE t; DECLARE c CURSOR FOR SELECT 1; SET LOCAL work_mem = 64');
 SELECT pg_temp.script(E'\nSET standard_conforming_strings = off');
 SELECT pg_temp.script('SET LOCAL standard_conforming_strings TO ''false''');
 SELECT pg_temp.script('SET standard_conforming_strings = 0', false);

@@ -358,6 +358,16 @@ SELECT * FROM partial();
 SHOW statement_timeout;
 SELECT migrate.stamp('0001', purge => true);
 DROP TABLE d;
+-- what needs a transaction block and has none has no effect: a warning, as in psql
+SELECT migrate.edit('0002', upgrade => 'SET LOCAL work_mem = 64;
+SET CONSTRAINTS ALL DEFERRED; SET TRANSACTION READ ONLY; SET SESSION CHARACTERISTICS AS
+TRANSACTION READ WRITE; BEGIN; SET LOCAL work_mem = 64; LOCK TABLE items; COMMIT');
+CALL migrate.upgrade_stepwise('0002');
+SELECT migrate.stamp('0001');
+-- or an error, where such a script was put into the table
+UPDATE migrate.revisions SET upgrade_sql = E'SELECT 1;\nLOCK TABLE items' WHERE revision = '0002';
+CALL migrate.upgrade_stepwise('0002');
+SELECT migrate.stamp('0001', purge => true);
 -- empty
 SELECT migrate.edit('0002', upgrade => '');
 CALL migrate.upgrade_stepwise('0002');

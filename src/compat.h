@@ -42,6 +42,23 @@
 	ProcessUtility(stmt, sql, false, context, NULL, NULL, dest, NULL)
 #endif
 
+/* The same of the hook that stands before it. */
+#if PG_VERSION_NUM < 140000
+#define MIG_UTILITY_PARAMETERS \
+	PlannedStmt *planned, const char *text, ProcessUtilityContext context, \
+	ParamListInfo params, QueryEnvironment *environment, DestReceiver *dest, \
+	QueryCompletion *completion
+#define MIG_UTILITY_ARGUMENTS \
+	planned, text, context, params, environment, dest, completion
+#else
+#define MIG_UTILITY_PARAMETERS \
+	PlannedStmt *planned, const char *text, bool read_only_tree, \
+	ProcessUtilityContext context, ParamListInfo params, \
+	QueryEnvironment *environment, DestReceiver *dest, QueryCompletion *completion
+#define MIG_UTILITY_ARGUMENTS \
+	planned, text, read_only_tree, context, params, environment, dest, completion
+#endif
+
 /* 18 dropped ExecutorRun's execute_once. */
 #if PG_VERSION_NUM < 180000
 #define mig_ExecutorRun(qdesc) ExecutorRun(qdesc, ForwardScanDirection, 0, true)
@@ -217,6 +234,31 @@ extern bool pq_check_connection(void);
 #else
 #define mig_PortalRun(portal, dest) \
 	PortalRun(portal, FETCH_ALL, true, dest, dest, NULL)
+#endif
+
+/* 14 gave BeginCopyFrom (commands/copy.h) the condition of COPY's WHERE. */
+#if PG_VERSION_NUM < 140000
+#define CopyFromState					CopyState
+#define MIG_COPY_ROWS_HAS_WHERE			false
+#define mig_BeginCopyFrom(pstate, rel, where, source, columns, options) \
+	BeginCopyFrom(pstate, rel, NULL, false, source, columns, options)
+#else
+#define MIG_COPY_ROWS_HAS_WHERE			true
+#define mig_BeginCopyFrom(pstate, rel, where, source, columns, options) \
+	BeginCopyFrom(pstate, rel, where, NULL, false, source, columns, options)
+#endif
+
+/* 16 moved the privileges that a query needs out of its table entries. */
+#if PG_VERSION_NUM < 160000
+#define MigNeededPrivileges				RangeTblEntry
+#define MigNeededOf(item)				((item)->p_rte)
+#define mig_check_needed(pstate, needed) \
+	((void) (needed), (void) ExecCheckRTPerms((pstate)->p_rtable, true))
+#else
+#define MigNeededPrivileges				RTEPermissionInfo
+#define MigNeededOf(item)				((item)->p_perminfo)
+#define mig_check_needed(pstate, needed) \
+	((void) ExecCheckPermissions((pstate)->p_rtable, list_make1(needed), true))
 #endif
 
 /*

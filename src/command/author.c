@@ -22,6 +22,7 @@
 #include "script/script.h"
 #include "sql.h"
 #include "store/heads.h"
+#include "store/ledger.h"
 #include "store/partial.h"
 #include "store/position.h"
 #include "store/project.h"
@@ -363,12 +364,14 @@ check_new_name(const char *name, const char *kind)
 
 /*
  * Return the id of a new revision: rev_id, or one as the setting revision_ids
- * says.
+ * says.  A number that the log knows is not given again, because other databases
+ * may know the revision that had it.
  */
 static char *
 new_id(const Position *position, const char *rev_id)
 {
 	char	   *scheme;
+	List	   *used = NIL;
 	Scope		scope;
 
 	if (rev_id != NULL)
@@ -378,8 +381,10 @@ new_id(const Position *position, const char *rev_id)
 	}
 	mig_scope_enter(&scope);
 	scheme = mig_project_read_setting(&scope, "revision_ids");
+	if (mig_names_are_serial(scheme))
+		used = mig_ledger_read_logged(&scope);
 	mig_scope_leave(&scope);
-	return mig_names_new_id(position->graph, scheme);
+	return mig_names_new_id(position->graph, scheme, used);
 }
 
 /*
@@ -518,12 +523,17 @@ edit_scripts(Revision *rev, FunctionCallInfo fcinfo, bool applied)
 				 errmsg("cannot change the upgrade script of revision \"%s\" because it is applied",
 						rev->revision),
 				 errhint("Write a new revision, or downgrade below this one first.")));
+	if (!mig_script_same(upgrade, rev->upgrade_sql))
+		rev->line[MIG_UPGRADE] = 0;
 	if (!applied)
 		rev->upgrade_sql = upgrade;
 	rev->upgrade_transactional = transactional;
 
 	if (!PG_ARGISNULL(2))
+	{
 		rev->downgrade_sql = optional_text(fcinfo, 2);
+		rev->line[MIG_DOWNGRADE] = 0;
+	}
 	if (removes)
 		rev->downgrade_sql = NULL;
 	if (!PG_ARGISNULL(4))

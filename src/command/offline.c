@@ -14,6 +14,11 @@
  * the session holds both keys of the run lock, so that nobody else comes in
  * between: others see a stepwise run.
  *
+ * With per_revision every revision is a transaction of its own, likewise.  A
+ * transaction that fails changes nothing, and the next migrate.begin_script()
+ * finds other version rows than it expects: so nothing runs after a failed
+ * revision, whether the client stops at errors or not.
+ *
  * What a script SETs is restored by migrate.record().  Only the role is restored
  * by the script itself, in SQL, because the role that a revision leaves
  * behind may not be able to call us.
@@ -36,6 +41,7 @@
 #include "script/excerpt.h"
 #include "script/psql.h"
 #include "script/script.h"
+#include "script/statement.h"
 #include "sql.h"
 #include "store/lock.h"
 #include "store/partial.h"
@@ -60,7 +66,12 @@ typedef struct Offline
 	List	   *ids;			/* of char *, one a step */
 	List	   *digests;		/* of ScriptDigest *, one a step */
 	PlanRows   *now;			/* after the steps written */
-	bool		stepwise;		/* not all revisions are transactional */
+	bool		per_revision;	/* each revision is a transaction */
+	bool		top_level;		/* not all revisions are transactional */
+	bool		stepwise;		/* more than one transaction */
+	List	   *new_enums;		/* names of enum types that this transaction creates */
+	const char *adds_value;		/* first revision of it that adds a value to another */
+	const char *unsafe;			/* such a revision that another one follows */
 	bool		roles;			/* a script may change the role */
 	bool		plain;			/* nothing of a revision's has a backslash, or is
 								 * not ASCII */
@@ -71,15 +82,17 @@ typedef struct Offline
 PG_FUNCTION_INFO_V1(migrate_upgrade_sql);
 PG_FUNCTION_INFO_V1(migrate_downgrade_sql);
 
-static char *write_script(MigDirection direction, const char *target);
+static char *write_script(FunctionCallInfo fcinfo, MigDirection direction);
 static void make_plan(Offline *offline, const char *target);
 static void check_plan(Offline *offline);
 static void write_steps(Offline *offline);
 static void write_step(Offline *offline, int number);
+static void note_enums(Offline *offline, const StoredScript *script, bool committed);
 static int	next_commit(const Offline *offline, int number);
 static StoredScript *read_script(const char *revision, MigDirection direction);
 static char *step_title(const Offline *offline, int number, const char *message);
 static char *write_head(const Offline *offline, const char *token);
+static void append_remarks(const Offline *offline, StringInfo head);
 static char *write_begin(const Offline *offline, int from, int to, bool resume);
 static void append_comment(StringInfo out, const char *text);
 static void append_ids(StringInfo out, List *ids);
@@ -93,16 +106,19 @@ static bool may_change_role(const char *sql);
 static char *describe_rows(const Graph *graph, const Bitmapset *rows);
 
 /*
- * Return the script that takes a database along the plan for target, which may
- * be a range "start:target". Changes nothing.
+ * Return the script that takes a database along the plan for a target, which may
+ * be a range "start:target".  The arguments are those of the SQL functions.
+ * Changes nothing.  Errors: 22004 for a null.
  */
 static char *
-write_script(MigDirection direction, const char *target)
+write_script(FunctionCallInfo fcinfo, MigDirection direction)
 {
 	Offline		offline = {.direction = direction, .plain = true};
+	char	   *target = mig_sql_text_arg(fcinfo, 0, "target");
 	char	   *token = NULL;
 	char	   *text;
 
+	offline.per_revision = mig_sql_bool_arg(fcinfo, 1, "per_revision");
 	make_plan(&offline, target);
 	check_plan(&offline);
 	offline.now = mig_plan_rows_begin(offline.graph, offline.start);
@@ -171,8 +187,10 @@ check_plan(Offline *offline)
 							step->revision),
 					 errhint("Give it one with migrate.edit('%s', downgrade => ...), or choose a target above it.",
 							 step->revision)));
-		offline->stepwise |= !step->transactional;
+		offline->top_level |= !step->transactional;
 	}
+	offline->stepwise = offline->top_level ||
+		(offline->per_revision && list_length(offline->plan) > 1);
 }
 
 /*
@@ -213,12 +231,19 @@ write_step(Offline *offline, int number)
 	const ScriptDigest *step = list_nth(offline->digests, number);
 	StoredScript *script = read_script(step->revision, offline->direction);
 	StringInfo	out = &offline->out;
+	bool		commits = !step->transactional || (offline->per_revision && number > 0);
 
-	if (!step->transactional)
+	if (commits)
 		appendStringInfoString(out, "\nCOMMIT;\n");
 	appendStringInfoChar(out, '\n');
 	append_comment(out, step_title(offline, number, script->message));
+	if (commits && step->transactional)
+	{
+		appendStringInfoString(out, "BEGIN;\n");
+		append_line(offline, write_begin(offline, number, number + 1, true));
+	}
 	append_script(offline, script, step->transactional);
+	note_enums(offline, script, commits);
 	if (may_change_role(script->sql))
 	{
 		offline->roles = true;
@@ -238,15 +263,53 @@ write_step(Offline *offline, int number)
 }
 
 /*
+ * Note whether a script adds a value to an enum type, or follows one that did in
+ * the same transaction, where it cannot use that: not after a commit, and not when
+ * the type is new, too.
+ */
+static void
+note_enums(Offline *offline, const StoredScript *script, bool committed)
+{
+	MemoryContext kept = GetMemoryChunkContext(offline->plan);
+	ListCell   *lc;
+
+	if (committed)
+	{
+		offline->new_enums = NIL;
+		offline->adds_value = NULL;
+	}
+	if (offline->unsafe == NULL)
+		offline->unsafe = offline->adds_value;
+	if (!script->transactional)
+		return;
+	foreach(lc, mig_script_split(script->sql))
+	{
+		const RawStmt *raw = ((ScriptStatement *) lfirst(lc))->raw;
+		const char *created = mig_statement_creates_enum(raw);
+		const char *added = mig_statement_adds_enum_value(raw);
+		MemoryContext old = MemoryContextSwitchTo(kept);
+
+		if (created != NULL)
+			offline->new_enums = lappend(offline->new_enums, pstrdup(created));
+		if (added != NULL && offline->adds_value == NULL &&
+			!mig_ids_contain_any(offline->new_enums, list_make1(unconstify(char *, added))))
+			offline->adds_value = pstrdup(script->revision);
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/*
  * Return the number of the step after those that the next commit, after step
- * number, makes last: up to
- * the next one that is not transactional, that included.
+ * number, makes last: up to the next one that is not transactional, that
+ * included; or with per_revision this one only.
  */
 static int
 next_commit(const Offline *offline, int number)
 {
 	int			n = list_length(offline->digests);
 
+	if (offline->per_revision)
+		return number + 1;
 	for (number++; number < n; number++)
 		if (!((ScriptDigest *) list_nth(offline->digests, number))->transactional)
 			return number + 1;
@@ -311,11 +374,7 @@ write_head(const Offline *offline, const char *token)
 							n == 0 ? "nothing to do" :
 							psprintf("%d revision%s", n, n == 1 ? "" : "s")));
 	appendStringInfoString(&head, "-- psql -X -v ON_ERROR_STOP=1 -f FILE\n");
-	if (offline->stepwise)
-		appendStringInfoString(&head,
-							   "-- Not in one transaction: a revision that is not transactional commits what is before it.\n"
-							   "\\set ON_ERROR_STOP on\n"
-							   "\\set AUTOCOMMIT on\n");
+	append_remarks(offline, &head);
 	if (token != NULL)
 		append_restriction(&head, token);
 	appendStringInfo(&head, "\n%sSET %sstandard_conforming_strings = on;\n",
@@ -334,6 +393,32 @@ write_head(const Offline *offline, const char *token)
 		appendStringInfo(&head, "SELECT pg_catalog.pg_advisory_lock(%d, %d), pg_catalog.pg_advisory_lock(%d, %d);\n",
 						 MIG_LOCK_CLASS, MIG_LOCK_RUN, MIG_LOCK_CLASS, MIG_LOCK_STEPWISE);
 	return head.data;
+}
+
+/*
+ * Append what is to be known of the script's transactions.
+ */
+static void
+append_remarks(const Offline *offline, StringInfo head)
+{
+	if (offline->stepwise && offline->per_revision)
+		appendStringInfoString(head,
+							   "-- Not in one transaction: each revision commits what is before it.\n");
+	else if (offline->stepwise)
+		appendStringInfoString(head,
+							   "-- Not in one transaction: a revision that is not transactional commits what is before it.\n");
+	if (offline->unsafe != NULL)
+	{
+		append_comment(head,
+					   psprintf("Revision %s adds a value to an enum type. A later revision that uses the value fails in the same",
+								offline->unsafe));
+		appendStringInfoString(head,
+							   "-- transaction (55P04, unsafe use of new value). If so, write the script with per_revision => true.\n");
+	}
+	if (offline->top_level)
+		appendStringInfoString(head,
+							   "\\set ON_ERROR_STOP on\n"
+							   "\\set AUTOCOMMIT on\n");
 }
 
 /*
@@ -406,7 +491,7 @@ append_script(Offline *offline, const StoredScript *script, bool transactional)
 	offline->plain &= mig_psql_is_plain(sql);
 	appendStringInfoString(&offline->out,
 						   mig_psql_script(sql, offline->encoding, !offline->stepwise,
-										   &origin));
+										   transactional, &origin));
 }
 
 /*
@@ -516,25 +601,21 @@ describe_rows(const Graph *graph, const Bitmapset *rows)
 }
 
 /*
- * Implement migrate.upgrade_sql(target). Errors: as those of upgrade, but none
- * of the run lock.
+ * Implement migrate.upgrade_sql(target, per_revision). Errors: as those of upgrade,
+ * but none of the run lock.
  */
 Datum
 migrate_upgrade_sql(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(write_script(MIG_UPGRADE,
-												  mig_sql_text_arg(fcinfo, 0,
-																   "target"))));
+	PG_RETURN_TEXT_P(cstring_to_text(write_script(fcinfo, MIG_UPGRADE)));
 }
 
 /*
- * Implement migrate.downgrade_sql(target). Errors: as those of downgrade, but
- * none of the run lock.
+ * Implement migrate.downgrade_sql(target, per_revision). Errors: as those of
+ * downgrade, but none of the run lock.
  */
 Datum
 migrate_downgrade_sql(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(write_script(MIG_DOWNGRADE,
-												  mig_sql_text_arg(fcinfo, 0,
-																   "target"))));
+	PG_RETURN_TEXT_P(cstring_to_text(write_script(fcinfo, MIG_DOWNGRADE)));
 }

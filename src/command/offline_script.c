@@ -14,6 +14,7 @@
 #include "revision/ids.h"
 #include "revision/plan.h"
 #include "revision/revision.h"
+#include "run/deferred.h"
 #include "run/execute.h"
 #include "run/session.h"
 #include "sql.h"
@@ -38,8 +39,11 @@ typedef struct ScriptRun
 	MemoryContext context;		/* NULL: none yet */
 	bool		in_transaction; /* begun, or resumed, in this one */
 	SubTransactionId subtransaction;	/* and in this part of it */
+	bool		resumed;		/* this transaction is not the script's first */
 	PlanRows   *rows;			/* where the last step of this transaction led;
 								 * NULL when it must be read */
+	PlanRows   *left;			/* where the transaction before led, likewise */
+	MemoryContext rows_context; /* of rows and left, when it outlives transactions */
 	int64		writes;			/* as many as there were then */
 	TimestampTz mark;			/* when the last step was recorded */
 	SessionSettings *settings;	/* of the session, before the script */
@@ -54,16 +58,21 @@ PG_FUNCTION_INFO_V1(migrate_record);
 static MigDirection direction_arg(FunctionCallInfo fcinfo, int n);
 static List *steps_arg(FunctionCallInfo fcinfo, int n);
 static void check_start(const Position *position, List *versions, List *steps,
-						MigDirection direction);
+						MigDirection direction, bool resume);
+static const char *hint_of_start(const Graph *graph, const Bitmapset *applied,
+								 List *steps, MigDirection direction, bool resume);
 static void check_digests(const Graph *graph, List *steps, MigDirection direction);
 static int	find_revision(const Graph *graph, const char *revision);
+static PlanRows *find_left(List *steps, MigDirection direction);
 static void begin_run(bool resume);
 static void remember_steps(List *steps);
 static const char *checksum_of(const char *revision);
 static void end_of_transaction(void *arg);
 static void end_of_subtransaction(SubXactEvent event, SubTransactionId self,
 								  SubTransactionId parent, void *arg);
+static void end_script(const char *revision, MigDirection direction);
 static PlanRows *find_rows(int64 writes);
+static MemoryContext rows_context(void);
 static bool are_current(const PlanRows *rows, int64 writes);
 static void check_step(const PlanRows *rows, int node, MigDirection direction);
 static bool all_are(const PlanRows *rows, const GraphLinks *links, bool applied);
@@ -88,38 +97,68 @@ direction_arg(FunctionCallInfo fcinfo, int n)
 }
 
 /*
- * MG005 unless the version rows are versions (char *).  steps (ScriptDigest
- * *) are told from those that are done, for the hint.
+ * MG005 unless the version rows are versions (char *).  steps (ScriptDigest *) and
+ * resume are for the hint.
  */
 static void
 check_start(const Position *position, List *versions, List *steps,
-			MigDirection direction)
+			MigDirection direction, bool resume)
 {
 	const Graph *graph = position->graph;
-	Bitmapset  *applied = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
 	List	   *rows = mig_graph_ids(graph, position->rows);
-	bool		done = (steps != NIL);
-	ListCell   *lc;
 
 	mig_ids_sort(versions);
 	if (mig_ids_equal(versions, rows))
 		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
+			 resume ?
+			 errmsg("this part of the script does not start from the current revisions") :
+			 errmsg("this script does not start from the current revisions"),
+			 errdetail("It starts from %s; the current revisions are: %s.",
+					   versions == NIL ? "base" : mig_ids_quote(versions),
+					   rows == NIL ? "none" : mig_ids_quote(rows)),
+			 errhint("%s", hint_of_start(graph,
+										 mig_graph_ancestors(graph, position->rows, GRAPH_REAL),
+										 steps, direction, resume))));
+}
+
+/*
+ * Return what to do with a script that does not start from the current revisions,
+ * by how many of its steps (ScriptDigest *) are done: all, the first ones because a
+ * later one failed, or others.
+ */
+static const char *
+hint_of_start(const Graph *graph, const Bitmapset *applied, List *steps,
+			  MigDirection direction, bool resume)
+{
+	const char *function = direction == MIG_UPGRADE ? "migrate.upgrade_sql()" :
+		"migrate.downgrade_sql()";
+	int			n = list_length(steps);
+	int			done = 0;
+	int			first = 0;		/* of those, before one that is not */
+	ListCell   *lc;
+
 	foreach(lc, steps)
 	{
 		int			node = mig_graph_find_id(graph,
 											 ((ScriptDigest *) lfirst(lc))->revision);
 
 		if ((node >= 0 && bms_is_member(node, applied)) != (direction == MIG_UPGRADE))
-			done = false;
+			continue;
+		first += (done == foreach_current_index(lc));
+		done++;
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_MIG_ILLEGAL_MOVE),
-			 errmsg("this script does not start from the current revisions"),
-			 errdetail("It starts from %s; the current revisions are: %s.",
-					   versions == NIL ? "base" : mig_ids_quote(versions),
-					   rows == NIL ? "none" : mig_ids_quote(rows)),
-			 done ? errhint("What the script does is done already.") :
-			 errhint("Make the script again, with migrate.upgrade_sql() or migrate.downgrade_sql().")));
+	if (resume && done == 0)
+		return psprintf("A revision before it failed, or has not run. What was recorded stays; make a script of the rest, with %s.",
+						function);
+	if (n > 0 && done == n)
+		return "What the script does is done already.";
+	if (done > 0 && done == first)
+		return psprintf("The first %d of its %d revisions are done, up to \"%s\". Make a script of the rest, with %s.",
+						done, n, ((ScriptDigest *) list_nth(steps, done - 1))->revision,
+						function);
+	return "Make the script again, with migrate.upgrade_sql() or migrate.downgrade_sql().";
 }
 
 /*
@@ -175,6 +214,36 @@ find_revision(const Graph *graph, const char *revision)
 }
 
 /*
+ * Return where the transaction before led, if all that is there is what that left:
+ * it was not rolled back, this session has not changed the graph, and only steps
+ * (ScriptDigest *) that are transactional are to be recorded, so that nothing was
+ * run in between.  Nobody else can have written anything while we hold the lock.
+ * Otherwise NULL.
+ */
+static PlanRows *
+find_left(List *steps, MigDirection direction)
+{
+	PlanRows   *left = run.left;
+	List	   *ids = NIL;
+	bool		same;
+	Scope		scope;
+	ListCell   *lc;
+
+	if (left == NULL || left->graph->changes != mig_heads_graph_changes())
+		return NULL;
+	foreach(lc, steps)
+		ids = lappend(ids, ((ScriptDigest *) lfirst(lc))->revision);
+	mig_scope_enter(&scope);
+	mig_scope_by_key();
+	same = mig_ids_equal(mig_ledger_read_versions(&scope),
+						 mig_graph_ids(left->graph, left->rows));
+	foreach(lc, mig_revisions_read_digests(&scope, ids, direction))
+		same &= ((ScriptDigest *) lfirst(lc))->transactional;
+	mig_scope_leave(&scope);
+	return same ? left : NULL;
+}
+
+/*
  * Note that this transaction runs a script, what the session has set, and the
  * time.  With resume what was remembered stays, so that a revision that was
  * run outside of a transaction is not remembered as the session's own.
@@ -196,6 +265,8 @@ begin_run(bool resume)
 		if (run.context != NULL)
 			MemoryContextDelete(run.context);
 		run.context = context;
+		run.rows_context = NULL;
+		run.left = NULL;
 		run.settings = settings;
 		run.mark = GetCurrentTimestamp();
 	}
@@ -205,7 +276,10 @@ begin_run(bool resume)
 	callback->func = end_of_transaction;
 	callback->arg = &run;
 	MemoryContextRegisterResetCallback(TopTransactionContext, callback);
+	mig_deferred_begin();
 	run.in_transaction = true;
+	run.resumed = resume;
+	run.writes = -1;
 	run.subtransaction = GetCurrentSubTransactionId();
 	if (!registered)
 		RegisterSubXactCallback(end_of_subtransaction, NULL);
@@ -275,7 +349,20 @@ end_of_transaction(void *arg)
 	ScriptRun  *ended = arg;
 
 	ended->in_transaction = false;
+	ended->left = ended->resumed ? ended->rows : NULL;
 	ended->rows = NULL;
+}
+
+/*
+ * End the script that was run for a step, as a mover does.
+ */
+static void
+end_script(const char *revision, MigDirection direction)
+{
+	ExecuteScript script = {.revision = revision, .direction = direction};
+
+	mig_session_restore(run.settings);
+	mig_execute_end_script(&script);
 }
 
 /*
@@ -298,17 +385,34 @@ find_rows(int64 writes)
 
 	if (keep && run.rows != NULL && are_current(run.rows, writes))
 		return run.rows;
-	if (keep)
-		MemoryContextSwitchTo(AllocSetContextCreate(TopTransactionContext,
-													"migrate recorded rows",
-													ALLOCSET_DEFAULT_SIZES));
 	run.rows = NULL;
+	if (keep)
+		MemoryContextSwitchTo(rows_context());
 	position = mig_verify_position();
 	rows = mig_plan_rows_begin(position.graph, position.rows);
 	if (keep)
 		run.rows = rows;
 	MemoryContextSwitchTo(old);
 	return rows;
+}
+
+/*
+ * Return a new memory context for where the next steps lead: until the end of the
+ * transaction, or in a script that has several, until the script's end.
+ */
+static MemoryContext
+rows_context(void)
+{
+	if (!run.resumed)
+		return AllocSetContextCreate(TopTransactionContext, "migrate recorded rows",
+									 ALLOCSET_DEFAULT_SIZES);
+	run.left = NULL;
+	if (run.rows_context != NULL)
+		MemoryContextDelete(run.rows_context);
+	run.rows_context = NULL;
+	run.rows_context = AllocSetContextCreate(run.context, "migrate recorded rows",
+											 ALLOCSET_DEFAULT_SIZES);
+	return run.rows_context;
 }
 
 /*
@@ -408,16 +512,15 @@ record_step(PlanRows *rows, int node, MigDirection direction)
 		checksum_of(rows->graph->nodes[node].revision) : NULL;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz start = run.in_transaction ? run.mark : GetCurrentTransactionStartTimestamp();
-	List	   *after;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	after = mig_ledger_record_step(&scope, rows, node, direction, checksum, start,
-								   now - start, &actor);
+	mig_ledger_record_step(&scope, rows, node, direction, checksum, start, now - start,
+						   &actor);
 	mig_scope_leave(&scope);
 	run.mark = now;
 	run.writes = mig_ledger_count_writes();
-	return after;
+	return mig_graph_ids(rows->graph, rows->rows);
 }
 
 /*
@@ -432,17 +535,28 @@ migrate_begin_script(PG_FUNCTION_ARGS)
 	List	   *versions = mig_sql_array_arg(fcinfo, 1, "versions");
 	List	   *steps = steps_arg(fcinfo, 2);
 	bool		resume = !PG_ARGISNULL(3) && PG_GETARG_BOOL(3);
+	PlanRows   *left = NULL;
 	Position	position;
 
 	mig_position_begin_write("migrate.begin_script()");
 	/* what was run outside of a transaction could have dropped it */
 	if (resume)
+	{
 		mig_lock_check_held();
-	position = mig_verify_position();
+		left = find_left(steps, direction);
+	}
+	if (left != NULL)
+	{
+		position.graph = unconstify(Graph *, left->graph);
+		position.rows = left->rows;
+	}
+	else
+		position = mig_verify_position();
 	mig_partial_refuse(mig_partial_read_all());
-	check_start(&position, versions, steps, direction);
+	check_start(&position, versions, steps, direction, resume);
 	check_digests(position.graph, steps, direction);
 	begin_run(resume);
+	run.rows = left;
 	remember_steps(steps);
 	PG_RETURN_VOID();
 }
@@ -486,9 +600,13 @@ migrate_record(PG_FUNCTION_ARGS)
 	int			node;
 
 	mig_position_begin_write("migrate.record()");
+	/* with the settings of the script: it may have turned counting off */
 	writes = mig_ledger_count_writes();
 	if (run.in_transaction)
-		mig_session_restore(run.settings);
+		end_script(revision, direction);
+	/* deferred triggers of the script count as well */
+	if (writes >= 0)
+		writes = mig_ledger_count_writes();
 	rows = find_rows(writes);
 	node = find_revision(rows->graph, revision);
 	check_step(rows, node, direction);

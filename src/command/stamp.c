@@ -28,6 +28,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/rls.h"
@@ -43,14 +44,17 @@ PG_FUNCTION_INFO_V1(migrate_stamp_several);
 PG_FUNCTION_INFO_V1(migrate_adopt_alembic);
 
 static List *stamp(List *targets, bool purge, const char *function);
-static void record(const Position *position, List *steps, bool purge);
+static void record(const Position *position, const Bitmapset *rows, List *steps,
+				   bool purge);
 static void forget_begun(const Position *position, List *targets,
 						 const Bitmapset *rows, bool purge);
 static List *read_alembic_table(const char *name);
 static void check_alembic_table(Relation table, AttrNumber column, const char *name);
 static void check_select(Relation table, AttrNumber column);
 static char *without_padding(char *id);
-static void check_targets_exist(const Graph *graph, List *ids);
+static List *rename_ids(List *ids, Jsonb *renamed);
+static void check_renamed(Jsonb *renamed);
+static void check_targets_exist(const Graph *graph, List *ids, List *alembic_ids);
 static void check_not_behind(const Position *position, List *ids, const char *name);
 
 /*
@@ -66,23 +70,19 @@ stamp(List *targets, bool purge, const char *function)
 	Bitmapset  *rows;
 
 	mig_scope_refuse_in_script(function);
-	mig_verify_not_subscriber();
+	mig_verify_place();
 	position = mig_position_read(purge);
 	mig_position_check_snapshot();
 	mig_report_no_revisions(position.graph);
-	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
+	steps = mig_plan_stamp(position.graph, position.rows, targets, purge, &rows);
 	if (steps == NIL && !purge && !mig_partial_exists())
 		return mig_graph_ids(position.graph, position.rows);
 
 	mig_position_begin_write(function);
 	position = mig_position_read(purge);
-	steps = mig_plan_stamp(position.graph, position.rows, targets, purge);
+	steps = mig_plan_stamp(position.graph, position.rows, targets, purge, &rows);
 	if (steps != NIL || purge)
-		record(&position, steps, purge);
-	if (steps == NIL)
-		rows = purge ? NULL : position.rows;
-	else
-		rows = ((StampStep *) llast(steps))->rows;
+		record(&position, rows, steps, purge);
 	forget_begun(&position, targets, rows, purge);
 	return mig_graph_ids(position.graph, rows);
 }
@@ -119,16 +119,17 @@ forget_begun(const Position *position, List *targets, const Bitmapset *rows,
 }
 
 /*
- * Write the steps of a stamp (StampStep *).
+ * Write the steps of a stamp (StampStep *), after which the version rows are rows.
  */
 static void
-record(const Position *position, List *steps, bool purge)
+record(const Position *position, const Bitmapset *rows, List *steps, bool purge)
 {
 	LedgerActor actor = mig_ledger_actor();
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	mig_ledger_record_stamp(&scope, position->graph, position->rows, steps, purge, &actor);
+	mig_ledger_record_stamp(&scope, position->graph, position->rows, rows, steps, purge,
+							&actor);
 	mig_scope_leave(&scope);
 }
 
@@ -237,21 +238,85 @@ without_padding(char *id)
 }
 
 /*
- * MG001 when an id (not a prefix, not a label) is not here.
+ * Return the names here of Alembic's ids, in their order.  Ids without an entry
+ * keep theirs; entries of other ids are ignored.  Errors: those of check_renamed.
  */
-static void
-check_targets_exist(const Graph *graph, List *ids)
+static List *
+rename_ids(List *ids, Jsonb *renamed)
 {
+	List	   *names = NIL;
 	ListCell   *lc;
 
+	check_renamed(renamed);
 	foreach(lc, ids)
-		if (mig_graph_find_id(graph, lfirst(lc)) < 0)
+	{
+		char	   *id = lfirst(lc);
+		JsonbValue	name;
+
+		if (getKeyJsonValueFromContainer(&renamed->root, id, strlen(id), &name) != NULL)
+			id = pnstrdup(name.val.string.val, name.val.string.len);
+		names = lappend(names, id);
+	}
+	return names;
+}
+
+/*
+ * Check that a table of renamings is an object whose values are strings.
+ * Errors: 22023.
+ */
+static void
+check_renamed(Jsonb *renamed)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	key;
+	JsonbValue	value;
+
+	if (!JB_ROOT_IS_OBJECT(renamed))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("renamed must be a JSON object"),
+				 errhint("Its keys are Alembic's identifiers, its values those here.")));
+	iterator = JsonbIteratorInit(&renamed->root);
+	(void) JsonbIteratorNext(&iterator, &key, true);
+	while ((token = JsonbIteratorNext(&iterator, &key, true)) == WJB_KEY)
+	{
+		(void) JsonbIteratorNext(&iterator, &value, true);
+		if (value.type != jbvString)
 			ereport(ERROR,
-					(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
-					 errmsg("can't locate revision identified by \"%s\"",
-							(char *) lfirst(lc)),
-					 errdetail("Alembic's version table names it, but migrate.revisions does not have it."),
-					 errhint("Load its revision file first.")));
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("renamed must have strings as values"),
+					 errdetail("That of \"%s\" is not one.",
+							   pnstrdup(key.val.string.val, key.val.string.len))));
+	}
+}
+
+/*
+ * MG001 when an id (not a prefix, not a label) is not here.  The lists are the
+ * ids here and, in the same order, what Alembic's table calls them.
+ */
+static void
+check_targets_exist(const Graph *graph, List *ids, List *alembic_ids)
+{
+	ListCell   *lc;
+	ListCell   *lc_alembic;
+
+	forboth(lc, ids, lc_alembic, alembic_ids)
+	{
+		char	   *id = lfirst(lc);
+		char	   *alembic_id = lfirst(lc_alembic);
+
+		if (mig_graph_find_id(graph, id) >= 0)
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
+				 errmsg("can't locate revision identified by \"%s\"", id),
+				 strcmp(id, alembic_id) == 0 ?
+				 errdetail("Alembic's version table names it, but migrate.revisions does not have it.") :
+				 errdetail("Alembic's version table names it as \"%s\", but migrate.revisions does not have it.",
+						   alembic_id),
+				 errhint("Load its revision file first. If it has another identifier here, give that in \"renamed\".")));
+	}
 }
 
 /*
@@ -300,32 +365,41 @@ Datum
 migrate_stamp_several(PG_FUNCTION_ARGS)
 {
 	List	   *targets = mig_sql_array_arg(fcinfo, 0, "targets");
+	bool		purge = mig_sql_bool_arg(fcinfo, 1, "purge");
 
-	if (targets == NIL)
+	/* without version rows ARRAY(SELECT migrate.current()) is empty */
+	if (targets == NIL && !purge)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("targets must not be empty"),
 				 errhint("To remove all version rows: SELECT migrate.stamp('base');")));
-	return mig_sql_ids(fcinfo, stamp(targets, mig_sql_bool_arg(fcinfo, 1, "purge"),
-										"migrate.stamp()"));
+	return mig_sql_ids(fcinfo, stamp(targets, purge, "migrate.stamp()"));
 }
 
 /*
- * Implement migrate.adopt_alembic(version_table): stamp what a version table
- * of Alembic says. Errors: as migrate.stamp, and those of read_alembic_table.
+ * Implement migrate.adopt_alembic(version_table, renamed): stamp what a version
+ * table of Alembic says. Errors: as migrate.stamp, and those of
+ * read_alembic_table and rename_ids.
  */
 Datum
 migrate_adopt_alembic(PG_FUNCTION_ARGS)
 {
 	char	   *name = mig_sql_text_arg(fcinfo, 0, "version_table");
-	List	   *ids = read_alembic_table(name);
+	List	   *alembic_ids;
+	List	   *ids;
 	Position	position;
 
+	if (PG_ARGISNULL(1))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", "renamed")));
+	alembic_ids = read_alembic_table(name);
+	ids = rename_ids(alembic_ids, PG_GETARG_JSONB_P(1));
 	if (ids == NIL)
 		ereport(NOTICE,
 				(errmsg("table \"%s\" has no rows, so nothing is stamped", name)));
 	position = mig_position_read(false);
-	check_targets_exist(position.graph, ids);
+	check_targets_exist(position.graph, ids, alembic_ids);
 	check_not_behind(&position, ids, name);
 	return mig_sql_ids(fcinfo, stamp(ids, false, "migrate.adopt_alembic()"));
 }

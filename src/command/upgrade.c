@@ -22,6 +22,7 @@
 #include "miscadmin.h"
 #include "revision/graph.h"
 #include "revision/plan.h"
+#include "run/deferred.h"
 #include "run/execute.h"
 #include "run/report.h"
 #include "sql.h"
@@ -80,7 +81,7 @@ run_move(MigDirection direction, const char *target, const char *function)
 	const char *at;
 
 	mig_scope_refuse_in_script(function);
-	mig_verify_not_subscriber();
+	mig_verify_place();
 	move.actor = mig_ledger_actor();
 	at = direction == MIG_UPGRADE ? mig_position_at_heads(target) : NULL;
 	if (at != NULL)
@@ -161,6 +162,7 @@ run_plan(Move *move)
 	List	   *scripts = NIL;
 	int			n = list_length(move->plan);
 
+	mig_deferred_begin();
 	/* zeroed, so that memory does not grow while scripts run */
 	move->done = palloc_extended(n * sizeof(LedgerDone),
 								 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
@@ -228,6 +230,8 @@ run_step(Move *move, int number, StoredScript *stored)
 				 errmsg("revision \"%s\" was changed while migrations ran",
 						self->revision)));
 	script.sql = stored->sql;
+	script.file_name = stored->file_name;
+	script.first_line = stored->line;
 	strlcpy(done->checksum, stored->checksum, sizeof(done->checksum));
 
 	mig_report_step(move->direction, move->graph, self, stored->message);

@@ -31,7 +31,7 @@
 
 #define READ_SIZE		(64 * 1024)
 
-static void refuse_empty(const char *path, int others) pg_attribute_noreturn();
+pg_noreturn static void refuse_empty(const char *path, int others);
 static int	file_error_code(void);
 static void check_role(void);
 static char *checked_path(const char *path);

@@ -68,6 +68,7 @@ mig_format_begin(const char *content, const char *name)
 	Header		header;
 
 	file->name = name;
+	file->rev.file_name = name;
 	if ((GetDatabaseEncoding() == PG_UTF8 ||
 		 GetDatabaseEncoding() == PG_SQL_ASCII) &&
 		strncmp(content, UTF8_BOM, strlen(UTF8_BOM)) == 0)
@@ -91,12 +92,17 @@ mig_format_take_scripts(RevisionFile *file, const Revision *stored)
 {
 	const char *rest = skip_section(file->body, MIG_UPGRADE, stored->upgrade_sql,
 									stored->upgrade_transactional);
+	int			down = rest ? rest - file->body : 0;
 
 	if (rest != NULL && stored->downgrade_sql != NULL)
 		rest = skip_section(rest, MIG_DOWNGRADE, stored->downgrade_sql,
 							stored->downgrade_transactional);
 	if (rest == NULL || *rest != '\0')
 		return false;
+	if (file->name != NULL)
+		file->rev.line[MIG_UPGRADE] = file->body_line + 1;
+	if (file->name != NULL && stored->downgrade_sql != NULL)
+		file->rev.line[MIG_DOWNGRADE] = file->body_line + mig_text_line(file->body, down);
 	file->rev.upgrade_sql = stored->upgrade_sql;
 	file->rev.upgrade_transactional = stored->upgrade_transactional;
 	file->rev.downgrade_sql = stored->downgrade_sql;
@@ -218,6 +224,8 @@ read_section(RevisionFile *file, const char *content, int first_line,
 		end = sections[MIG_DOWNGRADE].marker;
 	else
 		end = section->body + strlen(content + section->body);
+	if (file->name != NULL)
+		file->rev.line[direction] = first_line + mig_text_line(content, section->marker);
 	text = pnstrdup(content + section->body, end - section->body);
 	checked = mig_script_check(text, section->transactional, &origin);
 	pfree(text);

@@ -32,6 +32,8 @@ typedef struct RevisionFile
 	const char *body;			/* from the marker of the upgrade script on... */
 	int			body_line;		/* ...which is this line, from 1 */
 	bool		has_scripts;	/* rev has them */
+	bool		looked_up;		/* stored is known: */
+	const Revision *stored;		/* what was stored then; NULL: nothing */
 } RevisionFile;
 
 extern RevisionFile *mig_format_begin(const char *content, const char *name);

@@ -12,6 +12,7 @@
  */
 #include "migrate.h"
 
+#include "compat.h"
 #include "miscadmin.h"
 
 #include "files/foreign.h"
@@ -29,14 +30,16 @@ static const char *const labels[HEADER_KEYS] = {
 };
 
 static bool is_up_marker(const Header *header, const char *line);
+static int	skip_block_comments(const char *line);
 static HeaderLine *read_line(const Header *header, const char *line, int len);
-static void refuse(const Header *header, const char *fault) pg_attribute_noreturn();
+pg_noreturn static void refuse(const Header *header, const char *fault);
 static HeaderKey header_key(const char *line, const char **value);
 static void header_error_context(void *arg);
 
 /*
  * Read the lines before the marker "-- migrate:up", and return where that line
- * begins; header->line is its number.
+ * begins; header->line is its number.  Block comments, of a licence for one, are
+ * passed over.
  *
  * Until mig_header_end, errors name the file and header->line.  name may be NULL
  * and is kept by reference.  Errors: MG011 for another line than a comment, and
@@ -55,12 +58,17 @@ mig_header_begin(Header *header, const char *content, const char *name)
 
 	for (header->line = 1; *content != '\0';)
 	{
-		int			end = mig_text_line_end(content, 0);
-		int			next = mig_text_skip_line_end(content, end);
+		int			comments = skip_block_comments(content);
+		int			end;
+		int			next;
 
 		CHECK_FOR_INTERRUPTS();
 		if (is_up_marker(header, content))
 			return content;
+		header->line += mig_text_line(content, comments) - 1;
+		content += comments;
+		end = mig_text_line_end(content, 0);
+		next = mig_text_skip_line_end(content, end);
 		header->lines = lappend(header->lines,
 								read_line(header, content, end));
 		if (next > end && content[next - 1] == '\n')
@@ -210,6 +218,27 @@ refuse(const Header *header, const char *fault)
 			 errmsg_internal("%s", fault),
 			 foreign ? errdetail_internal("%s", foreign) : 0,
 			 errhint(MARKER_HINT)));
+}
+
+/*
+ * Return the offset after the block comments that a line begins with; they may
+ * take more lines.
+ */
+static int
+skip_block_comments(const char *line)
+{
+	int			after = 0;
+
+	for (;;)
+	{
+		int			start = after;
+
+		while (mig_text_is_blank(line[start]))
+			start++;
+		if (line[start] != '/' || line[start + 1] != '*')
+			return after;
+		after = mig_text_skip_comment(line, start);
+	}
 }
 
 /*

@@ -21,7 +21,10 @@ static bool is_abbreviated(const char *name, const char *prefix, size_t len);
 static bool spreads_down_to(const Graph *graph, int from, int node);
 static bool is_junction(const GraphNode *node);
 static char *random_id(const Graph *graph);
-static char *serial_id(const Graph *graph);
+static char *serial_id(const Graph *graph, List *used);
+static char *next_number(const char *number, int width);
+static bool is_number(const char *id);
+static int	compare_cells(const ListCell *a, const ListCell *b);
 static int	compare_numbers(const char *a, const char *b);
 static char *timestamp_id(const Graph *graph);
 
@@ -115,14 +118,24 @@ is_junction(const GraphNode *node)
 }
 
 /*
+ * Return whether scheme, the setting revision_ids or NULL, is that of numbers.
+ */
+bool
+mig_names_are_serial(const char *scheme)
+{
+	return scheme != NULL && strcmp(scheme, "serial") == 0;
+}
+
+/*
  * Return an id for a new revision, by the setting revision_ids; scheme NULL is
- * its default.
+ * its default.  A number is none of used, ids (char *) of revisions that there
+ * were; the list is sorted.
  */
 char *
-mig_names_new_id(const Graph *graph, const char *scheme)
+mig_names_new_id(const Graph *graph, const char *scheme, List *used)
 {
-	if (scheme != NULL && strcmp(scheme, "serial") == 0)
-		return serial_id(graph);
+	if (mig_names_are_serial(scheme))
+		return serial_id(graph, used);
 	if (scheme != NULL && strcmp(scheme, "timestamp") == 0)
 		return timestamp_id(graph);
 	return random_id(graph);
@@ -186,38 +199,71 @@ random_id(const Graph *graph)
 
 /*
  * One more than the greatest id that is a decimal number, of any length, with
- * at least SERIAL_ID_DIGITS digits and as many as that id.
+ * at least SERIAL_ID_DIGITS digits and as many as that id; or the first number
+ * after it that is none of used.
  */
 static char *
-serial_id(const Graph *graph)
+serial_id(const Graph *graph, List *used)
 {
 	const char *greatest = "0";
 	int			width = SERIAL_ID_DIGITS;
 	char	   *next;
-	int			len;
-	int			i;
+	ListCell   *lc;
 
-	for (i = 0; i < graph->n; i++)
+	for (int i = 0; i < graph->n; i++)
 	{
 		const char *id = graph->nodes[i].revision;
 
-		if (strspn(id, "0123456789") != strlen(id) ||
-			compare_numbers(id, greatest) < 0)
+		if (!is_number(id) || compare_numbers(id, greatest) < 0)
 			continue;
 		greatest = id;
 		width = Max(SERIAL_ID_DIGITS, (int) strlen(id));
 	}
+	next = next_number(greatest, width);
 
-	/* add one, in decimal, with room for a carry in front */
-	next = palloc(width + 2);
+	list_sort(used, compare_cells);
+	foreach(lc, used)
+		if (is_number(lfirst(lc)) && compare_numbers(lfirst(lc), next) == 0)
+			next = next_number(next, strlen(next));
+	return next;
+}
+
+/*
+ * Return whether an id is a decimal number.
+ */
+static bool
+is_number(const char *id)
+{
+	return strspn(id, "0123456789") == strlen(id);
+}
+
+/*
+ * Return one more than a decimal number, with at least width digits.
+ */
+static char *
+next_number(const char *number, int width)
+{
+	int			len = strlen(number);
+	char	   *next = palloc(width + 2);	/* with room for a carry in front */
+	int			i;
+
 	memset(next, '0', width + 1);
 	next[width + 1] = '\0';
-	len = strlen(greatest);
-	memcpy(next + width + 1 - len, greatest, len);
+	memcpy(next + width + 1 - len, number, len);
 	for (i = width; next[i] == '9'; i--)
 		next[i] = '0';
 	next[i]++;
 	return next[0] == '0' ? next + 1 : next;
+}
+
+/*
+ * Compare two ids as numbers, for list_sort.  Where others than numbers are does
+ * not matter.
+ */
+static int
+compare_cells(const ListCell *a, const ListCell *b)
+{
+	return compare_numbers(lfirst(a), lfirst(b));
 }
 
 /*

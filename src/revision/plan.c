@@ -26,10 +26,13 @@ static void check_not_reversed(const Graph *graph, const Bitmapset *start,
 static Bitmapset *downgrade_roots(const Graph *graph,
 								  const DowngradeTarget *target,
 								  const char *text);
-static Bitmapset *stamp_one(const Graph *graph, const Bitmapset *rows,
-							int destination);
+static Bitmapset *replaceable(const Graph *graph, const Bitmapset *rows,
+							  const Bitmapset *destinations);
+static StampStep *stamp_step(int node, Bitmapset **rows, const Bitmapset *gone);
+static List *members(const Bitmapset *set);
 static List *sort(const Graph *graph, const Bitmapset *set);
-static bool has_applied_successor(const PlanRows *state, int node);
+static void count_successor(PlanRows *state, int node, int n);
+static void change_rows(PlanRows *state);
 
 /*
  * MG005 unless the rows are the maximal elements of what they imply.  Our own
@@ -103,18 +106,19 @@ mig_plan_range(const Graph *graph, const Bitmapset *rows, const char *range,
 
 /*
  * Steps of a stamp to several targets (char *): for each the revision and the
- * rows after it.  With purge the rows are emptied first.  A target that is a
- * row already makes no step.
+ * rows that it replaces, and in *after the rows after the last one.  With purge
+ * the rows are emptied first.  A target that is a row already makes no step.
  *
  * What the targets replace is the rows on their lineage, by down revision and
  * by dependency; other rows stay.  MG005 when one target implies another.
  */
 List *
 mig_plan_stamp(const Graph *graph, const Bitmapset *rows, List *targets,
-			   bool purge)
+			   bool purge, Bitmapset **after)
 {
 	Bitmapset  *destinations = NULL;
 	Bitmapset  *now = purge ? NULL : bms_copy(rows);
+	Bitmapset  *old;
 	List	   *steps = NIL;
 	ListCell   *lc;
 	int			i = -1;
@@ -126,30 +130,70 @@ mig_plan_stamp(const Graph *graph, const Bitmapset *rows, List *targets,
 
 		destinations = bms_add_members(destinations, target.destinations);
 		if (bms_is_empty(target.destinations) && !bms_is_empty(gone))
-		{
-			StampStep  *step = palloc(sizeof(StampStep));
-
-			now = bms_difference(now, gone);
-			step->node = TARGET_BASE;
-			step->rows = now;
-			steps = lappend(steps, step);
-		}
+			steps = lappend(steps, stamp_step(TARGET_BASE, &now, gone));
 	}
 	check_targets(graph, destinations);
 
+	old = replaceable(graph, now, destinations);
 	while ((i = bms_next_member(destinations, i)) >= 0)
 	{
-		StampStep  *step;
+		Bitmapset  *gone = NULL;
 
 		if (bms_is_member(i, now))
 			continue;
-		step = palloc(sizeof(StampStep));
-		now = stamp_one(graph, now, i);
-		step->node = i;
-		step->rows = now;
-		steps = lappend(steps, step);
+		if (!bms_is_empty(old))
+			gone = bms_int_members(mig_graph_lineage(graph, i, GRAPH_REAL), old);
+		old = bms_del_members(old, gone);
+		steps = lappend(steps, stamp_step(i, &now, gone));
+		bms_free(gone);
 	}
+	*after = now;
 	return steps;
+}
+
+/*
+ * Return rows on the lineage of one of destinations, which are not rows
+ * themselves.  Most stamps have few, and no destination that is stamped replaces
+ * another one; so the lineage of each is looked at only while there are any.
+ */
+static Bitmapset *
+replaceable(const Graph *graph, const Bitmapset *rows, const Bitmapset *destinations)
+{
+	Bitmapset  *lineage = bms_union(mig_graph_ancestors(graph, destinations, GRAPH_REAL),
+									mig_graph_descendants(graph, destinations, GRAPH_REAL));
+
+	return bms_del_members(bms_int_members(lineage, rows), destinations);
+}
+
+/*
+ * Return the step that makes node a row, unless it is base, and takes away the
+ * rows that are gone; rows become those after it.
+ */
+static StampStep *
+stamp_step(int node, Bitmapset **rows, const Bitmapset *gone)
+{
+	StampStep  *step = palloc(sizeof(StampStep));
+
+	step->node = node;
+	step->removed = members(gone);
+	*rows = bms_del_members(*rows, gone);
+	if (node != TARGET_BASE)
+		*rows = bms_add_member(*rows, node);
+	return step;
+}
+
+/*
+ * Return the members of a set as a list.
+ */
+static List *
+members(const Bitmapset *set)
+{
+	List	   *list = NIL;
+	int			i = -1;
+
+	while ((i = bms_next_member(set, i)) >= 0)
+		list = lappend_int(list, i);
+	return list;
 }
 
 /*
@@ -158,45 +202,79 @@ mig_plan_stamp(const Graph *graph, const Bitmapset *rows, List *targets,
 PlanRows *
 mig_plan_rows_begin(const Graph *graph, const Bitmapset *rows)
 {
-	PlanRows   *state = palloc(sizeof(PlanRows));
+	PlanRows   *state = palloc0(sizeof(PlanRows));
 	Bitmapset  *applied = mig_graph_ancestors(graph, rows, GRAPH_REAL);
 	int			i = -1;
 
 	state->graph = graph;
 	state->rows = bms_copy(rows);
 	state->applied = palloc0(graph->n * sizeof(bool) + 1);
+	state->successors = palloc0((graph->n + 1) * sizeof(int));
 	while ((i = bms_next_member(applied, i)) >= 0)
+	{
 		state->applied[i] = true;
+		count_successor(state, i, 1);
+	}
 	bms_free(applied);
 	return state;
 }
 
 /*
+ * Count n applied successors more of all parents and dependencies of a node.
+ */
+static void
+count_successor(PlanRows *state, int node, int n)
+{
+	const GraphNode *self = &state->graph->nodes[node];
+
+	for (int k = 0; k < self->down.n; k++)
+		state->successors[self->down.to[k]] += n;
+	for (int k = 0; k < self->depends.n; k++)
+		state->successors[self->depends.to[k]] += n;
+}
+
+/*
  * Take one step and bring state->rows up to date.  The steps must come in the
- * order of a plan.
+ * order of a plan.  One costs what it changes, however many rows there are.
  */
 void
 mig_plan_rows_step(PlanRows *state, int node, MigDirection direction)
 {
 	const GraphNode *self = &state->graph->nodes[node];
 	const GraphLinks *parents[2] = {&self->down, &self->depends};
+	bool		up = (direction == MIG_UPGRADE);
+	List	   *changed = NIL;
 
-	state->applied[node] = (direction == MIG_UPGRADE);
-	if (direction == MIG_UPGRADE)
-		state->rows = bms_add_member(state->rows, node);
-	else
-		state->rows = bms_del_member(state->rows, node);
-
+	state->applied[node] = up;
+	count_successor(state, node, up ? 1 : -1);
 	for (int kind = 0; kind < 2; kind++)
 		for (int k = 0; k < parents[kind]->n; k++)
 		{
 			int			parent = parents[kind]->to[k];
 
-			if (direction == MIG_UPGRADE)
-				state->rows = bms_del_member(state->rows, parent);
-			else if (!has_applied_successor(state, parent))
-				state->rows = bms_add_member(state->rows, parent);
+			if (up ? bms_is_member(parent, state->rows) : state->successors[parent] == 0)
+				changed = lappend_int(changed, parent);
 		}
+
+	list_free(state->removed);
+	list_free(state->added);
+	state->removed = up ? changed : list_make1_int(node);
+	state->added = up ? list_make1_int(node) : changed;
+	change_rows(state);
+}
+
+/*
+ * Bring state->rows up to date with what the last step removed and added.
+ */
+static void
+change_rows(PlanRows *state)
+{
+	ListCell   *lc;
+
+	foreach(lc, state->removed)
+		state->rows = bms_del_member(state->rows, lfirst_int(lc));
+	foreach(lc, state->added)
+		state->rows = bms_add_member(state->rows, lfirst_int(lc));
 }
 
 /*
@@ -328,37 +406,6 @@ downgrade_roots(const Graph *graph, const DowngradeTarget *target,
 							   target->branch)));
 	}
 	return roots;
-}
-
-/*
- * Return rows with everything on the destination's lineage replaced by it.
- */
-static Bitmapset *
-stamp_one(const Graph *graph, const Bitmapset *rows, int destination)
-{
-	Bitmapset  *now = bms_difference(rows,
-									 mig_graph_lineage(graph, destination,
-													   GRAPH_REAL));
-
-	return bms_add_member(now, destination);
-}
-
-/*
- * Return whether an applied revision has node among its parents or
- * dependencies.
- */
-static bool
-has_applied_successor(const PlanRows *state, int node)
-{
-	const GraphNode *self = &state->graph->nodes[node];
-
-	for (int k = 0; k < self->child.n; k++)
-		if (state->applied[self->child.to[k]])
-			return true;
-	for (int k = 0; k < self->dependent.n; k++)
-		if (state->applied[self->dependent.to[k]])
-			return true;
-	return false;
 }
 
 /*

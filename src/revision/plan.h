@@ -12,14 +12,17 @@ typedef struct PlanRows
 {
 	const Graph *graph;
 	bool	   *applied;		/* by node number */
+	int		   *successors;		/* by node number: how many applied ones it has */
 	Bitmapset  *rows;			/* the maximal elements of what is applied */
+	List	   *removed;		/* from rows by the last step: node numbers */
+	List	   *added;			/* to rows by the last step, likewise */
 } PlanRows;
 
 /* One step of a stamp. */
 typedef struct StampStep
 {
-	int			node;			/* -1: base */
-	Bitmapset  *rows;			/* version rows afterwards */
+	int			node;			/* becomes a version row; -1: base */
+	List	   *removed;		/* version rows that it replaces: node numbers */
 } StampStep;
 
 extern List *mig_plan_upgrade(const Graph *graph, const Bitmapset *rows,
@@ -30,7 +33,7 @@ extern List *mig_plan_range(const Graph *graph, const Bitmapset *rows,
 							const char *range, MigDirection direction,
 							Bitmapset **start);
 extern List *mig_plan_stamp(const Graph *graph, const Bitmapset *rows,
-							List *targets, bool purge);
+							List *targets, bool purge, Bitmapset **after);
 
 extern PlanRows *mig_plan_rows_begin(const Graph *graph, const Bitmapset *rows);
 extern void mig_plan_rows_step(PlanRows *state, int node,

@@ -29,6 +29,19 @@ mig_revision_same(const Revision *a, const Revision *b)
 }
 
 /*
+ * Return whether two revisions were read from the same place of the same file.
+ */
+bool
+mig_revision_same_place(const Revision *a, const Revision *b)
+{
+	if (a->file_name == NULL || b->file_name == NULL)
+		return a->file_name == b->file_name;
+	return strcmp(a->file_name, b->file_name) == 0 &&
+		a->line[MIG_UPGRADE] == b->line[MIG_UPGRADE] &&
+		a->line[MIG_DOWNGRADE] == b->line[MIG_DOWNGRADE];
+}
+
+/*
  * Why name cannot be a revision id or a branch label, as the end of the
  * sentence "revision identifier "x" ..."; NULL when it can.  The rules are
  * Alembic's, and white space, control characters and the reserved words are

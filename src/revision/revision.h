@@ -28,9 +28,13 @@ typedef struct Revision
 	bool		downgrade_transactional;
 	bool		has_created_at;
 	TimestampTz created_at;
+	const char *file_name;		/* NULL: not known */
+	int			line[2];		/* of that file where the script of a direction begins,
+								 * from 1; 0: not known */
 } Revision;
 
 extern bool mig_revision_same(const Revision *a, const Revision *b);
+extern bool mig_revision_same_place(const Revision *a, const Revision *b);
 extern const char *mig_revision_name_fault(const char *name);
 extern const char *mig_revision_clip(const char *name);
 

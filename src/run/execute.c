@@ -25,7 +25,10 @@
 #include "nodes/makefuncs.h"
 #include "parser/parser.h"
 #include "pgstat.h"
+#include "run/copy.h"
+#include "run/deferred.h"
 #include "run/execute.h"
+#include "run/report.h"
 #include "run/session.h"
 #include "script/creation.h"
 #include "script/excerpt.h"
@@ -59,7 +62,7 @@ typedef struct ErrorArgument
 	List	   *result;			/* parsed */
 	const ScriptStatement *current; /* NULL while parsing */
 	const char *client_query;	/* debug_query_string, but for a statement's */
-	bool		at_commit;
+	const char *place;			/* where no statement of it is, "at its commit" */
 	bool		top_level;
 	bool		timed;			/* statement_timeout is that of the script... */
 	TimestampTz timed_at;		/* ...since then... */
@@ -82,16 +85,21 @@ static void run_statements(ErrorArgument *argument);
 static void run_top_level(ErrorArgument *argument);
 static Portal run_portal(const char *text, CommandTag tag);
 static void commit(ErrorArgument *argument);
+static void end_script(ErrorArgument *argument);
 static char *begin_statement(ErrorArgument *argument, const ScriptStatement *statement);
 static void end_statement(ErrorArgument *argument);
 static List *plan_statement(const char *text);
-static void check_statement(const ScriptStatement *statement);
+static void check_statement(const ErrorArgument *argument,
+							const ScriptStatement *statement);
 static void begin_timeout(ErrorArgument *argument);
 static void end_timeout(ErrorArgument *argument);
+static void quote_line(const char *sql);
 static void quote_statement(const ErrorArgument *argument, const ErrorData *error);
 static int	error_offset(const ErrorArgument *argument, const ErrorData *error);
 static void note_blockers(void);
-static void run_statement(const char *text);
+static void run_statement(const char *text, const ExecuteScript *script,
+						  const ScriptStatement *statement);
+static void run_copy(const char *text, const char *rows, int len);
 static void log_text(const ErrorArgument *argument, const RawStmt *raw, const char *text);
 static void run_planned(PlannedStmt *planned, const char *sql);
 static void call_hook(const ExecuteScript *script, const ScriptStatement *statement);
@@ -99,17 +107,21 @@ static void show_activity(const ExecuteScript *script,
 						  const ScriptStatement *statement);
 static void error_callback(void *arg);
 static int	find_line(const ErrorArgument *argument, const ErrorData *error);
+static int	line_of_row(const ErrorArgument *argument, const ErrorData *error);
 static int	block_line(const char *statement, const DoStmt *block,
 					   const ErrorData *error);
 static int	body_line(const char *statement, const ErrorData *error);
 static const char *find_hint(const ErrorArgument *argument, const ErrorData *error);
+static bool is_of_sequential_mode(const ErrorData *error);
+static const char *hint_of_sequential_mode(const ExecuteScript *script);
 static const char *hint_of_existing(const ErrorArgument *argument);
 static bool has_created(const ErrorArgument *argument);
 static const char *hint_of_transaction(const ErrorArgument *argument);
 
 /*
  * Run a script to its end, in the caller's transaction.  What it allocates is
- * freed; settings, role and search_path are restored.  pg_stat_activity is left
+ * freed; settings, role, search_path and constraint modes are restored, and no
+ * check that it has deferred is left.  pg_stat_activity is left
  * at the last statement: mig_execute_end_activity is the caller's to call, also
  * after an error.  Errors: whatever the script raises.
  */
@@ -126,6 +138,17 @@ mig_execute_script(const ExecuteScript *script)
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	execute(script, NIL, parse_and_run);
 	AtEOXact_GUC(false, guc_level);
+	mig_execute_end_script(script);
+}
+
+/*
+ * End a script that has run in the caller's transaction: check the constraints
+ * that it has deferred, and restore their modes.  Errors: those of the checks.
+ */
+void
+mig_execute_end_script(const ExecuteScript *script)
+{
+	execute(script, NIL, end_script);
 }
 
 /*
@@ -283,7 +306,7 @@ run_statements(ErrorArgument *argument)
 	foreach(lc, argument->statements)
 	{
 		argument->current = lfirst(lc);
-		check_statement(lfirst(lc));
+		check_statement(argument, lfirst(lc));
 	}
 	foreach(lc, argument->statements)
 	{
@@ -291,8 +314,11 @@ run_statements(ErrorArgument *argument)
 
 		CHECK_FOR_INTERRUPTS();
 		mig_wait_check();
+		/* the transaction is there already */
+		if (statement->large_objects)
+			continue;
 		MemoryContextSwitchTo(inner);
-		run_statement(begin_statement(argument, statement));
+		run_statement(begin_statement(argument, statement), argument->script, statement);
 		end_statement(argument);
 		call_hook(argument->script, statement);
 		MemoryContextSwitchTo(outer);
@@ -316,7 +342,7 @@ run_top_level(ErrorArgument *argument)
 	mig_wait_check();
 	argument->current = statement;
 	argument->top_level = true;
-	check_statement(statement);
+	check_statement(argument, statement);
 
 	text = begin_statement(argument, statement);
 	portal = run_portal(text, CreateCommandTag(statement->raw->stmt));
@@ -351,10 +377,23 @@ run_portal(const char *text, CommandTag tag)
 static void
 commit(ErrorArgument *argument)
 {
-	argument->at_commit = true;
+	argument->place = ", at its commit";
 	CommitTransactionCommand();
 	StartTransactionCommand();
 	MemoryContextSwitchTo(argument->context);
+}
+
+/*
+ * End a script, whose settings are restored.
+ */
+static void
+end_script(ErrorArgument *argument)
+{
+	argument->place = ", at its end";
+	if (argument->script->stepwise)
+		mig_deferred_end_alone();
+	else
+		mig_deferred_end_script();
 }
 
 /*
@@ -429,11 +468,12 @@ end_timeout(ErrorArgument *argument)
  * in the middle of a query.
  */
 static void
-check_statement(const ScriptStatement *statement)
+check_statement(const ErrorArgument *argument, const ScriptStatement *statement)
 {
 	const char *problem = mig_statement_cannot_run(statement->raw);
+	bool		has_rows = statement->rows >= 0 && !argument->top_level;
 
-	if (problem != NULL)
+	if (problem != NULL && !has_rows && !statement->large_objects)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
 				 errmsg("%s cannot be used in a migration script", problem)));
@@ -443,13 +483,39 @@ check_statement(const ScriptStatement *statement)
  * Analyze, rewrite, plan and run one statement; rules may make several of it.
  */
 static void
-run_statement(const char *text)
+run_statement(const char *text, const ExecuteScript *script,
+			  const ScriptStatement *statement)
 {
+	const char *setting = mig_statement_unknown_setting(statement->raw);
 	ListCell   *lc;
 
+	if (setting != NULL)
+	{
+		mig_report_message(psprintf("setting \"%s\" is left out: this server does not have it",
+									setting));
+		return;
+	}
 	CommandCounterIncrement();
+	if (statement->rows >= 0)
+	{
+		run_copy(text, script->sql + statement->rows, statement->rows_len);
+		return;
+	}
 	foreach(lc, plan_statement(text))
 		run_planned(lfirst_node(PlannedStmt, lc), text);
+}
+
+/*
+ * Run a COPY whose rows are in the script.
+ */
+static void
+run_copy(const char *text, const char *rows, int len)
+{
+	RawStmt    *raw = linitial_node(RawStmt, mig_script_parse(text));
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	mig_copy_rows(castNode(CopyStmt, raw->stmt), text, rows, len);
+	PopActiveSnapshot();
 }
 
 /*
@@ -565,16 +631,12 @@ error_callback(void *arg)
 			note_blockers();
 		return;
 	}
-	if (argument->at_commit)
-	{
-		errcontext("revision \"%s\", %s script, at its commit", script->revision,
-				   mig_direction_name(script->direction));
-		return;
-	}
 	if (current == NULL)
 	{
-		errcontext("revision \"%s\", %s script", script->revision,
-				   mig_direction_name(script->direction));
+		quote_line(script->sql);
+		errcontext("revision \"%s\", %s script%s", script->revision,
+				   mig_direction_name(script->direction),
+				   argument->place ? argument->place : "");
 		return;
 	}
 
@@ -587,9 +649,32 @@ error_callback(void *arg)
 		errhint("%s\n%s", error->hint, hint);
 	else if (hint != NULL)
 		errhint("%s", hint);
-	errcontext("revision \"%s\", %s script, statement %d, line %d",
-			   script->revision, mig_direction_name(script->direction),
-			   current->number, line);
+	if (script->file_name != NULL && script->first_line > 0)
+		errcontext("revision \"%s\", %s script, statement %d, line %d (line %d of file \"%s\")",
+				   script->revision, mig_direction_name(script->direction), current->number,
+				   line, script->first_line - 1 + line,
+				   mig_excerpt_printable(script->file_name));
+	else
+		errcontext("revision \"%s\", %s script, statement %d, line %d",
+				   script->revision, mig_direction_name(script->direction),
+				   current->number, line);
+}
+
+/*
+ * Have an error that has a position in the script, because that could not be
+ * parsed, quote the line that it is in.
+ */
+static void
+quote_line(const char *sql)
+{
+	int			offset = mig_excerpt_error_offset(sql);
+	int			start = offset;
+
+	if (offset < 0)
+		return;
+	while (start > 0 && !mig_text_is_line_end(sql[start - 1]))
+		start--;
+	mig_excerpt_quote(sql, start, mig_text_line_end(sql, offset) - start, offset);
 }
 
 /*
@@ -662,6 +747,8 @@ find_line(const ErrorArgument *argument, const ErrorData *error)
 			mig_text_line(sql + current->location,
 						  error_offset(argument, error) - current->location);
 
+	if (current->rows >= 0)
+		return line_of_row(argument, error);
 	old = MemoryContextSwitchTo(argument->context);
 	if (IsA(current->raw->stmt, DoStmt))
 		in_body = block_line(pnstrdup(sql + current->location, current->len),
@@ -671,6 +758,39 @@ find_line(const ErrorArgument *argument, const ErrorData *error)
 		in_body = body_line(pnstrdup(sql + current->location, current->len), error);
 	MemoryContextSwitchTo(old);
 	return in_body > 0 ? current->line + in_body - 1 : current->line;
+}
+
+/*
+ * Return the line of the script with the row of a COPY that failed; that of the
+ * statement when it was no row.
+ *
+ * The server reports it with a context line "COPY table, line N ...", whatever the
+ * language of messages, where N counts from the first row.
+ */
+static int
+line_of_row(const ErrorArgument *argument, const ErrorData *error)
+{
+	const ScriptStatement *current = argument->current;
+	const char *table = castNode(CopyStmt, current->raw->stmt)->relation->relname;
+	const char *frame = error->context;
+	const char *sql = argument->script->sql + current->location;
+	int			line = 0;
+
+	while (frame != NULL && line == 0)
+	{
+		if (strncmp(frame, "COPY ", 5) == 0 &&
+			strncmp(frame + 5, table, strlen(table)) == 0)
+		{
+			frame += 5 + strlen(table);
+			line = atoi(frame + strcspn(frame, "0123456789\n"));
+		}
+		frame = strchr(frame, '\n');
+		frame = frame != NULL ? frame + 1 : NULL;
+	}
+	if (line <= 0)
+		return current->line;
+	return current->line - 1 + mig_text_line(sql, current->rows - current->location) +
+		line - 1;
 }
 
 /*
@@ -735,6 +855,8 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 	const ExecuteScript *script = argument->script;
 	bool		up = script->direction == MIG_UPGRADE;
 
+	if (is_of_sequential_mode(error))
+		return hint_of_sequential_mode(script);
 	switch (error->sqlerrcode)
 	{
 		case ERRCODE_DUPLICATE_TABLE:
@@ -761,6 +883,33 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 		default:
 			return NULL;
 	}
+}
+
+/*
+ * Return whether Citus cannot run a statement because an earlier one of the
+ * transaction has worked over several connections to a node.  It has no code for
+ * that; its hints name the setting.
+ */
+static bool
+is_of_sequential_mode(const ErrorData *error)
+{
+	return (error->hint != NULL && strstr(error->hint, "citus.multi_shard_modify_mode")) ||
+		(error->message != NULL &&
+		 strstr(error->message, "because there was a parallel operation on a distributed table"));
+}
+
+/*
+ * Return where to make that setting: not in the script that fails when an earlier
+ * one of the transaction has done the work.
+ */
+static const char *
+hint_of_sequential_mode(const ExecuteScript *script)
+{
+	if (script->stepwise)
+		return "The setting must come first in the script, or in its BEGIN ... COMMIT.";
+	return script->direction == MIG_UPGRADE ?
+		"In the transaction of migrate.upgrade(), the setting must come before that call; or CALL migrate.upgrade_stepwise(...), which commits revision by revision." :
+		"In the transaction of migrate.downgrade(), the setting must come before that call; or CALL migrate.downgrade_stepwise(...), which commits revision by revision.";
 }
 
 /*

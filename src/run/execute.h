@@ -15,6 +15,8 @@ typedef struct ExecuteScript
 	const char *revision;
 	MigDirection direction;
 	const char *sql;
+	const char *file_name;		/* where it was loaded from; NULL: not known */
+	int			first_line;		/* of that file where it begins, from 1; 0: not known */
 	bool		is_first;		/* nothing is applied, and no script was begun: what
 								 * exists already may predate us */
 	bool		follows;		/* another script of this transaction has run */
@@ -30,6 +32,7 @@ typedef struct ExecuteScript
 } ExecuteScript;
 
 extern void mig_execute_script(const ExecuteScript *script);
+extern void mig_execute_end_script(const ExecuteScript *script);
 
 /* a script that is run in pieces */
 extern List *mig_execute_parse(const ExecuteScript *script);

@@ -38,19 +38,24 @@
  *    name and value of a JSON object, where a space after the colon changes
  *    nothing.
  *
+ *  - Left out are the lines \restrict and \unrestrict of pg_dump, which would forbid
+ *    what the file has for psql itself; settings that only newer servers know; and
+ *    in a transactional script BEGIN and COMMIT around large objects, of which COMMIT
+ *    would end the transaction of the file.
+ *
+ *  - The rows of a COPY follow its line, and belong to it: a pin is before both.
+ *
  * All else is byte for byte what is stored.
  */
 #include "migrate.h"
 
-#include "compat.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "nodes/parsenodes.h"
-#include "parser/parser.h"
-#include "parser/scanner.h"
 #include "script/psql.h"
 #include "script/statement.h"
 #include "script/text.h"
+#include "script/tokens.h"
 #include "utils/builtins.h"
 
 /* Where a script keeps the client_encoding that it restores. */
@@ -69,17 +74,17 @@ typedef struct Token
 /* A script under way. */
 typedef struct PsqlScript
 {
-	const char *sql;
+	const char *stored;			/* the script */
+	const char *sql;			/* with blanks in place of what is left out */
 	const ScriptOrigin *origin;
 	const char *encoding;		/* of the file */
 	bool		local;			/* set it for the transaction only */
 	bool		restores;		/* the script may set client_encoding */
-	List	   *statements;		/* of ScriptStatement *, once they are needed */
+	List	   *statements;		/* of ScriptStatement * */
 
-	core_yy_extra_type extra;
-	core_yyscan_t scanner;
+	ScriptTokens tokens;
 	Token		previous;
-	int			written;		/* offset up to which sql was taken */
+	int			written;		/* offset up to which tokens.text was taken */
 
 	/* the statement under way, as psql counts */
 	int			parens;
@@ -98,18 +103,19 @@ static void take_literal(PsqlScript *script, Token token);
 static Token take_unicode_literal(PsqlScript *script, Token token);
 static void take_word(PsqlScript *script, Token token);
 static void take_symbol(PsqlScript *script, Token token);
+static void take_rows(PsqlScript *script, Token token);
+static char *leave_out(const PsqlScript *script, bool transactional);
 static void append_before(PsqlScript *script, Token token, bool space);
 static void append_as_is(PsqlScript *script, Token token);
 
 static bool in_routine(const PsqlScript *script);
 static bool is_name(const PsqlScript *script, Token token);
 static bool begins_body(const PsqlScript *script, Token token);
-static int	statement_end(PsqlScript *script, int offset);
+static int	statement_end(const PsqlScript *script, int offset);
 static void end_statement(PsqlScript *script, Token token);
 static void refuse(const PsqlScript *script, int offset);
 
-static List *all_statements(PsqlScript *script);
-static bool may_set_encoding(PsqlScript *script);
+static bool may_set_encoding(const PsqlScript *script);
 static bool sets_encoding_of_file(const PsqlScript *script, const RawStmt *raw);
 static bool contains(const char *text, int len, const char *word);
 
@@ -126,29 +132,29 @@ static void end_segment(PsqlScript *script, bool last);
 /*
  * Return a script that was checked (script/script) so that psql sends it as it
  * is, with a semicolon and a line end at its end.  encoding is that of the file;
- * local is for a script that is run within one transaction; origin is for
- * messages.  Errors: MG011 for a function whose end psql would not find.
+ * local is for a file that is run within one transaction, transactional for a
+ * script that is run within one; origin is for messages.  Errors: MG011 for a
+ * function whose end psql would not find.
  */
 char *
-mig_psql_script(const char *sql, const char *encoding, bool local,
+mig_psql_script(const char *sql, const char *encoding, bool local, bool transactional,
 				const ScriptOrigin *origin)
 {
-	PsqlScript	script = {.sql = sql, .encoding = encoding, .local = local, .origin = origin};
+	PsqlScript	script = {.stored = sql, .encoding = encoding, .local = local,
+	.origin = origin};
 	Token		token;
 
 	initStringInfo(&script.segment);
 	initStringInfo(&script.out);
 	script.body_end = -1;
+	script.statements = mig_script_split(sql);
+	script.sql = leave_out(&script, transactional);
 	script.restores = !mig_psql_is_ascii(sql) && may_set_encoding(&script);
-	script.scanner = scanner_init(sql, &script.extra, &ScanKeywords,
-								  ScanKeywordTokens);
-	mig_make_lexer_standard(&script.extra);
-	script.extra.backslash_quote = BACKSLASH_QUOTE_ON;
-
+	mig_tokens_begin(&script.tokens, script.sql);
 	token = next_token(&script);
 	while (token.kind != 0)
 	{
-		const char *text = sql + token.start;
+		const char *text = script.sql + token.start;
 		Token		following = {0};
 
 		if ((*text == 'U' || *text == 'u') && text[1] == '&' && text[2] == '\'')
@@ -166,7 +172,7 @@ mig_psql_script(const char *sql, const char *encoding, bool local,
 		script.previous = token;
 		token = following;
 	}
-	scanner_finish(script.scanner);
+	mig_tokens_end(&script.tokens);
 
 	if (script.previous.kind != 0 && script.previous.kind != ';')
 	{
@@ -174,7 +180,7 @@ mig_psql_script(const char *sql, const char *encoding, bool local,
 		appendStringInfoChar(&script.segment, ';');
 	}
 	/* comments at the end */
-	appendStringInfoString(&script.segment, sql + script.written);
+	appendStringInfoString(&script.segment, script.sql + script.written);
 	if (*sql)
 		appendStringInfoChar(&script.segment, '\n');
 	end_segment(&script, true);
@@ -225,20 +231,11 @@ mig_psql_pin(const char *encoding, bool local)
 static Token
 next_token(PsqlScript *script)
 {
-	Token		token = {0};
-	core_YYSTYPE value;
-	YYLTYPE		location;
+	ScriptTokens *tokens = &script->tokens;
 
-	token.kind = core_yylex(&value, &location, script->scanner);
-	if (token.kind == 0)
-	{
-		token.start = token.end = strlen(script->sql);
-		return token;
-	}
-	/* the lexer puts a NUL after the token in its own copy of the text */
-	token.start = location;
-	token.end = location + strlen(script->extra.scanbuf + location);
-	return token;
+	(void) mig_tokens_next(tokens);
+	script->sql = tokens->text;
+	return (Token) {tokens->kind, tokens->start, tokens->end};
 }
 
 /*
@@ -362,6 +359,7 @@ take_symbol(PsqlScript *script, Token token)
 			if (token.start >= script->body_end)
 			{
 				end_statement(script, token);
+				take_rows(script, token);
 				end_segment(script, false);
 			}
 			else if (script->depth == 0)
@@ -370,6 +368,55 @@ take_symbol(PsqlScript *script, Token token)
 		default:
 			break;
 	}
+}
+
+/*
+ * Take the rows of the COPY that a semicolon ends, if it does.
+ */
+static void
+take_rows(PsqlScript *script, Token token)
+{
+	List	   *list = script->tokens.rows;
+	const ScriptRows *rows = list != NIL ? llast(list) : NULL;
+
+	if (rows == NULL || rows->semicolon != token.start)
+		return;
+	appendBinaryStringInfo(&script->segment, script->stored + token.end,
+						   rows->end - token.end);
+	appendStringInfoString(&script->segment, "\\.");
+	/* psql before 18 sends this line, too, and the server wants it to end as rows do */
+	if (script->stored[rows->end - 2] == '\r')
+		appendStringInfoChar(&script->segment, '\r');
+	script->written = rows->after;
+}
+
+/*
+ * Return a copy of the script with blanks in place of statements that are not run:
+ * settings that this server does not know, and BEGIN and COMMIT in a transaction
+ * that is there already.
+ */
+static char *
+leave_out(const PsqlScript *script, bool transactional)
+{
+	char	   *text = pstrdup(script->stored);
+	ListCell   *lc;
+
+	foreach(lc, script->statements)
+	{
+		const ScriptStatement *statement = lfirst(lc);
+		int			end = statement->location + statement->len;
+
+		if (mig_statement_unknown_setting(statement->raw) == NULL &&
+			!(transactional && statement->large_objects))
+			continue;
+		/* with its semicolon */
+		end = mig_text_skip_gap(text, end);
+		end += text[end] == ';';
+		for (int i = statement->location; i < end; i++)
+			if (!mig_text_is_space(text[i]))
+				text[i] = ' ';
+	}
+	return text;
 }
 
 /*
@@ -444,11 +491,11 @@ begins_body(const PsqlScript *script, Token token)
  * Return the end of the statement that an offset is in, without its semicolon.
  */
 static int
-statement_end(PsqlScript *script, int offset)
+statement_end(const PsqlScript *script, int offset)
 {
 	ListCell   *lc;
 
-	foreach(lc, all_statements(script))
+	foreach(lc, script->statements)
 	{
 		const ScriptStatement *statement = lfirst(lc);
 
@@ -496,21 +543,10 @@ refuse(const PsqlScript *script, int offset)
  */
 
 /*
- * Return the statements of the script, which are parsed once.
- */
-static List *
-all_statements(PsqlScript *script)
-{
-	if (script->statements == NIL)
-		script->statements = mig_script_split(script->sql);
-	return script->statements;
-}
-
-/*
  * Return whether the script may set client_encoding to another than the file's.
  */
 static bool
-may_set_encoding(PsqlScript *script)
+may_set_encoding(const PsqlScript *script)
 {
 	static const char *const words[] = {"client_encoding", "names", "reset"};
 	bool		found = false;
@@ -520,7 +556,7 @@ may_set_encoding(PsqlScript *script)
 		found |= contains(script->sql, strlen(script->sql), words[i]);
 	if (!found)
 		return false;
-	foreach(lc, all_statements(script))
+	foreach(lc, script->statements)
 	{
 		const ScriptStatement *statement = lfirst(lc);
 		const VariableSetStmt *set = (const VariableSetStmt *) statement->raw->stmt;
@@ -543,7 +579,7 @@ static bool
 sets_encoding_of_file(const PsqlScript *script, const RawStmt *raw)
 {
 	const VariableSetStmt *set = (const VariableSetStmt *) raw->stmt;
-	const A_Const *value;
+	A_Const    *value;
 
 	if (!IsA(set, VariableSetStmt) || set->kind != VAR_SET_VALUE ||
 		pg_strcasecmp(set->name, "client_encoding") != 0)

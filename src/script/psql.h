@@ -13,7 +13,7 @@
 #include "script/script.h"
 
 extern char *mig_psql_script(const char *sql, const char *encoding, bool local,
-							 const ScriptOrigin *origin);
+							 bool transactional, const ScriptOrigin *origin);
 extern char *mig_psql_pin(const char *encoding, bool local);
 extern bool mig_psql_is_plain(const char *text);
 extern bool mig_psql_is_ascii(const char *text);

@@ -3,11 +3,12 @@
  *		The text of scripts: check and split.
  *
  * A script goes through three steps before it is stored.  First the server's
- * own lexer walks over it, only to see what the parser could not tell well or
- * would stumble over: marker lines of revision files (which count outside of
- * literals and block comments only), psql's backslash commands, and COPY with
- * its data in the script.  Then the server's own parser reads the whole text
- * at once.  Then each parse tree is looked at for what migrate cannot run.
+ * own lexer walks over it (tokens.c), only to see what the parser could not tell
+ * well or would stumble over: marker lines of revision files (which count outside
+ * of literals and block comments only), psql's backslash commands, COPY to the
+ * client, and the rows of COPY from it.  Then the server's own parser reads the
+ * whole text at once, with blanks in place of these rows.  Then each parse tree is
+ * looked at for what migrate cannot run.
  *
  * Scripts are read with standard_conforming_strings = on and backslash_quote = on,
  * whatever the session or an earlier statement has set, client_encoding included,
@@ -45,18 +46,7 @@
 #include "script/script.h"
 #include "script/statement.h"
 #include "script/text.h"
-
-/* A walk over the tokens of a text. */
-typedef struct TokenScan
-{
-	const char *text;
-	int			len;
-	int			gap;			/* where white space and comments begin... */
-	int			start;			/* ...that end where this token begins */
-	int			end;
-	core_yy_extra_type extra;
-	core_yyscan_t scanner;
-} TokenScan;
+#include "script/tokens.h"
 
 /* What script_error_context() needs to know. */
 typedef struct ErrorPlace
@@ -68,7 +58,7 @@ typedef struct ErrorPlace
 	int			first_line;		/* number of the first line of text */
 	int			line;			/* line when the error has no position, or 0 */
 	bool		converting;		/* the line is being converted to UTF-8 */
-	const TokenScan *scan;		/* the walk that is under way, or NULL */
+	const ScriptTokens *scan;	/* the walk that is under way, or NULL */
 	int		   *ends;			/* offsets of the statements' semicolons */
 	int			nends;
 	int			maxends;
@@ -85,10 +75,10 @@ static const struct
 	{"ir", "Put the content of the included file into the script."},
 	{"include", "Put the content of the included file into the script."},
 	{"include_relative", "Put the content of the included file into the script."},
-	{"copy", "Use INSERT, or COPY with a file of the server."},
-	{".", "Use INSERT, or COPY with a file of the server."},
-	{"restrict", "Remove the line; pg_dump writes it for psql only."},
-	{"unrestrict", "Remove the line; pg_dump writes it for psql only."},
+	{"copy", "Use INSERT, or COPY ... FROM stdin with its rows in the script."},
+	{".", "Rows of a COPY ... FROM stdin begin on the line after its semicolon."},
+	{"restrict", "Write it on a line of its own before a statement, with a key of letters and digits."},
+	{"unrestrict", "Write it on a line of its own before a statement, with the key of \\restrict."},
 	{"set", "Write the value into the script."},
 	{"gset", "Use a DO block with a variable."},
 	{"gexec", "Use a DO block with EXECUTE."},
@@ -96,12 +86,12 @@ static const struct
 	{";", "Separate the statements with a plain semicolon."},
 };
 
-static void scan_begin(TokenScan *scan, const char *text);
-static bool scan_next(TokenScan *scan);
-static bool token_is(const TokenScan *scan, const char *word);
-static void scan_script(const char *text, ErrorPlace *place,
-						ScriptSection *sections, bool upgrade_only);
-static void scan_gap(const TokenScan *scan, ErrorPlace *place,
+static List *scan_script(ErrorPlace *place, ScriptSection *sections, bool upgrade_only);
+static List *split(const char *text, List *rows);
+static void mark_large_objects(List *statements);
+static ListCell *claim_rows(ScriptStatement *stmt, const char *sql, int end, List *rows,
+							ListCell *next);
+static void scan_gap(const ScriptTokens *scan, ErrorPlace *place,
 					 ScriptSection *sections, bool before_statement);
 static bool quotes_can_be_escaped(void);
 static void set_for_parser(const char *name, const char *value);
@@ -112,7 +102,7 @@ static const char *needs_top_level(const ScriptStatement *stmt);
 static void take_marker(const char *text, int offset, ErrorPlace *place,
 						ScriptSection *sections);
 static bool marker_transactional(const char *options);
-static void refuse_psql_command(const TokenScan *scan, const ErrorPlace *place);
+static void refuse_psql_command(const ScriptTokens *scan, const ErrorPlace *place);
 static void refuse_client_copy(const ErrorPlace *place, int offset);
 
 static void check_encoding(const char *text, ErrorPlace *place);
@@ -123,6 +113,8 @@ static void check_statements(List *statements, bool transactional,
 static void check_any(const ScriptStatement *stmt, const ErrorPlace *place);
 static void check_transactional(const ScriptStatement *stmt,
 								const ErrorPlace *place);
+static const char *hint_of_control(const RawStmt *raw);
+static const char *control_command(const ScriptStatement *stmt, const ErrorPlace *place);
 static void check_nontransactional(const ScriptStatement *stmt,
 								   const ScriptStatement **group,
 								   const ErrorPlace *place);
@@ -138,8 +130,10 @@ static void place_enter(ErrorPlace *place, const char *text, int first_line,
 static void place_leave(const ErrorPlace *place);
 static void place_add_end(ErrorPlace *place, int offset);
 static int	place_error(const ErrorPlace *place, int offset);
+static const char *place_text(const ErrorPlace *place);
 static void script_error_context(void *arg);
 static void shorten_lexer_error(const ErrorPlace *place, int offset);
+static bool is_variable(const char *text, int offset);
 static void place_statement(const ErrorPlace *place, int offset, int *start,
 							int *end);
 
@@ -161,6 +155,7 @@ mig_script_check(const char *sql, bool transactional,
 	MemoryContext work;
 	ErrorPlace	place;
 	List	   *statements;
+	List	   *rows;
 	char	   *text;
 
 	if (sql == NULL)
@@ -171,8 +166,8 @@ mig_script_check(const char *sql, bool transactional,
 	MemoryContextSwitchTo(work);
 
 	place_enter(&place, text, origin ? Max(origin->first_line, 1) : 1, origin);
-	scan_script(text, &place, NULL, false);
-	statements = mig_script_split(text);
+	rows = scan_script(&place, NULL, false);
+	statements = split(place.text, rows);
 	check_statements(statements, transactional, &place);
 	check_encoding(text, &place);
 	place_leave(&place);
@@ -236,13 +231,37 @@ set_for_parser(const char *name, const char *value)
  *
  * Returns a list of ScriptStatement in the current memory context, empty
  * statements left out.  Errors: those of the server's parser, with an error
- * position in the whole text.
+ * position in the whole text; MG011 for rows of COPY that have no end.
  */
 List *
 mig_script_split(const char *sql)
 {
+	ScriptTokens tokens;
+	List	   *statements;
+
+	/* what is for psql only has a backslash */
+	if (strchr(sql, '\\') == NULL)
+		return split(sql, NIL);
+	mig_tokens_begin(&tokens, sql);
+	while (mig_tokens_next(&tokens))
+		CHECK_FOR_INTERRUPTS();
+	mig_tokens_end(&tokens);
+	statements = split(tokens.text, tokens.rows);
+	if (tokens.text != sql)
+		pfree(tokens.masked);
+	return statements;
+}
+
+/*
+ * Parse the text of a script that has blanks in place of what is for psql only,
+ * such as rows (ScriptRows *).  Returns ScriptStatement *.
+ */
+static List *
+split(const char *sql, List *rows)
+{
 	List	   *result = NIL;
 	List	   *raws = mig_script_parse(sql);
+	ListCell   *next_rows = list_head(rows);
 	ListCell   *lc;
 	int			len = strlen(sql);
 	int			line = 1;
@@ -258,6 +277,8 @@ mig_script_split(const char *sql)
 
 		place_begin(stmt, sql, previous);
 		previous = end;
+		stmt->raw = raw;
+		next_rows = claim_rows(stmt, sql, end, rows, next_rows);
 		while (end > stmt->location && mig_text_is_space(sql[end - 1]))
 			end--;
 		stmt->len = end - stmt->location;
@@ -267,11 +288,62 @@ mig_script_split(const char *sql)
 		stmt->number = list_length(result) + 1;
 		raw->stmt_location = stmt->location;
 		raw->stmt_len = stmt->len;
-		stmt->raw = raw;
 		result = lappend(result, stmt);
 	}
 	list_free(raws);
+	mark_large_objects(result);
 	return result;
+}
+
+/*
+ * Mark each BEGIN and COMMIT of some statements (ScriptStatement *) that have
+ * nothing between them but the data of large objects.
+ */
+static void
+mark_large_objects(List *statements)
+{
+	ScriptStatement *begin = NULL;	/* with nothing else since */
+	ListCell   *lc;
+
+	foreach(lc, statements)
+	{
+		ScriptStatement *stmt = lfirst(lc);
+
+		if (mig_statement_is_begin(stmt->raw))
+			begin = stmt;
+		else if (begin != NULL && begin->number + 1 < stmt->number &&
+				 mig_statement_is_commit(stmt->raw))
+		{
+			begin->large_objects = stmt->large_objects = true;
+			begin = NULL;
+		}
+		else if (begin != NULL && !mig_statement_writes_large_object(stmt->raw))
+			begin = NULL;
+	}
+}
+
+/*
+ * Note in a statement of COPY, which ends at the offset end, its rows: those of
+ * next, which are the next ones of rows.  Returns the ones after these.  Errors:
+ * MG011 for rows that are no statement's, but in the middle of one: psql would not
+ * take them for rows.
+ */
+static ListCell *
+claim_rows(ScriptStatement *stmt, const char *sql, int end, List *rows, ListCell *next)
+{
+	const ScriptRows *own = next != NULL ? lfirst(next) : NULL;
+
+	stmt->rows = -1;
+	if (own == NULL || own->semicolon > end)
+		return next;
+	if (own->semicolon < end || !IsA(stmt->raw->stmt, CopyStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("COPY from the client cannot be a part of another statement"),
+				 errposition(pg_mbstrlen_with_len(sql, own->copy) + 1)));
+	stmt->rows = own->begin;
+	stmt->rows_len = own->end - own->begin;
+	return lnext(rows, next);
 }
 
 /*
@@ -431,7 +503,7 @@ mig_script_sections(const char *text, const ScriptOrigin *origin, bool upgrade_o
 
 	memset(sections, 0, 2 * sizeof(ScriptSection));
 	place_enter(&place, text, origin->first_line, origin);
-	scan_script(text, &place, sections, upgrade_only);
+	(void) scan_script(&place, sections, upgrade_only);
 	place_leave(&place);
 }
 
@@ -466,120 +538,44 @@ mig_script_marker(const char *line, MigDirection *direction,
  */
 
 /*
- * Begin a walk over a text.  All that it allocates is in the current context,
- * which is the caller's to delete.
- */
-static void
-scan_begin(TokenScan *scan, const char *text)
-{
-	memset(scan, 0, sizeof(TokenScan));
-	scan->text = text;
-	scan->len = strlen(text);
-	scan->scanner = scanner_init(text, &scan->extra, &ScanKeywords,
-								 ScanKeywordTokens);
-	mig_make_lexer_standard(&scan->extra);
-	scan->extra.backslash_quote = BACKSLASH_QUOTE_ON;
-}
-
-/* Go to the next token; false at the end, with a last gap before it. */
-static bool
-scan_next(TokenScan *scan)
-{
-	core_YYSTYPE value;
-	YYLTYPE		location;
-
-	scan->gap = scan->end;
-	if (core_yylex(&value, &location, scan->scanner) == 0)
-	{
-		scan->start = scan->end = scan->len;
-		return false;
-	}
-
-	/* the lexer puts a NUL after the token in its own copy of the text */
-	scan->start = location;
-	scan->end = location + strlen(scan->extra.scanbuf + location);
-	return true;
-}
-
-/* Is the token this unquoted word, given in lower case? */
-static bool
-token_is(const TokenScan *scan, const char *word)
-{
-	int			len = scan->end - scan->start;
-
-	return len == (int) strlen(word) &&
-		pg_strncasecmp(scan->text + scan->start, word, len) == 0;
-}
-
-/*
  * Walk over a text before it is parsed: find the sections of a file, or refuse
- * marker lines if sections is NULL; refuse psql's commands and COPY from and to
- * the client; note where statements end, for messages.
+ * marker lines if sections is NULL; refuse psql's commands and COPY to the client;
+ * note where statements end, for messages.  Returns the rows of COPY (ScriptRows
+ * *); place->text becomes the text without them, for the parser.
  */
-static void
-scan_script(const char *text, ErrorPlace *place, ScriptSection *sections,
-			bool upgrade_only)
+static List *
+scan_script(ErrorPlace *place, ScriptSection *sections, bool upgrade_only)
 {
-	MemoryContext work = AllocSetContextCreate(CurrentMemoryContext,
-											   "migrate script scan",
-											   ALLOCSET_DEFAULT_SIZES);
-	MemoryContext caller = MemoryContextSwitchTo(work);
-	TokenScan	scan;
-	int			guc_level = NewGUCNestLevel();
-	int			parens = 0;
-	int			copy = -1;		/* offset of the COPY that we are in */
-	bool		first = true;	/* is this a statement's first token? */
-	bool		direction = false;	/* was the last token FROM or TO? */
+	ScriptTokens scan;
 
-	/* what the lexer tells about long identifiers, the parser tells again */
-	(void) set_config_option("client_min_messages", "error",
-							 PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	scan_begin(&scan, text);
+	mig_tokens_begin(&scan, place->text);
 	place->scan = &scan;
-	while (scan_next(&scan))
+	while (mig_tokens_next(&scan))
 	{
 		CHECK_FOR_INTERRUPTS();
-		scan_gap(&scan, place, sections, first);
+		scan_gap(&scan, place, sections, scan.is_first);
 		if (upgrade_only && sections[MIG_DOWNGRADE].present)
 		{
 			scan.gap = scan.start;
 			break;
 		}
-		if (text[scan.start] == '\\')
+		if (scan.text[scan.start] == '\\')
 			refuse_psql_command(&scan, place);
-		if (copy >= 0 && direction &&
-			(token_is(&scan, "stdin") || token_is(&scan, "stdout")))
-			refuse_client_copy(place, copy);
-		if (first && token_is(&scan, "copy"))
-			copy = scan.start;
-		direction = parens == 0 &&
-			(token_is(&scan, "from") || token_is(&scan, "to"));
-		first = false;
-		if (text[scan.start] == '(')
-			parens++;
-		else if (text[scan.start] == ')')
-			parens--;
-		else if (text[scan.start] == ';' && parens <= 0)
-		{
-			MemoryContextSwitchTo(caller);
+		if (scan.client == COPY_TO_CLIENT)
+			refuse_client_copy(place, scan.copy);
+		if (scan.is_last)
 			place_add_end(place, scan.start);
-			MemoryContextSwitchTo(work);
-			first = true;
-			copy = -1;
-			parens = 0;
-		}
 	}
 	scan_gap(&scan, place, sections, false);
 	place->scan = NULL;
-	AtEOXact_GUC(true, guc_level);
-	MemoryContextSwitchTo(caller);
-	MemoryContextDelete(work);
+	place->text = scan.text;
+	mig_tokens_end(&scan);
+	return scan.rows;
 }
 
 /* Look for marker lines in the white space and comments before a token. */
 static void
-scan_gap(const TokenScan *scan, ErrorPlace *place, ScriptSection *sections,
+scan_gap(const ScriptTokens *scan, ErrorPlace *place, ScriptSection *sections,
 		 bool before_statement)
 {
 	const char *text = scan->text;
@@ -654,7 +650,7 @@ marker_transactional(const char *options)
 
 /* The token is a backslash, which only psql understands. */
 static void
-refuse_psql_command(const TokenScan *scan, const ErrorPlace *place)
+refuse_psql_command(const ScriptTokens *scan, const ErrorPlace *place)
 {
 	const char *rest = scan->text + scan->end;
 	const char *hint = "Scripts are run by the server, not by psql: remove the command, or write what it does in SQL.";
@@ -680,7 +676,7 @@ refuse_psql_command(const TokenScan *scan, const ErrorPlace *place)
 }
 
 /*
- * Report, with MG011, a COPY from or to the client.
+ * Report, with MG011, a COPY to the client.
  */
 static void
 refuse_client_copy(const ErrorPlace *place, int offset)
@@ -702,6 +698,7 @@ static bool
 is_wrapped(List *statements)
 {
 	return list_length(statements) >= 2 &&
+		!((ScriptStatement *) linitial(statements))->large_objects &&
 		mig_statement_is_begin(((ScriptStatement *) linitial(statements))->raw) &&
 		mig_statement_is_commit(((ScriptStatement *) llast(statements))->raw);
 }
@@ -738,18 +735,28 @@ static void
 check_any(const ScriptStatement *stmt, const ErrorPlace *place)
 {
 	const Node *node = stmt->raw->stmt;
+	const char *command = mig_statement_clears_session(stmt->raw);
+	const char *fault = stmt->rows >= 0 ? mig_statement_rows_fault(stmt->raw) : NULL;
 
-	if (stmt->top_level && IsA(node, TransactionStmt))
+	if (stmt->top_level && (IsA(node, TransactionStmt) || stmt->rows >= 0))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
 				 errmsg("%s cannot be marked \"-- migrate:top-level\"",
 						CreateCommandName(unconstify(Node *, node))),
 				 place_error(place, stmt->location)));
-	if (IsA(node, DiscardStmt))
+	if (fault != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("DISCARD cannot be used in a script"),
-				 errhint("Settings that a script changes are restored when it ends; drop temporary objects by name."),
+				 errmsg("%s cannot be used in a COPY with rows in the script", fault),
+				 errdetail("The rows are text, in the encoding of the script."),
+				 place_error(place, stmt->location)));
+	if (command != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("%s cannot be used in a script", command),
+				 IsA(node, DiscardStmt) ?
+				 errhint("Settings that a script changes are restored when it ends; drop temporary objects by name.") :
+				 errhint("Write the names that the script has used; others are the client's."),
 				 place_error(place, stmt->location)));
 	if (mig_statement_turns_strings_off(stmt->raw))
 		ereport(ERROR,
@@ -767,13 +774,13 @@ check_transactional(const ScriptStatement *stmt, const ErrorPlace *place)
 {
 	const char *command = needs_top_level(stmt);
 
-	if (IsA(stmt->raw->stmt, TransactionStmt))
+	if (IsA(stmt->raw->stmt, TransactionStmt) && !stmt->large_objects)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
 				 errmsg("%s cannot be used in a transactional script",
-						CreateCommandName(stmt->raw->stmt)),
+						control_command(stmt, place)),
 				 errdetail("The script runs within a transaction that migrate or its caller has begun."),
-				 errhint("Remove the command, or make the script non-transactional."),
+				 errhint("%s", hint_of_control(stmt->raw)),
 				 place_error(place, stmt->location)));
 	if (command != NULL)
 		ereport(ERROR,
@@ -786,6 +793,42 @@ check_transactional(const ScriptStatement *stmt, const ErrorPlace *place)
 }
 
 /*
+ * Return the name of transaction control as it is written: the server calls END a
+ * COMMIT, and ABORT a ROLLBACK.
+ */
+static const char *
+control_command(const ScriptStatement *stmt, const ErrorPlace *place)
+{
+	const char *text = place_text(place) + stmt->location;
+
+	if (pg_strncasecmp(text, "end", 3) == 0)
+		return "END";
+	if (pg_strncasecmp(text, "abort", 5) == 0)
+		return "ABORT";
+	return CreateCommandName(stmt->raw->stmt);
+}
+
+/*
+ * Return what to do about transaction control in a transactional script.  A
+ * script that is not transactional can hold BEGIN and COMMIT, and nothing else.
+ */
+static const char *
+hint_of_control(const RawStmt *raw)
+{
+	if (mig_statement_is_begin(raw) || mig_statement_is_commit(raw))
+		return "Remove the command, or make the script non-transactional.";
+	switch (((const TransactionStmt *) raw->stmt)->kind)
+	{
+		case TRANS_STMT_SAVEPOINT:
+		case TRANS_STMT_RELEASE:
+		case TRANS_STMT_ROLLBACK_TO:
+			return "Remove the command. A DO block with an EXCEPTION clause can undo what it has done.";
+		default:
+			return "Remove the command.";
+	}
+}
+
+/*
  * Refuse what a non-transactional script must not hold.  *group is the BEGIN
  * of the group that the statement is in, or NULL; kept up to date.
  */
@@ -794,6 +837,7 @@ check_nontransactional(const ScriptStatement *stmt,
 					   const ScriptStatement **group, const ErrorPlace *place)
 {
 	const char *command;
+	bool		fails;
 
 	if (IsA(stmt->raw->stmt, TransactionStmt))
 	{
@@ -806,6 +850,13 @@ check_nontransactional(const ScriptStatement *stmt,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
 				 errmsg("%s cannot be used between BEGIN and COMMIT", command),
 				 errhint("Move it behind COMMIT."),
+				 place_error(place, stmt->location)));
+	command = *group ? NULL : mig_statement_needs_block(stmt->raw, &fails);
+	if (command != NULL && fails)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("%s can only be used between BEGIN and COMMIT", command),
+				 errhint("Write BEGIN before it, and COMMIT after the statements that need it."),
 				 place_error(place, stmt->location)));
 }
 
@@ -826,7 +877,7 @@ check_control(const ScriptStatement *stmt, const ScriptStatement **group,
 	else if (mig_statement_is_commit(stmt->raw))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("COMMIT without a BEGIN before it"),
+				 errmsg("%s without a BEGIN before it", control_command(stmt, place)),
 				 place_error(place, stmt->location)));
 	else
 		ereport(ERROR,
@@ -983,8 +1034,17 @@ place_add_end(ErrorPlace *place, int offset)
 static int
 place_error(const ErrorPlace *place, int offset)
 {
-	errposition(pg_mbstrlen_with_len(place->text, offset) + 1);
+	errposition(pg_mbstrlen_with_len(place_text(place), offset) + 1);
 	return 0;
+}
+
+/*
+ * Return the text in which positions are counted now.
+ */
+static const char *
+place_text(const ErrorPlace *place)
+{
+	return place->scan != NULL ? place->scan->text : place->text;
 }
 
 /* Error context callback: file or script, line, and the statement. */
@@ -993,24 +1053,27 @@ script_error_context(void *arg)
 {
 	const ErrorPlace *place = arg;
 	const ScriptOrigin *origin = place->origin;
-	int			offset = mig_excerpt_error_offset(place->text);
+	const char *text = place_text(place);
+	int			offset = mig_excerpt_error_offset(text);
 	int			line = place->line;
 	const char *what;
 
 	/* the lexer gives no position for bytes that are not text, as in E'\xff' */
 	if (offset < 0 && place->scan != NULL &&
 		ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_DATA_EXCEPTION)
-		offset = mig_text_skip_gap(place->text, place->scan->end);
+		offset = mig_text_skip_gap(text, place->scan->end);
 	if (offset >= 0)
 	{
 		int			start;
 		int			end;
 
 		place_statement(place, offset, &start, &end);
-		mig_excerpt_quote(place->text, start, end - start, offset);
+		mig_excerpt_quote(text, start, end - start, offset);
 		shorten_lexer_error(place, offset);
 		mig_excerpt_clean_message(place->context);
-		line = place->first_line - 1 + mig_text_line(place->text, offset);
+		if (geterrcode() == ERRCODE_SYNTAX_ERROR && is_variable(text, offset))
+			errhint("Variables, as psql's :name, are not replaced in scripts. Write the value, or read a setting of the caller: current_setting('app.name').");
+		line = place->first_line - 1 + mig_text_line(text, offset);
 	}
 
 	if (place->converting)
@@ -1046,10 +1109,39 @@ shorten_lexer_error(const ErrorPlace *place, int offset)
 		errmsg("unterminated or malformed string, identifier or comment");
 }
 
+/*
+ * Return whether the text at offset, where the parser stopped, looks like a
+ * variable of psql or of another tool: :name, :'name', :{?name}, $name, ${name},
+ * {{name}}.
+ */
+static bool
+is_variable(const char *text, int offset)
+{
+	static const char in_name[] = "0123456789_abcdefghijklmnopqrstuvwxyz"
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	const char *after = text + offset + (text[offset] != '\0');
+	const char *end = after + strspn(after, in_name);
+	bool		name = end > after && strchr("0123456789", *after) == NULL;
+
+	switch (text[offset])
+	{
+		case ':':
+			return name || *after == '\'' || *after == '"' || *after == '{';
+		case '$':
+			/* not the beginning of a string: $name$ */
+			return *after == '{' || (name && *end != '$');
+		case '{':
+			return *after == '{';
+		default:
+			return false;
+	}
+}
+
 /* Between which offsets is the statement that offset is in? */
 static void
 place_statement(const ErrorPlace *place, int offset, int *start, int *end)
 {
+	const char *text = place_text(place);
 	int			low = 0;
 	int			high = place->nends;
 
@@ -1063,13 +1155,13 @@ place_statement(const ErrorPlace *place, int offset, int *start, int *end)
 		else
 			high = middle;
 	}
-	*start = mig_text_skip_gap(place->text, low > 0 ? place->ends[low - 1] + 1 : 0);
+	*start = mig_text_skip_gap(text, low > 0 ? place->ends[low - 1] + 1 : 0);
 	if (low < place->nends)
 		*end = place->ends[low];
 	else if (place->scan != NULL)
-		*end = mig_text_line_end(place->text, offset);	/* the end is not known yet */
+		*end = mig_text_line_end(text, offset);	/* the end is not known yet */
 	else
-		*end = strlen(place->text);
-	while (*end > *start && mig_text_is_space(place->text[*end - 1]))
+		*end = strlen(text);
+	while (*end > *start && mig_text_is_space(text[*end - 1]))
 		(*end)--;
 }

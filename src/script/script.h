@@ -29,7 +29,11 @@ typedef struct ScriptStatement
 	int			location;		/* byte offset of its first token */
 	int			len;			/* bytes, without the semicolon */
 	int			line;			/* line of its first token, from 1 */
+	int			rows;			/* byte offset of the rows of a COPY; -1: none */
+	int			rows_len;		/* up to the line "\." */
 	bool		top_level;		/* marked "-- migrate:top-level" */
+	bool		large_objects;	/* BEGIN or COMMIT, with nothing between but the data
+								 * of large objects: in a transaction, nothing */
 } ScriptStatement;
 
 /* Where a script comes from, for messages; each may be NULL or 0. */

@@ -89,7 +89,8 @@ mig_statement_needs_top_level(const RawStmt *raw)
 
 /*
  * Return what a statement is, when it must never run inside of a migration: it
- * would end the transaction, speak to the client, or drop the session's locks.
+ * would end the transaction, speak to the client, or take from the session what
+ * is not the script's.
  * NULL for all others. The result is a constant.
  */
 const char *
@@ -99,12 +100,65 @@ mig_statement_cannot_run(const RawStmt *raw)
 	{
 		case T_TransactionStmt:
 			return "transaction control";
-		case T_DiscardStmt:
-			return "DISCARD";
 		case T_CopyStmt:
 			if (castNode(CopyStmt, raw->stmt)->filename == NULL)
 				return "COPY from or to the client";
 			return NULL;
+		default:
+			return mig_statement_clears_session(raw);
+	}
+}
+
+/*
+ * Return the name of a statement that takes away all of some kind that the session
+ * has, what the client has made before the call too; NULL for others. The result
+ * is a constant.
+ */
+const char *
+mig_statement_clears_session(const RawStmt *raw)
+{
+	const Node *stmt = raw->stmt;
+
+	switch (nodeTag(stmt))
+	{
+		case T_DiscardStmt:
+			return "DISCARD";
+		case T_DeallocateStmt:
+			return ((const DeallocateStmt *) stmt)->name == NULL ? "DEALLOCATE ALL" : NULL;
+		case T_ClosePortalStmt:
+			return ((const ClosePortalStmt *) stmt)->portalname == NULL ? "CLOSE ALL" : NULL;
+		case T_UnlistenStmt:
+			return ((const UnlistenStmt *) stmt)->conditionname == NULL ? "UNLISTEN *" : NULL;
+		default:
+			return NULL;
+	}
+}
+
+/*
+ * Return the name of a statement that has no effect outside of a transaction block,
+ * as the server calls it; NULL for others. *fails is whether the server refuses
+ * it there, and does not only warn. The result is a constant.
+ */
+const char *
+mig_statement_needs_block(const RawStmt *raw, bool *fails)
+{
+	const VariableSetStmt *set = (const VariableSetStmt *) raw->stmt;
+
+	*fails = IsA(raw->stmt, LockStmt) || IsA(raw->stmt, DeclareCursorStmt);
+	switch (nodeTag(raw->stmt))
+	{
+		case T_LockStmt:
+			return "LOCK TABLE";
+		case T_DeclareCursorStmt:
+			return ((const DeclareCursorStmt *) raw->stmt)->options & CURSOR_OPT_HOLD ?
+				NULL : "DECLARE CURSOR";
+		case T_ConstraintsSetStmt:
+			return "SET CONSTRAINTS";
+		case T_VariableSetStmt:
+			if (set->kind == VAR_SET_MULTI)
+				return strncmp(set->name, "TRANSACTION", strlen("TRANSACTION")) == 0 ?
+					"SET TRANSACTION" : NULL;
+			return set->is_local ? "SET LOCAL" : NULL;
 		default:
 			return NULL;
 	}
@@ -180,6 +234,107 @@ mig_statement_turns_strings_off(const RawStmt *raw)
 		return intVal(&value->val) == 0;
 	return IsA(&value->val, String) &&
 		parse_bool(strVal(&value->val), &on) && !on;
+}
+
+/*
+ * Return the name, without its schema, of the enum type that a statement creates;
+ * NULL for all other statements.
+ */
+const char *
+mig_statement_creates_enum(const RawStmt *raw)
+{
+	if (!IsA(raw->stmt, CreateEnumStmt))
+		return NULL;
+	return strVal(llast(castNode(CreateEnumStmt, raw->stmt)->typeName));
+}
+
+/*
+ * Return the name, likewise, of the enum type that a statement adds a value to; NULL
+ * for all other statements.
+ */
+const char *
+mig_statement_adds_enum_value(const RawStmt *raw)
+{
+	if (!IsA(raw->stmt, AlterEnumStmt) ||
+		castNode(AlterEnumStmt, raw->stmt)->oldVal != NULL)
+		return NULL;
+	return strVal(llast(castNode(AlterEnumStmt, raw->stmt)->typeName));
+}
+
+/*
+ * Return whether a statement writes the data of a large object in the way of
+ * pg_dump, with the calls that it has for that and nothing else.
+ */
+bool
+mig_statement_writes_large_object(const RawStmt *raw)
+{
+	static const char *const names[] = {"lo_open", "lowrite", "lo_close"};
+	const SelectStmt *select = (const SelectStmt *) raw->stmt;
+	const FuncCall *call;
+	const char *name;
+
+	if (!IsA(select, SelectStmt) || list_length(select->targetList) != 1)
+		return false;
+	call = (const FuncCall *) linitial_node(ResTarget, select->targetList)->val;
+	if (!IsA(call, FuncCall) || list_length(call->funcname) != 2 ||
+		strcmp(strVal(linitial(call->funcname)), "pg_catalog") != 0)
+		return false;
+	name = strVal(llast(call->funcname));
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Return the name of the setting that a statement sets to 0, where it is one that
+ * pg_dump of a newer server sets so and this server does not know, otherwise NULL.
+ * 0 is what those servers have by default, and means no limit: not to set it is the
+ * same.
+ */
+const char *
+mig_statement_unknown_setting(const RawStmt *raw)
+{
+	static const char *const names[] = {"transaction_timeout", "idle_session_timeout"};
+	const VariableSetStmt *set = (const VariableSetStmt *) raw->stmt;
+	A_Const    *value;
+
+	if (!IsA(set, VariableSetStmt) || set->kind != VAR_SET_VALUE ||
+		list_length(set->args) != 1)
+		return NULL;
+	value = linitial(set->args);
+	if (!IsA(value, A_Const) || !IsA(&value->val, Integer) || intVal(&value->val) != 0)
+		return NULL;
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (pg_strcasecmp(set->name, names[i]) == 0 &&
+			GetConfigOption(names[i], true, false) == NULL)
+			return names[i];
+	return NULL;
+}
+
+/*
+ * Return which part of a COPY cannot be used with rows in the script, NULL if all
+ * can.  The result is a constant.
+ */
+const char *
+mig_statement_rows_fault(const RawStmt *raw)
+{
+	const CopyStmt *copy = castNode(CopyStmt, raw->stmt);
+	ListCell   *lc;
+
+	if (copy->whereClause != NULL && !MIG_COPY_ROWS_HAS_WHERE)
+		return "WHERE, on this version of the server,";
+	foreach(lc, copy->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "encoding") == 0)
+			return "the option ENCODING";
+		if (strcmp(option->defname, "format") == 0 &&
+			pg_strcasecmp(defGetString(option), "binary") == 0)
+			return "the binary format";
+	}
+	return NULL;
 }
 
 /*

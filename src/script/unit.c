@@ -4,22 +4,29 @@
  *		one: a statement, or a BEGIN ... COMMIT group.
  *
  * The statements that are done are recognized by a digest of the statements' texts
- * alone: comments and white space between them do not count, and neither do
- * CRLF line ends.  It is a chain, each digest over the one before and the next
- * statement, so that going on by one statement costs one statement.
+ * alone, and of the rows of COPY: comments and white space between them do not
+ * count, and in statements neither do CRLF line ends.  It is a chain, each digest
+ * over the one before and the next statement, so that one more statement costs one
+ * statement.
  */
 #include "migrate.h"
 
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "script/checksum.h"
 #include "script/statement.h"
 #include "script/text.h"
 #include "script/unit.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 
+/* About as many bytes of rows are digested at a time. */
+#define ROWS_PIECE	(256 * 1024)
+
+static char *digest_rows(const char *digest, const char *rows, int len);
 static UnitKind kind_of(const ScriptStatement *statement);
 
 /*
@@ -85,7 +92,44 @@ mig_unit_digest_next(const char *digest, const char *sql,
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "%s\n%s", digest, mig_text_comparable(utf8));
-	return mig_checksum_hex(&buf);
+	digest = mig_checksum_hex(&buf);
+	return statement->rows < 0 ? unconstify(char *, digest) :
+		digest_rows(digest, sql + statement->rows, statement->rows_len);
+}
+
+/*
+ * Digest of what a digest stands for and the rows of a COPY, which are not copied
+ * at once: a chain over pieces of whole lines.
+ */
+static char *
+digest_rows(const char *digest, const char *rows, int len)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	MemoryContext work = AllocSetContextCreate(caller, "migrate rows",
+											   ALLOCSET_DEFAULT_SIZES);
+	char		chain[65];		/* SHA-256 in hexadecimal */
+
+	snprintf(chain, sizeof(chain), "%s", digest);
+	MemoryContextSwitchTo(work);
+	while (len > 0)
+	{
+		const char *line_end = len > ROWS_PIECE ?
+			memchr(rows + ROWS_PIECE, '\n', len - ROWS_PIECE) : NULL;
+		int			n = line_end != NULL ? line_end + 1 - rows : len;
+		StringInfoData buf;
+
+		CHECK_FOR_INTERRUPTS();
+		initStringInfo(&buf);
+		appendStringInfo(&buf, "%s\n", chain);
+		appendStringInfoString(&buf, mig_checksum_utf8(pnstrdup(rows, n)));
+		snprintf(chain, sizeof(chain), "%s", mig_checksum_hex(&buf));
+		rows += n;
+		len -= n;
+		MemoryContextReset(work);
+	}
+	MemoryContextSwitchTo(caller);
+	MemoryContextDelete(work);
+	return pstrdup(chain);
 }
 
 /*

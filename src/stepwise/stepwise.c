@@ -137,7 +137,7 @@ run_stepwise(FunctionCallInfo fcinfo, MigDirection direction, const char *functi
 	MemoryContextSwitchTo(run.context);
 	mig_scope_refuse_in_script(function);
 	check_call(fcinfo, function);
-	mig_verify_not_subscriber();
+	mig_verify_place();
 	run.actor = mig_ledger_actor();
 	at = direction == MIG_UPGRADE ? mig_position_at_heads(run.target) : NULL;
 	if (at != NULL)
@@ -283,6 +283,8 @@ run_step(Stepwise *run, int number)
 	step->script.revision = self->revision;
 	step->script.direction = run->direction;
 	step->script.sql = stored->sql;
+	step->script.file_name = stored->file_name;
+	step->script.first_line = stored->line;
 	step->script.is_first = run->is_first && number == 0;
 	step->script.stepwise = true;
 	step->script.by_units = !stored->transactional;
@@ -362,7 +364,7 @@ record_step(void *arg, TimestampTz started_at)
 	if (!step->transactional)
 		mig_partial_remove(&scope, step->script.revision);
 	step->taken = true;
-	(void) mig_ledger_record_step(&scope, run->rows, step->node, run->direction,
+	mig_ledger_record_step(&scope, run->rows, step->node, run->direction,
 						   step->checksum, started_at,
 						   GetCurrentTimestamp() - started_at, &run->actor);
 	if (step->number + 1 == list_length(run->plan))

@@ -77,6 +77,7 @@ static void read_partial(ScriptRun *run);
 static void set_again(ScriptRun *run);
 static List *script_settings(const ScriptRun *run);
 static void run_unit(ScriptRun *run, const ScriptUnit *unit);
+static void check_block(const ScriptRun *run, const ScriptStatement *statement);
 static bool run_single(ScriptRun *run, const ScriptUnit *unit);
 static void probe_top_level(ScriptRun *run);
 static UnitKind kind_now(const ScriptUnit *unit);
@@ -218,6 +219,8 @@ run_unit(ScriptRun *run, const ScriptUnit *unit)
 	if (kind == UNIT_TRANSACTION)
 	{
 		remove_leftovers(run);
+		if (unit->first == unit->last)
+			check_block(run, linitial(unit->statements));
 		if (unit->first < unit->last)
 			run_recorded(run, unit->last, &run->script, unit->statements);
 		else if (!run_single(run, unit))
@@ -226,6 +229,27 @@ run_unit(ScriptRun *run, const ScriptUnit *unit)
 	else
 		run_committing(run, unit, kind);
 	report_end(run, unit, start);
+}
+
+/*
+ * Warn, as the server does of a client's statement, that a statement has no effect
+ * outside of a transaction block.  Errors: 25P01 where the server refuses it, but
+ * such a script is not stored (MG011).
+ */
+static void
+check_block(const ScriptRun *run, const ScriptStatement *statement)
+{
+	bool		fails;
+	const char *name = mig_statement_needs_block(statement->raw, &fails);
+
+	if (name != NULL)
+		ereport(fails ? ERROR : WARNING,
+				(errcode(ERRCODE_NO_ACTIVE_SQL_TRANSACTION),
+				 errmsg("%s can only be used in transaction blocks", name),
+				 errhint("Write BEGIN before it, and COMMIT after the statements that need it."),
+				 errcontext("revision \"%s\", %s script, statement %d, line %d",
+							run->script.revision, mig_direction_name(run->script.direction),
+							statement->number, statement->line)));
 }
 
 /*
@@ -248,7 +272,8 @@ run_single(ScriptRun *run, const ScriptUnit *unit)
 		run->script.is_first = false;
 		return true;
 	}
-	if (failure.committed || failure.error->sqlerrcode != ERRCODE_ACTIVE_SQL_TRANSACTION)
+	if (failure.committed || failure.error->sqlerrcode != ERRCODE_ACTIVE_SQL_TRANSACTION ||
+		((ScriptStatement *) linitial(unit->statements))->rows >= 0)
 		ReThrowError(failure.error);
 	FreeErrorData(failure.error);
 	return false;

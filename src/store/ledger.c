@@ -41,15 +41,17 @@ typedef struct LedgerStep
 	const char *operation;		/* "upgrade", "downgrade", "stamp" */
 	const char *revision;		/* NULL: base */
 	const char *checksum;		/* NULL with revision */
-	List	   *versions_before;	/* of char * */
-	List	   *versions_after;
+	List	   *removed;		/* version rows, of char *; in byte order */
+	List	   *added;			/* likewise */
+	int			count;			/* number of version rows afterwards */
 	TimestampTz started_at;
 	int64		duration;		/* microseconds */
 } LedgerStep;
 
 static void read_checksums(uint64 n, List **revisions, List **checksums);
-static void set_versions(const Scope *scope, List *versions);
-static void change_versions(const Scope *scope, List *before, List *after);
+static void set_versions(const Scope *scope, List *before, List *after);
+static void change_versions(const Scope *scope, List *removed, List *added);
+pg_noreturn static void version_is_gone(const char *revision);
 static void add_applied(const Scope *scope, List *revisions, const char *how,
 						TimestampTz applied_at);
 static uint64 insert_applied(const Scope *scope, List *revisions, List *checksums,
@@ -64,7 +66,7 @@ static void add_log(const Scope *scope, List *steps, const LedgerActor *actor);
 static void add_one_log(const Scope *scope, const LedgerStep *step, const LedgerActor *actor);
 static void append_rows(List **ones, List **lists, List *rows);
 static char *array_text(List *strings);
-static void write_ids(const Scope *scope, StoreQuery *query, List *ids);
+static uint64 write_ids(const Scope *scope, StoreQuery *query, List *ids);
 static uint64 write_id(const Scope *scope, StoreQuery *query, const char *id);
 static void write_log(const Scope *scope, PlanRows *rows, List *plan, int from, int to,
 					  MigDirection direction, const LedgerDone *done,
@@ -72,7 +74,10 @@ static void write_log(const Scope *scope, PlanRows *rows, List *plan, int from, 
 static List *checksums_of(const LedgerDone *done, int from, int to);
 static void remember_heads(const Scope *scope, const Graph *graph);
 static void take_step(PlanRows *rows, int node, MigDirection direction);
-static char *checksum_of(const Scope *scope, const char *revision);
+static List *ids_of(const Graph *graph, List *nodes);
+static List *stamp_log(const Scope *scope, const Graph *graph, List *steps,
+					   List *before, bool purge);
+static List *checksums_of_stamp(const Scope *scope, const Graph *graph, List *steps);
 static void stamp_applied(const Scope *scope, const Graph *graph, const Bitmapset *from,
 						  const Bitmapset *rows, bool purge);
 
@@ -206,6 +211,21 @@ mig_ledger_read_edited(const Scope *scope)
 }
 
 /*
+ * Return the ids of revisions that were moved or stamped here, each once (char *),
+ * in no particular order.
+ */
+List *
+mig_ledger_read_logged(const Scope *scope)
+{
+	static StoreQuery query = {
+		"SELECT DISTINCT revision FROM migrate.steps WHERE revision IS NOT NULL",
+		0, {0}, NULL
+	};
+
+	return mig_query_texts(scope, &query, NULL);
+}
+
+/*
  * Return the first two columns, id and checksum (both char *), of the last
  * query's n rows.  Errors: 55000 for a null.
  */
@@ -221,37 +241,42 @@ read_checksums(uint64 n, List **revisions, List **checksums)
 }
 
 /*
- * Make the version rows be exactly versions (char *).
+ * Change the version rows from before (char *, in byte order) to after
+ * (likewise), for the rest of the scope by keys: for ANY of as many elements as
+ * there are rows a scan compares each with each, before 14.  MG007 when a row of
+ * before is not there.
  */
 static void
-set_versions(const Scope *scope, List *versions)
+set_versions(const Scope *scope, List *before, List *after)
 {
 	static StoreQuery remove = {
-		"DELETE FROM migrate.versions"
-		" WHERE revision OPERATOR(pg_catalog.<>) ALL ($1)",
+		"DELETE FROM migrate.versions WHERE revision OPERATOR(pg_catalog.=) ANY ($1)",
 		1, {TEXTARRAYOID}, NULL
 	};
 	static StoreQuery insert = {
 		"INSERT INTO migrate.versions (revision)"
-		" SELECT u.revision FROM pg_catalog.unnest($1) AS u (revision)"
-		" WHERE NOT EXISTS (SELECT 1 FROM migrate.versions v"
-		" WHERE v.revision OPERATOR(pg_catalog.=) u.revision)",
+		" SELECT u.revision FROM pg_catalog.unnest($1) AS u (revision)",
 		1, {TEXTARRAYOID}, NULL
 	};
+	List	   *removed = mig_ids_difference(before, after);
+	List	   *added = mig_ids_difference(after, before);
 
-	write_ids(scope, &remove, versions);
-	write_ids(scope, &insert, versions);
+	mig_scope_by_key();
+	if (removed != NIL &&
+		write_ids(scope, &remove, removed) != (uint64) list_length(removed))
+		version_is_gone(linitial(removed));
+	if (added != NIL)
+		(void) write_ids(scope, &insert, added);
 }
 
 /*
- * Change the version rows by keys: take away those of before (char *, in byte
- * order) that are not in after (likewise), and add the others of after.  In a
- * transaction with many steps the table is full of rows that are dead but
- * cannot be removed yet, so nothing may scan it; see mig_scope_by_key.  MG007
- * when a row of before is not there.
+ * Take version rows away (char *), and add others, by keys.  In a transaction
+ * with many steps the table is full of rows that are dead but cannot be removed
+ * yet, so nothing may scan it; see mig_scope_by_key.  MG007 when a row to be
+ * removed is not there.
  */
 static void
-change_versions(const Scope *scope, List *before, List *after)
+change_versions(const Scope *scope, List *removed, List *added)
 {
 	static StoreQuery remove = {
 		"DELETE FROM migrate.versions WHERE revision OPERATOR(pg_catalog.=) $1",
@@ -262,14 +287,23 @@ change_versions(const Scope *scope, List *before, List *after)
 	};
 	ListCell   *lc;
 
-	foreach(lc, mig_ids_difference(before, after))
+	foreach(lc, removed)
 		if (write_id(scope, &remove, lfirst(lc)) != 1)
-			ereport(ERROR,
-					(errcode(ERRCODE_MIG_CHANGED),
-					 errmsg("current revision \"%s\" is not in migrate.versions any more",
-							(char *) lfirst(lc))));
-	foreach(lc, mig_ids_difference(after, before))
+			version_is_gone(lfirst(lc));
+	foreach(lc, added)
 		(void) write_id(scope, &insert, lfirst(lc));
+}
+
+/*
+ * Report, with MG007, that a version row is gone.
+ */
+static void
+version_is_gone(const char *revision)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_CHANGED),
+			 errmsg("current revision \"%s\" is not in migrate.versions any more",
+					revision)));
 }
 
 /*
@@ -394,7 +428,7 @@ remove_applied(const Scope *scope, List *revisions)
 	};
 
 	if (revisions != NIL)
-		write_ids(scope, &query, revisions);
+		(void) write_ids(scope, &query, revisions);
 }
 
 /*
@@ -419,29 +453,31 @@ static void
 add_log(const Scope *scope, List *steps, const LedgerActor *actor)
 {
 	static StoreQuery query = {
-		"INSERT INTO migrate.log (operation, revision, checksum,"
-		" versions_before, versions_after, started_at, duration, session_role,"
+		"INSERT INTO migrate.steps (operation, revision, checksum, removed, added,"
+		" versions_count, started_at, duration, session_role,"
 		" effective_role, application_name, client_addr, server_version)"
 		" SELECT $1, u.revision, u.checksum,"
-		" CASE WHEN u.before IS NULL THEN u.all_before::pg_catalog.text[] ELSE ARRAY[u.before] END,"
-		" CASE WHEN u.after IS NULL THEN u.all_after::pg_catalog.text[] ELSE ARRAY[u.after] END,"
-		" u.started_at, u.duration, $11, $2, $12,"
+		" CASE WHEN u.gone IS NULL THEN u.all_gone::pg_catalog.text[] ELSE ARRAY[u.gone] END,"
+		" CASE WHEN u.new IS NULL THEN u.all_new::pg_catalog.text[] ELSE ARRAY[u.new] END,"
+		" u.count, u.started_at, u.duration, $11, $2, $12,"
 		" (SELECT pg_catalog.inet_client_addr()),"
 		" (SELECT pg_catalog.current_setting('server_version'))"
 		" FROM (SELECT pg_catalog.unnest($3) AS revision, pg_catalog.unnest($4) AS checksum,"
-		" pg_catalog.unnest($5) AS before, pg_catalog.unnest($6) AS all_before,"
-		" pg_catalog.unnest($7) AS after, pg_catalog.unnest($8) AS all_after,"
-		" pg_catalog.unnest($9) AS started_at, pg_catalog.unnest($10) AS duration) AS u",
-		12, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
+		" pg_catalog.unnest($5) AS gone, pg_catalog.unnest($6) AS all_gone,"
+		" pg_catalog.unnest($7) AS new, pg_catalog.unnest($8) AS all_new,"
+		" pg_catalog.unnest($9) AS started_at, pg_catalog.unnest($10) AS duration,"
+		" pg_catalog.unnest($13) AS count) AS u",
+		13, {TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID,
 			TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZARRAYOID, INTERVALARRAYOID, TEXTOID,
-			TEXTOID}, NULL
+			TEXTOID, INT4ARRAYOID}, NULL
 	};
 	int			n = list_length(steps);
 	List	   *texts[6] = {NIL, NIL, NIL, NIL, NIL, NIL};
 	Datum	   *started = palloc(Max(n, 1) * sizeof(Datum));
 	Datum	   *duration = palloc(Max(n, 1) * sizeof(Datum));
+	Datum	   *counts = palloc(Max(n, 1) * sizeof(Datum));
 	Interval   *intervals = palloc0(Max(n, 1) * sizeof(Interval));
-	Datum		values[12];
+	Datum		values[13];
 	ListCell   *lc;
 
 	if (steps == NIL)
@@ -453,8 +489,9 @@ add_log(const Scope *scope, List *steps, const LedgerActor *actor)
 
 		texts[0] = lappend(texts[0], unconstify(char *, step->revision));
 		texts[1] = lappend(texts[1], unconstify(char *, step->checksum));
-		append_rows(&texts[2], &texts[3], step->versions_before);
-		append_rows(&texts[4], &texts[5], step->versions_after);
+		append_rows(&texts[2], &texts[3], step->removed);
+		append_rows(&texts[4], &texts[5], step->added);
+		counts[i] = Int32GetDatum(step->count);
 		started[i] = TimestampTzGetDatum(step->started_at);
 		intervals[i].time = step->duration;
 		duration[i] = IntervalPGetDatum(&intervals[i]);
@@ -471,6 +508,8 @@ add_log(const Scope *scope, List *steps, const LedgerActor *actor)
 												TYPALIGN_DOUBLE));
 	values[10] = CStringGetTextDatum(actor->session_role);
 	values[11] = CStringGetTextDatum(actor->application_name);
+	values[12] = PointerGetDatum(construct_array(counts, n, INT4OID, sizeof(int32), true,
+												 TYPALIGN_INT));
 	(void) mig_query_write(scope, &query, values, NULL);
 }
 
@@ -481,17 +520,17 @@ static void
 add_one_log(const Scope *scope, const LedgerStep *step, const LedgerActor *actor)
 {
 	static StoreQuery query = {
-		"INSERT INTO migrate.log (operation, revision, checksum,"
-		" versions_before, versions_after, started_at, duration, session_role,"
+		"INSERT INTO migrate.steps (operation, revision, checksum, removed, added,"
+		" versions_count, started_at, duration, session_role,"
 		" effective_role, application_name, client_addr, server_version)"
-		" VALUES ($1, $2, $3, $4, $5, $6, $7, $9, $8, $10,"
+		" VALUES ($1, $2, $3, $4, $5, $11, $6, $7, $9, $8, $10,"
 		" pg_catalog.inet_client_addr(), pg_catalog.current_setting('server_version'))",
-		10, {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID,
-			INTERVALOID, TEXTOID, TEXTOID, TEXTOID}, NULL
+		11, {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID,
+			INTERVALOID, TEXTOID, TEXTOID, TEXTOID, INT4OID}, NULL
 	};
 	Interval	duration = {.time = step->duration};
-	Datum		values[10];
-	char		nulls[] = "          ";
+	Datum		values[11];
+	char		nulls[] = "           ";
 
 	values[0] = CStringGetTextDatum(step->operation);
 	values[1] = values[2] = (Datum) 0;
@@ -503,18 +542,19 @@ add_one_log(const Scope *scope, const LedgerStep *step, const LedgerActor *actor
 		values[2] = CStringGetTextDatum(step->checksum);
 	else
 		nulls[2] = 'n';
-	values[3] = mig_query_text_array(step->versions_before);
-	values[4] = mig_query_text_array(step->versions_after);
+	values[3] = mig_query_text_array(step->removed);
+	values[4] = mig_query_text_array(step->added);
 	values[5] = TimestampTzGetDatum(step->started_at);
 	values[6] = IntervalPGetDatum(&duration);
 	values[7] = CStringGetTextDatum(actor->role);
 	values[8] = CStringGetTextDatum(actor->session_role);
 	values[9] = CStringGetTextDatum(actor->application_name);
+	values[10] = Int32GetDatum(step->count);
 	(void) mig_query_write(scope, &query, values, nulls);
 }
 
 /*
- * Append the version rows before or after a step to two lists of strings: the
+ * Append version rows that a step removed or added to two lists of strings: the
  * one row there is to ones, otherwise the text of an array to lists, and NULL
  * to the other.
  */
@@ -537,15 +577,15 @@ array_text(List *strings)
 }
 
 /*
- * Run a query that writes and takes a list of ids.
+ * Run a query that writes and takes a list of ids.  Returns the number of rows.
  */
-static void
+static uint64
 write_ids(const Scope *scope, StoreQuery *query, List *ids)
 {
 	Datum		values[1];
 
 	values[0] = mig_query_text_array(ids);
-	(void) mig_query_write(scope, query, values, NULL);
+	return mig_query_write(scope, query, values, NULL);
 }
 
 /*
@@ -596,10 +636,9 @@ mig_ledger_check_unchanged_since(const Scope *scope, int64 writes,
  * Take one step in rows, which grow in their own memory context, and write it
  * as done: version rows, heads when they are not known, applied, log.  The
  * version rows must be those of rows.  checksum is that of the upgrade script;
- * NULL: what applied says.  Returns the ids of the rows after it, allocated in
- * context.  MG007 when the revision or a version row is gone.
+ * NULL: what applied says.  MG007 when the revision or a version row is gone.
  */
-List *
+void
 mig_ledger_record_step(const Scope *scope, PlanRows *rows, int node,
 					   MigDirection direction, const char *checksum,
 					   TimestampTz started_at, int64 duration,
@@ -608,28 +647,25 @@ mig_ledger_record_step(const Scope *scope, PlanRows *rows, int node,
 	const char *revision = rows->graph->nodes[node].revision;
 	char	   *applied_as;
 	LedgerStep step;
-	MemoryContext old;
 
 	mig_scope_by_key();
 	step.operation = mig_direction_name(direction);
 	step.revision = revision;
-	step.versions_before = mig_graph_ids(rows->graph, rows->rows);
 	take_step(rows, node, direction);
-	old = MemoryContextSwitchTo(scope->context);
-	step.versions_after = mig_graph_ids(rows->graph, rows->rows);
-	MemoryContextSwitchTo(old);
+	step.removed = ids_of(rows->graph, rows->removed);
+	step.added = ids_of(rows->graph, rows->added);
+	step.count = bms_num_members(rows->rows);
 	step.started_at = started_at;
 	step.duration = duration;
 
 	remember_heads(scope, rows->graph);
-	change_versions(scope, step.versions_before, step.versions_after);
+	change_versions(scope, step.removed, step.added);
 	if (direction == MIG_UPGRADE)
 		applied_as = add_one_upgraded(scope, revision, checksum, GetCurrentTimestamp());
 	else
 		applied_as = remove_one_applied(scope, revision);
 	step.checksum = checksum != NULL ? checksum : applied_as;
 	add_one_log(scope, &step, actor);
-	return step.versions_after;
 }
 
 /*
@@ -645,6 +681,7 @@ mig_ledger_record_plan(const Scope *scope, PlanRows *rows, List *plan,
 	MemoryContext chunk = AllocSetContextCreate(outer, "migrate records",
 												ALLOCSET_DEFAULT_SIZES);
 	TimestampTz now = GetCurrentTimestamp();
+	List	   *before = mig_graph_ids(rows->graph, rows->rows);
 	int			n = list_length(plan);
 
 	if (direction == MIG_UPGRADE)
@@ -666,7 +703,7 @@ mig_ledger_record_plan(const Scope *scope, PlanRows *rows, List *plan,
 	}
 	MemoryContextDelete(chunk);
 	remember_heads(scope, rows->graph);
-	set_versions(scope, mig_graph_ids(rows->graph, rows->rows));
+	set_versions(scope, before, mig_graph_ids(rows->graph, rows->rows));
 }
 
 /*
@@ -678,7 +715,7 @@ write_log(const Scope *scope, PlanRows *rows, List *plan, int from, int to,
 		  MigDirection direction, const LedgerDone *done,
 		  const LedgerActor *actor)
 {
-	List	   *before = mig_graph_ids(rows->graph, rows->rows);
+	int			count = bms_num_members(rows->rows);
 	List	   *steps = NIL;
 
 	for (int i = from; i < to; i++)
@@ -690,8 +727,9 @@ write_log(const Scope *scope, PlanRows *rows, List *plan, int from, int to,
 		step->operation = mig_direction_name(direction);
 		step->revision = rows->graph->nodes[node].revision;
 		step->checksum = done[i].checksum;
-		step->versions_before = before;
-		step->versions_after = before = mig_graph_ids(rows->graph, rows->rows);
+		step->removed = ids_of(rows->graph, rows->removed);
+		step->added = ids_of(rows->graph, rows->added);
+		step->count = count += list_length(step->added) - list_length(step->removed);
 		step->started_at = done[i].started_at;
 		step->duration = done[i].duration;
 		steps = lappend(steps, step);
@@ -739,60 +777,108 @@ take_step(PlanRows *rows, int node, MigDirection direction)
 }
 
 /*
+ * Return the ids of some nodes (node numbers), in byte order.
+ */
+static List *
+ids_of(const Graph *graph, List *nodes)
+{
+	List	   *ids = mig_graph_plan_ids(graph, nodes, 0, list_length(nodes));
+
+	mig_ids_sort(ids);
+	return ids;
+}
+
+/*
  * Write the steps of a stamp (StampStep *) as done: log, version rows, heads when
- * they are not known, applied.  from are the version rows before it; without
- * steps, purge sets none.  Errors: MG007 when a revision is gone.
+ * they are not known, applied.  from are the version rows before it, to those
+ * after it.  Errors: MG007 when a revision is gone.
  */
 void
 mig_ledger_record_stamp(const Scope *scope, const Graph *graph, const Bitmapset *from,
-						List *steps, bool purge, const LedgerActor *actor)
+						const Bitmapset *to, List *steps, bool purge,
+						const LedgerActor *actor)
 {
-	TimestampTz start = GetCurrentTimestamp();
-	StampStep	base = {-1, NULL};
-	const Bitmapset *rows = from;
+	StampStep	base = {-1, NIL};
 	List	   *before = mig_ledger_read_versions(scope);
-	ListCell   *lc;
 
 	/* a purge to base is a step too */
 	if (purge && steps == NIL)
 		steps = list_make1(&base);
-	foreach(lc, steps)
-	{
-		const StampStep *stamped = lfirst(lc);
-		LedgerStep step;
-
-		rows = stamped->rows;
-		step.operation = "stamp";
-		step.revision = stamped->node < 0 ? NULL : graph->nodes[stamped->node].revision;
-		step.checksum = checksum_of(scope, step.revision);
-		step.versions_before = before;
-		step.versions_after = before = mig_graph_ids(graph, rows);
-		step.started_at = start;
-		step.duration = GetCurrentTimestamp() - start;
-		add_one_log(scope, &step, actor);
-	}
+	add_log(scope, stamp_log(scope, graph, steps, before, purge), actor);
 	mig_heads_remember(scope, graph);
-	set_versions(scope, mig_graph_ids(graph, rows));
-	stamp_applied(scope, graph, from, rows, purge);
+	set_versions(scope, before, mig_graph_ids(graph, to));
+	stamp_applied(scope, graph, from, to, purge);
 }
 
 /*
- * Checksum of a revision; NULL for NULL.
+ * Return what the log is to have of the steps of a stamp (StampStep *), as
+ * LedgerStep *.  before are the version rows before it (char *, in byte order),
+ * which the first step of a purge takes away.
  */
-static char *
-checksum_of(const Scope *scope, const char *revision)
+static List *
+stamp_log(const Scope *scope, const Graph *graph, List *steps, List *before, bool purge)
 {
-	List	   *scripts;
+	TimestampTz start = GetCurrentTimestamp();
+	List	   *checksums = checksums_of_stamp(scope, graph, steps);
+	int			count = list_length(before);
+	List	   *logged = NIL;
+	ListCell   *lc;
+	ListCell   *checksum;
 
-	if (revision == NULL)
-		return NULL;
-	scripts = mig_revisions_read_scripts(scope, list_make1(unconstify(char *, revision)),
-										 MIG_UPGRADE);
-	if (scripts == NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_CHANGED),
-				 errmsg("revision \"%s\" was dropped while it was being stamped", revision)));
-	return ((StoredScript *) linitial(scripts))->checksum;
+	forboth(lc, steps, checksum, checksums)
+	{
+		const StampStep *stamped = lfirst(lc);
+		LedgerStep *step = palloc(sizeof(LedgerStep));
+		List	   *added = stamped->node < 0 ? NIL :
+			ids_of(graph, list_make1_int(stamped->node));
+		bool		is_purge = purge && logged == NIL;
+
+		step->operation = "stamp";
+		step->revision = added == NIL ? NULL : linitial(added);
+		step->checksum = lfirst(checksum);
+		step->removed = is_purge ? mig_ids_difference(before, added) :
+			ids_of(graph, stamped->removed);
+		step->added = is_purge ? mig_ids_difference(added, before) : added;
+		step->count = count += list_length(step->added) - list_length(step->removed);
+		step->started_at = start;
+		step->duration = GetCurrentTimestamp() - start;
+		logged = lappend(logged, step);
+	}
+	return logged;
+}
+
+/*
+ * Return the checksums (char *) of the revisions that steps stamp (StampStep *),
+ * NULL for base.  Errors: MG007 when one is gone.
+ */
+static List *
+checksums_of_stamp(const Scope *scope, const Graph *graph, List *steps)
+{
+	List	   *ids = NIL;
+	List	   *digests;
+	List	   *checksums = NIL;
+	int			next = 0;
+	ListCell   *lc;
+
+	foreach(lc, steps)
+		if (((StampStep *) lfirst(lc))->node >= 0)
+			ids = lappend_int(ids, ((StampStep *) lfirst(lc))->node);
+	ids = mig_graph_plan_ids(graph, ids, 0, list_length(ids));
+	digests = mig_revisions_read_digests(scope, ids, MIG_UPGRADE);
+	foreach(lc, steps)
+	{
+		const ScriptDigest *digest = NULL;
+
+		if (((StampStep *) lfirst(lc))->node >= 0)
+			digest = list_nth(digests, next++);
+		if (digest != NULL && digest->digest == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_MIG_CHANGED),
+					 errmsg("revision \"%s\" was dropped while it was being stamped",
+							digest->revision)));
+		checksums = lappend(checksums, digest != NULL ? digest->digest : NULL);
+	}
+	return checksums;
 }
 
 /*

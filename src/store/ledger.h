@@ -38,19 +38,20 @@ extern int64 mig_ledger_count_writes(void);
 extern List *mig_ledger_read_versions(const Scope *scope);
 extern List *mig_ledger_read_applied(const Scope *scope);
 extern List *mig_ledger_read_edited(const Scope *scope);
+extern List *mig_ledger_read_logged(const Scope *scope);
 extern void mig_ledger_check_unchanged(const Scope *scope, const Graph *graph,
 									   const Bitmapset *rows);
 extern void mig_ledger_check_unchanged_since(const Scope *scope, int64 writes,
 											 const Graph *graph, const Bitmapset *rows);
-extern List *mig_ledger_record_step(const Scope *scope, PlanRows *rows, int node,
-									MigDirection direction, const char *checksum,
-									TimestampTz started_at, int64 duration,
-									const LedgerActor *actor);
+extern void mig_ledger_record_step(const Scope *scope, PlanRows *rows, int node,
+								   MigDirection direction, const char *checksum,
+								   TimestampTz started_at, int64 duration,
+								   const LedgerActor *actor);
 extern void mig_ledger_record_plan(const Scope *scope, PlanRows *rows, List *plan,
 								   MigDirection direction, const LedgerDone *done,
 								   const LedgerActor *actor);
 extern void mig_ledger_record_stamp(const Scope *scope, const Graph *graph,
-									const Bitmapset *from, List *steps, bool purge,
-									const LedgerActor *actor);
+									const Bitmapset *from, const Bitmapset *to,
+									List *steps, bool purge, const LedgerActor *actor);
 
 #endif							/* MIG_LEDGER_H */

@@ -46,6 +46,7 @@ typedef struct Change
 {
 	const Revision *rev;
 	const Revision *old;		/* what it replaces; NULL: it is new */
+	bool		only_place;		/* in which file, and on which lines */
 } Change;
 
 /* What storing files would change. */
@@ -82,6 +83,7 @@ static void check_distinct(List *files);
 static int	compare_files(const ListCell *a, const ListCell *b);
 static Graph *combine(const Graph *stored, List *files);
 static List *copy_files(List *files);
+static List *stored_of(List *files, bool locked);
 static List *ids_of(List *files);
 static void context_begin(FileContext *context, List *files);
 static void give_parents(const Graph *stored, List *files, FileContext *context,
@@ -140,8 +142,12 @@ mig_loader_store(List *files, bool with_prune, const char *function)
 
 	foreach(lc, changes.ordered)
 	{
-		report_replaced(lfirst(lc));
-		ids = lappend(ids, ((Change *) lfirst(lc))->rev->revision);
+		const Change *change = lfirst(lc);
+
+		if (change->only_place)
+			continue;
+		report_replaced(change);
+		ids = lappend(ids, change->rev->revision);
 	}
 	return ids;
 }
@@ -187,8 +193,14 @@ mig_loader_recognize(List *files)
 	stored = mig_revisions_read_several(&scope, ids_of(files));
 	mig_scope_leave(&scope);
 	forboth(lc, files, rest, stored)
-		if (lfirst(rest) != NULL)
-			(void) mig_format_take_scripts(lfirst(lc), lfirst(rest));
+	{
+		RevisionFile *file = lfirst(lc);
+
+		file->looked_up = true;
+		file->stored = lfirst(rest);
+		if (file->stored != NULL)
+			(void) mig_format_take_scripts(file, file->stored);
+	}
 }
 
 /*
@@ -207,7 +219,8 @@ is_stored(const RevisionFile *file)
 	mig_scope_by_key();
 	stored = mig_revisions_read_one(&scope, file->rev.revision);
 	mig_scope_leave(&scope);
-	return stored != NULL && mig_revision_same(stored, &file->rev);
+	return stored != NULL && mig_revision_same(stored, &file->rev) &&
+		(file->name == NULL || mig_revision_same_place(stored, &file->rev));
 }
 
 /*
@@ -414,7 +427,7 @@ status_of(const Changes *changes, int node, List *files, List *edited)
 	}
 	else if (stored < 0)
 		status->state = "not loaded";
-	else if (change != NULL)
+	else if (change != NULL && !change->only_place)
 	{
 		status->state = applied ? "edited" : "changed";
 		status->detail = mig_ids_join(differences(change->old, change->rev));
@@ -469,7 +482,6 @@ find_changes(List *files, bool locked)
 	List	   *stored;
 	ListCell   *lc;
 	ListCell   *rest;
-	Scope		scope;
 
 	changes.position = mig_position_read(true);
 	changes.applied = mig_graph_ancestors(changes.position.graph, changes.position.rows,
@@ -482,9 +494,7 @@ find_changes(List *files, bool locked)
 	resolve_parents(changes.graph, files, &context);
 	mig_graph_link(changes.graph);
 
-	mig_scope_enter(&scope);
-	stored = mig_revisions_read_several(&scope, ids_of(files));
-	mig_scope_leave(&scope);
+	stored = stored_of(files, locked);
 	changes.of_node = palloc0((changes.graph->n + 1) * sizeof(Change *));
 	forboth(lc, files, rest, stored)
 	{
@@ -522,6 +532,30 @@ copy_files(List *files)
 		copies = lappend(copies, copy);
 	}
 	return copies;
+}
+
+/*
+ * Return what is stored of files (RevisionFile *), NULL for nothing, in their order.
+ * Without the lock, what was found when they were looked up is good enough.
+ */
+static List *
+stored_of(List *files, bool locked)
+{
+	List	   *stored = NIL;
+	ListCell   *lc;
+	Scope		scope;
+
+	if (!locked && ((RevisionFile *) linitial(files))->looked_up)
+	{
+		foreach(lc, files)
+			stored = lappend(stored, unconstify(Revision *,
+												((RevisionFile *) lfirst(lc))->stored));
+		return stored;
+	}
+	mig_scope_enter(&scope);
+	stored = mig_revisions_read_several(&scope, ids_of(files));
+	mig_scope_leave(&scope);
+	return stored;
 }
 
 /*
@@ -797,15 +831,17 @@ resolve_names(const Graph *graph, List *names)
 static Change *
 compare(const Revision *old, const Revision *now, bool applied)
 {
+	bool		same = old != NULL && mig_revision_same(old, now);
 	Change	   *change;
 
 	if (old != NULL && applied)
 		check_applied(old, now);
-	if (old != NULL && mig_revision_same(old, now))
+	if (same && (now->file_name == NULL || mig_revision_same_place(old, now)))
 		return NULL;
 	change = palloc(sizeof(Change));
 	change->rev = now;
 	change->old = old;
+	change->only_place = same;
 	return change;
 }
 

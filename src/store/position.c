@@ -170,7 +170,7 @@ snapshot_is_stale(const Scope *scope)
 		{"SELECT pg_catalog.concat(pg_catalog.string_agg(v.revision, ','"
 			" ORDER BY v.revision COLLATE pg_catalog.\"C\")) FROM migrate.versions v",
 			0, {0}, NULL},
-		{"SELECT pg_catalog.concat(pg_catalog.max(l.id)) FROM migrate.log l",
+		{"SELECT pg_catalog.concat(pg_catalog.max(s.id)) FROM migrate.steps s",
 			0, {0}, NULL},
 		{"SELECT pg_catalog.concat(pg_catalog.md5(pg_catalog.string_agg("
 			"pg_catalog.concat(r.revision, '@', r.xmin), ','"

@@ -60,7 +60,8 @@ mig_revisions_read_one(const Scope *scope, const char *revision)
 	static StoreQuery query = {
 		"SELECT revision, down_revisions, depends_on, branch_labels, message,"
 		" upgrade_sql, downgrade_sql, upgrade_transactional,"
-		" downgrade_transactional, created_at"
+		" downgrade_transactional, created_at, file_name,"
+		" COALESCE(upgrade_line, 0), COALESCE(downgrade_line, 0)"
 		" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1",
 		1, {TEXTOID}, NULL
 	};
@@ -80,7 +81,8 @@ mig_revisions_read_several(const Scope *scope, List *revisions)
 	static StoreQuery query = {
 		"SELECT r.revision, r.down_revisions, r.depends_on, r.branch_labels, r.message,"
 		" r.upgrade_sql, r.downgrade_sql, r.upgrade_transactional,"
-		" r.downgrade_transactional, r.created_at"
+		" r.downgrade_transactional, r.created_at, r.file_name, COALESCE(r.upgrade_line, 0),"
+		" COALESCE(r.downgrade_line, 0)"
 		" FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (revision, n)"
 		" LEFT JOIN migrate.revisions r ON r.revision OPERATOR(pg_catalog.=) u.revision"
 		" ORDER BY u.n",
@@ -113,6 +115,9 @@ revision_of_row(uint64 row)
 	rev->downgrade_transactional = mig_query_bool(row, 9);
 	rev->created_at = mig_query_time(row, 10);
 	rev->has_created_at = true;
+	rev->file_name = mig_query_text_or_null(row, 11);
+	rev->line[MIG_UPGRADE] = mig_query_int(row, 12);
+	rev->line[MIG_DOWNGRADE] = mig_query_int(row, 13);
 	return rev;
 }
 
@@ -184,17 +189,18 @@ List *
 mig_revisions_read_scripts(const Scope *scope, List *revisions,
 						   MigDirection direction)
 {
-#define SCRIPTS_QUERY(column) \
+#define SCRIPTS_QUERY(column, line) \
 	"SELECT r.revision, r.message, r.checksum," \
 	" CASE WHEN pg_catalog.octet_length(" column ") OPERATOR(pg_catalog.<=) $2" \
 	" THEN " column " END," \
-	" COALESCE(pg_catalog.octet_length(" column ") OPERATOR(pg_catalog.>) $2, false)" \
+	" COALESCE(pg_catalog.octet_length(" column ") OPERATOR(pg_catalog.>) $2, false)," \
+	" r.file_name, COALESCE(" line ", 0)" \
 	" FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (revision, n)" \
 	" JOIN migrate.revisions r ON r.revision OPERATOR(pg_catalog.=) u.revision" \
 	" ORDER BY u.n"
 	static StoreQuery queries[2] = {
-		{SCRIPTS_QUERY("r.upgrade_sql"), 2, {TEXTARRAYOID, INT4OID}, NULL},
-		{SCRIPTS_QUERY("r.downgrade_sql"), 2, {TEXTARRAYOID, INT4OID}, NULL}
+		{SCRIPTS_QUERY("r.upgrade_sql", "r.upgrade_line"), 2, {TEXTARRAYOID, INT4OID}, NULL},
+		{SCRIPTS_QUERY("r.downgrade_sql", "r.downgrade_line"), 2, {TEXTARRAYOID, INT4OID}, NULL}
 	};
 	Datum		values[2] = {mig_query_text_array(revisions), Int32GetDatum(LONG_SCRIPT)};
 
@@ -214,6 +220,8 @@ script_of_row(uint64 row)
 	script->checksum = mig_query_text(row, 3);
 	script->sql = mig_query_text_or_null(row, 4);
 	script->is_long = mig_query_bool(row, 5);
+	script->file_name = mig_query_text_or_null(row, 6);
+	script->line = mig_query_int(row, 7);
 	return script;
 }
 
@@ -226,11 +234,13 @@ mig_revisions_read_script(const Scope *scope, const char *revision,
 						  MigDirection direction)
 {
 	static StoreQuery queries[2] = {
-		{"SELECT revision, message, checksum, upgrade_sql, upgrade_transactional"
+		{"SELECT revision, message, checksum, upgrade_sql, upgrade_transactional,"
+			" file_name, COALESCE(upgrade_line, 0)"
 			" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1"
 			" AND upgrade_sql IS NOT NULL",
 		1, {TEXTOID}, NULL},
-		{"SELECT revision, message, checksum, downgrade_sql, downgrade_transactional"
+		{"SELECT revision, message, checksum, downgrade_sql, downgrade_transactional,"
+			" file_name, COALESCE(downgrade_line, 0)"
 			" FROM migrate.revisions WHERE revision OPERATOR(pg_catalog.=) $1"
 			" AND downgrade_sql IS NOT NULL",
 		1, {TEXTOID}, NULL}
@@ -255,6 +265,8 @@ whole_script_of_row(uint64 row)
 	script->checksum = mig_query_text(row, 3);
 	script->sql = mig_query_text(row, 4);
 	script->transactional = mig_query_bool(row, 5);
+	script->file_name = mig_query_text_or_null(row, 6);
+	script->line = mig_query_int(row, 7);
 	return script;
 }
 
@@ -409,6 +421,11 @@ count(const Scope *scope, StoreQuery *query, Datum *values)
 	return DatumGetInt64(mig_query_value(0, 1, INT8OID, &isnull));
 }
 
+/* What write_revision passes: the parameters of both queries. */
+#define REVISION_VALUES \
+	14, {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID, \
+		BOOLOID, BOOLOID, TEXTOID, TIMESTAMPTZOID, TEXTOID, INT4OID, INT4OID}
+
 /*
  * Store a new revision, as role.
  */
@@ -419,11 +436,10 @@ mig_revisions_insert(const Scope *scope, const Revision *rev, const char *role)
 		"INSERT INTO migrate.revisions (revision, down_revisions, depends_on,"
 		" branch_labels, message, upgrade_sql, downgrade_sql,"
 		" upgrade_transactional, downgrade_transactional, created_by,"
-		" modified_by, created_at)"
+		" modified_by, created_at, file_name, upgrade_line, downgrade_line)"
 		" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10,"
-		" COALESCE($11, pg_catalog.now()))",
-		11, {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID,
-			TEXTOID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TIMESTAMPTZOID}, NULL
+		" COALESCE($11, pg_catalog.now()), $12, $13, $14)",
+		REVISION_VALUES, NULL
 	};
 
 	write_revision(scope, &query, rev, role);
@@ -439,10 +455,10 @@ mig_revisions_update(const Scope *scope, const Revision *rev, const char *role)
 		"UPDATE migrate.revisions SET down_revisions = $2, depends_on = $3,"
 		" branch_labels = $4, message = $5, upgrade_sql = $6,"
 		" downgrade_sql = $7, upgrade_transactional = $8,"
-		" downgrade_transactional = $9, modified_by = $10"
+		" downgrade_transactional = $9, modified_by = $10, file_name = $12,"
+		" upgrade_line = $13, downgrade_line = $14"
 		" WHERE revision OPERATOR(pg_catalog.=) $1",
-		11, {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID,
-			TEXTOID, TEXTOID, BOOLOID, BOOLOID, TEXTOID, TIMESTAMPTZOID}, NULL
+		REVISION_VALUES, NULL
 	};
 
 	write_revision(scope, &query, rev, role);
@@ -455,8 +471,8 @@ static void
 write_revision(const Scope *scope, StoreQuery *query, const Revision *rev,
 			   const char *role)
 {
-	Datum		values[11];
-	char		nulls[12] = "           ";
+	Datum		values[14];
+	char		nulls[15] = "              ";
 
 	values[0] = CStringGetTextDatum(rev->revision);
 	values[1] = mig_query_text_array(rev->down_revisions);
@@ -475,6 +491,17 @@ write_revision(const Scope *scope, StoreQuery *query, const Revision *rev,
 	values[10] = TimestampTzGetDatum(rev->created_at);
 	if (!rev->has_created_at)
 		nulls[10] = 'n';
+	values[11] = (Datum) 0;
+	if (rev->file_name != NULL)
+		values[11] = CStringGetTextDatum(rev->file_name);
+	else
+		nulls[11] = 'n';
+	for (int direction = 0; direction < 2; direction++)
+	{
+		values[12 + direction] = Int32GetDatum(rev->line[direction]);
+		if (rev->file_name == NULL || rev->line[direction] == 0)
+			nulls[12 + direction] = 'n';
+	}
 	if (mig_query_write(scope, query, values, nulls) != 1)
 		elog(ERROR, "could not write revision \"%s\"", rev->revision);
 }

@@ -24,6 +24,8 @@ typedef struct StoredScript
 								 * long */
 	bool		is_long;		/* read it by itself */
 	bool		transactional;	/* known of a script that is read by itself */
+	char	   *file_name;		/* where it was loaded from; NULL: not known */
+	int			line;			/* of that file where it begins, from 1; 0: not known */
 } StoredScript;
 
 /* What a script of a revision is recognized by. */

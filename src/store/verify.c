@@ -6,9 +6,19 @@
 #include "migrate.h"
 
 #include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "catalog/pg_subscription.h"
 #include "catalog/pg_subscription_rel.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "compat.h"
+#include "executor/tuptable.h"
+#include "miscadmin.h"
 #include "revision/graph.h"
 #include "revision/ids.h"
 #include "store/ledger.h"
@@ -17,9 +27,17 @@
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "store/verify.h"
+#include "utils/acl.h"
 #include "utils/catcache.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
+
+static void warn_subscriber(void);
+static void warn_citus_worker(void);
+static bool is_of_extension(Oid relation, const char *name);
+static int32 read_group(Oid relation);
 
 /*
  * Read the position, in the current memory context, checked as a mover does:
@@ -82,11 +100,22 @@ mig_verify_edited(List *edited)
 }
 
 /*
+ * Warn when this database is not the place to move: a subscription writes its
+ * version rows, or it is a worker's of Citus.
+ */
+void
+mig_verify_place(void)
+{
+	warn_subscriber();
+	warn_citus_worker();
+}
+
+/*
  * Warn when a subscription writes the version rows of this database: what they
  * say was run at the publisher, not here.
  */
-void
-mig_verify_not_subscriber(void)
+static void
+warn_subscriber(void)
 {
 	Oid			table = get_relname_relid("versions",
 										  get_namespace_oid(MIG_SCHEMA, true));
@@ -104,6 +133,73 @@ mig_verify_not_subscriber(void)
 						get_subscription_name(subscription, true)),
 				 errdetail("What they say was run at the publisher, not here."),
 				 errhint("Leave schema migrate out of the publication.")));
+}
+
+/*
+ * Warn on a worker of Citus: the position is the coordinator's, and what is run
+ * here makes objects of this node only.  Citus' own catalog says which group of
+ * nodes this one is in; the coordinator's is 0.  Without it this is one look-up
+ * in a cache.
+ */
+static void
+warn_citus_worker(void)
+{
+	Oid			table = get_relname_relid("pg_dist_local_group", PG_CATALOG_NAMESPACE);
+	int32		group;
+
+	if (!OidIsValid(table) || !is_of_extension(table, "citus") ||
+		pg_class_aclcheck(table, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		return;
+	group = read_group(table);
+	if (group != 0)
+		ereport(WARNING,
+				(errmsg("this database is on a worker of Citus, in group %d", group),
+				 errdetail("The position is that of the coordinator. What is run here makes objects of this worker only."),
+				 errhint("Call migrate at the coordinator.")));
+}
+
+/*
+ * Return whether a relation is a member of the extension of this name.
+ */
+static bool
+is_of_extension(Oid relation, const char *name)
+{
+	Oid			extension = getExtensionOfObject(RelationRelationId, relation);
+	const char *found = OidIsValid(extension) ? get_extension_name(extension) : NULL;
+
+	return found != NULL && strcmp(found, name) == 0;
+}
+
+/*
+ * Return the group in the one row of Citus' table; 0 when there is none.  As for
+ * other tables that are not ours, it is read without a query.
+ */
+static int32
+read_group(Oid relation)
+{
+	Relation	table = table_open(relation, AccessShareLock);
+	AttrNumber	column = get_attnum(relation, "groupid");
+	int32		group = 0;
+
+	if (table->rd_rel->relkind == RELKIND_RELATION && column > 0 &&
+		get_atttype(relation, column) == INT4OID)
+	{
+		TupleTableSlot *slot = table_slot_create(table, NULL);
+		Snapshot	latest = RegisterSnapshot(GetLatestSnapshot());
+		TableScanDesc scan = mig_table_beginscan(table, latest);
+		bool		isnull = true;
+		Datum		value = (Datum) 0;
+
+		if (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+			value = slot_getattr(slot, column, &isnull);
+		if (!isnull)
+			group = DatumGetInt32(value);
+		table_endscan(scan);
+		UnregisterSnapshot(latest);
+		ExecDropSingleTupleTableSlot(slot);
+	}
+	table_close(table, AccessShareLock);
+	return group;
 }
 
 /*

@@ -142,8 +142,8 @@ sub types
 }
 
 # Tables and views named like ours and like the server's.
-my @tables = qw(revisions versions applied partial running log models settings revisions_heads);
-my @views = qw(status progress);
+my @tables = qw(revisions versions applied partial running steps models settings revisions_heads);
+my @views = qw(log status progress);
 sub tables
 {
 	my $place = shift;
@@ -241,6 +241,15 @@ sub file
 	  . "\n-- migrate:up\nCREATE TABLE app.t_$id (n pg_catalog.int4);\n-- $n\n\n--"
 	  . " migrate:down\nDROP TABLE app.t_$id;\n";
 }
+
+# The same files for load_files and file_status.
+sub sent
+{
+	return 'ARRAY['
+	  . join(', ', map { 'pg_catalog.convert_to(' . lit($_) . ", 'UTF8')" } file('f1', '0004', 1),
+		file('f2', 'f1', 2), file('f3', 'f2', 3))
+	  . "], ARRAY['f1.sql', 'f2.sql', 'f3.sql']";
+}
 spew("$files/f1.sql", file('f1', '0004', 1));
 mkdir "$dir/dbmate";
 chmod 0755, "$dir/dbmate";
@@ -276,6 +285,7 @@ my @calls = (
 	'SELECT migrate.load(' . lit(file('f2', 'f1', 1, "-- Branch Labels: lab\n")) . ", 'f2.sql')",
 	'SELECT migrate.load(' . lit(file('f2', 'f1', 2)) . ')',
 	'SELECT migrate.load(' . lit(file('f2', 'f1', 2)) . ')',
+	map({ "SELECT * FROM migrate.$_" } 'file_status(' . sent() . ')', 'load_files(' . sent() . ')'),
 	q{SELECT * FROM migrate.current()},
 	'SELECT * FROM migrate.heads()',
 	'SELECT * FROM migrate.bases()',
@@ -302,6 +312,11 @@ my @calls = (
 	q{SELECT migrate.upgrade('heads')},
 	'SELECT migrate.check()',
 	'SELECT * FROM migrate.status',
+	'SELECT * FROM migrate.log',
+	[ 'SELECT migrate.undo_steps(NULL, NULL, NULL, NULL)', '22004' ],
+	# no SQL can
+	[ 'SELECT migrate.undo_step(NULL, NULL, NULL, NULL, NULL)', '42883' ],
+	[ 'SELECT migrate.undone(NULL)',                            '42883' ],
 	q{SELECT migrate.downgrade('0003')},
 	q{SELECT migrate.downgrade('other-1')},
 	q{SELECT migrate.downgrade('base')},
@@ -324,6 +339,8 @@ my @calls = (
 	q{SELECT migrate.drop('index')},
 	[ q{SELECT migrate.resume('0001', 'again')}, '55000' ],
 	'SELECT * FROM migrate.progress',
+	q{SELECT migrate.revision('gone', rev_id => 'gone', head => 'base')},
+	'SELECT migrate.load_files(' . sent() . ', prune => true)',
 	# by hand: the trigger, the generated column, the CHECKs
 	q{INSERT INTO migrate.revisions (revision, message) VALUES ('hand', 'by hand')},
 	q{UPDATE migrate.revisions SET down_revisions = '{0001}'}
@@ -716,7 +733,7 @@ sub owner_does
 					  . " ALTER $_->[1] TYPE $type USING $_->[1]::$type"
 				]
 			  } [qw(revisions message)], [qw(revisions downgrade_sql)], [qw(applied how)],
-			  [qw(log effective_role)], [qw(settings value)]
+			  [qw(steps effective_role)], [qw(settings value)]
 	} qw(evil.checked evil.vt));
 	# what the owner of functions can do with them
 	my $each_routine = sub {
@@ -836,13 +853,13 @@ SQL
 	my @changed = [
 		'without its keys',
 		map({ ("INSERT INTO migrate.$_ "
-					  . ($_ eq 'log' ? 'OVERRIDING SYSTEM VALUE ' : '')
+					  . ($_ eq 'steps' ? 'OVERRIDING SYSTEM VALUE ' : '')
 					  . "SELECT * FROM migrate.$_") } @tables)
 	];
 	for (@columns)
 	{
 		my ($table, $column, $type) = @$_;
-		next if "$table.$column" eq 'log.id';
+		next if "$table.$column" eq 'steps.id';
 		# a row that the other calls would meet
 		my @row =
 		  $table eq 'partial'

@@ -23,7 +23,7 @@ my $database = create_database('mig_bad_input');
 my $session = connect_to($database, options => '-c statement_timeout=20s');
 my $begin = time;
 
-my @tables = qw(revisions versions applied partial log models settings);
+my @tables = qw(revisions versions applied partial steps models settings);
 my $rows_of =
   "(SELECT string_agg(t.xmin::text || t::text, ';' ORDER BY t::text) FROM migrate.%s t)";
 my $fingerprint = 'SELECT md5(concat(' . join(', ', map { sprintf $rows_of, $_ } @tables) . '))';
@@ -165,6 +165,20 @@ my %array = (
 	'many new'  => q{(SELECT array_agg('z' || i) FROM generate_series(1, 100000) i)},
 );
 
+my %jsonb = (
+	null     => 'NULL',
+	'a null' => q{'null'},
+	array    => q{'["a1", "b1"]'},
+	scalar   => q{'"a1"'},
+	number   => q{'{"a1": 1}'},
+	nested   => q{'{"a1": {"b1": "c1"}}'},
+	'null in' => q{'{"a1": null}'},
+	empty    => q{'{"": ""}'},
+	hostile  => q{jsonb_build_object('%s$1''"\', '%s$1''"\')},
+	'1 MB'   => q{jsonb_build_object('a1', repeat('x', 1048576))},
+	many     => q{(SELECT jsonb_object_agg(i, i::text) FROM generate_series(1, 100000) i)},
+);
+
 # Functions, and arguments that work.
 my @functions = (
 	[
@@ -202,7 +216,12 @@ my @functions = (
 		[ content => 'text', lit(header('e1', down => 'd1')) ],
 		[ name    => 'text', 'NULL' ]
 	],
-	[ 'load_directory', [ path => 'text', lit("$dir") ], [ format => 'text', q{'auto'} ] ],
+	[
+		'load_directory',
+		[ path                    => 'text', lit("$dir") ],
+		[ format                  => 'text', q{'auto'} ],
+		[ allow_broken_downgrades => 'bool', 'false' ]
+	],
 	[ 'export',         [ revision => 'text', q{'a1'} ] ],
 	[ 'file_name',      [ revision => 'text', q{'a1'} ] ],
 	[ 'configure',      [ name => 'text', q{'revision_ids'} ], [ value => 'text', q{'serial'} ] ],
@@ -213,9 +232,13 @@ my @functions = (
 	[ 'downgrade',      [ target => 'text', q{'base'} ] ],
 	[ 'stamp',          [ target => 'text', q{'heads'} ], [ purge => 'bool', 'false' ] ],
 	[ 'stamp',          [ targets => 'array', q{ARRAY['c1']} ], [ purge => 'bool', 'false' ] ],
-	[ 'adopt_alembic',  [ version_table => 'text', q{'alembic_version'} ] ],
+	[
+		'adopt_alembic',
+		[ version_table => 'text', q{'alembic_version'} ],
+		[ renamed => 'jsonb', q{'{}'} ]
+	],
 	[ 'script_checksum', [ script => 'text', q{''} ], [ transactional => 'bool', 'true' ] ]);
-my %types = (text => '::text', array => '::text[]', bool => '::bool');
+my %types = (text => '::text', array => '::text[]', bool => '::bool', jsonb => '::jsonb');
 
 # What the library has and this list has not is a hole in the test.
 {
@@ -228,7 +251,7 @@ my %types = (text => '::text', array => '::text[]', bool => '::bool');
 }
 
 # What stands in for an argument, by its type.
-my %values = (text => \%text, array => \%array, bool => { null => 'NULL' });
+my %values = (text => \%text, array => \%array, bool => { null => 'NULL' }, jsonb => \%jsonb);
 my $before = $session->value($fingerprint);
 for my $function (@functions)
 {
@@ -865,7 +888,13 @@ for my $case (
 		'a script that drops temporary tables',
 		undef,
 		row('a'),
-		script('DISCARD TEMP; DISCARD PLANS; DEALLOCATE ALL')
+		script('DISCARD TEMP; DISCARD PLANS')
+	],
+	[
+		'a script that drops what the client has prepared',
+		undef,
+		row('a'),
+		script('CLOSE ALL; UNLISTEN *; DEALLOCATE ALL')
 	],
 	[ 'a script that unlocks', undef, row('a'), script('SELECT pg_advisory_unlock_all()') ],
 	[

@@ -266,10 +266,23 @@ SKIP:
 		spew($name, content(@$migration));
 	}
 
+	# Names that "new" does not write, and dbmate takes all the same; and others.
+	my @odd = ('20240401-create-odd.sql', '20240402odd.sql', '20240403.sql', '5_first.sql',
+		'20240404.1_odd.sql', '20240405 odd name.sql');
+	for my $n (0 .. $#odd)
+	{
+		spew("$dir/made/$odd[$n]",
+			"-- migrate:up\nCREATE TABLE odd_$n ();\n-- migrate:down\nDROP TABLE odd_$n;\n");
+	}
+	spew("$dir/made/$_", "-- migrate:up\nCREATE TABLE not_taken ();\n")
+	  for 'zz.sql', '_20240406.sql', 'v1.sql';
+	spew("$dir/made/seed.sql", "INSERT INTO users VALUES (1);\n");
+
 	my $ours = create_database('mig_dbmate_ours');
 	my $session = connect_to($ours);
-	my @loaded = $session->rows('SELECT migrate.load_directory(' . lit("$dir/made") . ')');
-	is(scalar @loaded, scalar @migrations, 'the directory is loaded');
+	my $load = 'SELECT migrate.load_directory(' . lit("$dir/made") . q{, 'dbmate')};
+	my @loaded = $session->rows($load);
+	is(scalar @loaded, @migrations + @odd, 'the directory is loaded');
 	$run->($theirs, 'up');
 	upgrade_all($session, $ours);
 	same_dump($ours, $theirs, 'up: the same schema');
@@ -277,14 +290,14 @@ SKIP:
 		[ $session->rows('SELECT * FROM users') ],
 		[ split /\n/, (run_psql($theirs, 'SELECT * FROM users'))[1] ],
 		'the same rows');
-	my $versions = (run_psql($theirs, 'SELECT version FROM schema_migrations ORDER BY 1'))[1];
-	is_deeply([ split /\n/, $versions ], \@loaded, 'ids are the versions of dbmate');
+	my $versions = (run_psql($theirs, 'SELECT version FROM schema_migrations'))[1];
+	is_deeply([ sort split /\n/, $versions ], [ sort @loaded ], 'ids are the versions of dbmate');
 
 	# A database that dbmate has managed continues with us.
 	run_psql($theirs, 'CREATE EXTENSION migrate');
 	my $adopted = connect_to($theirs);
-	$adopted->rows('SELECT migrate.load_directory(' . lit("$dir/made") . ')');
-	$adopted->rows(q{SELECT migrate.stamp(max(version)) FROM schema_migrations});
+	$adopted->rows($load);
+	$adopted->rows("SELECT migrate.stamp('$loaded[-1]')");
 	is_deeply([ $adopted->rows('SELECT migrate.pending()') ], [], 'adopted: nothing is pending');
 	is_deeply([ $adopted->rows(q{SELECT migrate.downgrade('-1')}) ],
 		[ $loaded[-1] ], 'adopted: down by one');
@@ -292,7 +305,7 @@ SKIP:
 	$adopted->finish;
 	run_psql($theirs, 'DROP EXTENSION migrate');
 
-	$run->($theirs, 'rollback') for @migrations;
+	$run->($theirs, 'rollback') for @migrations, @odd;
 	downgrade_all($session, $ours);
 	same_dump($ours, $theirs, 'down: the same schema');
 	$session->finish;

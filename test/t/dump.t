@@ -99,11 +99,11 @@ my @hostile = sort keys %script;
 			SET created_at = '1999-12-31 23:59:59.123456+00', created_by = 'who left'
 			WHERE revision = 'r0'});
 	# A log that lost its first rows, and a sequence that is ahead.
-	$owner->run('DELETE FROM migrate.log WHERE id = 2',
+	$owner->run('DELETE FROM migrate.steps WHERE id = 2',
 		q{SELECT setval('migrate.log_id_seq', 1000)});
 }
 
-my @tables = qw(applied log models partial revisions settings versions);
+my @tables = qw(applied log steps models partial revisions settings versions);
 
 # Heads that are known and no heads, or the other way round.
 my $wrong_heads = 'FROM migrate.revisions_heads h
@@ -393,7 +393,7 @@ is($rows_failed, 0, q{pg_dump --data-only -t 'migrate.*'}) or diag $rows_err;
 	my $text = slurp($file);
 	is_deeply(
 		[ $text =~ /^COPY migrate\.(\w+)/mg ],
-		[qw(applied log models partial revisions revisions_heads running settings versions)],
+		[qw(applied models partial revisions revisions_heads running settings steps versions)],
 		'--data-only: all tables of ours are in it');
 	like($text, qr/setval\('migrate.log_id_seq', 1000/, '--data-only: and the sequence');
 }

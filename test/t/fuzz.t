@@ -20,7 +20,7 @@ my $library = build_library(
 	[
 		"$top/test/fuzz/harness.c", "$top/src/compat.c",
 		glob("$top/src/script/*.c $top/src/revision/*.c"
-			  . " $top/src/files/{dbmate,file_name,format,header,native}.c")
+			  . " $top/src/files/{dbmate,file_name,foreign,format,header,native}.c")
 	],
 	'-DUSE_ASSERT_CHECKING', '-Wl,-Bsymbolic');
 ok(-s $library, 'the harness is built');

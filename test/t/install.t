@@ -17,6 +17,7 @@ my $dir = scratch_dir();
 my $top = abs_path("$FindBin::RealBin/../..");
 my $pg_config = $ENV{PG_CONFIG} // 'pg_config';
 my $make = $ENV{MAKE} // 'make';
+chomp(my $bindir = `$pg_config --bindir`);
 chomp(my $libdir = `$pg_config --pkglibdir`);
 chomp(my $sharedir = `$pg_config --sharedir`);
 chomp(my $docdir = `$pg_config --docdir`);
@@ -369,7 +370,7 @@ drop_databases();
 			(revision, direction, statements_done, digest, in_doubt, started_at)
 			VALUES ('r11', 'upgrade', 2, 'digest', true, now())},
 		q{INSERT INTO migrate.models VALUES ('default', 1, E'CREATE TABLE x ();\n\\\\')});
-	my @tables = qw(revisions versions applied partial log models settings);
+	my @tables = qw(revisions versions applied partial log steps models settings);
 	my $content = sub {
 		my $of = shift;
 		return map { [ $_, $of->rows("SELECT t::text FROM migrate.$_ t ORDER BY 1") ] } @tables;

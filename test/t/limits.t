@@ -92,7 +92,7 @@ sub back_to_one
 	return $session->run(
 		q{SELECT migrate.downgrade('0001')},
 		q{DELETE FROM runs WHERE revision <> '0001'},
-		q{DELETE FROM migrate.log WHERE revision <> '0001' OR operation <> 'upgrade'});
+		q{DELETE FROM migrate.steps WHERE revision <> '0001' OR operation <> 'upgrade'});
 }
 
 # A pattern for the place of an error, as the only context or after others.

@@ -239,6 +239,96 @@ $session->run("SET neighbours.habits = 'single,places,top_level'");
 is_deeply([ $session->rows('SELECT migrate.pending()') ], [], 'nothing is pending');
 $session->finish;
 
+# ---------------------------------------------------------------- Citus ----
+
+# Its catalog, as citus--*.sql makes it, and the errors that it raises.
+{
+	$db = create_database('citus');
+	$session = connect_to($db, messages => 'notice');
+	$session->run('CREATE ROLE citus_deployer LOGIN',
+		'GRANT USAGE ON SCHEMA migrate TO citus_deployer',
+		'GRANT EXECUTE ON ALL ROUTINES IN SCHEMA migrate TO citus_deployer');
+	my $warned = sub {
+		my ($sql, $user) = @_;
+		my $caller = connect_to($db, messages => 'notice', user => $user // 'citus_deployer');
+		my $result = $caller->query($sql);
+		is($result->{state}, '00000', "Citus: $sql") or diag $result->{err};
+		$caller->finish;
+		return $result->{err} =~ /^WARNING: .*(this database is on a worker of .*)$/m ? $1 : '';
+	};
+	my @calls = (
+		'SELECT migrate.upgrade()',
+		q{SELECT migrate.downgrade('base')},
+		q{SELECT migrate.stamp('base')},
+		'CALL migrate.upgrade_stepwise()',
+		q{CALL migrate.downgrade_stepwise('base')});
+
+	is($warned->($_), '', '    no warning without Citus') for @calls;
+	$session->run('CREATE TABLE pg_dist_local_group (groupid int NOT NULL PRIMARY KEY)',
+		'INSERT INTO pg_dist_local_group VALUES (7)');
+	is($warned->($calls[0]), '', '    nor with a table of that name elsewhere');
+	$session->run('ALTER TABLE pg_dist_local_group SET SCHEMA pg_catalog');
+	is($warned->($calls[0]), '', '    nor with one that is not of Citus');
+	$session->run(
+		q{INSERT INTO pg_extension
+			(oid, extname, extowner, extnamespace, extrelocatable, extversion)
+			VALUES (99999, 'citus', 10, 11, false, '12.1-1')},
+		'ALTER EXTENSION citus ADD TABLE pg_catalog.pg_dist_local_group');
+	is($warned->($calls[0]), '', '    nor for a role that may not read it');
+	$session->run('GRANT SELECT ON pg_catalog.pg_dist_local_group TO public');
+	is($warned->($_), 'this database is on a worker of Citus, in group 7', '    a worker: warned')
+	  for @calls;
+	is($warned->('SELECT migrate.current()'), '', '    not for looking');
+	$session->run('UPDATE pg_catalog.pg_dist_local_group SET groupid = 0');
+	is($warned->($_), '', '    the coordinator: none') for @calls;
+	$session->run('DELETE FROM pg_catalog.pg_dist_local_group');
+	is($warned->($calls[0]), '', '    no row: none');
+	$session->run('ALTER EXTENSION citus DROP TABLE pg_catalog.pg_dist_local_group',
+		q{DELETE FROM pg_extension WHERE extname = 'citus'});
+}
+
+# What it raises when a transaction has worked over several connections to a node.
+my $theirs = q{Try re-running the transaction with}
+  . q{ "SET LOCAL citus.multi_shard_modify_mode TO 'sequential';"};
+my $call = qr/the setting must come before that call; or CALL migrate\.\w+_stepwise\(\.\.\.\)/;
+for (
+	[   'cannot run type command because there was a parallel operation on a distributed table'
+		  . ' in the transaction',
+		$theirs, qr/^HINT:  \Q$theirs\E\nIn the transaction of migrate\.upgrade\(\), $call/m
+	],
+	[   'cannot create or modify type because there was a parallel operation on a distributed table'
+		  . ' in the transaction',
+		undef, qr/^HINT:  In the transaction of migrate\.upgrade\(\), $call/m
+	],
+	[   'cannot execute DDL on reference relation "r" because there was a parallel SELECT access to'
+		  . ' distributed relation "d" in the same transaction',
+		$theirs, qr/^HINT:  \Q$theirs\E\nIn the transaction of/m
+	],
+	[ 'there was a parallel operation', 'Try re-running the transaction.', qr/^(?!.*stepwise)/s ],
+	[ 'distributed table',              undef,                             qr/^(?!.*HINT)/s ])
+{
+	my ($message, $hint, $says) = @$_;
+	my $raise = sprintf 'DO %s', lit(sprintf 'BEGIN RAISE EXCEPTION USING MESSAGE = %s%s; END',
+		lit($message), $hint ? ', HINT = ' . lit($hint) : '');
+	my $id = store($raise, transactional => 1);
+	my $result = $session->query('SELECT migrate.upgrade()');
+
+	like($result->{err}, $says, "Citus: $message");
+	$result = upgrade();
+	if ($hint && $hint eq $theirs)
+	{
+		like(
+			$result->{err},
+			qr/^The setting must come first in the script, or in its BEGIN \.\.\. COMMIT\.$/m,
+			'    and stepwise');
+	}
+	else { isnt($result->{state}, '00000', '    and stepwise') }
+	$session->run("SELECT migrate.drop('$id')");
+}
+$session->query('DROP OWNED BY citus_deployer');
+$session->query('DROP ROLE citus_deployer');
+$session->finish;
+
 # -------------------------------------------------------------- pgaudit ----
 
 chomp(my $pkglibdir = (run_program(tool('pg_config'), '--pkglibdir'))[1]);

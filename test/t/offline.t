@@ -522,7 +522,7 @@ sub example
 		is(value($database, 'SELECT string_agg(revision, $$,$$ ORDER BY id) FROM migrate.log'),
 			'0001,0002,0003', "psql @$option: three rows");
 		value($database, q{SELECT migrate.downgrade('base')});
-		value($database, 'TRUNCATE migrate.log');
+		value($database, 'TRUNCATE migrate.steps');
 	}
 	drop_databases();
 }
@@ -642,6 +642,167 @@ sub example
 	($status, undef, $err) = run_file($database, write_script($database, 'upgrade_sql()'));
 	like($err, qr/ERROR:  MG012: the run lock of migrate was lost/, 'a script that drops the lock');
 	is(value($database, 'SELECT * FROM migrate.current()'), '0005', 'is not recorded');
+	drop_databases();
+}
+
+# ------------------------------------------------- revision by revision ----
+
+# The graph of before, with its settings and roles.
+{
+	my $script = example('offline_a');
+	my $function = example('offline_b');
+	value($function, "SET lock_timeout = '5s'; SELECT count(*) FROM migrate.upgrade()");
+	my $file = write_script($script, 'upgrade_sql(per_revision => true)');
+	my ($status, $out, $err) = run_psql(
+		$script, '', '-v', 'n=1', '-c', "SET lock_timeout = '5s'",
+		'-f', $file, '-c',
+		"SELECT 'end', current_setting('lock_timeout'), current_setting('search_path'),"
+		  . " current_setting('role'), current_setting('my.setting')"
+	);
+	is($status, 0, 'per revision: psql runs it') or diag $err;
+	like($out, qr/^end\|5s\|"\$user", public\|none\|$/m, 'per revision: settings are restored');
+	same($script, $function, 'per revision: upgrade');
+	is( value($script, 'SELECT string_agg(setting, $$|$$ ORDER BY name) FROM seen'),
+		value($function, 'SELECT string_agg(setting, $$|$$ ORDER BY name) FROM seen'),
+		'per revision: no setting reached the next one');
+	is(value($script, 'SELECT count(DISTINCT xmin::text) FROM migrate.steps'),
+		6, 'per revision: each is a transaction');
+	runs(
+		$script,
+		write_script($script, "downgrade_sql('0002', per_revision => true)"),
+		'per revision: down, with AUTOCOMMIT off',
+		'-v', 'AUTOCOMMIT=off');
+	value($function, "SELECT migrate.downgrade('0002')");
+	same($script, $function, 'per revision: downgrade');
+	is(value($script, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}),
+		0, 'per revision: no lock is left');
+	drop_databases();
+}
+
+# A value of an enum type, used by the next revision.
+{
+	my $database = with_revisions(
+		'offline_a',
+		[ '0001', 'base', q{CREATE TYPE mood AS ENUM ('ok'); CREATE TABLE p (m mood);}, '' ],
+		[ '0002', '0001', q{ALTER TYPE mood ADD VALUE 'bad';},  '' ],
+		[ '0003', '0002', q{INSERT INTO p VALUES ('bad');},      '' ]);
+	value($database, q{SELECT migrate.upgrade('0001')});
+	my $one = write_script($database, 'upgrade_sql()');
+	like(
+		slurp($one),
+		qr/^-- Revision 0002 adds a value .*\n-- .*55P04.* per_revision => true/m,
+		'an enum value: the head says what can happen');
+	refused($database, $one, '55P04', 'an enum value in one transaction');
+	my (undef, undef, $err) = run_psql($database, 'SELECT migrate.upgrade()');
+	like(
+		$err,
+		qr/unsafe use of new value .*^HINT:  .*CALL migrate\.upgrade_stepwise\(/ms,
+		'an enum value: and the function says what to call');
+	my $each = write_script($database, 'upgrade_sql(per_revision => true)');
+	unlike(slurp($each), qr/55P04/, 'an enum value, per revision: nothing can');
+	# statement by statement is not what this client sends
+	my ($status, undef, $failed) = run_psql($database, '', '-c', slurp($each));
+	is($status, 0, 'an enum value, per revision, as one string') or diag $failed;
+	is(value($database, 'SELECT m FROM p'), 'bad', 'an enum value: it is used');
+	is(value($database, 'SELECT migrate.current()'), '0003', 'an enum value: all is recorded');
+	drop_databases();
+}
+
+# What fails in the middle: nothing runs after it, also when psql continues.
+for my $stop (0, 1)
+{
+	my @revisions = map {
+		[
+			"000$_",
+			$_ > 1 ? '000' . ($_ - 1) : 'base',
+			"CREATE TABLE t$_ (n int);" . ($_ == 3 ? ' SELECT 1/0;' : ''),
+			"DROP TABLE t$_;"
+		]
+	} 1 .. 5;
+	my $database = with_revisions('offline_a', @revisions);
+	my $file = write_script($database, 'upgrade_sql(per_revision => true)');
+	my $what = "per revision, ON_ERROR_STOP=$stop";
+	my ($status, undef, $err) = run_file($database, $file, '-v', "ON_ERROR_STOP=$stop");
+
+	is($status >> 8, $stop ? 3 : 0, "$what: the status");
+	like($err, qr/ERROR:  22012: /, "$what: an error");
+	my $rest = qr/ERROR:  MG005: this part .*?HINT:  A revision before it failed.*upgrade_sql/s;
+	is($err =~ $rest, $stop ? '' : 1, "$what: the rest says why it does nothing");
+	is( value(
+			$database, q{SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
+			WHERE relnamespace = 'public'::regnamespace}
+		),
+		't1 t2',
+		"$what: what is before it has run");
+	is( value($database, q{SELECT string_agg(revision, ' ' ORDER BY id) FROM migrate.log}),
+		'0001 0002', "$what: and is recorded");
+	is(value($database, 'SELECT count(*) FROM migrate.partial'), 0, "$what: nothing is partial");
+	is(value($database, q{SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'}),
+		0, "$what: no lock is left");
+
+	like(
+		refused($database, $file, 'MG005', "$what: the same file again",
+			'-v', "ON_ERROR_STOP=1"),
+		qr/The first 2 of its 5 revisions are done, up to "0002"\. Make a script of the rest/,
+		"$what: it says what to do");
+	run_file($database, $file, '-v', 'ON_ERROR_STOP=0');
+	is(value($database, 'SELECT migrate.current()'), '0002', "$what: and does nothing");
+	value($database, q{SELECT migrate.edit('0003', upgrade => 'CREATE TABLE t3 (n int);')});
+	runs(
+		$database,
+		write_script($database, 'upgrade_sql(per_revision => true)'),
+		"$what: a script of the rest");
+	is(value($database, 'SELECT migrate.current()'), '0005', "$what: leads to the head");
+	like(refused($database, $file, 'MG005', "$what: the first file"),
+		qr/is done already/, "$what: has nothing left to do");
+	drop_databases();
+}
+
+# What is done by hand between two of its transactions, or is rolled back.
+for my $case (
+	[ 'COMMIT;', "COMMIT;\nDELETE FROM migrate.versions;", 'MG010', '' ],
+	[ 'COMMIT;', "COMMIT;\nUPDATE migrate.versions SET revision = '0001';", 'MG010', '0001' ],
+	[ 'COMMIT;', "ROLLBACK;", 'MG005', '0002' ],
+	[
+		'COMMIT;', "COMMIT;\nINSERT INTO migrate.revisions (revision, message) VALUES ('x', 'm');",
+		'', '0005'
+	],
+	[
+		'COMMIT;',
+		"COMMIT;\nUPDATE migrate.revisions SET upgrade_sql = 'SELECT 4' WHERE revision = '0004';",
+		'MG007', '0003'
+	],
+	[ 'COMMIT;', "COMMIT;\nSELECT pg_advisory_unlock_all();", 'MG012', '0003' ])
+{
+	my ($old, $new, $state, $position) = @$case;
+	my $database = with_revisions('offline_a',
+		map { [ "000$_", $_ > 1 ? '000' . ($_ - 1) : 'base', "SELECT $_;", '' ] } 1 .. 5);
+	my $script = slurp(write_script($database, 'upgrade_sql(per_revision => true)'));
+	$script =~ s/(record\('upgrade', '0003'\);\n\n)\Q$old\E/$1$new/ or die;
+	my ($status, undef, $err) =
+	  run_file($database, spew("$dir/by_hand.sql", $script), '-v', 'ON_ERROR_STOP=0');
+	my ($first) = $err =~ /ERROR:  (\w+):/;
+	is($first // '', $state, "per revision, $new: the error") or diag $err;
+	is( value($database, q{SELECT coalesce(string_agg(revision, ' '), '') FROM migrate.versions}),
+		$position, '    the position');
+	drop_databases();
+}
+
+# Nobody comes in between.
+{
+	my $database = with_revisions(
+		'offline_a',
+		[ '0001', 'base', 'SELECT 1;', '' ],
+		[ '0002', '0001', 'SELECT pg_sleep(2);', '' ],
+		[ '0003', '0002', 'SELECT 1;', '' ]);
+	my $psql = start_psql($database, write_script($database, 'upgrade_sql(per_revision => true)'));
+	wait_for($database, q{EXISTS (SELECT FROM migrate.versions)});
+	my ($status, undef, $err) =
+	  run_psql($database, '', '-v', 'VERBOSITY=verbose', '-c', 'SELECT migrate.upgrade()');
+	like($err, qr/ERROR:  MG012/, 'per revision: the function is refused at once');
+	($status, $err) = end_psql($psql);
+	is($status, 0, 'per revision: the script ends') or diag $err;
+	is(value($database, 'SELECT migrate.current()'), '0003', 'per revision: at the head');
 	drop_databases();
 }
 

@@ -19,8 +19,8 @@ my $dir = scratch_dir();
 my $server = MigrateServer->create(settings => ['autovacuum = off'])->use;
 my ($version) = (run_program(tool('pg_dump'), '--version'))[1] =~ /(\d+)/;
 
-my @tables = qw(revisions versions applied partial running log models settings revisions_heads);
-my @views = qw(status progress);
+my @tables = qw(revisions versions applied partial running steps models settings revisions_heads);
+my @views = qw(log status progress);
 
 sub admin
 {
@@ -370,7 +370,7 @@ for my $case (
 	[ 'the views'     => map { "ALTER VIEW migrate.$_ OWNER TO other" } @views ],
 	[
 		'two tables' => 'ALTER TABLE migrate.applied OWNER TO other',
-		'ALTER TABLE migrate.log OWNER TO new'
+		'ALTER TABLE migrate.steps OWNER TO new'
 	])
 {
 	my ($what, @statements) = @$case;
@@ -404,12 +404,12 @@ for my $case (
 # The views, which are not ours to help, follow the server's rules.
 {
 	my $name = fresh();
-	admin($name, 'ALTER TABLE migrate.log OWNER TO other',
+	admin($name, 'ALTER TABLE migrate.steps OWNER TO other',
 		'GRANT USAGE ON SCHEMA migrate TO other');
 	my $old = connect_to($name, user => 'old');
 	is($old->query('SELECT * FROM migrate.status')->{state},
 		'42501', 'a view over a table of another owner');
-	connect_to($name, user => 'other')->run('GRANT SELECT ON migrate.log TO old');
+	connect_to($name, user => 'other')->run('GRANT SELECT ON migrate.steps TO old');
 	is($old->query('SELECT * FROM migrate.status')->{state}, '00000', 'with a GRANT it works');
 	$old->finish;
 }
@@ -456,7 +456,8 @@ my @routines = $old->rows(
 		|| oid::regproc || '('
 		|| array_to_string(ARRAY(SELECT 'NULL::' || format_type(t, NULL)
 			FROM unnest(proargtypes) WITH ORDINALITY AS u (t, n) ORDER BY n), ', ') || ')'
-	FROM pg_proc WHERE pronamespace = 'migrate'::regnamespace ORDER BY 1});
+	FROM pg_proc WHERE pronamespace = 'migrate'::regnamespace AND prokind <> 'a'
+		AND 'internal'::regtype <> ALL (proargtypes::oid[]) ORDER BY 1});
 cmp_ok(scalar @routines, '>', 30, 'functions');
 
 # Changes all functions, and calls each with nulls: the states.  Nothing of it
@@ -468,7 +469,8 @@ sub changed
 	my $change = sub {
 		$old->run('BEGIN', @before, <<"SQL");
 DO \$\$ DECLARE routine regprocedure; BEGIN
-	FOR routine IN SELECT oid FROM pg_proc WHERE pronamespace = 'migrate'::regnamespace LOOP
+	FOR routine IN SELECT oid FROM pg_proc
+		WHERE pronamespace = 'migrate'::regnamespace AND prokind <> 'a' LOOP
 		BEGIN
 			EXECUTE format('ALTER ROUTINE %s $attribute', routine);
 		EXCEPTION WHEN invalid_function_definition THEN NULL; -- a procedure
@@ -479,7 +481,8 @@ SQL
 		return;
 	};
 	$change->();
-	for (@routines)
+	# what has an argument of type internal cannot be called, but by the view
+	for (@routines, 'log|SELECT count(versions_after) FROM migrate.log')
 	{
 		my (undef, $call) = split /\|/;
 		$old->run('SAVEPOINT call');
@@ -585,7 +588,7 @@ for my $attribute ('SECURITY DEFINER', 'IMMUTABLE', 'SET search_path = public',
 	my %insert = (
 		'migrate.revisions' =>
 		  q{INSERT INTO migrate.revisions (revision, message) VALUES ('x', 'x')},
-		'migrate.log' => q{SELECT migrate.stamp('r1')});
+		'migrate.steps' => q{SELECT migrate.stamp('r1')});
 	for my $case (
 		[ 'BEFORE INSERT', 't', 'ROW' ],
 		[ 'BEFORE UPDATE', 't', 'ROW' ],
@@ -596,7 +599,7 @@ for my $attribute ('SECURITY DEFINER', 'IMMUTABLE', 'SET search_path = public',
 		[ 'AFTER INSERT', 'revisions', 'ROW' ],
 		[ 'BEFORE INSERT', 'migrate.revisions', 'ROW' ],
 		[ 'BEFORE DELETE', 'migrate.partial', 'STATEMENT' ],
-		[ 'AFTER INSERT', 'migrate.log', 'ROW' ])
+		[ 'AFTER INSERT', 'migrate.steps', 'ROW' ])
 	{
 		my ($when, $table, $each) = @$case;
 		my ($event) = $when =~ /(\w+)$/;

@@ -70,7 +70,7 @@ run_psql('postgres', 'CREATE DATABASE app OWNER mig_installer');
 # What must not change, each a query: tables, and the catalogs' view of them.
 my %queries = (
 	(map { ($_ => "SELECT t::text FROM migrate.$_ t ORDER BY 1") }
-		  qw(revisions versions applied partial log models settings revisions_heads)),
+		  qw(revisions versions applied partial log steps models settings revisions_heads)),
 	sequence => 'SELECT last_value, is_called FROM migrate.log_id_seq',
 	owners   => q{SELECT relname, relowner::regrole,
 			array(SELECT unnest(relacl)::text ORDER BY 1)

@@ -561,7 +561,8 @@ while ($round < $rounds && !(defined $deadline && time > $deadline))
 	%applied = ();
 	for my $session (@sessions)
 	{
-		$session->run('TRUNCATE migrate.revisions, migrate.versions, migrate.applied, migrate.log',
+		$session->run(
+			'TRUNCATE migrate.revisions, migrate.versions, migrate.applied, migrate.steps',
 			'TRUNCATE ran, failing RESTART IDENTITY');
 	}
 	my $files = random_files();

@@ -71,7 +71,7 @@ sub catch_up
 		$what);
 }
 
-my @tables = qw(revisions versions applied partial log models settings);
+my @tables = qw(revisions versions applied partial log steps models settings);
 sub content
 {
 	my $session = shift;
@@ -277,7 +277,7 @@ heads_ok($subscriber, 'after revisions that went');
 	# 18 words it its own way
 	my $conflict = qr/ERROR:\ \ (?:duplicate\ key\ value\ violates\ unique\ constraint\ "
 		|conflict\ detected\ on\ relation\ "migrate\.)
-		(?:versions|applied|log|revisions_heads)/x;
+		(?:versions|applied|steps|revisions_heads)/x;
 	ok(wait_until(sub { substr($server->log_text, $from) =~ $conflict }, 20),
 		'subscriber: and the publisher\'s own step cannot be applied any more')
 	  or diag substr $server->log_text, $from;
@@ -286,7 +286,7 @@ heads_ok($subscriber, 'after revisions that went');
 	$subscriber->run(
 		q{DELETE FROM migrate.versions WHERE revision = 'next'},
 		q{DELETE FROM migrate.applied WHERE revision = 'next'},
-		q{DELETE FROM migrate.log WHERE revision = 'next'},
+		q{DELETE FROM migrate.steps WHERE revision = 'next'},
 		q{DELETE FROM migrate.revisions_heads});
 	catch_up($publisher, 'sub_all', 'subscriber: with that taken back it catches up');
 	is_deeply(content($subscriber), content($publisher), 'subscriber: the same as the publisher');

@@ -129,7 +129,7 @@ sub state_of
 sub forget
 {
 	my $session = shift;
-	$session->run('TRUNCATE public.runs', 'TRUNCATE migrate.log');
+	$session->run('TRUNCATE public.runs', 'TRUNCATE migrate.steps');
 	return;
 }
 

@@ -78,7 +78,7 @@ BEGIN
 END $$;
 CREATE TRIGGER gate AFTER INSERT OR UPDATE ON migrate.partial
 	FOR EACH ROW EXECUTE FUNCTION gate_partial();
-CREATE TRIGGER gate AFTER INSERT ON migrate.log
+CREATE TRIGGER gate AFTER INSERT ON migrate.steps
 	FOR EACH ROW EXECUTE FUNCTION gate_log();
 
 CREATE PROCEDURE batches(prefix text) LANGUAGE plpgsql AS $$

@@ -1,0 +1,12 @@
+/*
+ * deferred.h
+ *		Deferred constraints between the scripts of one transaction.
+ */
+#ifndef MIG_DEFERRED_H
+#define MIG_DEFERRED_H
+
+extern void mig_deferred_begin(void);
+extern void mig_deferred_end_script(void);
+extern void mig_deferred_end_alone(void);
+
+#endif							/* MIG_DEFERRED_H */
