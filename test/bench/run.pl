@@ -579,7 +579,7 @@ sub clients
 			$add->('alembic', [ @its, 'upgrade', 'head' ], [ @its, 'upgrade', 'head' ],
 				[ @its, 'revision', '-m', 'a thing' ]);
 			1;
-		} or print "alembic does not run: $@";
+		} or print 'alembic does not run: ', (split /\n/, $@)[-1], "\n";
 	}
 	return @clients;
 }

@@ -518,6 +518,9 @@ subtest 'names and contents of files' => sub {
 		'a=b.sql' => "-- six\n-- Revision ID: 0006\n-- Revises: 0005\n-- migrate:up\n"
 		  . "CREATE FUNCTION f() RETURNS text LANGUAGE sql AS \$\$ "
 		  . "SELECT 'a;\n-- migrate:down\n'::text \$\$;\n",
+		'licence.sql' => "/* a licence\n-- Revision ID: 1\n/* nested */ DROP\n"
+		  . "-- migrate:up\n*/ /**/\n"
+		  . " /* one */ -- eight\n-- Revision ID: 0008\n-- Revises: 0007\n-- migrate:up\n",
 		'+7 .sql' => "-- seven\n-- Revision ID: 0007\n-- Revises: 0006\n-- migrate:up\n",
 	);
 	$p->file($_, $content{$_}) for keys %content;
@@ -529,7 +532,7 @@ subtest 'names and contents of files' => sub {
 		[ sort map { /^new \d{4} (.*)/ ? $1 : $_ } split /\n/, $out ],
 		[ sort keys %content ], 'the names are as they are');
 	$p->is_run(['load'], 0, '', undef, 'again: nothing');
-	$p->is_run(['upgrade'], 0, join('', map { "000$_\n" } 1 .. 7), qr/completed: 7 revisions/);
+	$p->is_run(['upgrade'], 0, join('', map { "000$_\n" } 1 .. 8), qr/completed: 8 revisions/);
 	is($p->sql(q{SELECT string_agg(a, '|' ORDER BY a COLLATE "C") FROM one}),
 		join('|', sort 'two', q{it's \\ :a :'b' $1 $$ }, "\xc3\xa4 \xe6\xbc\xa2", "\\x\n'"),
 		'and so are the contents');
@@ -537,7 +540,7 @@ subtest 'names and contents of files' => sub {
 		'DELETE FROM one;', 'CRLF');
 	$p->is_run([ 'new', 'next' ], 0, qr/_next\.sql/, undef, 'new reads them, too');
 	like(slurp("$p->{dir}/migrations/" . (grep { /_next/ } $p->files)[0]),
-		qr/^-- Revises: 0007$/m, 'and finds the head');
+		qr/^-- Revises: 0008$/m, 'and finds the head');
 };
 
 subtest 'files of all lengths' => sub {
