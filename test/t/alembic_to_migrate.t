@@ -282,6 +282,38 @@ JSON
 	is(schema_difference($half, $whole), '', 'raw: adopted and upgraded as by Alembic');
 }
 
+# A connection of its own commits: not in one transaction, and not to be rolled back.
+# A role is the whole server's: it must not be in the way, and not stay.
+{
+	my $own = '    with op.get_bind().engine.connect() as other:
+        other.execute(sa.text("%s"))
+        other.commit()';
+	my $dir = project(
+		undef,
+		a1 => [
+			join("\n", 'op.execute("CREATE ROLE alembic_role_1")',
+				'    op.execute("CREATE TABLE a (i int)")',
+				'    op.execute(\'GRANT SELECT ON a TO "alembic_role_1"\')'),
+			'op.execute("DROP TABLE a; DROP ROLE alembic_role_1")'
+		],
+		b2 => [
+			join("\n", 'op.execute("CREATE TABLE b (i int)")',
+				sprintf($own, 'CREATE TABLE c (i int)'),
+				'    op.execute("CREATE TABLE d (i int)")'),
+			join("\n", 'pass', sprintf($own, 'DROP TABLE c'), '    op.execute("DROP TABLE b, d")')
+		]);
+	my ($status, $out, $err, $files) = convert($dir);
+	is($status, 0, 'a role, and a connection of its own') or diag "$out\n$err";
+	holds($files, 'b2', '... with a transaction of its own',
+		'-- migrate:up transaction:false',
+		'BEGIN;', '', 'CREATE TABLE b (i int);', '', 'CREATE TABLE c (i int);', '', 'COMMIT;',
+		'', 'CREATE TABLE d (i int);');
+	like(file_of($files, 'b2'), qr/^DROP TABLE c;\n\n(?:BEGIN;\n\n)?DROP TABLE b, d;$/m,
+		'... also in the downgrade');
+	is((run_psql('postgres', q{SELECT count(*) FROM pg_roles WHERE rolname ~ '^alembic_role'}))[1],
+		"0\n", '... and the role is not left');
+}
+
 # ------------------------------------------------- what cannot be converted ----
 
 # Converts, and expects a status and a message.
@@ -379,6 +411,7 @@ PY
 	refused($dir, 2, qr/the URL must be one of PostgreSQL/, 'a URL of another kind',
 		'--url', 'mysql://x/y');
 	refused($dir, 2, qr/the URL must be one of PostgreSQL/, 'no URL', '--url', 'nonsense');
+	refused($dir, 2, qr/must name a database/, 'no database', '--url', "postgresql://localhost");
 	refused($dir, 2, qr/not allowed with argument/, 'two URLs',
 		'--url', url(), '--create-in', url());
 	my ($status, undef, $err) = run_in($dir, $python, $tool, '--url', url());
