@@ -197,6 +197,12 @@ SKIP:
 	holds($auto, 'b1', '... scripts that can be are transactional',
 		'-- migrate:up', q{CREATE TYPE state AS ENUM ('open', 'it''s paid');});
 	holds($auto, 'c3', '... others are not', '-- migrate:up transaction:false');
+
+	if (has('psycopg'))
+	{
+		delete local $ENV{LEVEL};
+		same('async', 'psycopg', '--create-in', url() =~ s/:/+psycopg:/r);
+	}
 }
 
 for my $driver (qw(psycopg2 psycopg))
