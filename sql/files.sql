@@ -457,6 +457,19 @@ SELECT migrate.load_directory(:'dir' || '/dbmate');
 SELECT migrate.load_directory(:'dir' || '/dbmate');
 SELECT revision, down_revisions, message, upgrade_transactional FROM migrate.revisions
 	ORDER BY revision;
+-- A file with a header may come after one without, and before one.
+\! cd "$MIGRATE_TEST_DIR" && mkdir mixed
+\! cd "$MIGRATE_TEST_DIR/mixed" && printf -- '-- migrate:up\n' | tee 30_a.sql > 31_b.sql
+\! cd "$MIGRATE_TEST_DIR/mixed" && printf -- '-- h\n-- Revision ID: h1\n-- Revises: 31\n' > h.sql
+\! cd "$MIGRATE_TEST_DIR/mixed" && printf -- '-- Depends On: 30\n-- migrate:up\n' >> h.sql
+BEGIN;
+SELECT migrate.load_directory(:'dir' || '/mixed');
+SELECT revision, down_revisions, depends_on FROM migrate.revisions ORDER BY 1;
+SELECT migrate.load_directory(:'dir' || '/mixed');
+\! cd "$MIGRATE_TEST_DIR/mixed" && printf -- '-- migrate:up\n' > 32_c.sql
+SELECT migrate.load_directory(:'dir' || '/mixed');
+SELECT down_revisions FROM migrate.revisions WHERE revision = '32';
+ROLLBACK;
 -- Of every name that dbmate takes it makes what dbmate makes of it.
 SELECT pg_temp.file(E'-- migrate:up\n', '20240105120000-create-users.sql');
 SELECT pg_temp.file(E'-- migrate:up\n', '20240105120001createusers.sql');

@@ -88,7 +88,8 @@ static List *ids_of(List *files);
 static void context_begin(FileContext *context, List *files);
 static void give_parents(const Graph *stored, List *files, FileContext *context,
 						 int notice);
-static void chain(List *files, Graph *graph, int notice);
+static Bitmapset *heads_before(const Graph *graph, List *files);
+static void chain(List *files, const Graph *graph, const Bitmapset *heads, int notice);
 static void resolve_parents(Graph *graph, List *files, FileContext *context);
 static void check_parents_exist(const Graph *graph, List *files, FileContext *context);
 static List *missing_names(const Graph *graph, const Revision *rev);
@@ -659,7 +660,8 @@ combine(const Graph *stored, List *files)
 /*
  * Give the files without a header their parents.  One that is stored keeps
  * those it has.  A new one becomes the child of the one before it in the order
- * of the list, the first of them the child of the last one loaded before.
+ * of the list, the first of them the child of the last one loaded before.  Files
+ * with a header may come after them.
  */
 static void
 give_parents(const Graph *stored, List *files, FileContext *context, int notice)
@@ -689,20 +691,47 @@ give_parents(const Graph *stored, List *files, FileContext *context, int notice)
 	}
 	if (chained == NIL)
 		return;
-	graph = combine(stored, others);
+	graph = combine(stored, files);
 	mig_graph_index(graph);
 	resolve_parents(graph, others, context);
 	mig_graph_link(graph);
-	chain(chained, graph, notice);
+	chain(chained, graph, heads_before(graph, chained), notice);
 }
 
 /*
- * Make a chain of files on the one head of graph.  MG003 when it has several.
+ * Return the heads that a graph has without files, which have no parents in it yet, and
+ * without what comes after these.
+ */
+static Bitmapset *
+heads_before(const Graph *graph, List *files)
+{
+	Bitmapset  *after = NULL;
+	Bitmapset  *parents = NULL;
+	Bitmapset  *heads = NULL;
+	ListCell   *lc;
+
+	foreach(lc, files)
+	{
+		const RevisionFile *file = lfirst(lc);
+
+		after = bms_add_member(after, mig_graph_find_id(graph, file->rev.revision));
+	}
+	after = mig_graph_descendants(graph, after, GRAPH_DOWN);
+	for (int i = 0; i < graph->n; i++)
+		for (int k = 0; !bms_is_member(i, after) && k < graph->nodes[i].down.n; k++)
+			parents = bms_add_member(parents, graph->nodes[i].down.to[k]);
+	for (int i = 0; i < graph->n; i++)
+		if (!bms_is_member(i, after) && !bms_is_member(i, parents))
+			heads = bms_add_member(heads, i);
+	return heads;
+}
+
+/*
+ * Make a chain of files on the one of heads.  MG003 when there are several.
  */
 static void
-chain(List *files, Graph *graph, int notice)
+chain(List *files, const Graph *graph, const Bitmapset *heads, int notice)
 {
-	Bitmapset  *heads = mig_graph_heads(graph, GRAPH_DOWN);
 	const char *tip = NULL;
 	ListCell   *lc;
 
