@@ -21,7 +21,6 @@ chomp(my $bindir = `$pg_config --bindir`);
 chomp(my $libdir = `$pg_config --pkglibdir`);
 chomp(my $sharedir = `$pg_config --sharedir`);
 chomp(my $docdir = `$pg_config --docdir`);
-chomp(my $bindir = `$pg_config --bindir`);
 
 # ------------------------------------------------------------- the files ----
 
