@@ -398,7 +398,10 @@ subtest 'connections' => sub {
 	$p->{environment} = {};
 	spew("$dir/.pgpass", "127.0.0.1:$port:*:$role:" . $password =~ s/([:\\])/\\$1/gr . "\n");
 	chmod 0600, "$dir/.pgpass";
+	# libpq before 15 does not look for it in $HOME
+	$p->{environment} = { PGPASSFILE => "$dir/.pgpass" };
 	$p->is_run([ @options, 'current' ], 0, '', undef, '.pgpass');
+	$p->{environment} = {};
 	unlink "$dir/.pgpass";
 	local $environment{PATH} = "$dir/nothing";
 	mkdir "$dir/nothing";
