@@ -595,7 +595,7 @@ $$;
 CREATE FUNCTION pg_temp.sent_error(prune bool DEFAULT false) RETURNS text LANGUAGE sql AS $$
 	SELECT pg_temp.regress_error(format('SELECT pg_temp.load_sent(%L)', prune))
 $$;
-CREATE VIEW pg_temp.sent_status AS
+CREATE TEMP VIEW sent_status AS
 	SELECT s.* FROM (SELECT array_agg(convert_to(content, 'UTF8')) AS f, array_agg(name) AS n
 		FROM sent) a, migrate.file_status(a.f, a.n) WITH ORDINALITY s ORDER BY s.ordinality;
 SELECT * FROM pg_temp.sent_status;
