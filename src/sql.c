@@ -13,6 +13,20 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+static List *elements_arg(FunctionCallInfo fcinfo, int n, const char *name, Oid type);
+
+/*
+ * Check that argument n (from 0) is not null. Errors: 22004.
+ */
+void
+mig_sql_check_arg(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+}
+
 /*
  * Return text argument n (from 0) as a string in the current memory context.
  * Errors: 22004 for NULL.
@@ -20,10 +34,7 @@
 char *
 mig_sql_text_arg(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
+	mig_sql_check_arg(fcinfo, n, name);
 	return text_to_cstring(PG_GETARG_TEXT_PP(n));
 }
 
@@ -33,10 +44,7 @@ mig_sql_text_arg(FunctionCallInfo fcinfo, int n, const char *name)
 bool
 mig_sql_bool_arg(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
+	mig_sql_check_arg(fcinfo, n, name);
 	return PG_GETARG_BOOL(n);
 }
 
@@ -47,16 +55,38 @@ mig_sql_bool_arg(FunctionCallInfo fcinfo, int n, const char *name)
 List *
 mig_sql_array_arg(FunctionCallInfo fcinfo, int n, const char *name)
 {
-	List	   *strings = NIL;
+	List	   *strings = elements_arg(fcinfo, n, name, TEXTOID);
+	ListCell   *lc;
+
+	foreach(lc, strings)
+		lfirst(lc) = text_to_cstring(lfirst(lc));
+	return strings;
+}
+
+/*
+ * Return bytea[] argument n (from 0) as a list of bytea *, not copied. Errors: 22004
+ * for a null and for a null element.
+ */
+List *
+mig_sql_bytes_arg(FunctionCallInfo fcinfo, int n, const char *name)
+{
+	return elements_arg(fcinfo, n, name, BYTEAOID);
+}
+
+/*
+ * Return an array argument whose elements are of a varlena type as a list of them,
+ * detoasted. Errors: 22004 for a null and for a null element.
+ */
+static List *
+elements_arg(FunctionCallInfo fcinfo, int n, const char *name, Oid type)
+{
+	List	   *list = NIL;
 	Datum	   *elements;
 	bool	   *nulls;
 	int			count;
 
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), TEXTOID, -1, false,
+	mig_sql_check_arg(fcinfo, n, name);
+	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), type, -1, false,
 					  TYPALIGN_INT, &elements, &nulls, &count);
 	for (int i = 0; i < count; i++)
 	{
@@ -64,9 +94,9 @@ mig_sql_array_arg(FunctionCallInfo fcinfo, int n, const char *name)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("%s must not contain null values", name)));
-		strings = lappend(strings, TextDatumGetCString(elements[i]));
+		list = lappend(list, PG_DETOAST_DATUM_PACKED(elements[i]));
 	}
-	return strings;
+	return list;
 }
 
 /*

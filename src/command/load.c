@@ -12,7 +12,6 @@
 #include "migrate.h"
 
 #include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "files/bytes.h"
 #include "files/directory.h"
 #include "files/format.h"
@@ -20,7 +19,6 @@
 #include "sql.h"
 #include "store/loader.h"
 #include "store/scope.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/resowner.h"
 
@@ -55,7 +53,6 @@ static const FileFormat *format_arg(FunctionCallInfo fcinfo);
 static void check_format(List *files, const FileFormat *format);
 static List *directory_sources(const Reading *reading);
 static List *array_sources(FunctionCallInfo fcinfo);
-static List *bytes_arg(FunctionCallInfo fcinfo, int n, const char *name);
 static int	compare_sources(const ListCell *a, const ListCell *b);
 static List *read_sources(Reading *reading, List *sources);
 static void begin_source(Reading *reading);
@@ -243,7 +240,7 @@ directory_sources(const Reading *reading)
 static List *
 array_sources(FunctionCallInfo fcinfo)
 {
-	List	   *files = bytes_arg(fcinfo, 0, "files");
+	List	   *files = mig_sql_bytes_arg(fcinfo, 0, "files");
 	List	   *names = mig_sql_array_arg(fcinfo, 1, "names");
 	List	   *sources = NIL;
 	ListCell   *file;
@@ -270,35 +267,6 @@ array_sources(FunctionCallInfo fcinfo)
 	}
 	list_sort(sources, compare_sources);
 	return sources;
-}
-
-/*
- * Return bytea[] argument n (from 0) as a list. Errors: 22004 for a null and for a null
- * element.
- */
-static List *
-bytes_arg(FunctionCallInfo fcinfo, int n, const char *name)
-{
-	List	   *list = NIL;
-	Datum	   *elements;
-	bool	   *nulls;
-	int			count;
-
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-	deconstruct_array(PG_GETARG_ARRAYTYPE_P(n), BYTEAOID, -1, false,
-					  TYPALIGN_INT, &elements, &nulls, &count);
-	for (int i = 0; i < count; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not contain null values", name)));
-		list = lappend(list, DatumGetByteaPP(elements[i]));
-	}
-	return list;
 }
 
 /*

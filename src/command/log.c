@@ -49,10 +49,7 @@ migrate_undo_step(PG_FUNCTION_ARGS)
 	MemoryContext old;
 	Rows	   *rows;
 
-	if (PG_ARGISNULL(4))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("versions_count must not be null")));
+	mig_sql_check_arg(fcinfo, 4, "versions_count");
 	if (!AggCheckCallContext(fcinfo, &aggregation))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

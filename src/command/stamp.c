@@ -389,10 +389,7 @@ migrate_adopt_alembic(PG_FUNCTION_ARGS)
 	List	   *ids;
 	Position	position;
 
-	if (PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", "renamed")));
+	mig_sql_check_arg(fcinfo, 1, "renamed");
 	alembic_ids = read_alembic_table(name);
 	ids = rename_ids(alembic_ids, PG_GETARG_JSONB_P(1));
 	if (ids == NIL)

@@ -295,10 +295,7 @@ migrate_refuse_number(PG_FUNCTION_ARGS)
 	const char *function = get_func_name(fcinfo->flinfo->fn_oid);
 	int			number;
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("target must not be null")));
+	mig_sql_check_arg(fcinfo, 0, "target");
 	number = PG_GETARG_INT32(0);
 	ereport(ERROR,
 			(errcode(ERRCODE_DATATYPE_MISMATCH),

@@ -16,8 +16,6 @@
 #include "files/bytes.h"
 #include "script/excerpt.h"
 
-#define UTF8_BOM		"\xEF\xBB\xBF"
-
 /* What encoding_error_context() needs to know. */
 typedef struct EncodingPlace
 {

@@ -20,13 +20,12 @@
 
 #include "mb/pg_wchar.h"
 
+#include "files/bytes.h"
 #include "files/dbmate.h"
 #include "files/format.h"
 #include "files/native.h"
 #include "script/script.h"
 #include "script/text.h"
-
-#define UTF8_BOM			"\xEF\xBB\xBF"
 
 /* The first that recognizes a file reads it; the last one recognizes all. */
 static const FileFormat formats[] = {

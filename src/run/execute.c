@@ -662,12 +662,13 @@ error_callback(void *arg)
 
 /*
  * Have an error that has a position in the script, because that could not be
- * parsed, quote the line that it is in.
+ * parsed, quote the line that it is in.  Without the script, as at the end of one
+ * that psql has run, there is nothing to quote.
  */
 static void
 quote_line(const char *sql)
 {
-	int			offset = mig_excerpt_error_offset(sql);
+	int			offset = sql != NULL ? mig_excerpt_error_offset(sql) : -1;
 	int			start = offset;
 
 	if (offset < 0)

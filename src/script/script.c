@@ -849,7 +849,7 @@ check_nontransactional(const ScriptStatement *stmt,
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
 				 errmsg("%s cannot be used between BEGIN and COMMIT", command),
-				 errhint("Move it behind COMMIT."),
+				 errhint("Move it after COMMIT."),
 				 place_error(place, stmt->location)));
 	command = *group ? NULL : mig_statement_needs_block(stmt->raw, &fails);
 	if (command != NULL && fails)

@@ -74,6 +74,7 @@ static bool can_add(const Scope *scope, const Revision *rev);
 static void write_changes(const Scope *scope, const Changes *changes);
 static List *find_prunable(const Changes *changes, List *files);
 static void prune(const Scope *scope, List *ids);
+static void report_pruned(List *revisions);
 static void report_replaced(const Change *change);
 static List *differences(const Revision *old, const Revision *now);
 static FileStatus *status_of(const Changes *changes, int node, List *files, List *edited);
@@ -120,6 +121,7 @@ mig_loader_store(List *files, bool with_prune, const char *function)
 {
 	Changes		changes;
 	List	   *pruned;
+	List	   *gone;
 	List	   *ids = NIL;
 	ListCell   *lc;
 	Scope		scope;
@@ -137,10 +139,11 @@ mig_loader_store(List *files, bool with_prune, const char *function)
 			mig_partial_check_edit(((Change *) lfirst(lc))->rev);
 	mig_scope_enter(&scope);
 	write_changes(&scope, &changes);
-	if (pruned != NIL)
-		prune(&scope, pruned);
+	gone = pruned != NIL ? mig_revisions_read_several(&scope, pruned) : NIL;
+	prune(&scope, pruned);
 	mig_scope_leave(&scope);
 
+	report_pruned(gone);
 	foreach(lc, changes.ordered)
 	{
 		const Change *change = lfirst(lc);
@@ -335,7 +338,7 @@ find_prunable(const Changes *changes, List *files)
 }
 
 /*
- * Drop revisions, given children before parents, and say so.
+ * Drop revisions (char *), given children before parents.
  */
 static void
 prune(const Scope *scope, List *ids)
@@ -343,16 +346,28 @@ prune(const Scope *scope, List *ids)
 	ListCell   *lc;
 
 	foreach(lc, ids)
-	{
-		const Revision *rev = mig_revisions_read_one(scope, lfirst(lc));
-
 		mig_revisions_delete(scope, lfirst(lc));
+	if (ids != NIL)
+		mig_heads_remember(scope, mig_position_in_scope(scope, true).graph);
+}
+
+/*
+ * Say what was dropped (Revision *).
+ */
+static void
+report_pruned(List *revisions)
+{
+	ListCell   *lc;
+
+	foreach(lc, revisions)
+	{
+		const Revision *rev = lfirst(lc);
+
 		ereport(NOTICE,
-				(errmsg("dropped revision \"%s\", %s", (char *) lfirst(lc),
-						rev ? mig_excerpt_for_client(mig_excerpt_line(rev->message)) : ""),
+				(errmsg("dropped revision \"%s\", %s", rev->revision,
+						mig_excerpt_for_client(mig_excerpt_line(rev->message))),
 				 errdetail("No file has it, and it is not applied.")));
 	}
-	mig_heads_remember(scope, mig_position_in_scope(scope, true).graph);
 }
 
 /*

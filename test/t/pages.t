@@ -44,14 +44,14 @@ my $ci = slurp("$doc/ci.md");
 my ($check) = $ci =~ /^```sh\n(#!\/bin\/sh\n# Usage: check\.sh.*?)^```/ms;
 ok($check, 'doc/ci.md has check.sh') or $check = '';
 my $script = spew("$dir/check.sh", $check);
-mkdir "$dir/work" or die;
+mkdir "$dir/start" or die;
 
 # Runs check.sh on a directory, and expects this end: a status, and what is said.
 sub check
 {
 	my ($path, $status, $said, $name) = @_;
 	my $before = Cwd::getcwd();
-	chdir "$dir/work" or die;
+	chdir "$dir/start" or die;
 	my ($is, $out, $err) = run_program('sh', $script, $path);
 	chdir $before or die;
 	is($is >> 8, $status, $name) or diag "$out$err";
@@ -66,7 +66,7 @@ my %good = (
 
 check(directory('good', %good), 0, undef, 'a good directory passes');
 check(directory("it's \"odd\" \\n \$(touch x) \xc3\xa9", %good), 0, undef, 'so does an odd name');
-ok(!-e "$dir/work/x", '    nothing of it is run');
+ok(!-e "$dir/start/x", '    nothing of it is run');
 check(directory('empty'), 3, qr/directory ".*empty" has no revision files/, 'an empty directory');
 check("$dir/missing", 2, undef, 'one that is not there');
 check(directory('upper', 'A.SQL' => $good{'a1 first.sql'}),
