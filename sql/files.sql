@@ -675,6 +675,13 @@ UPDATE sent SET name = 'x.sql', content = replace(content, E'c3\n\n', E'c3\n-- C
 SELECT migrate.load_files(array_agg(convert_to(content, 'UTF8')), array_agg(name)) FROM sent;
 SELECT file_name, upgrade_line, downgrade_line FROM migrate.revisions WHERE revision = 'x1';
 SELECT migrate.downgrade('-1');
+-- Where nothing can be written, it waits.
+UPDATE sent SET name = 'y.sql';
+BEGIN READ ONLY;
+SELECT migrate.load_files(array_agg(convert_to(content, 'UTF8')), array_agg(name)) FROM sent;
+SELECT migrate.load(content, name) FROM sent;
+ROLLBACK;
+SELECT file_name FROM migrate.revisions WHERE revision = 'x1';
 -- Where it came from is not known any more.
 SELECT migrate.edit('x1', downgrade => 'SELECT 3/0');
 SELECT migrate.downgrade('-1');

@@ -36,6 +36,7 @@
 #include "store/heads.h"
 #include "store/ledger.h"
 #include "store/loader.h"
+#include "store/lock.h"
 #include "store/partial.h"
 #include "store/position.h"
 #include "store/revisions.h"
@@ -71,6 +72,7 @@ typedef struct FileContext
 static bool is_stored(const RevisionFile *file);
 static bool add_leaf(const RevisionFile *file, const char *function);
 static bool can_add(const Scope *scope, const Revision *rev);
+static bool can_wait(const Changes *changes);
 static void write_changes(const Scope *scope, const Changes *changes);
 static List *find_prunable(const Changes *changes, List *files);
 static void prune(const Scope *scope, List *ids);
@@ -128,7 +130,7 @@ mig_loader_store(List *files, bool with_prune, const char *function)
 
 	check_distinct(files);
 	changes = find_changes(files, false);
-	if (changes.ordered == NIL && (!with_prune || find_prunable(&changes, files) == NIL))
+	if (can_wait(&changes) && (!with_prune || find_prunable(&changes, files) == NIL))
 		return NIL;
 
 	mig_position_begin_write(function);
@@ -277,6 +279,21 @@ can_add(const Scope *scope, const Revision *rev)
 	return mig_ids_contain_all(stored, parents) && !mig_ids_contain_any(stored,
 																		own) &&
 		!mig_ids_contain_any(mig_revisions_read_labels(scope), own);
+}
+
+/*
+ * Return whether nothing has changed; or nothing but where files are, which is not
+ * worth an error where it cannot be written, or a wait for a stepwise run.
+ */
+static bool
+can_wait(const Changes *changes)
+{
+	ListCell   *lc;
+
+	foreach(lc, changes->ordered)
+		if (!((Change *) lfirst(lc))->only_place)
+			return false;
+	return changes->ordered == NIL || XactReadOnly || mig_lock_stepwise_pid() != 0;
 }
 
 /*
