@@ -92,12 +92,16 @@
 #define MigReindexIsConcurrent(stmt)	((stmt)->concurrent)
 #define MigReindexParams(stmt)			NIL
 #define MigDetachIsConcurrent(cmd)		((void) (cmd), false)
+#define MigDetachIsFinalize(cmd)		((void) (cmd), false)
+#define mig_make_detach_plain(cmd)		((void) (cmd))
 #define PartitionHasPendingDetach(oid)	((void) (oid), false)
 #define MIG_SUBSCRIPTION_REFRESH_NEEDS_TOP_LEVEL	false
 #else
 #define MigReindexIsConcurrent(stmt)	false	/* one of its params */
 #define MigReindexParams(stmt)			((stmt)->params)
 #define MigDetachIsConcurrent(cmd)		(((PartitionCmd *) (cmd)->def)->concurrent)
+#define MigDetachIsFinalize(cmd)		((cmd)->subtype == AT_DetachPartitionFinalize)
+#define mig_make_detach_plain(cmd)		(((PartitionCmd *) (cmd)->def)->concurrent = false)
 #define MIG_SUBSCRIPTION_REFRESH_NEEDS_TOP_LEVEL	true
 #endif
 
@@ -189,11 +193,50 @@
 #define ROLE_PG_READ_SERVER_FILES	DEFAULT_ROLE_READ_SERVER_FILES
 #endif
 
+/* 14 renamed what keeps the values that this transaction has added to enums. */
+#if PG_VERSION_NUM < 140000
+#define EstimateUncommittedEnumsSpace()	EstimateEnumBlacklistSpace()
+#define SerializeUncommittedEnums(space, size) SerializeEnumBlacklist(space, size)
+#define RestoreUncommittedEnums(space)	RestoreEnumBlacklist(space)
+#endif
+
+/* 15 publishes schemas. */
+#if PG_VERSION_NUM < 150000
+#define MIG_PUBLICATION_NAMESPACE		InvalidOid
+#else
+#include "catalog/pg_publication_namespace.h"
+#define MIG_PUBLICATION_NAMESPACE		PublicationNamespaceRelationId
+#endif
+
+/* 16 made the right to SET ROLE one of its own. */
+#if PG_VERSION_NUM < 160000
+#define mig_can_set_role(member, role)	is_member_of_role(member, role)
+#else
+#define mig_can_set_role(member, role)	member_can_set_role(member, role)
+#endif
+
+/* 18 gave LockAcquireExtended (storage/lock.h) the choice to log a failure. */
+#if PG_VERSION_NUM < 180000
+#define mig_lock_locally(tag, mode, locallock) \
+	LockAcquireExtended(tag, mode, false, true, true, locallock)
+#else
+#define mig_lock_locally(tag, mode, locallock) \
+	LockAcquireExtended(tag, mode, false, true, true, locallock, false)
+#endif
+
 /* 16 checks the privileges on all kinds of objects with one function. */
 #if PG_VERSION_NUM < 160000
+#define mig_database_may_create(role) \
+	(pg_database_aclcheck(MyDatabaseId, role, ACL_CREATE) == ACLCHECK_OK)
+#define mig_schema_may_create(schema, role) \
+	(pg_namespace_aclcheck(schema, role, ACL_CREATE) == ACLCHECK_OK)
 #define mig_schema_has_usage(schema, role) \
 	(pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK)
 #else
+#define mig_database_may_create(role) \
+	(object_aclcheck(DatabaseRelationId, MyDatabaseId, role, ACL_CREATE) == ACLCHECK_OK)
+#define mig_schema_may_create(schema, role) \
+	(object_aclcheck(NamespaceRelationId, schema, role, ACL_CREATE) == ACLCHECK_OK)
 #define mig_schema_has_usage(schema, role) \
 	(object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK)
 #endif

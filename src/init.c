@@ -17,6 +17,7 @@ int			mig_run_lock_timeout = 600000;
 int			mig_lock_timeout = 900;
 int			mig_lock_retries = 10;
 int			mig_concurrent_lock_timeout = 0;
+int			mig_scratch_lock_timeout = 5000;
 
 static const struct config_enum_entry step_messages_options[] = {
 	{"off", MIG_STEP_MESSAGES_OFF, false},
@@ -59,6 +60,11 @@ _PG_init(void)
 							"lock_timeout for statements that commit by themselves, as CREATE INDEX CONCURRENTLY.",
 							"0 waits for ever. A timeout also ends their wait for old snapshots and leaves an invalid index.",
 							&mig_concurrent_lock_timeout, 0, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("migrate.scratch_lock_timeout",
+							"How long a comparison waits for another one, and for locks.",
+							"0 waits for ever. A shorter lock_timeout counts for locks.",
+							&mig_scratch_lock_timeout, 5000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("migrate");
 }

@@ -88,7 +88,8 @@ static void commit(ErrorArgument *argument);
 static void end_script(ErrorArgument *argument);
 static char *begin_statement(ErrorArgument *argument, const ScriptStatement *statement);
 static void end_statement(ErrorArgument *argument);
-static List *plan_statement(const char *text);
+static RawStmt *parse_statement(const char *text);
+static List *plan_statement(RawStmt *raw, const char *text);
 static void check_statement(const ErrorArgument *argument,
 							const ScriptStatement *statement);
 static void begin_timeout(ErrorArgument *argument);
@@ -101,11 +102,14 @@ static void run_statement(const char *text, const ExecuteScript *script,
 						  const ScriptStatement *statement);
 static void run_copy(const char *text, const char *rows, int len);
 static void log_text(const ErrorArgument *argument, const RawStmt *raw, const char *text);
-static void run_planned(PlannedStmt *planned, const char *sql);
+static void run_planned(PlannedStmt *planned, const char *sql,
+						ProcessUtilityContext context);
 static void call_hook(const ExecuteScript *script, const ScriptStatement *statement);
 static void show_activity(const ExecuteScript *script,
 						  const ScriptStatement *statement);
 static void error_callback(void *arg);
+static const char *describe(const ExecuteScript *script);
+static const char *describe_place(const ErrorArgument *argument);
 static int	find_line(const ErrorArgument *argument, const ErrorData *error);
 static int	line_of_row(const ErrorArgument *argument, const ErrorData *error);
 static int	block_line(const char *statement, const DoStmt *block,
@@ -138,7 +142,8 @@ mig_execute_script(const ExecuteScript *script)
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	execute(script, NIL, parse_and_run);
 	AtEOXact_GUC(false, guc_level);
-	mig_execute_end_script(script);
+	if (!script->in_scratch)
+		mig_execute_end_script(script);
 }
 
 /*
@@ -361,7 +366,7 @@ static Portal
 run_portal(const char *text, CommandTag tag)
 {
 	DestReceiver *dest = CreateDestReceiver(DestNone);
-	List	   *plans = plan_statement(text);
+	List	   *plans = plan_statement(parse_statement(text), text);
 	Portal		portal = CreateNewPortal();
 
 	portal->visible = false;
@@ -433,7 +438,8 @@ end_statement(ErrorArgument *argument)
 static void
 begin_timeout(ErrorArgument *argument)
 {
-	if (StatementTimeout == argument->script->statement_timeout)
+	if (argument->script->in_scratch ||
+		StatementTimeout == argument->script->statement_timeout)
 		return;
 	argument->timed = true;
 	argument->timed_at = GetCurrentTimestamp();
@@ -476,7 +482,8 @@ check_statement(const ErrorArgument *argument, const ScriptStatement *statement)
 	if (problem != NULL && !has_rows && !statement->large_objects)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
-				 errmsg("%s cannot be used in a migration script", problem)));
+				 errmsg("%s cannot be used in %s", problem,
+						argument->script->model ? "a model" : "a migration script")));
 }
 
 /*
@@ -487,12 +494,16 @@ run_statement(const char *text, const ExecuteScript *script,
 			  const ScriptStatement *statement)
 {
 	const char *setting = mig_statement_unknown_setting(statement->raw);
+	RawStmt    *raw;
+	List	   *raws;
 	ListCell   *lc;
+	ListCell   *lc2;
 
 	if (setting != NULL)
 	{
-		mig_report_message(psprintf("setting \"%s\" is left out: this server does not have it",
-									setting));
+		if (!script->in_scratch)
+			mig_report_message(psprintf("setting \"%s\" is left out: this server does not have it",
+										setting));
 		return;
 	}
 	CommandCounterIncrement();
@@ -501,8 +512,15 @@ run_statement(const char *text, const ExecuteScript *script,
 		run_copy(text, script->sql + statement->rows, statement->rows_len);
 		return;
 	}
-	foreach(lc, plan_statement(text))
-		run_planned(lfirst_node(PlannedStmt, lc), text);
+	raw = parse_statement(text);
+	raws = script->before != NULL ? script->before(raw, script->argument) : list_make1(raw);
+	foreach(lc, raws)
+	{
+		foreach(lc2, plan_statement(lfirst_node(RawStmt, lc), text))
+			run_planned(lfirst_node(PlannedStmt, lc2), text,
+						script->in_scratch ? PROCESS_UTILITY_SUBCOMMAND :
+						PROCESS_UTILITY_QUERY);
+	}
 }
 
 /*
@@ -511,7 +529,7 @@ run_statement(const char *text, const ExecuteScript *script,
 static void
 run_copy(const char *text, const char *rows, int len)
 {
-	RawStmt    *raw = linitial_node(RawStmt, mig_script_parse(text));
+	RawStmt    *raw = parse_statement(text);
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	mig_copy_rows(castNode(CopyStmt, raw->stmt), text, rows, len);
@@ -519,13 +537,21 @@ run_copy(const char *text, const char *rows, int len)
 }
 
 /*
- * Parse, analyze, rewrite and plan one statement, in the current memory context.
- * Each run has a tree of its own, because the server writes into it.
+ * Parse one statement, in the current memory context.  Each run has a tree of its
+ * own, because the server writes into it.
+ */
+static RawStmt *
+parse_statement(const char *text)
+{
+	return linitial_node(RawStmt, mig_script_parse(text));
+}
+
+/*
+ * Analyze, rewrite and plan one statement of a text, in the current memory context.
  */
 static List *
-plan_statement(const char *text)
+plan_statement(RawStmt *raw, const char *text)
 {
-	RawStmt    *raw = linitial_node(RawStmt, mig_script_parse(text));
 	List	   *queries;
 	List	   *plans;
 
@@ -544,15 +570,14 @@ log_text(const ErrorArgument *argument, const RawStmt *raw, const char *text)
 {
 	const ExecuteScript *script = argument->script;
 
-	if (log_statement == LOGSTMT_NONE ||
+	if (script->in_scratch || log_statement == LOGSTMT_NONE ||
 		(log_statement != LOGSTMT_ALL &&
 		 GetCommandLogLevel(raw->stmt) > (LogStmtLevel) log_statement))
 		return;
 	ereport(LOG,
 			(errmsg("statement: %s", text),
 			 errhidestmt(true),
-			 errcontext("revision \"%s\", %s script, statement %d, line %d",
-						script->revision, mig_direction_name(script->direction),
+			 errcontext("%s, statement %d, line %d", describe(script),
 						argument->current->number, argument->current->line)));
 }
 
@@ -561,14 +586,14 @@ log_text(const ErrorArgument *argument, const RawStmt *raw, const char *text)
  * thrown away.
  */
 static void
-run_planned(PlannedStmt *planned, const char *sql)
+run_planned(PlannedStmt *planned, const char *sql, ProcessUtilityContext context)
 {
 	DestReceiver *dest = CreateDestReceiver(DestNone);
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (planned->commandType == CMD_UTILITY)
-		mig_ProcessUtility(planned, sql, PROCESS_UTILITY_QUERY, dest);
+		mig_ProcessUtility(planned, sql, context, dest);
 	else
 	{
 		QueryDesc  *query = CreateQueryDesc(planned, sql, GetActiveSnapshot(),
@@ -633,10 +658,11 @@ error_callback(void *arg)
 	}
 	if (current == NULL)
 	{
+		/* before the position is gone */
+		const char *place = describe_place(argument);
+
 		quote_line(script->sql);
-		errcontext("revision \"%s\", %s script%s", script->revision,
-				   mig_direction_name(script->direction),
-				   argument->place ? argument->place : "");
+		errcontext("%s%s", describe(script), place);
 		return;
 	}
 
@@ -650,14 +676,39 @@ error_callback(void *arg)
 	else if (hint != NULL)
 		errhint("%s", hint);
 	if (script->file_name != NULL && script->first_line > 0)
-		errcontext("revision \"%s\", %s script, statement %d, line %d (line %d of file \"%s\")",
-				   script->revision, mig_direction_name(script->direction), current->number,
-				   line, script->first_line - 1 + line,
+		errcontext("%s, statement %d, line %d (line %d of file \"%s\")",
+				   describe(script), current->number, line,
+				   script->first_line - 1 + line,
 				   mig_excerpt_printable(script->file_name));
 	else
-		errcontext("revision \"%s\", %s script, statement %d, line %d",
-				   script->revision, mig_direction_name(script->direction),
-				   current->number, line);
+		errcontext("%s, statement %d, line %d", describe(script), current->number, line);
+}
+
+/*
+ * Return what a script is called in messages, in the current memory context.
+ */
+static const char *
+describe(const ExecuteScript *script)
+{
+	if (script->model != NULL)
+		return psprintf("model \"%s\"", script->model);
+	return psprintf("revision \"%s\", %s script", script->revision,
+					mig_direction_name(script->direction));
+}
+
+/*
+ * Return where in a script an error is that is not of one of its statements, in the
+ * current memory context.  A script of a revision was parsed before it was stored.
+ */
+static const char *
+describe_place(const ErrorArgument *argument)
+{
+	const char *sql = argument->script->sql;
+	int			offset = argument->script->model != NULL ? mig_excerpt_error_offset(sql) : -1;
+
+	if (offset >= 0)
+		return psprintf(", line %d", mig_text_line(sql, offset));
+	return argument->place != NULL ? argument->place : "";
 }
 
 /*
@@ -856,6 +907,8 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 	const ExecuteScript *script = argument->script;
 	bool		up = script->direction == MIG_UPGRADE;
 
+	if (script->model != NULL)
+		return NULL;
 	if (is_of_sequential_mode(error))
 		return hint_of_sequential_mode(script);
 	switch (error->sqlerrcode)

@@ -27,8 +27,19 @@ typedef struct ExecuteScript
 									 * statement */
 	const char *progress;		/* what pg_stat_activity shows before the
 								 * statement, "k/n" and the like */
+	const char *model;			/* name of the model that it is; NULL: the script
+								 * of a revision */
+	bool		in_scratch;		/* what it does is rolled back: event triggers do
+								 * not fire, no statement is logged or timed, and
+								 * mig_execute_end_script is not for it */
+	List	   *(*before) (RawStmt *raw, void *argument);	/* called for a statement
+															 * that is about to run;
+															 * what it returns (RawStmt
+															 * *) is run in its place */
+	void	   *argument;		/* of before */
 	void		(*after) (const RawStmt *raw);	/* called when a statement has run;
-												 * an error is the statement's */
+												 * an error of either is the
+												 * statement's */
 } ExecuteScript;
 
 extern void mig_execute_script(const ExecuteScript *script);

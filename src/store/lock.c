@@ -18,6 +18,9 @@
  *
  * The first pauses are short, because most runs that others wait for at
  * application start are short; then they grow to MAX_PAUSE.
+ *
+ * A third key is that of the scratch (schema/scratch.c), which one session of a
+ * database has at a time.  It is waited for in the same way.
  */
 #include "migrate.h"
 
@@ -50,17 +53,34 @@ typedef struct Holder
 	bool		stepwise;		/* holds the other key too */
 } Holder;
 
+/* A key that is waited for. */
+typedef struct Wanted
+{
+	int			key;
+	bool		stepwise;		/* for the session, by a stepwise run */
+	int			timeout;		/* ms; 0: none */
+	const char *name;			/* what the key is, for errors */
+	const char *holder;			/* what its holder does */
+	const char *hint;			/* what to do after the timeout */
+} Wanted;
+
+/* What errors call the keys. */
+static const char run_lock[] = "run lock of migrate";
+static const char scratch_lock[] = "scratch of migrate";
+
 /* Whether this session holds both keys. */
 static bool held = false;
 
 static void wait_for_run_lock(bool stepwise);
+static void wait_for(const Wanted *wanted);
 static void set_tag(LOCKTAG *tag, int key);
 static bool try_lock(int key, bool session);
-static void poll(TimestampTz start, bool stepwise, bool *ended);
+static void poll(const Wanted *wanted, TimestampTz start, bool *ended);
 static void end_transaction(void);
 static Holder find_holder(int key);
 static bool we_block(int pid);
-pg_noreturn static void give_up(Holder holder, TimestampTz since, const char *hint);
+pg_noreturn static void give_up(Holder holder, TimestampTz since, const char *name,
+								const char *hint);
 
 /*
  * Take the run lock until the end of the transaction.  function names the
@@ -90,7 +110,7 @@ mig_lock_hold(const char *function)
 	held = true;
 	/* a run that has the second key has the first: only a lock by hand is in the way */
 	if (!try_lock(MIG_LOCK_STEPWISE, true))
-		give_up(find_holder(MIG_LOCK_STEPWISE), GetCurrentTimestamp(),
+		give_up(find_holder(MIG_LOCK_STEPWISE), GetCurrentTimestamp(), run_lock,
 				"It is no run of migrate: it has only the second key. Call again when it has released that.");
 }
 
@@ -170,11 +190,43 @@ mig_lock_pause(int ms)
 }
 
 /*
+ * Take the key of the scratch until the end of the current (sub)transaction.
+ * Errors: MG012 after migrate.scratch_lock_timeout, 40P01 when the holder waits for
+ * us.
+ */
+void
+mig_lock_scratch(void)
+{
+	const Wanted wanted = {
+		.key = MIG_LOCK_SCRATCH, .timeout = mig_scratch_lock_timeout,
+		.name = scratch_lock, .holder = "which has a scratch,",
+		.hint = "Call again when it has ended, or raise migrate.scratch_lock_timeout."
+	};
+
+	wait_for(&wanted);
+}
+
+/*
  * Poll until we have the run lock, for the transaction or, as a stepwise run,
  * for the session.
  */
 static void
 wait_for_run_lock(bool stepwise)
+{
+	const Wanted wanted = {
+		.key = MIG_LOCK_RUN, .stepwise = stepwise, .timeout = mig_run_lock_timeout,
+		.name = run_lock, .holder = "which runs migrations,",
+		.hint = "Call again when it has ended, or raise migrate.run_lock_timeout."
+	};
+
+	wait_for(&wanted);
+}
+
+/*
+ * Poll until we have a key.
+ */
+static void
+wait_for(const Wanted *wanted)
 {
 	TimestampTz start = GetCurrentTimestamp();
 	MemoryContext old = CurrentMemoryContext;
@@ -182,13 +234,13 @@ wait_for_run_lock(bool stepwise)
 	int			pause = FIRST_PAUSE;
 	bool		ended = false;
 
-	while (!try_lock(MIG_LOCK_RUN, stepwise))
+	while (!try_lock(wanted->key, wanted->stepwise))
 	{
 		if (context == NULL)
 			context = AllocSetContextCreate(old, "migrate lock poll",
 											ALLOCSET_DEFAULT_SIZES);
 		MemoryContextSwitchTo(context);
-		poll(start, stepwise, &ended);
+		poll(wanted, start, &ended);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(context);
 		mig_wait_check();
@@ -204,19 +256,19 @@ wait_for_run_lock(bool stepwise)
  * holder waited for us at the last look, and the transaction was ended for it.
  */
 static void
-poll(TimestampTz start, bool stepwise, bool *ended)
+poll(const Wanted *wanted, TimestampTz start, bool *ended)
 {
 	Holder		holder;
 
 	CHECK_FOR_INTERRUPTS();
-	holder = find_holder(MIG_LOCK_RUN);
+	holder = find_holder(wanted->key);
 	/* before the next test: its index builds wait for every session with a snapshot */
-	if (holder.stepwise && !stepwise)
-		give_up(holder, start,
+	if (wanted->key == MIG_LOCK_RUN && holder.stepwise && !wanted->stepwise)
+		give_up(holder, start, wanted->name,
 				"Call again when it has ended: it commits step by step, and is not waited for.");
 	if (holder.pid == 0 || !we_block(holder.pid))
 		*ended = false;
-	else if (stepwise && !*ended)
+	else if (wanted->stepwise && !*ended)
 	{
 		end_transaction();
 		*ended = true;
@@ -226,14 +278,12 @@ poll(TimestampTz start, bool stepwise, bool *ended)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_DEADLOCK_DETECTED),
 				 errmsg("deadlock detected"),
-				 errdetail("Process %d, which runs migrations, waits for a lock that this transaction holds.",
-						   holder.pid),
+				 errdetail("Process %d, %s waits for a lock that this transaction holds.",
+						   holder.pid, wanted->holder),
 				 errhint("Call migrate before anything else in the transaction.")));
-	if (mig_run_lock_timeout > 0 &&
-		TimestampDifferenceExceeds(start, GetCurrentTimestamp(),
-								   mig_run_lock_timeout))
-		give_up(holder, start,
-				"Call again when it has ended, or raise migrate.run_lock_timeout.");
+	if (wanted->timeout > 0 &&
+		TimestampDifferenceExceeds(start, GetCurrentTimestamp(), wanted->timeout))
+		give_up(holder, start, wanted->name, wanted->hint);
 }
 
 /*
@@ -338,11 +388,11 @@ we_block(int pid)
 }
 
 /*
- * Report, with MG012, who holds the lock, as whom and since when.  The hint says
+ * Report, with MG012, who holds the lock of that name, as whom and since when.  The hint says
  * what to do when it is a session.
  */
 static void
-give_up(Holder holder, TimestampTz since, const char *hint)
+give_up(Holder holder, TimestampTz since, const char *name, const char *hint)
 {
 	long		waited = TimestampDifferenceMilliseconds(since,
 														 GetCurrentTimestamp());
@@ -352,19 +402,19 @@ give_up(Holder holder, TimestampTz since, const char *hint)
 	if (holder.found && holder.pid == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_LOCK_NOT_HAD),
-				 errmsg("could not obtain the run lock of migrate"),
+				 errmsg("could not obtain the %s", name),
 				 errdetail("A prepared transaction holds it. Waited %ld ms.", waited),
 				 errhint("pg_prepared_xacts shows it; end it with COMMIT PREPARED or ROLLBACK PREPARED.")));
 	if (!holder.found || !mig_backend_status(holder.pid, &backend))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_LOCK_NOT_HAD),
-				 errmsg("could not obtain the run lock of migrate"),
+				 errmsg("could not obtain the %s", name),
 				 errdetail("Waited %ld ms; its last holder is gone now.", waited),
 				 errhint("Call again.")));
 	role = GetUserNameFromId(backend.role, true);
 	ereport(ERROR,
 			(errcode(ERRCODE_MIG_LOCK_NOT_HAD),
-			 errmsg("could not obtain the run lock of migrate"),
+			 errmsg("could not obtain the %s", name),
 			 errdetail("Process %d (role \"%s\", application \"%s\", in its transaction since %s) holds it. Waited %ld ms.",
 					   holder.pid, role ? mig_excerpt_printable(role) : "?",
 					   backend.application,

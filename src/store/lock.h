@@ -10,13 +10,15 @@
 /*
  * The keys, as pg_locks shows them: locktype advisory, classid and objid
  * below, objsubid 2.  The run lock is what every writer takes; a stepwise run
- * holds the second too, to be told apart.
+ * holds the second too, to be told apart.  The third is that of the scratch.
  */
 #define MIG_LOCK_CLASS		0x6d696772	/* 1835624306, "migr" */
 #define MIG_LOCK_RUN		1
 #define MIG_LOCK_STEPWISE	2
+#define MIG_LOCK_SCRATCH	3
 
 extern void mig_lock_acquire(const char *function);
+extern void mig_lock_scratch(void);
 
 /* for runs that commit step by step */
 extern void mig_lock_hold(const char *function);

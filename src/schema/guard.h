@@ -1,0 +1,16 @@
+/*
+ * guard.h
+ *		Statements that must not run in a scratch, at any depth.
+ */
+#ifndef MIG_GUARD_H
+#define MIG_GUARD_H
+
+#include "migrate.h"
+
+#include "nodes/pg_list.h"
+
+extern void mig_guard_begin(void);
+extern void mig_guard_end(void);
+extern void mig_guard_drop_on_commit(void);
+
+#endif							/* MIG_GUARD_H */

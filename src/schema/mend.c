@@ -1,0 +1,427 @@
+/*
+ * mend.c
+ *		A statement of a script, in the form that the scratch can run.
+ *
+ * The parse tree is changed before it is analyzed, so that positions stay.  What
+ * cannot run in a transaction gets its plain form, which has the same result: indexes
+ * are built at once.  What is the whole database's, and is there, is skipped.  And what
+ * pg_dump writes for a role with more rights than the caller's, and does not count for
+ * a comparison of schemas, is skipped too, such as comments on extensions.
+ *
+ * A role that the caller is no member of cannot be given anything.  The object remains
+ * the caller's then, and the role is noted: to give it away with more rights than the
+ * caller has would let a function of the model run with those of anybody.
+ */
+#include "migrate.h"
+
+#include "access/relation.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "commands/defrem.h"
+#include "commands/extension.h"
+#include "commands/proclang.h"
+#include "compat.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "parser/parse_type.h"
+#include "schema/mend.h"
+#include "script/script.h"
+#include "script/statement.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+static void make_plain(Node *stmt);
+static bool is_needless(Node *stmt, DeclareNotes *notes);
+static bool exists(const Node *stmt);
+static bool cast_exists(const CreateCastStmt *stmt);
+static bool is_needless_comment(const CommentStmt *stmt);
+static bool is_needless_setting(const VariableSetStmt *stmt);
+static bool is_needless_table_change(AlterTableStmt *stmt, DeclareNotes *notes);
+static bool can_give_object(const AlterOwnerStmt *stmt, DeclareNotes *notes);
+static bool has_schema(ObjectType type);
+static bool can_give(const RoleSpec *to, Oid schema, DeclareNotes *notes);
+static bool can_set_defaults(const AlterDefaultPrivilegesStmt *stmt);
+static List *mend_schema(RawStmt *raw, DeclareNotes *notes);
+static List *elements_of_schema(const RawStmt *raw, const char *name);
+static RawStmt *set_search_path(const char *path);
+static void note(const DeclareNotes *notes, List **names, const char *name);
+
+/*
+ * Return what to run in place of a statement (RawStmt *), in the current memory
+ * context.  Changes the tree.  Errors: MG011 for what needs the top level
+ * and has no plain form.
+ */
+List *
+mig_mend_statement(RawStmt *raw, DeclareNotes *notes)
+{
+	const char *command;
+
+	make_plain(raw->stmt);
+	command = mig_statement_needs_top_level(raw);
+	if (command != NULL && !IsA(raw->stmt, ReindexStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_BAD_SCRIPT),
+				 errmsg("%s cannot be used in a model", command),
+				 errhint("It cannot run in a transaction. Remove the statement.")));
+	if (IsA(raw->stmt, CreateSchemaStmt))
+		return mend_schema(raw, notes);
+	return is_needless(raw->stmt, notes) ? NIL : list_make1(raw);
+}
+
+/*
+ * Give a statement its plain form.
+ */
+static void
+make_plain(Node *stmt)
+{
+	ListCell   *lc;
+
+	switch (nodeTag(stmt))
+	{
+		case T_IndexStmt:
+			((IndexStmt *) stmt)->concurrent = false;
+			break;
+		case T_DropStmt:
+			((DropStmt *) stmt)->concurrent = false;
+			break;
+		case T_RefreshMatViewStmt:
+			((RefreshMatViewStmt *) stmt)->concurrent = false;
+			break;
+		case T_AlterTableStmt:
+			foreach(lc, ((AlterTableStmt *) stmt)->cmds)
+			{
+				AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+
+				if (cmd->subtype == AT_DetachPartition)
+					mig_make_detach_plain(cmd);
+			}
+			break;
+		case T_CreateUserMappingStmt:
+			((CreateUserMappingStmt *) stmt)->if_not_exists = true;
+			break;
+		case T_CreateTransformStmt:
+			((CreateTransformStmt *) stmt)->replace = true;
+			break;
+		default:
+			break;
+	}
+}
+
+/*
+ * Return whether a statement is to be skipped.
+ */
+static bool
+is_needless(Node *stmt, DeclareNotes *notes)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_ReindexStmt:
+			return true;
+		case T_CreateExtensionStmt:
+			note(notes, &notes->extensions, ((CreateExtensionStmt *) stmt)->extname);
+			return exists(stmt);
+		case T_AlterTableStmt:
+			return is_needless_table_change((AlterTableStmt *) stmt, notes);
+		case T_AlterOwnerStmt:
+			return !can_give_object((AlterOwnerStmt *) stmt, notes);
+		case T_AlterDefaultPrivilegesStmt:
+			return !can_set_defaults((AlterDefaultPrivilegesStmt *) stmt);
+		case T_CommentStmt:
+			return is_needless_comment((CommentStmt *) stmt);
+		case T_VariableSetStmt:
+			return is_needless_setting((VariableSetStmt *) stmt);
+		default:
+			return exists(stmt);
+	}
+}
+
+/*
+ * Return whether what a statement creates in the whole database, or in the server, is
+ * there.
+ */
+static bool
+exists(const Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_CreateExtensionStmt:
+			return OidIsValid(get_extension_oid(((const CreateExtensionStmt *) stmt)->extname,
+												true));
+		case T_CreateRoleStmt:
+			return OidIsValid(get_role_oid(((const CreateRoleStmt *) stmt)->role, true));
+		case T_CreateForeignServerStmt:
+			return OidIsValid(get_foreign_server_oid(
+				((const CreateForeignServerStmt *) stmt)->servername, true));
+		case T_CreateFdwStmt:
+			return OidIsValid(get_foreign_data_wrapper_oid(
+				((const CreateFdwStmt *) stmt)->fdwname, true));
+		case T_CreatePLangStmt:
+			return OidIsValid(get_language_oid(((const CreatePLangStmt *) stmt)->plname, true));
+		case T_CreateAmStmt:
+			return OidIsValid(get_am_oid(((const CreateAmStmt *) stmt)->amname, true));
+		case T_CreateCastStmt:
+			return cast_exists((const CreateCastStmt *) stmt);
+		default:
+			return false;
+	}
+}
+
+/*
+ * Return whether there is a cast between two types.
+ */
+static bool
+cast_exists(const CreateCastStmt *stmt)
+{
+	Oid			source = LookupTypeNameOid(NULL, stmt->sourcetype, true);
+	Oid			target = LookupTypeNameOid(NULL, stmt->targettype, true);
+
+	return OidIsValid(source) && OidIsValid(target) &&
+		OidIsValid(get_cast_oid(source, target, true));
+}
+
+/*
+ * Return whether a comment is on something that is no part of a schema.
+ */
+static bool
+is_needless_comment(const CommentStmt *stmt)
+{
+	switch (stmt->objtype)
+	{
+		case OBJECT_EXTENSION:
+		case OBJECT_DATABASE:
+		case OBJECT_ROLE:
+		case OBJECT_TABLESPACE:
+		case OBJECT_SUBSCRIPTION:
+			return true;
+		case OBJECT_LANGUAGE:
+			return !superuser();
+		default:
+			return false;
+	}
+}
+
+/*
+ * Return whether a setting is the session's own affair: how long it waits, and, for
+ * those that cannot become another role, who it is.
+ */
+static bool
+is_needless_setting(const VariableSetStmt *stmt)
+{
+	static const char *const names[] = {
+		"lock_timeout", "statement_timeout", "transaction_timeout",
+		"idle_in_transaction_session_timeout", "idle_session_timeout"
+	};
+
+	if (stmt->name == NULL)
+		return false;
+	for (size_t i = 0; i < lengthof(names); i++)
+		if (pg_strcasecmp(stmt->name, names[i]) == 0)
+			return true;
+	return stmt->kind == VAR_SET_VALUE &&
+		pg_strcasecmp(stmt->name, "session_authorization") == 0 &&
+		!superuser_arg(GetAuthenticatedUserId());
+}
+
+/*
+ * Take from a change of a table what cannot be made; return whether nothing is left.
+ */
+static bool
+is_needless_table_change(AlterTableStmt *stmt, DeclareNotes *notes)
+{
+	List	   *cmds = NIL;
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		Oid			table;
+
+		if (MigDetachIsFinalize(cmd))
+			continue;
+		if (cmd->subtype == AT_ChangeOwner)
+		{
+			table = RangeVarGetRelid(stmt->relation, NoLock, true);
+			if (OidIsValid(table) &&
+				!can_give(cmd->newowner, get_rel_namespace(table), notes))
+				continue;
+		}
+		cmds = lappend(cmds, cmd);
+	}
+	stmt->cmds = cmds;
+	return cmds == NIL;
+}
+
+/*
+ * Return whether the caller can give an object to the role that a statement names.
+ */
+static bool
+can_give_object(const AlterOwnerStmt *stmt, DeclareNotes *notes)
+{
+	Oid			schema = InvalidOid;
+
+	if (superuser())
+		return true;
+	if (has_schema(stmt->objectType))
+	{
+		Relation	relation = NULL;
+		ObjectAddress address = get_object_address(stmt->objectType, stmt->object,
+												   &relation, AccessShareLock, true);
+
+		if (relation != NULL)
+			relation_close(relation, NoLock);
+		if (!OidIsValid(address.objectId))
+			return true;
+		schema = get_object_namespace(&address);
+	}
+	return can_give(stmt->newowner, schema, notes);
+}
+
+/*
+ * Return whether objects of a type are in schemas.
+ */
+static bool
+has_schema(ObjectType type)
+{
+	switch (type)
+	{
+		case OBJECT_AGGREGATE:
+		case OBJECT_COLLATION:
+		case OBJECT_CONVERSION:
+		case OBJECT_DOMAIN:
+		case OBJECT_FUNCTION:
+		case OBJECT_OPCLASS:
+		case OBJECT_OPERATOR:
+		case OBJECT_OPFAMILY:
+		case OBJECT_PROCEDURE:
+		case OBJECT_ROUTINE:
+		case OBJECT_STATISTIC_EXT:
+		case OBJECT_TSCONFIGURATION:
+		case OBJECT_TSDICTIONARY:
+		case OBJECT_TYPE:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Return whether the caller can give to a role something that is in a schema, or in
+ * none; note the role if not.  True for a role that does not exist: the server says
+ * that better.
+ */
+static bool
+can_give(const RoleSpec *to, Oid schema, DeclareNotes *notes)
+{
+	Oid			role = get_rolespec_oid(to, true);
+
+	if (!OidIsValid(role) || superuser())
+		return true;
+	if (mig_can_set_role(GetUserId(), role) &&
+		(!OidIsValid(schema) || mig_schema_may_create(schema, role)))
+		return true;
+	note(notes, &notes->owners, GetUserNameFromId(role, false));
+	return false;
+}
+
+/*
+ * Return whether the caller can set the default privileges of the roles that a
+ * statement names.
+ */
+static bool
+can_set_defaults(const AlterDefaultPrivilegesStmt *stmt)
+{
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	foreach(lc, stmt->options)
+	{
+		const DefElem *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "roles") != 0)
+			continue;
+		foreach(lc2, (List *) option->arg)
+		{
+			Oid			role = get_rolespec_oid(lfirst_node(RoleSpec, lc2), true);
+
+			if (OidIsValid(role) && !has_privs_of_role(GetUserId(), role))
+				return false;
+		}
+	}
+	return true;
+}
+
+/*
+ * Return what to run in place of CREATE SCHEMA: nothing if the schema is there, or only
+ * what it creates in it.
+ */
+static List *
+mend_schema(RawStmt *raw, DeclareNotes *notes)
+{
+	CreateSchemaStmt *stmt = castNode(CreateSchemaStmt, raw->stmt);
+	const char *name = stmt->schemaname ? stmt->schemaname :
+		get_rolespec_name(stmt->authrole);
+
+	note(notes, &notes->schemas, name);
+	if (OidIsValid(get_namespace_oid(name, true)))
+		return stmt->schemaElts == NIL ? NIL : elements_of_schema(raw, name);
+	if (stmt->authrole != NULL && !can_give(stmt->authrole, InvalidOid, notes))
+	{
+		stmt->schemaname = pstrdup(name);
+		stmt->authrole = NULL;
+	}
+	return list_make1(raw);
+}
+
+/*
+ * Return the elements of CREATE SCHEMA as statements of their own, with the schema in
+ * search_path as the server has it for them.
+ */
+static List *
+elements_of_schema(const RawStmt *raw, const char *name)
+{
+	const char *path = namespace_search_path;
+	List	   *raws;
+	ListCell   *lc;
+
+	raws = list_make1(set_search_path(*path == '\0' ? quote_identifier(name) :
+									  psprintf("%s, %s", quote_identifier(name), path)));
+	foreach(lc, castNode(CreateSchemaStmt, raw->stmt)->schemaElts)
+	{
+		RawStmt    *element = makeNode(RawStmt);
+
+		element->stmt = lfirst(lc);
+		element->stmt_location = raw->stmt_location;
+		element->stmt_len = raw->stmt_len;
+		raws = lappend(raws, element);
+	}
+	return lappend(raws, set_search_path(*path == '\0' ? "''" : path));
+}
+
+/*
+ * Return a statement that sets search_path to what is a value of it.
+ */
+static RawStmt *
+set_search_path(const char *path)
+{
+	return linitial_node(RawStmt, mig_script_parse(psprintf("SET search_path = %s", path)));
+}
+
+/*
+ * Add a name to one of the notes.
+ */
+static void
+note(const DeclareNotes *notes, List **names, const char *name)
+{
+	MemoryContext old = MemoryContextSwitchTo(notes->context);
+	ListCell   *lc;
+
+	foreach(lc, *names)
+		if (strcmp(lfirst(lc), name) == 0)
+			break;
+	if (lc == NULL)
+		*names = lappend(*names, pstrdup(name));
+	MemoryContextSwitchTo(old);
+}
