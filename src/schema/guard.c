@@ -57,8 +57,8 @@ static void process_utility(MIG_UTILITY_PARAMETERS);
 static void check(Node *stmt);
 static Reason find_reason(const Node *stmt);
 static Reason reason_by_object(ObjectType type);
-static const RangeVar *dropped_on_commit(const Node *stmt);
-static void note_dropped(const RangeVar *table);
+static RangeVar *dropped_on_commit(Node *stmt);
+static void note_dropped(RangeVar *table);
 
 /*
  * Begin to look at statements.  Until mig_guard_end, which must be called whatever
@@ -122,8 +122,7 @@ process_utility(MIG_UTILITY_PARAMETERS)
 {
 	/* the tree may be gone afterwards */
 	bool		looks = active && !creating_extension;
-	const RangeVar *table = looks ?
-		copyObject(dropped_on_commit(planned->utilityStmt)) : NULL;
+	RangeVar   *table = looks ? copyObject(dropped_on_commit(planned->utilityStmt)) : NULL;
 
 	if (looks)
 	{
@@ -244,15 +243,15 @@ reason_by_object(ObjectType type)
 /*
  * Return the table that a statement makes until the end of the transaction, or NULL.
  */
-static const RangeVar *
-dropped_on_commit(const Node *stmt)
+static RangeVar *
+dropped_on_commit(Node *stmt)
 {
 	if (IsA(stmt, CreateStmt))
-		return ((const CreateStmt *) stmt)->oncommit == ONCOMMIT_DROP ?
-			((const CreateStmt *) stmt)->relation : NULL;
+		return ((CreateStmt *) stmt)->oncommit == ONCOMMIT_DROP ?
+			((CreateStmt *) stmt)->relation : NULL;
 	if (IsA(stmt, CreateTableAsStmt))
-		return ((const CreateTableAsStmt *) stmt)->into->onCommit == ONCOMMIT_DROP ?
-			((const CreateTableAsStmt *) stmt)->into->rel : NULL;
+		return ((CreateTableAsStmt *) stmt)->into->onCommit == ONCOMMIT_DROP ?
+			((CreateTableAsStmt *) stmt)->into->rel : NULL;
 	return NULL;
 }
 
@@ -260,15 +259,14 @@ dropped_on_commit(const Node *stmt)
  * Remember a temporary table that a commit would drop.
  */
 static void
-note_dropped(const RangeVar *table)
+note_dropped(RangeVar *table)
 {
 	Oid			oid;
-	RangeVar   *name = copyObject(unconstify(RangeVar *, table));
 	MemoryContext old;
 
 	CommandCounterIncrement();
-	name->relpersistence = RELPERSISTENCE_TEMP;
-	oid = RangeVarGetRelid(name, NoLock, true);
+	table->relpersistence = RELPERSISTENCE_TEMP;
+	oid = RangeVarGetRelid(table, NoLock, true);
 	old = MemoryContextSwitchTo(on_commit_context);
 	on_commit = list_append_unique_oid(on_commit, oid);
 	MemoryContextSwitchTo(old);
