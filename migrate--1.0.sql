@@ -721,15 +721,80 @@ ALTER VIEW migrate.status OWNER TO @extowner@;
 CREATE FUNCTION migrate.check(models pg_catalog.bool DEFAULT true)
 RETURNS pg_catalog.bool
 AS 'MODULE_PATHNAME', 'migrate_check'
-LANGUAGE C STABLE;
+LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.check(pg_catalog.bool) IS
-'Check that the database is in the state that the revisions describe.
-Arguments: models: compare it with the declared models too, if there are any.
+'Check that the database is in the state that revisions and models describe.
+Arguments: models: compare it with the declared models too, if there are any; their DDL runs with '
+'the caller''s rights and is rolled back.
 Result: true; anything else is an error.
 Errors: MG004 pending revisions, or an incomplete script; MG007 an applied revision was edited; '
-'MG010 broken graph or tables of migrate; 0A000 models are declared (not available in this '
-'version); 22004 null argument.';
+'MG009 the database differs from the models; MG010 broken graph or tables of migrate; 22004 null '
+'argument; with models, those of migrate.compare().';
+
+CREATE FUNCTION migrate.check_revisions()
+RETURNS pg_catalog.bool
+AS 'MODULE_PATHNAME', 'migrate_check_revisions'
+LANGUAGE C STABLE;
+
+COMMENT ON FUNCTION migrate.check_revisions() IS
+'Check that the database is in the state that the revisions describe, as migrate.check(false).
+Result: true; anything else is an error.
+Errors: MG004, MG007, MG010 as migrate.check().';
+
+-- ---------------------------------------------------------------------------
+-- Models
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.set_model(ddl pg_catalog.text,
+	name pg_catalog.text DEFAULT 'default', ordinal pg_catalog.int4 DEFAULT NULL)
+RETURNS pg_catalog.void
+AS 'MODULE_PATHNAME', 'migrate_set_model'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.set_model(pg_catalog.text, pg_catalog.text, pg_catalog.int4) IS
+'Declare a part of the schema as it should be.
+Arguments: ddl: SQL statements that make it in an empty database; name: of the model, which '
+'replaces one of that name; ordinal: models are run in this order, then that of their names '
+'(default: as before, or after all others).
+Result: none.
+Errors: 22004 a null argument; 22023 an empty name; MG011 a statement that cannot be in a '
+'model; a syntax error of the DDL.';
+
+CREATE FUNCTION migrate.drop_model(name pg_catalog.text)
+RETURNS pg_catalog.void
+AS 'MODULE_PATHNAME', 'migrate_drop_model'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.drop_model(pg_catalog.text) IS
+'Forget a model.
+Arguments: name: of the model.
+Result: none.
+Errors: 42704 there is none of that name.';
+
+CREATE FUNCTION migrate.compare(source pg_catalog.text DEFAULT 'models', OUT action pg_catalog.text,
+	OUT object_type pg_catalog.text, OUT object_identity pg_catalog.text,
+	OUT detail pg_catalog.text)
+RETURNS SETOF pg_catalog.record
+AS 'MODULE_PATHNAME', 'migrate_compare'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.compare(pg_catalog.text) IS
+'Say what would have to be done to the managed schemas to make them what the source says.
+The models are run in a subtransaction that is rolled back.
+Arguments: source: models.
+Result: a row a difference: action: create, drop, alter, or unsupported for objects that migrate '
+'compares but cannot write; detail: the properties that differ.
+Errors: 22023 another source; 55000 no model is declared; 42501 the managed schemas are not the '
+'caller''s, or the caller may not create schemas; 25006 in a read-only transaction; MG012 another '
+'comparison takes too long; whatever the models raise.';
+
+CREATE FUNCTION migrate.schema_sql(source pg_catalog.text DEFAULT 'live')
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_schema_sql'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.schema_sql(pg_catalog.text) IS
+'Return the managed schemas as a script that makes them in an empty database.
+Arguments: source: live, as they are; models, as they are declared.
+Result: SQL; what migrate cannot write is named in comments at its top.
+Errors: 22023 another source; for models, those of migrate.compare().';
 
 -- ---------------------------------------------------------------------------
 -- Moving
@@ -1045,6 +1110,11 @@ ALTER FUNCTION migrate.file_status(pg_catalog.bytea[], pg_catalog.text[]) OWNER 
 ALTER FUNCTION migrate.export(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.file_name(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.configure(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.set_model(pg_catalog.text, pg_catalog.text, pg_catalog.int4)
+	OWNER TO @extowner@;
+ALTER FUNCTION migrate.drop_model(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.compare(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.schema_sql(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.current() OWNER TO @extowner@;
 ALTER FUNCTION migrate.heads() OWNER TO @extowner@;
 ALTER FUNCTION migrate.bases() OWNER TO @extowner@;
@@ -1063,6 +1133,7 @@ ALTER AGGREGATE migrate.undo_steps(
 	pg_catalog.text[], pg_catalog.text[], pg_catalog.text[], pg_catalog.int4)
 OWNER TO @extowner@;
 ALTER FUNCTION migrate.check(pg_catalog.bool) OWNER TO @extowner@;
+ALTER FUNCTION migrate.check_revisions() OWNER TO @extowner@;
 ALTER FUNCTION migrate.upgrade(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.upgrade(pg_catalog.int4) OWNER TO @extowner@;
 ALTER FUNCTION migrate.downgrade(pg_catalog.int4) OWNER TO @extowner@;
@@ -1093,6 +1164,11 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.load_directory(pg_catalog.text, pg_catalog.text, pg_catalog.bool),
 	migrate.load_files(pg_catalog.bytea[], pg_catalog.text[], pg_catalog.bool, pg_catalog.bool),
 	migrate.configure(pg_catalog.text, pg_catalog.text),
+	migrate.set_model(pg_catalog.text, pg_catalog.text, pg_catalog.int4),
+	migrate.drop_model(pg_catalog.text),
+	migrate.check(pg_catalog.bool),
+	migrate.compare(pg_catalog.text),
+	migrate.schema_sql(pg_catalog.text),
 	migrate.upgrade(pg_catalog.text),
 	migrate.downgrade(pg_catalog.text),
 	migrate.resume(pg_catalog.text, pg_catalog.text),

@@ -305,6 +305,97 @@ extern bool pq_check_connection(void);
 #endif
 
 /*
+ * Columns of catalogs, as the queries of the kinds of objects (kind/) name them:
+ * 14 brought compression, 18 constraints for NOT NULL.  The last is what a
+ * column's definition says, with the constraint's name where that is no default.
+ */
+#if PG_VERSION_NUM < 140000
+#define MIG_COLUMN_COMPRESSION			"''"
+#else
+#define MIG_COLUMN_COMPRESSION			"a.attcompression"
+#endif
+#if PG_VERSION_NUM < 180000
+#define MIG_COLUMN_NOT_NULL				"'NOT NULL'"
+#else
+#define MIG_COLUMN_NOT_NULL \
+	"(SELECT CASE WHEN o.conname <> c.relname || '_' || a.attname || '_not_null' " \
+	"THEN format('CONSTRAINT %I ', o.conname) ELSE '' END || 'NOT NULL' || " \
+	"CASE WHEN o.connoinherit THEN ' NO INHERIT' ELSE '' END " \
+	"FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype = 'n' " \
+	"AND o.conkey[1] = a.attnum)"
+#endif
+
+/* 14 brought multiranges, 18 a constraint for a domain's NOT NULL. */
+#if PG_VERSION_NUM < 140000
+#define MIG_RANGE_MULTIRANGE			"NULL::text"
+#else
+#define MIG_RANGE_MULTIRANGE			"format_type(r.rngmultitypid, NULL)"
+#endif
+#if PG_VERSION_NUM < 170000
+#define MIG_DOMAIN_NOT_NULL				"'NOT NULL'"
+#else
+#define MIG_DOMAIN_NOT_NULL \
+	"(SELECT CASE WHEN o.conname <> t.typname || '_not_null' " \
+	"THEN format('CONSTRAINT %I ', o.conname) ELSE '' END || 'NOT NULL' " \
+	"FROM pg_constraint o WHERE o.contypid = t.oid AND o.contype = 'n')"
+#endif
+
+/* 13 keeps the parent of a partition's trigger in pg_depend only. */
+#if PG_VERSION_NUM < 140000
+#define MIG_TRIGGER_PARENT \
+	"(SELECT x.refobjid FROM pg_depend x WHERE x.classid = 'pg_trigger'::regclass " \
+	"AND x.objid = t.oid AND x.refclassid = 'pg_trigger'::regclass AND x.deptype = 'P')"
+#else
+#define MIG_TRIGGER_PARENT				"nullif(t.tgparentid, 0)"
+#endif
+
+/*
+ * 15 publishes whole schemas, some columns and some rows; 18 generated columns.
+ * Table r of a publication p.
+ */
+#if PG_VERSION_NUM < 150000
+#define MIG_PUBLICATION_DETAILS			""
+#define MIG_PUBLICATION_SCHEMAS			""
+#else
+#define MIG_PUBLICATION_DETAILS \
+	" || coalesce((SELECT ' (' || string_agg(quote_ident(a.attname), ', ' " \
+	"ORDER BY a.attnum) || ')' FROM pg_attribute a WHERE a.attrelid = r.prrelid " \
+	"AND a.attnum = ANY (r.prattrs)), '') " \
+	"|| coalesce(' WHERE (' || pg_get_expr(r.prqual, r.prrelid) || ')', '')"
+#define MIG_PUBLICATION_SCHEMAS \
+	"UNION ALL SELECT 'TABLES IN SCHEMA ' || quote_ident(n.nspname) " \
+	"FROM pg_publication_namespace r JOIN pg_namespace n ON n.oid = r.pnnspid " \
+	"WHERE r.pnpubid = p.oid"
+#endif
+#if PG_VERSION_NUM < 180000
+#define MIG_PUBLICATION_GENERATED		"NULL::text"
+#else
+#define MIG_PUBLICATION_GENERATED		"CASE p.pubgencols WHEN 's' THEN 'stored' END"
+#endif
+
+/*
+ * Collation o: 15 gave those of ICU a column of their own, 16 rules, and 17 made
+ * it that of all providers but libc.
+ */
+#if PG_VERSION_NUM < 150000
+#define MIG_COLLATION_LOCALE \
+	"NULL::text AS locale, o.collcollate::text AS lc_collate, " \
+	"o.collctype::text AS lc_ctype, NULL::text AS rules "
+#elif PG_VERSION_NUM < 160000
+#define MIG_COLLATION_LOCALE \
+	"o.colliculocale AS locale, o.collcollate AS lc_collate, o.collctype AS lc_ctype, " \
+	"NULL::text AS rules "
+#elif PG_VERSION_NUM < 170000
+#define MIG_COLLATION_LOCALE \
+	"o.colliculocale AS locale, o.collcollate AS lc_collate, o.collctype AS lc_ctype, " \
+	"o.collicurules AS rules "
+#else
+#define MIG_COLLATION_LOCALE \
+	"o.colllocale AS locale, o.collcollate AS lc_collate, o.collctype AS lc_ctype, " \
+	"o.collicurules AS rules "
+#endif
+
+/*
  * What other backends do: the functions that read their status were renamed
  * in 16 (pgstat_fetch_stat_local_beentry went by index, not by backend id).
  * mig_backend_status (compat.c) hides it.

@@ -34,6 +34,7 @@
 #define ERRCODE_MIG_NO_DOWNGRADE		MAKE_SQLSTATE('M', 'G', '0', '0', '6')
 #define ERRCODE_MIG_CHANGED				MAKE_SQLSTATE('M', 'G', '0', '0', '7')
 #define ERRCODE_MIG_NOT_TRANSACTIONAL	MAKE_SQLSTATE('M', 'G', '0', '0', '8')
+#define ERRCODE_MIG_DIFFERS				MAKE_SQLSTATE('M', 'G', '0', '0', '9')
 #define ERRCODE_MIG_BROKEN_GRAPH		MAKE_SQLSTATE('M', 'G', '0', '1', '0')
 #define ERRCODE_MIG_BAD_SCRIPT			MAKE_SQLSTATE('M', 'G', '0', '1', '1')
 #define ERRCODE_MIG_LOCK_NOT_HAD		MAKE_SQLSTATE('M', 'G', '0', '1', '2')

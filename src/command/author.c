@@ -19,6 +19,8 @@
 #include "revision/names.h"
 #include "revision/revision.h"
 #include "revision/target.h"
+#include "schema/exclude.h"
+#include "schema/managed.h"
 #include "script/script.h"
 #include "sql.h"
 #include "store/heads.h"
@@ -30,7 +32,6 @@
 #include "store/scope.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
 
 PG_FUNCTION_INFO_V1(migrate_revision);
 PG_FUNCTION_INFO_V1(migrate_merge);
@@ -551,7 +552,6 @@ edit_scripts(Revision *rev, FunctionCallInfo fcinfo, bool applied)
 static void
 check_setting(const char *name, const char *value)
 {
-	List	   *names;
 	bool		known = false;
 
 	for (size_t i = 0; i < lengthof(settings); i++)
@@ -569,10 +569,8 @@ check_setting(const char *name, const char *value)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for setting \"%s\": \"%s\"", name, value),
 				 errhint("Use random, serial or timestamp.")));
-	if (strcmp(name, "managed_schemas") == 0 &&
-		(!SplitIdentifierString(pstrdup(value), ',', &names) || names == NIL))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for setting \"%s\": \"%s\"", name, value),
-				 errhint("Write the names of the schemas as in search_path.")));
+	if (strcmp(name, "managed_schemas") == 0)
+		(void) mig_managed_parse(value);
+	if (strcmp(name, "exclude") == 0)
+		(void) mig_exclude_parse(value);
 }

@@ -1,16 +1,22 @@
 /*
  * check.c
- *		Whether the database is what the revisions say: check.
+ *		Whether the database is what revisions and models say: check,
+ *		check_revisions.
  *
- * Writes nothing and takes no lock; works in a read-only transaction, on a hot
- * standby and for everybody who may use the schema.  All is read in one scope,
- * so that a migration that commits meanwhile is seen whole or not at all.
+ * The revisions are checked first, which writes nothing and takes no lock, and
+ * works in a read-only transaction, on a hot standby and for everybody who may use
+ * the schema.  All is read in one scope, so that a migration that commits meanwhile
+ * is seen whole or not at all.  Comparing with the models is another matter: their
+ * DDL runs, with the caller's rights, in the scratch.
  */
 #include "migrate.h"
 
+#include "lib/stringinfo.h"
 #include "revision/graph.h"
 #include "revision/ids.h"
 #include "revision/plan.h"
+#include "schema/compare.h"
+#include "schema/differ.h"
 #include "sql.h"
 #include "store/ledger.h"
 #include "store/partial.h"
@@ -21,6 +27,10 @@
 #include "store/verify.h"
 
 PG_FUNCTION_INFO_V1(migrate_check);
+PG_FUNCTION_INFO_V1(migrate_check_revisions);
+
+/* Most differences that an error lists. */
+#define MAX_LISTED 10
 
 /* What check has read. */
 typedef struct State
@@ -32,31 +42,55 @@ typedef struct State
 	bool		has_models;
 } State;
 
+static State check_revisions(void);
 static State read_state(void);
 static void check_some_loaded(const Graph *graph);
 static void check_none_incomplete(List *partials);
 static void check_nothing_pending(const Position *position);
 static bool are_transactional(List *ids);
-static void check_models(bool has_models);
+static void check_models(void);
+static char *list_differences(List *differences);
 
 /*
- * Implement migrate.check(models). Errors: MG004, MG007, MG010, 0A000.
+ * Implement migrate.check(models). Errors: MG004, MG007, MG009, MG010; those of the
+ * comparison.
  */
 Datum
 migrate_check(PG_FUNCTION_ARGS)
 {
 	bool		models = mig_sql_bool_arg(fcinfo, 0, "models");
-	State		state;
+	State		state = check_revisions();
 
-	state = read_state();
+	if (models && state.has_models)
+		check_models();
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * Implement migrate.check_revisions(). Errors: MG004, MG007, MG010.
+ */
+Datum
+migrate_check_revisions(PG_FUNCTION_ARGS pg_attribute_unused())
+{
+	(void) check_revisions();
+	PG_RETURN_BOOL(true);
+}
+
+/*
+ * Check that all revisions are applied, and none has changed since.  Return what
+ * was read.
+ */
+static State
+check_revisions(void)
+{
+	State		state = read_state();
+
 	mig_verify_applied(state.position.graph, state.position.rows, state.applied);
 	mig_verify_edited(state.edited);
 	check_some_loaded(state.position.graph);
 	check_none_incomplete(state.partials);
 	check_nothing_pending(&state.position);
-	if (models)
-		check_models(state.has_models);
-	PG_RETURN_BOOL(true);
+	return state;
 }
 
 /*
@@ -150,14 +184,47 @@ are_transactional(List *ids)
 }
 
 /*
- * 0A000 when models are declared.
+ * Check that the database is what the models declare.  Errors: MG009, those of the
+ * comparison.
  */
 static void
-check_models(bool has_models)
+check_models(void)
 {
-	if (has_models)
+	Project		project = mig_differ_project("migrate.check()");
+	List	   *differences = mig_differ_from_models(&project);
+
+	if (differences != NIL)
 		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("comparing the database with models is not available in this version of migrate"),
-				 errhint("SELECT migrate.check(models => false) checks the revisions alone.")));
+				(errcode(ERRCODE_MIG_DIFFERS),
+				 errmsg("database differs from the models"),
+				 errdetail("%s", list_differences(differences)),
+				 errhint("SELECT * FROM migrate.compare();")));
+}
+
+/*
+ * Return what would have to be done, a line each; of many, the first.
+ */
+static char *
+list_differences(List *differences)
+{
+	StringInfoData list;
+	ListCell   *lc;
+
+	initStringInfo(&list);
+	foreach(lc, differences)
+	{
+		const Difference *difference = lfirst(lc);
+		const SchemaObject *object = difference->to ? difference->to : difference->from;
+		const char *detail = mig_compare_detail(difference);
+
+		if (foreach_current_index(lc) == MAX_LISTED)
+		{
+			appendStringInfo(&list, "\nAnd %d more.", list_length(differences) - MAX_LISTED);
+			break;
+		}
+		appendStringInfo(&list, "%s%s %s %s%s%s", list.len > 0 ? "\n" : "",
+						 mig_compare_action(difference), object->kind->name, object->identity,
+						 detail ? ": " : "", detail ? detail : "");
+	}
+	return list.data;
 }

@@ -1,0 +1,117 @@
+--
+-- Models: declaring them, comparing the database with them.
+--
+\set VERBOSITY terse
+SET client_min_messages = warning;
+CREATE EXTENSION migrate;
+CREATE SCHEMA models_a;
+SELECT migrate.configure('managed_schemas', 'models_a');
+
+-- none yet
+SELECT migrate.compare();
+SELECT migrate.schema_sql('models');
+SELECT migrate.compare('nothing');
+SELECT migrate.compare(NULL);
+SELECT migrate.drop_model('none');
+SELECT migrate.set_model(NULL);
+SELECT migrate.set_model('CREATE TABLE t ();', '');
+SELECT migrate.set_model('CREATE TABEL t ();');
+SELECT migrate.set_model('CREATE TABLE t (); ROLLBACK;');
+
+-- models are run by ordinal, then name; one can be replaced
+SELECT migrate.set_model('CREATE TABLE models_a.b (a int REFERENCES models_a.a);', 'b', 2);
+SELECT migrate.set_model('CREATE TABLE models_a.a (id int PRIMARY KEY);', 'z', 1);
+SELECT migrate.set_model('CREATE VIEW models_a.v AS SELECT 1 AS one;', 'a', 2);
+SELECT migrate.set_model('CREATE VIEW models_a.v AS SELECT 2 AS two;', 'a');
+SELECT migrate.set_model('COMMENT ON VIEW models_a.v IS ''it''''s "two"'';', 'last');
+SELECT name, ordinal, ddl FROM migrate.models ORDER BY ordinal, name;
+SELECT * FROM migrate.compare();
+\pset format unaligned
+\pset tuples_only
+SELECT migrate.schema_sql('models');
+\pset format aligned
+\pset tuples_only
+SELECT migrate.check();
+
+-- what schema_sql gives makes the models
+SELECT migrate.schema_sql('models') AS script \gset
+BEGIN;
+DROP SCHEMA models_a;
+:script
+RESET search_path;
+RESET check_function_bodies;
+SELECT migrate.compare();
+ROLLBACK;
+
+-- an existing schema: what differs, in which property
+CREATE TABLE models_a.a (id bigint PRIMARY KEY, note text COLLATE "C" DEFAULT 'x',
+	CHECK (note <> ''));
+CREATE TABLE models_a.b (a bigint);
+CREATE INDEX b_a ON models_a.b (a) WITH (fillfactor = 70) WHERE a > 0;
+CREATE TABLE models_a.gone (id int PRIMARY KEY, a bigint REFERENCES models_a.a);
+CREATE VIEW models_a.v AS SELECT 2 AS two;
+SELECT * FROM migrate.compare();
+\set VERBOSITY default
+SELECT migrate.check();
+SELECT migrate.stamp('base');
+SELECT migrate.revision('first', 'SELECT 1;', rev_id => 'r1');
+SELECT migrate.check();
+SELECT migrate.stamp('r1');
+SELECT migrate.check();
+SELECT migrate.check(false);
+
+-- objects can be left out: with what belongs to them, by kind, by column, quoted
+SELECT migrate.configure('exclude', 'gone, index:models_a.b_*, models_a.a.note');
+SELECT * FROM migrate.compare();
+SELECT migrate.configure('exclude', 'constraint:*, "gone", column:a, models_a.?_A, models_a.v');
+SELECT * FROM migrate.compare();
+SELECT migrate.configure('exclude', '"*"');
+SELECT count(*) FROM migrate.compare();
+SELECT migrate.configure('exclude', '*');
+SELECT count(*) FROM migrate.compare();
+\set VERBOSITY terse
+SELECT migrate.configure('exclude', 'a..b');
+SELECT migrate.configure('exclude', 'a.b.c.d');
+SELECT migrate.configure('exclude', 'a b');
+SELECT migrate.configure('exclude', 'a,');
+SELECT migrate.configure('exclude', '"a');
+SELECT migrate.configure('exclude', 'tabel:a');
+SELECT migrate.configure('managed_schemas', 'pg_catalog');
+SELECT migrate.configure('managed_schemas', 'public, migrate');
+\set VERBOSITY default
+SELECT migrate.configure('exclude', NULL);
+
+-- a text that the server prints otherwise when it reads it again is no difference
+DROP SCHEMA models_a CASCADE;
+CREATE SCHEMA models_a;
+CREATE TABLE models_a.t (status varchar(10) CHECK (status IN ('a', 'b')),
+	CONSTRAINT range CHECK (status::text BETWEEN 'a' AND 'c'));
+CREATE INDEX t_status ON models_a.t (status) WHERE status IN ('a', 'b');
+SELECT migrate.drop_model(name) FROM (SELECT name FROM migrate.models) m;
+SELECT migrate.set_model($$
+CREATE TABLE models_a.t (status varchar(10),
+	CONSTRAINT t_status_check CHECK (((status)::text = ANY ((ARRAY['a'::character varying,
+		'b'::character varying])::text[]))),
+	CONSTRAINT range CHECK (status::text >= 'a' AND status::text <= 'c'));
+CREATE INDEX t_status ON models_a.t USING btree (status) WHERE ((status)::text = ANY
+	(ARRAY[('a'::character varying)::text, ('b'::character varying)::text]));
+$$);
+SELECT * FROM migrate.compare();
+SELECT migrate.check();
+-- but another text is
+ALTER TABLE models_a.t DROP CONSTRAINT range, ADD CONSTRAINT range
+	CHECK (status::text >= 'a' AND status::text < 'c');
+SELECT * FROM migrate.compare();
+
+-- an error in a model says where
+SELECT migrate.set_model(E'CREATE TABLE models_a.w ();\n\nCREATE TABLE models_a.u (a nothing);',
+	'm');
+SELECT migrate.compare();
+SELECT migrate.drop_model('m');
+
+-- nothing of the scratch is left
+SELECT nspname FROM pg_namespace WHERE nspname LIKE 'mig%' AND nspname <> 'migrate';
+SELECT relname FROM pg_class WHERE relnamespace = 'models_a'::regnamespace ORDER BY 1;
+
+DROP SCHEMA models_a CASCADE;
+DROP EXTENSION migrate;

@@ -1,0 +1,166 @@
+/*
+ * model.c
+ *		Models, schemas as SQL, and their comparison with the database: set_model,
+ *		drop_model, schema_sql, compare.
+ *
+ * Models are what the authors of revisions write, and run with the rights of the
+ * one who compares; so do the scripts of revisions with those of the one who
+ * upgrades.
+ */
+#include "migrate.h"
+
+#include "compat.h"
+#include "kind/objects.h"
+#include "schema/compare.h"
+#include "schema/differ.h"
+#include "script/script.h"
+#include "sql.h"
+#include "store/position.h"
+#include "store/project.h"
+#include "store/scope.h"
+#include "utils/builtins.h"
+
+PG_FUNCTION_INFO_V1(migrate_set_model);
+PG_FUNCTION_INFO_V1(migrate_drop_model);
+PG_FUNCTION_INFO_V1(migrate_schema_sql);
+PG_FUNCTION_INFO_V1(migrate_compare);
+
+static void check_models(const Project *project);
+pg_noreturn static void unrecognized_source(const char *source, const char *known);
+static void put_difference(Tuplestorestate *store, TupleDesc desc,
+						   const Difference *difference);
+
+/*
+ * Implement migrate.set_model(ddl, name, ordinal): store a model.  Errors: 22004
+ * and 22023 for arguments, MG011 and the parser's for its text.
+ */
+Datum
+migrate_set_model(PG_FUNCTION_ARGS)
+{
+	const char *ddl = mig_sql_text_arg(fcinfo, 0, "ddl");
+	const char *name = mig_sql_text_arg(fcinfo, 1, "name");
+	int			ordinal = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
+	ScriptOrigin origin = {.file = psprintf("model \"%s\"", name), .first_line = 1};
+	Scope		scope;
+
+	if (*name == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("name of a model must not be empty")));
+	ddl = mig_script_check(ddl, false, &origin);
+	mig_position_begin_write("migrate.set_model()");
+	mig_scope_enter(&scope);
+	mig_project_write_model(&scope, name, PG_ARGISNULL(2) ? NULL : &ordinal, ddl);
+	mig_scope_leave(&scope);
+	PG_RETURN_VOID();
+}
+
+/*
+ * Implement migrate.drop_model(name).  Errors: 42704 when there is none.
+ */
+Datum
+migrate_drop_model(PG_FUNCTION_ARGS)
+{
+	const char *name = mig_sql_text_arg(fcinfo, 0, "name");
+	bool		found;
+	Scope		scope;
+
+	mig_position_begin_write("migrate.drop_model()");
+	mig_scope_enter(&scope);
+	found = mig_project_drop_model(&scope, name);
+	mig_scope_leave(&scope);
+	if (!found)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("model \"%s\" does not exist", name)));
+	PG_RETURN_VOID();
+}
+
+/*
+ * Implement migrate.schema_sql(source).  Errors: 22023 for another source; those of
+ * the models.
+ */
+Datum
+migrate_schema_sql(PG_FUNCTION_ARGS)
+{
+	const char *source = mig_sql_text_arg(fcinfo, 0, "source");
+	Project		project = mig_differ_project("migrate.schema_sql()");
+	const char *script;
+
+	if (strcmp(source, "live") == 0)
+		script = mig_differ_live_sql(&project);
+	else if (strcmp(source, "models") == 0)
+	{
+		check_models(&project);
+		script = mig_differ_models_sql(&project);
+	}
+	else
+		unrecognized_source(source, "live, models");
+	PG_RETURN_TEXT_P(cstring_to_text(script));
+}
+
+/*
+ * Implement migrate.compare(source).  Errors: as schema_sql.
+ */
+Datum
+migrate_compare(PG_FUNCTION_ARGS)
+{
+	const char *source = mig_sql_text_arg(fcinfo, 0, "source");
+	Project		project = mig_differ_project("migrate.compare()");
+	TupleDesc	desc;
+	Tuplestorestate *store;
+	ListCell   *lc;
+	List	   *differences;
+
+	if (strcmp(source, "models") != 0)
+		unrecognized_source(source, "models");
+	check_models(&project);
+	differences = mig_differ_from_models(&project);
+	store = mig_sql_begin(fcinfo, &desc);
+	foreach(lc, differences)
+		put_difference(store, desc, lfirst(lc));
+	return (Datum) 0;
+}
+
+/*
+ * Check that there are models.  Errors: 55000.
+ */
+static void
+check_models(const Project *project)
+{
+	if (project->models == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no model is declared"),
+				 errhint("Declare one with migrate.set_model().")));
+}
+
+/*
+ * Report a source that does not exist.
+ */
+static void
+unrecognized_source(const char *source, const char *known)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized source \"%s\"", source),
+			 errhint("The sources are: %s.", known)));
+}
+
+/*
+ * Add a difference to the result.
+ */
+static void
+put_difference(Tuplestorestate *store, TupleDesc desc, const Difference *difference)
+{
+	const SchemaObject *object = difference->to ? difference->to : difference->from;
+	const char *detail = mig_compare_detail(difference);
+	Datum		values[4];
+	bool		nulls[4] = {false, false, false, detail == NULL};
+
+	values[0] = CStringGetTextDatum(mig_compare_action(difference));
+	values[1] = CStringGetTextDatum(object->kind->name);
+	values[2] = CStringGetTextDatum(object->identity);
+	values[3] = detail != NULL ? CStringGetTextDatum(detail) : (Datum) 0;
+	tuplestore_putvalues(store, desc, values, nulls);
+}

@@ -1,0 +1,77 @@
+/*
+ * collation.c
+ *		Collations.
+ *
+ * Those for other encodings than the database's cannot be used, and are not read.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_collation.h"
+#include "compat.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+static void create(const SchemaObject *object, Writer *writer);
+static void append_option(StringInfo sql, const SchemaObject *object,
+						  const char *property);
+static const char *target(const SchemaObject *object);
+
+const Kind	mig_kinds_collation = {
+	.name = "collation",
+	.catalog = CollationRelationId,
+	.query =
+	"SELECT o.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
+	"o.collname AS name, NULL AS arguments, "
+	"CASE o.collprovider WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' "
+	"ELSE 'default' END AS provider, "
+	"CASE WHEN NOT o.collisdeterministic THEN 'false' END AS deterministic, "
+	MIG_COLLATION_LOCALE
+	"FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace "
+	"AND n.oid = ANY ($1) AND o.collencoding IN (-1, (SELECT encoding FROM pg_database "
+	"WHERE datname = current_database())) AND " KIND_NOT_MEMBER("pg_collation", "o.oid") " "
+	"ORDER BY n.nspname, o.collname",
+	.create = create,
+	.target = target
+};
+
+/*
+ * Write CREATE COLLATION.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE COLLATION %s (provider = %s",
+					 mig_objects_qualified(object), mig_objects_property(object, "provider"));
+	append_option(&sql, object, "deterministic");
+	append_option(&sql, object, "locale");
+	append_option(&sql, object, "lc_collate");
+	append_option(&sql, object, "lc_ctype");
+	append_option(&sql, object, "rules");
+	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
+}
+
+/*
+ * Append an option to a list, where its property is set.
+ */
+static void
+append_option(StringInfo sql, const SchemaObject *object, const char *property)
+{
+	const char *value = mig_objects_property(object, property);
+
+	if (value != NULL)
+		appendStringInfo(sql, ", %s = %s", property, quote_literal_cstr(value));
+}
+
+/*
+ * Return what COMMENT ON calls a collation.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("COLLATION %s", mig_objects_qualified(object));
+}

@@ -1,0 +1,157 @@
+/*
+ * column.c
+ *		Columns of tables, views and composite types.
+ *
+ * Of a view only those are read of which something can be said besides the
+ * view's query.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_class.h"
+#include "compat.h"
+#include "kind/column.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+static void create(const SchemaObject *object, Writer *writer);
+static const char *alter(const SchemaObject *object);
+static const char *target(const SchemaObject *object);
+
+const Kind	mig_kinds_column = {
+	.name = "column",
+	.catalog = RelationRelationId,
+	.owner_catalog = RelationRelationId,
+	.identity = IDENTITY_COLUMN,
+	.part_of_owner = true,
+	.query =
+	"SELECT c.oid AS id, a.attnum::int4 AS subid, c.oid AS owner, n.nspname AS schema, "
+	"c.relname AS parent, a.attname AS name, NULL AS arguments, "
+	"CASE WHEN c.relkind NOT IN ('v', 'm') THEN format_type(a.atttypid, a.atttypmod) END "
+	"AS type, "
+	"CASE WHEN c.relkind NOT IN ('v', 'm') AND a.attcollation <> t.typcollation THEN "
+	KIND_QUALIFIED("pg_collation", "coll", "a.attcollation") " END AS collation, "
+	"CASE WHEN a.attnotnull THEN " MIG_COLUMN_NOT_NULL " END AS not_null, "
+	"CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS \"default\", "
+	"CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generated, "
+	"CASE a.attgenerated WHEN 'v' THEN 'true' END AS virtual, "
+	"CASE a.attidentity WHEN 'a' THEN 'always' WHEN 'd' THEN 'by default' END AS identity, "
+	"CASE WHEN a.attidentity <> '' THEN (SELECT format('SEQUENCE NAME %s START WITH %s "
+	"INCREMENT BY %s MINVALUE %s MAXVALUE %s CACHE %s%s', s.seqrelid::regclass, s.seqstart, "
+	"s.seqincrement, s.seqmin, s.seqmax, s.seqcache, CASE WHEN s.seqcycle THEN ' CYCLE' END) "
+	"FROM pg_depend i JOIN pg_sequence s ON s.seqrelid = i.objid "
+	"WHERE i.classid = 'pg_class'::regclass AND i.refclassid = 'pg_class'::regclass "
+	"AND i.refobjid = c.oid AND i.refobjsubid = a.attnum AND i.deptype = 'i') END "
+	"AS identity_sequence, "
+	"CASE WHEN a.attstorage <> t.typstorage THEN CASE a.attstorage WHEN 'p' THEN 'plain' "
+	"WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END END AS storage, "
+	"CASE " MIG_COLUMN_COMPRESSION " WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END "
+	"AS compression, "
+	"CASE WHEN a.attstattarget >= 0 THEN a.attstattarget::text END AS statistics, "
+	KIND_OPTIONS("a.attoptions") " AS options, "
+	"array_to_string(a.attfdwoptions, ', ') AS foreign_options, "
+	"CASE WHEN a.attinhcount > 0 AND NOT a.attislocal AND NOT c.relispartition "
+	"THEN 'true' END AS inherited "
+	"FROM " KIND_RELATIONS("'r', 'p', 'f', 'v', 'm', 'c'")
+	"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+	"JOIN pg_type t ON t.oid = a.atttypid "
+	"LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum "
+	"WHERE c.relkind NOT IN ('v', 'm') OR d.oid IS NOT NULL OR a.attstattarget >= 0 "
+	"OR a.attstorage <> t.typstorage OR " KIND_OPTIONS("a.attoptions") " IS NOT NULL "
+	"OR " MIG_COLUMN_COMPRESSION " <> '' "
+	"OR EXISTS (SELECT FROM pg_description o WHERE o.classoid = 'pg_class'::regclass "
+	"AND o.objoid = c.oid AND o.objsubid = a.attnum) "
+	"ORDER BY n.nspname, c.relname, a.attnum",
+	.create = create,
+	.target = target
+};
+
+/*
+ * Return a column as CREATE TABLE and CREATE TYPE have it, or NULL where its
+ * table has it from elsewhere.
+ */
+const char *
+mig_column_definition(const SchemaObject *column, bool typed)
+{
+	const char *collation = mig_objects_property(column, "collation");
+	const char *generated = mig_objects_property(column, "generated");
+	const char *not_null = mig_objects_property(column, "not_null");
+	const char *sequence = mig_objects_property(column, "identity_sequence");
+	StringInfoData sql;
+
+	if (mig_objects_property(column, "inherited") != NULL)
+		return NULL;
+	if (typed && not_null == NULL && generated == NULL && sequence == NULL)
+		return NULL;
+	initStringInfo(&sql);
+	appendStringInfoString(&sql, quote_identifier(column->name));
+	if (typed)
+		appendStringInfoString(&sql, " WITH OPTIONS");
+	else
+		appendStringInfo(&sql, " %s", mig_objects_property(column, "type"));
+	if (collation != NULL && !typed)
+		appendStringInfo(&sql, " COLLATE %s", collation);
+	if (generated != NULL)
+		appendStringInfo(&sql, " GENERATED ALWAYS AS (%s)%s", generated,
+						 mig_objects_property(column, "virtual") ? "" : " STORED");
+	if (sequence != NULL)
+		appendStringInfo(&sql, " GENERATED %s AS IDENTITY (%s)",
+						 strcmp(mig_objects_property(column, "identity"), "always") == 0 ?
+						 "ALWAYS" : "BY DEFAULT", sequence);
+	if (not_null != NULL)
+		appendStringInfo(&sql, " %s", not_null);
+	return sql.data;
+}
+
+/*
+ * Write what is said of a column when its table is there.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	const char *alter_column = alter(object);
+	const char *def = mig_objects_property(object, "default");
+	const char *storage = mig_objects_property(object, "storage");
+	const char *compression = mig_objects_property(object, "compression");
+	const char *statistics = mig_objects_property(object, "statistics");
+	const char *options = mig_objects_property(object, "options");
+
+	if (def != NULL)
+		mig_writer_add(writer, object, PHASE_DEFAULT, "%s SET DEFAULT %s", alter_column, def);
+	if (storage != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "%s SET STORAGE %s", alter_column, storage);
+	if (compression != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "%s SET COMPRESSION %s", alter_column,
+					   compression);
+	if (statistics != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "%s SET STATISTICS %s", alter_column,
+					   statistics);
+	if (options != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "%s SET (%s)", alter_column, options);
+}
+
+/*
+ * Return the beginning of a statement that alters a column.
+ */
+static const char *
+alter(const SchemaObject *object)
+{
+	const char *relation = "TABLE ONLY";
+
+	if (object->owner->kind == &mig_kinds_view)
+		relation = "VIEW";
+	else if (object->owner->kind == &mig_kinds_materialized_view)
+		relation = "MATERIALIZED VIEW";
+	return psprintf("ALTER %s %s ALTER COLUMN %s", relation, mig_objects_parent(object),
+					quote_identifier(object->name));
+}
+
+/*
+ * Return what COMMENT ON calls a column.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("COLUMN %s", object->identity);
+}

@@ -1,0 +1,130 @@
+/*
+ * constraint.c
+ *		Constraints of tables and of domains.
+ *
+ * NOT NULL is a property of the column, also where the server has a constraint
+ * for it.  What a partition's foreign key has from its parent is not read: the
+ * server makes it when the parent's is made.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_type.h"
+#include "kind/index.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "utils/builtins.h"
+
+static void create(const SchemaObject *object, Writer *writer);
+static void create_of_domain(const SchemaObject *object, Writer *writer);
+static void order_of_check(const SchemaObject *object, Action *action);
+static const char *target(const SchemaObject *object);
+static const char *domain_target(const SchemaObject *object);
+
+const Kind	mig_kinds_constraint = {
+	.name = "constraint",
+	.catalog = ConstraintRelationId,
+	.owner_catalog = RelationRelationId,
+	.query =
+	"SELECT k.oid AS id, 0 AS subid, c.oid AS owner, n.nspname AS schema, "
+	"c.relname AS parent, k.conname AS name, NULL AS arguments, "
+	"CASE k.contype WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique' "
+	"WHEN 'f' THEN 'foreign key' WHEN 'c' THEN 'check' ELSE 'exclude' END AS type, "
+	"pg_get_constraintdef(k.oid) AS definition, "
+	"CASE WHEN k.contype = 'c' AND k.coninhcount > 0 AND NOT k.conislocal "
+	"THEN CASE WHEN c.relispartition THEN 'by partition' ELSE 'true' END END AS inherited, "
+	KIND_INDEX_PROPERTIES
+	"FROM " KIND_RELATIONS("'r', 'p', 'f'")
+	"JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f', 'c', 'x') "
+	"AND NOT (k.contype = 'f' AND k.conparentid <> 0) "
+	"LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x') "
+	"LEFT JOIN pg_class ic ON ic.oid = i.indexrelid "
+	"ORDER BY n.nspname, c.relname, k.conname",
+	.create = create,
+	.target = target
+};
+
+const Kind	mig_kinds_domain_constraint = {
+	.name = "domain constraint",
+	.catalog = ConstraintRelationId,
+	.owner_catalog = TypeRelationId,
+	.query =
+	"SELECT k.oid AS id, 0 AS subid, t.oid AS owner, n.nspname AS schema, "
+	"t.typname AS parent, k.conname AS name, NULL AS arguments, "
+	"pg_get_constraintdef(k.oid) AS definition "
+	"FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace AND n.oid = ANY ($1) "
+	"AND t.typtype = 'd' AND " KIND_NOT_MEMBER("pg_type", "t.oid") " "
+	"JOIN pg_constraint k ON k.contypid = t.oid AND k.contype = 'c' "
+	"ORDER BY n.nspname, t.typname, k.conname",
+	.create = create_of_domain,
+	.target = domain_target
+};
+
+/*
+ * Write ALTER TABLE ... ADD CONSTRAINT.  Checks are inherited as they are added;
+ * a foreign key of a partitioned table is one of its partitions, too; keys are
+ * those of one table.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	const char *type = mig_objects_property(object, "type");
+	const char *inherited = mig_objects_property(object, "inherited");
+	bool		is_check = strcmp(type, "check") == 0;
+	bool		recurses = is_check ||
+		(strcmp(type, "foreign key") == 0 && object->owner != NULL &&
+		 mig_objects_property(object->owner, "partition_key") != NULL);
+	Action	   *action;
+
+	if (inherited != NULL && strcmp(inherited, "true") == 0)
+		return;
+	action = mig_writer_add(writer, object, PHASE_CREATE,
+							"ALTER TABLE %s%s ADD CONSTRAINT %s %s%s",
+							recurses ? "" : "ONLY ", mig_objects_parent(object),
+							quote_identifier(object->name),
+							mig_objects_property(object, "definition"),
+							mig_index_storage(object));
+	if (is_check)
+		order_of_check(object, action);
+	mig_index_create_state(object, writer);
+}
+
+/*
+ * Have a table attached to its parent when it has its checks.
+ */
+static void
+order_of_check(const SchemaObject *object, Action *action)
+{
+	action->before_attach = object->owner;
+}
+
+/*
+ * Write ALTER DOMAIN ... ADD CONSTRAINT.
+ */
+static void
+create_of_domain(const SchemaObject *object, Writer *writer)
+{
+	mig_writer_add(writer, object, PHASE_CREATE, "ALTER DOMAIN %s ADD CONSTRAINT %s %s",
+				   mig_objects_parent(object), quote_identifier(object->name),
+				   mig_objects_property(object, "definition"));
+}
+
+/*
+ * Return what COMMENT ON calls a table's constraint.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("CONSTRAINT %s", object->identity);
+}
+
+/*
+ * Return what COMMENT ON calls a domain's constraint.
+ */
+static const char *
+domain_target(const SchemaObject *object)
+{
+	return psprintf("CONSTRAINT %s ON DOMAIN %s", quote_identifier(object->name),
+					mig_objects_parent(object));
+}

@@ -1,0 +1,136 @@
+/*
+ * database.c
+ *		Schemas, extensions and publications.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_extension.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_publication.h"
+#include "compat.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+static void create_schema(const SchemaObject *object, Writer *writer);
+static void create_extension(const SchemaObject *object, Writer *writer);
+static void create_publication(const SchemaObject *object, Writer *writer);
+static const char *schema_target(const SchemaObject *object);
+static const char *publication_target(const SchemaObject *object);
+
+const Kind	mig_kinds_schema = {
+	.name = "schema",
+	.catalog = NamespaceRelationId,
+	.identity = IDENTITY_NAME,
+	.of_database = true,
+	.query =
+	"SELECT n.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
+	"n.nspname AS name, NULL AS arguments "
+	"FROM pg_namespace n WHERE n.oid = ANY ($1) ORDER BY n.nspname",
+	.create = create_schema,
+	.target = schema_target
+};
+
+const Kind	mig_kinds_extension = {
+	.name = "extension",
+	.catalog = ExtensionRelationId,
+	.identity = IDENTITY_NAME,
+	.of_database = true,
+	.query =
+	"SELECT e.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
+	"e.extname AS name, NULL AS arguments, n.nspname::text AS in_schema "
+	"FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
+	"WHERE e.extname NOT IN ('plpgsql', 'migrate') AND $1 IS NOT NULL ORDER BY e.extname",
+	.create = create_extension
+};
+
+const Kind	mig_kinds_publication = {
+	.name = "publication",
+	.catalog = PublicationRelationId,
+	.identity = IDENTITY_NAME,
+	.of_database = true,
+	.query =
+	"SELECT p.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
+	"p.pubname AS name, NULL AS arguments, "
+	"CASE WHEN p.puballtables THEN 'true' END AS all_tables, "
+	"(SELECT string_agg(t.definition, ', ' ORDER BY t.definition) FROM ("
+	"SELECT 'TABLE ONLY ' || r.prrelid::regclass" MIG_PUBLICATION_DETAILS " AS definition "
+	"FROM pg_publication_rel r WHERE r.prpubid = p.oid "
+	MIG_PUBLICATION_SCHEMAS ") t) AS members, "
+	"concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, "
+	"CASE WHEN p.pubupdate THEN 'update' END, CASE WHEN p.pubdelete THEN 'delete' END, "
+	"CASE WHEN p.pubtruncate THEN 'truncate' END) AS publish, "
+	"CASE WHEN p.pubviaroot THEN 'true' END AS via_root, "
+	MIG_PUBLICATION_GENERATED " AS generated_columns "
+	"FROM pg_publication p WHERE " KIND_NOT_MEMBER("pg_publication", "p.oid")
+	" AND $1 IS NOT NULL ORDER BY p.pubname",
+	.create = create_publication,
+	.target = publication_target
+};
+
+/*
+ * Write CREATE SCHEMA, but for the one that every database has.
+ */
+static void
+create_schema(const SchemaObject *object, Writer *writer)
+{
+	if (strcmp(object->name, "public") != 0)
+		mig_writer_add(writer, object, PHASE_CREATE, "CREATE SCHEMA %s",
+					   quote_identifier(object->name));
+}
+
+/*
+ * Write CREATE EXTENSION.
+ */
+static void
+create_extension(const SchemaObject *object, Writer *writer)
+{
+	mig_writer_add(writer, object, PHASE_CREATE,
+				   "CREATE EXTENSION IF NOT EXISTS %s WITH SCHEMA %s",
+				   quote_identifier(object->name),
+				   quote_identifier(mig_objects_property(object, "in_schema")));
+}
+
+/*
+ * Write CREATE PUBLICATION.
+ */
+static void
+create_publication(const SchemaObject *object, Writer *writer)
+{
+	const char *members = mig_objects_property(object, "members");
+	const char *generated = mig_objects_property(object, "generated_columns");
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE PUBLICATION %s", quote_identifier(object->name));
+	if (mig_objects_property(object, "all_tables") != NULL)
+		appendStringInfoString(&sql, " FOR ALL TABLES");
+	else if (members != NULL)
+		appendStringInfo(&sql, " FOR %s", members);
+	appendStringInfo(&sql, " WITH (publish = '%s'%s%s%s)",
+					 mig_objects_property(object, "publish"),
+					 mig_objects_property(object, "via_root") ?
+					 ", publish_via_partition_root = true" : "",
+					 generated ? ", publish_generated_columns = " : "",
+					 generated ? generated : "");
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
+}
+
+/*
+ * Return what COMMENT ON calls a schema.
+ */
+static const char *
+schema_target(const SchemaObject *object)
+{
+	return psprintf("SCHEMA %s", quote_identifier(object->name));
+}
+
+/*
+ * Return what COMMENT ON calls a publication.
+ */
+static const char *
+publication_target(const SchemaObject *object)
+{
+	return psprintf("PUBLICATION %s", quote_identifier(object->name));
+}

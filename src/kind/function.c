@@ -1,0 +1,175 @@
+/*
+ * function.c
+ *		Functions, procedures and aggregates.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_proc.h"
+#include "compat.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+/* The beginning and the end of a query that reads routines. */
+#define FIXED_COLUMNS \
+	"SELECT p.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, " \
+	"p.proname AS name, oidvectortypes(p.proargtypes) AS arguments, "
+#define ROUTINES(prokinds) \
+	"FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace AND n.oid = ANY ($1) " \
+	"AND p.prokind IN (" prokinds ") AND " KIND_NOT_MEMBER("pg_proc", "p.oid") " " \
+	"AND NOT EXISTS (SELECT FROM pg_depend i WHERE i.classid = 'pg_proc'::regclass " \
+	"AND i.objid = p.oid AND i.deptype = 'i') "
+#define SORTED "ORDER BY n.nspname, p.proname, oidvectortypes(p.proargtypes)"
+
+/* The quoted name of a function, or null for none. */
+#define FUNCTION(column) "CASE WHEN " column " <> 0 THEN " column "::regproc::text END"
+
+static void create(const SchemaObject *object, Writer *writer);
+static void create_aggregate(const SchemaObject *object, Writer *writer);
+static void append_option(StringInfo sql, const SchemaObject *object,
+						  const char *property, const char *option);
+static const char *target(const SchemaObject *object);
+static const char *procedure_target(const SchemaObject *object);
+static const char *aggregate_target(const SchemaObject *object);
+
+const Kind	mig_kinds_function = {
+	.name = "function",
+	.catalog = ProcedureRelationId,
+	.query = FIXED_COLUMNS
+	"pg_get_functiondef(p.oid) AS definition "
+	ROUTINES("'f', 'w'") SORTED,
+	.create = create,
+	.target = target
+};
+
+const Kind	mig_kinds_procedure = {
+	.name = "procedure",
+	.catalog = ProcedureRelationId,
+	.query = FIXED_COLUMNS
+	"pg_get_functiondef(p.oid) AS definition "
+	ROUTINES("'p'") SORTED,
+	.create = create,
+	.target = procedure_target
+};
+
+const Kind	mig_kinds_aggregate = {
+	.name = "aggregate",
+	.catalog = ProcedureRelationId,
+	.query = FIXED_COLUMNS
+	"pg_get_function_arguments(p.oid) AS signature, "
+	FUNCTION("a.aggtransfn") " AS transition, format_type(a.aggtranstype, NULL) AS state_type, "
+	"nullif(a.aggtransspace, 0)::text AS state_size, " FUNCTION("a.aggfinalfn") " AS final, "
+	"CASE WHEN a.aggfinalextra THEN 'true' END AS final_extra, "
+	"CASE WHEN a.aggfinalfn <> 0 THEN CASE a.aggfinalmodify WHEN 'r' THEN 'read_only' "
+	"WHEN 's' THEN 'shareable' ELSE 'read_write' END END AS final_modify, "
+	FUNCTION("a.aggcombinefn") " AS combine, " FUNCTION("a.aggserialfn") " AS serialize, "
+	FUNCTION("a.aggdeserialfn") " AS deserialize, quote_literal(a.agginitval) AS initial, "
+	FUNCTION("a.aggmtransfn") " AS moving_transition, "
+	FUNCTION("a.aggminvtransfn") " AS moving_inverse, "
+	"CASE WHEN a.aggmtranstype <> 0 THEN format_type(a.aggmtranstype, NULL) END "
+	"AS moving_state_type, nullif(a.aggmtransspace, 0)::text AS moving_state_size, "
+	FUNCTION("a.aggmfinalfn") " AS moving_final, "
+	"CASE WHEN a.aggmfinalextra THEN 'true' END AS moving_final_extra, "
+	"CASE WHEN a.aggmfinalfn <> 0 THEN CASE a.aggmfinalmodify WHEN 'r' THEN 'read_only' "
+	"WHEN 's' THEN 'shareable' ELSE 'read_write' END END AS moving_final_modify, "
+	"quote_literal(a.aggminitval) AS moving_initial, "
+	"(SELECT 'OPERATOR(' || quote_ident(n2.nspname) || '.' || o.oprname || ')' "
+	"FROM pg_operator o JOIN pg_namespace n2 ON n2.oid = o.oprnamespace "
+	"WHERE o.oid = a.aggsortop) AS sort_operator, "
+	"CASE p.proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' END AS parallel, "
+	"CASE a.aggkind WHEN 'h' THEN 'true' END AS hypothetical "
+	ROUTINES("'a'") "JOIN pg_aggregate a ON a.aggfnoid = p.oid " SORTED,
+	.create = create_aggregate,
+	.target = aggregate_target
+};
+
+/*
+ * Write CREATE FUNCTION or CREATE PROCEDURE.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	char	   *sql = pstrdup(mig_objects_property(object, "definition"));
+	size_t		len = strlen(sql);
+
+	while (len > 0 && sql[len - 1] == '\n')
+		sql[--len] = '\0';
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql);
+}
+
+/*
+ * Write CREATE AGGREGATE.
+ */
+static void
+create_aggregate(const SchemaObject *object, Writer *writer)
+{
+	static const char *const options[][2] = {
+		{"state_type", "stype"}, {"state_size", "sspace"}, {"final", "finalfunc"},
+		{"final_modify", "finalfunc_modify"}, {"combine", "combinefunc"},
+		{"serialize", "serialfunc"}, {"deserialize", "deserialfunc"}, {"initial", "initcond"},
+		{"moving_transition", "msfunc"}, {"moving_inverse", "minvfunc"},
+		{"moving_state_type", "mstype"}, {"moving_state_size", "msspace"},
+		{"moving_final", "mfinalfunc"}, {"moving_final_modify", "mfinalfunc_modify"},
+		{"moving_initial", "minitcond"}, {"sort_operator", "sortop"}, {"parallel", "parallel"}
+	};
+	StringInfoData sql;
+	const char *signature = mig_objects_property(object, "signature");
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE AGGREGATE %s(%s) (\n    sfunc = %s",
+					 mig_objects_qualified(object), *signature ? signature : "*",
+					 mig_objects_property(object, "transition"));
+	for (size_t i = 0; i < lengthof(options); i++)
+		append_option(&sql, object, options[i][0], options[i][1]);
+	if (mig_objects_property(object, "final_extra") != NULL)
+		appendStringInfoString(&sql, ",\n    finalfunc_extra");
+	if (mig_objects_property(object, "moving_final_extra") != NULL)
+		appendStringInfoString(&sql, ",\n    mfinalfunc_extra");
+	if (mig_objects_property(object, "hypothetical") != NULL)
+		appendStringInfoString(&sql, ",\n    hypothetical");
+	mig_writer_add(writer, object, PHASE_CREATE, "%s\n)", sql.data);
+}
+
+/*
+ * Append an option to a list, where its property is set.
+ */
+static void
+append_option(StringInfo sql, const SchemaObject *object, const char *property,
+			  const char *option)
+{
+	const char *value = mig_objects_property(object, property);
+
+	if (value != NULL)
+		appendStringInfo(sql, ",\n    %s = %s", option, value);
+}
+
+/*
+ * Return what COMMENT ON calls a function.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("FUNCTION %s", object->identity);
+}
+
+/*
+ * Return what COMMENT ON calls a procedure.
+ */
+static const char *
+procedure_target(const SchemaObject *object)
+{
+	return psprintf("PROCEDURE %s", object->identity);
+}
+
+/*
+ * Return what COMMENT ON calls an aggregate.
+ */
+static const char *
+aggregate_target(const SchemaObject *object)
+{
+	const char *signature = mig_objects_property(object, "signature");
+
+	return psprintf("AGGREGATE %s(%s)", mig_objects_qualified(object),
+					*signature ? signature : "*");
+}

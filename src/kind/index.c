@@ -1,0 +1,124 @@
+/*
+ * index.c
+ *		Indexes, besides those of constraints, which share their properties.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_class.h"
+#include "kind/index.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+static void create(const SchemaObject *object, Writer *writer);
+static void write_statistics(const SchemaObject *object, const char *list,
+							 Writer *writer);
+static const char *target(const SchemaObject *object);
+
+const Kind	mig_kinds_index = {
+	.name = "index",
+	.catalog = RelationRelationId,
+	.owner_catalog = RelationRelationId,
+	.identity = IDENTITY_NAME,
+	.query =
+	"SELECT ic.oid AS id, 0 AS subid, c.oid AS owner, n.nspname AS schema, "
+	"c.relname AS parent, ic.relname AS name, NULL AS arguments, "
+	"pg_get_indexdef(ic.oid) AS definition, "
+	"CASE WHEN NOT i.indisvalid AND ic.relkind = 'i' THEN 'true' END AS is_invalid, "
+	KIND_INDEX_PROPERTIES
+	"FROM " KIND_RELATIONS("'r', 'p', 'm'")
+	"JOIN pg_index i ON i.indrelid = c.oid JOIN pg_class ic ON ic.oid = i.indexrelid "
+	"AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = ic.oid "
+	"AND k.contype IN ('p', 'u', 'x') AND k.conrelid = c.oid) "
+	"ORDER BY n.nspname, c.relname, ic.relname",
+	.create = create,
+	.target = target
+};
+
+/*
+ * Write CREATE INDEX.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	const char *tablespace = mig_objects_property(object, "index_tablespace");
+	const char *definition = mig_objects_property(object, "definition");
+
+	if (tablespace != NULL)
+		mig_writer_add(writer, object, PHASE_CREATE, "SET default_tablespace = %s;\n%s;\n"
+					   "SET default_tablespace = ''", quote_identifier(tablespace), definition);
+	else
+		mig_writer_add(writer, object, PHASE_CREATE, "%s", definition);
+	mig_index_create_state(object, writer);
+}
+
+/*
+ * Return what the definition of a constraint leaves out of its index.
+ */
+const char *
+mig_index_storage(const SchemaObject *constraint)
+{
+	const char *options = mig_objects_property(constraint, "index_options");
+	const char *tablespace = mig_objects_property(constraint, "index_tablespace");
+
+	return psprintf("%s%s%s%s%s", options ? " WITH (" : "", options ? options : "",
+					options ? ")" : "", tablespace ? " USING INDEX TABLESPACE " : "",
+					tablespace ? quote_identifier(tablespace) : "");
+}
+
+/*
+ * Write what is said of an index, or that of a constraint, when it is there.
+ */
+void
+mig_index_create_state(const SchemaObject *object, Writer *writer)
+{
+	const char *partition_of = mig_objects_property(object, "partition_of");
+	const char *statistics = mig_objects_property(object, "index_statistics");
+
+	if (partition_of != NULL)
+		mig_writer_add(writer, object, PHASE_ATTACH, "ALTER INDEX %s ATTACH PARTITION %s",
+					   partition_of, mig_objects_qualified(object));
+	if (mig_objects_property(object, "is_clustered") != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "ALTER TABLE %s CLUSTER ON %s",
+					   mig_objects_parent(object), quote_identifier(object->name));
+	if (mig_objects_property(object, "replica_identity") != NULL)
+		mig_writer_add(writer, object, PHASE_STATE,
+					   "ALTER TABLE ONLY %s REPLICA IDENTITY USING INDEX %s",
+					   mig_objects_parent(object), quote_identifier(object->name));
+	if (statistics != NULL)
+		write_statistics(object, statistics, writer);
+}
+
+/*
+ * Write the statistics targets of an index's columns, a list of numbers and
+ * targets.
+ */
+static void
+write_statistics(const SchemaObject *object, const char *list, Writer *writer)
+{
+	const char *at = list;
+
+	while (at != NULL)
+	{
+		int			column;
+		int			value;
+
+		if (sscanf(at, "%d %d", &column, &value) != 2)
+			elog(ERROR, "unexpected statistics targets \"%s\"", list);
+		mig_writer_add(writer, object, PHASE_STATE,
+					   "ALTER INDEX %s ALTER COLUMN %d SET STATISTICS %d",
+					   mig_objects_qualified(object), column, value);
+		at = strchr(at, ',');
+		at = at != NULL ? at + 1 : NULL;
+	}
+}
+
+/*
+ * Return what COMMENT ON calls an index.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("INDEX %s", mig_objects_qualified(object));
+}

@@ -1,0 +1,38 @@
+/*
+ * kinds.c
+ *		The kinds of objects that are read, compared and written.
+ */
+#include "migrate.h"
+
+#include "kind/kinds.h"
+
+const Kind *const mig_kinds_all[] = {
+	&mig_kinds_schema,
+	&mig_kinds_extension,
+	&mig_kinds_collation,
+	&mig_kinds_enum,
+	&mig_kinds_domain,
+	&mig_kinds_domain_constraint,
+	&mig_kinds_composite_type,
+	&mig_kinds_range,
+	&mig_kinds_base_type,
+	&mig_kinds_shell_type,
+	&mig_kinds_sequence,
+	&mig_kinds_table,
+	&mig_kinds_foreign_table,
+	&mig_kinds_view,
+	&mig_kinds_materialized_view,
+	&mig_kinds_column,
+	&mig_kinds_function,
+	&mig_kinds_procedure,
+	&mig_kinds_aggregate,
+	&mig_kinds_constraint,
+	&mig_kinds_index,
+	&mig_kinds_trigger,
+	&mig_kinds_rule,
+	&mig_kinds_policy,
+	&mig_kinds_statistics,
+	&mig_kinds_publication,
+	&mig_kinds_event_trigger
+};
+const int	mig_kinds_count = lengthof(mig_kinds_all);

@@ -1,0 +1,134 @@
+/*
+ * objects.h
+ *		Database objects and whole schemas in memory: identity, properties, uses.
+ *
+ * A schema that was read is a plain structure: it knows the catalogs' texts and
+ * OIDs, and stays as it is when the catalogs change.
+ */
+#ifndef MIG_OBJECTS_H
+#define MIG_OBJECTS_H
+
+#include "migrate.h"
+
+#include "catalog/objectaddress.h"
+#include "nodes/pg_list.h"
+#include "utils/hsearch.h"
+
+/*
+ * The steps in which an object is made.  Each is an action of its own, so that
+ * two objects that use each other can be made: one is created, then the other,
+ * then the first gets the default that calls it.
+ */
+typedef enum ObjectPhase
+{
+	PHASE_CREATE,
+	PHASE_DEFAULT,				/* default of a column */
+	PHASE_ATTACH,				/* partition or index attached to its parent */
+	PHASE_STATE,				/* what ALTER says of it afterwards */
+	PHASE_COMMENT,
+	PHASE_COUNT
+} ObjectPhase;
+
+/* Columns of a kind's query that are no properties. */
+#define KIND_FIXED_COLUMNS 7
+
+struct SchemaObject;
+struct Writer;
+
+/* How messages name an object. */
+typedef enum KindIdentity
+{
+	IDENTITY_NAME,				/* schema.name(arguments), or "name on schema.parent" */
+	IDENTITY_COLUMN,			/* schema.parent.name */
+	IDENTITY_AS_IS				/* the name is that already */
+} KindIdentity;
+
+/*
+ * A kind of objects.  Its query reads all of them in the managed schemas, whose
+ * OIDs are $1 (oid[]), with search_path "pg_catalog, pg_temp", so that nothing in
+ * it has to be qualified and all names in its results are.  Its first columns are
+ *
+ *	id oid, subid int4	address of the object, with the kind's catalog
+ *	owner oid			of the kind's owner catalog; 0: none
+ *	schema, parent, name, arguments
+ *
+ * and all others, of type text, are properties, called as the column.  A query
+ * orders its rows by names, because that is the order in which differences are
+ * listed; columns by number.
+ */
+typedef struct Kind
+{
+	const char *name;			/* as compare() prints it */
+	Oid			catalog;
+	Oid			owner_catalog;	/* of the objects that its objects belong to */
+	KindIdentity identity;
+	bool		part_of_owner;	/* made together with its owner */
+	bool		of_database;	/* its objects are in no schema */
+	const char *query;
+
+	/*
+	 * Write what makes an object; NULL: migrate cannot, and reports differences
+	 * as unsupported.
+	 */
+	void		(*create) (const struct SchemaObject *object, struct Writer *writer);
+
+	/* Return what COMMENT ON names an object by; NULL: no comments. */
+	const char *(*target) (const struct SchemaObject *object);
+} Kind;
+
+/* A property: a fact about an object that is compared. */
+typedef struct ObjectProperty
+{
+	const char *name;			/* a constant of the kind's query */
+	const char *value;			/* NULL: not set */
+} ObjectProperty;
+
+/* An object. */
+typedef struct SchemaObject
+{
+	const Kind *kind;
+	ObjectAddress address;		/* in the catalogs, when it was read */
+	const char *schema;			/* NULL: of the database */
+	const char *parent;			/* name of the table and the like that it belongs
+								 * to; NULL: none */
+	const char *name;
+	const char *arguments;		/* types of a function's; NULL: none */
+	const char *identity;		/* as messages name it, without the kind */
+	struct SchemaObject *owner; /* the object that parent names; NULL: not read */
+	List	   *children;		/* SchemaObject *, those whose owner it is */
+	List	   *uses;			/* ObjectUse *; see mig_read_uses */
+	int			nproperties;
+	ObjectProperty *properties; /* in the order of the kind's query */
+	int			number;			/* of the schema's objects, from 0; -1: of none any
+								 * more */
+} SchemaObject;
+
+/* What an object uses. */
+typedef struct ObjectUse
+{
+	SchemaObject *object;
+	ObjectPhase phase;			/* of the user, before which it has to be there */
+} ObjectUse;
+
+/* All objects of the managed schemas. */
+typedef struct Schema
+{
+	List	   *objects;		/* SchemaObject *, in the order of the kinds, then
+								 * that of their queries */
+	HTAB	   *by_key;			/* identity to object */
+	HTAB	   *by_address;		/* ObjectAddress to object */
+	List	   *names;			/* of the managed schemas (char *) */
+} Schema;
+
+extern Schema *mig_objects_new_schema(List *names);
+extern void mig_objects_add(Schema *schema, SchemaObject *object);
+extern void mig_objects_keep(Schema *schema, List *objects);
+extern SchemaObject *mig_objects_find(const Schema *schema, const SchemaObject *like);
+extern SchemaObject *mig_objects_at(const Schema *schema, const ObjectAddress *address);
+extern void mig_objects_alias(Schema *schema, const ObjectAddress *address,
+							  SchemaObject *object);
+extern const char *mig_objects_property(const SchemaObject *object, const char *name);
+extern const char *mig_objects_qualified(const SchemaObject *object);
+extern const char *mig_objects_parent(const SchemaObject *object);
+
+#endif							/* MIG_OBJECTS_H */

@@ -1,0 +1,72 @@
+/*
+ * policy.c
+ *		Policies of row security.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_policy.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+static void create(const SchemaObject *object, Writer *writer);
+static const char *target(const SchemaObject *object);
+
+const Kind	mig_kinds_policy = {
+	.name = "policy",
+	.catalog = PolicyRelationId,
+	.owner_catalog = RelationRelationId,
+	.query =
+	"SELECT p.oid AS id, 0 AS subid, c.oid AS owner, n.nspname AS schema, "
+	"c.relname AS parent, p.polname AS name, NULL AS arguments, "
+	"CASE WHEN NOT p.polpermissive THEN 'true' END AS restrictive, "
+	"CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' "
+	"WHEN 'd' THEN 'DELETE' END AS command, "
+	"CASE WHEN p.polroles <> '{0}' THEN (SELECT string_agg(quote_ident(r.rolname), ', ' "
+	"ORDER BY r.rolname) FROM pg_roles r WHERE r.oid = ANY (p.polroles)) END AS roles, "
+	"pg_get_expr(p.polqual, p.polrelid) AS \"using\", "
+	"pg_get_expr(p.polwithcheck, p.polrelid) AS \"check\" "
+	"FROM " KIND_RELATIONS("'r', 'p'")
+	"JOIN pg_policy p ON p.polrelid = c.oid "
+	"ORDER BY n.nspname, c.relname, p.polname",
+	.create = create,
+	.target = target
+};
+
+/*
+ * Write CREATE POLICY.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	const char *command = mig_objects_property(object, "command");
+	const char *roles = mig_objects_property(object, "roles");
+	const char *qual = mig_objects_property(object, "using");
+	const char *check = mig_objects_property(object, "check");
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE POLICY %s", object->identity);
+	if (mig_objects_property(object, "restrictive") != NULL)
+		appendStringInfoString(&sql, " AS RESTRICTIVE");
+	if (command != NULL)
+		appendStringInfo(&sql, " FOR %s", command);
+	if (roles != NULL)
+		appendStringInfo(&sql, " TO %s", roles);
+	if (qual != NULL)
+		appendStringInfo(&sql, " USING (%s)", qual);
+	if (check != NULL)
+		appendStringInfo(&sql, " WITH CHECK (%s)", check);
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
+}
+
+/*
+ * Return what COMMENT ON calls a policy.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("POLICY %s", object->identity);
+}

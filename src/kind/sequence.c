@@ -1,0 +1,70 @@
+/*
+ * sequence.c
+ *		Sequences, besides those of identity columns.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_class.h"
+#include "compat.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "utils/builtins.h"
+
+static void create(const SchemaObject *object, Writer *writer);
+static const char *target(const SchemaObject *object);
+
+const Kind	mig_kinds_sequence = {
+	.name = "sequence",
+	.catalog = RelationRelationId,
+	.query =
+	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
+	"c.relname AS name, NULL AS arguments, "
+	"CASE c.relpersistence WHEN 'u' THEN 'true' END AS unlogged, "
+	"format_type(s.seqtypid, NULL) AS type, s.seqstart::text AS start, "
+	"s.seqincrement::text AS increment, s.seqmin::text AS minimum, s.seqmax::text AS maximum, "
+	"s.seqcache::text AS cache, CASE WHEN s.seqcycle THEN 'true' END AS cycle, "
+	"(SELECT o.refobjid::regclass || '.' || quote_ident(a.attname) FROM pg_depend o "
+	"JOIN pg_attribute a ON a.attrelid = o.refobjid AND a.attnum = o.refobjsubid "
+	"WHERE o.classid = 'pg_class'::regclass AND o.objid = c.oid AND o.deptype = 'a' "
+	"AND o.refclassid = 'pg_class'::regclass) AS owned_by "
+	"FROM " KIND_RELATIONS("'S'")
+	"JOIN pg_sequence s ON s.seqrelid = c.oid "
+	"WHERE NOT EXISTS (SELECT FROM pg_depend o WHERE o.classid = 'pg_class'::regclass "
+	"AND o.objid = c.oid AND o.deptype = 'i') "
+	"ORDER BY n.nspname, c.relname",
+	.create = create,
+	.target = target
+};
+
+/*
+ * Write CREATE SEQUENCE, and whose it is.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	const char *owned_by = mig_objects_property(object, "owned_by");
+
+	mig_writer_add(writer, object, PHASE_CREATE,
+				   "CREATE %sSEQUENCE %s AS %s START WITH %s INCREMENT BY %s MINVALUE %s "
+				   "MAXVALUE %s CACHE %s%s",
+				   mig_objects_property(object, "unlogged") ? "UNLOGGED " : "",
+				   mig_objects_qualified(object), mig_objects_property(object, "type"),
+				   mig_objects_property(object, "start"),
+				   mig_objects_property(object, "increment"),
+				   mig_objects_property(object, "minimum"),
+				   mig_objects_property(object, "maximum"),
+				   mig_objects_property(object, "cache"),
+				   mig_objects_property(object, "cycle") ? " CYCLE" : "");
+	if (owned_by != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "ALTER SEQUENCE %s OWNED BY %s",
+					   mig_objects_qualified(object), owned_by);
+}
+
+/*
+ * Return what COMMENT ON calls a sequence.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("SEQUENCE %s", mig_objects_qualified(object));
+}

@@ -1,0 +1,52 @@
+/*
+ * statistics.c
+ *		Extended statistics.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_statistic_ext.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "utils/builtins.h"
+
+static void create(const SchemaObject *object, Writer *writer);
+static const char *target(const SchemaObject *object);
+
+const Kind	mig_kinds_statistics = {
+	.name = "statistics",
+	.catalog = StatisticExtRelationId,
+	.query =
+	"SELECT s.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
+	"s.stxname AS name, NULL AS arguments, "
+	"pg_get_statisticsobjdef(s.oid) AS definition, "
+	"CASE WHEN s.stxstattarget >= 0 THEN s.stxstattarget::text END AS target "
+	"FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace "
+	"AND n.oid = ANY ($1) AND " KIND_NOT_MEMBER("pg_statistic_ext", "s.oid") " "
+	"ORDER BY n.nspname, s.stxname",
+	.create = create,
+	.target = target
+};
+
+/*
+ * Write CREATE STATISTICS.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	const char *value = mig_objects_property(object, "target");
+
+	mig_writer_add(writer, object, PHASE_CREATE, "%s",
+				   mig_objects_property(object, "definition"));
+	if (value != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "ALTER STATISTICS %s SET STATISTICS %s",
+					   mig_objects_qualified(object), value);
+}
+
+/*
+ * Return what COMMENT ON calls a statistics object.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("STATISTICS %s", mig_objects_qualified(object));
+}

@@ -1,0 +1,199 @@
+/*
+ * table.c
+ *		Tables and foreign tables.
+ *
+ * A partition is made as a table of its own and attached afterwards, because the
+ * indexes and constraints of a partitioned table are made after its partitions
+ * are attached: otherwise the server would choose the names of theirs.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_class.h"
+#include "kind/column.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+static void create(const SchemaObject *object, Writer *writer);
+static void append_columns(StringInfo sql, const SchemaObject *table);
+static void append_inherits(StringInfo sql, const char *tables);
+static void write_attach(const SchemaObject *object, Writer *writer);
+static void write_state(const SchemaObject *object, Writer *writer);
+static const char *target(const SchemaObject *object);
+static const char *foreign_target(const SchemaObject *object);
+
+const Kind	mig_kinds_table = {
+	.name = "table",
+	.catalog = RelationRelationId,
+	.query =
+	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
+	"c.relname AS name, NULL AS arguments, "
+	"CASE c.relpersistence WHEN 'u' THEN 'true' END AS unlogged, "
+	"CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END AS of_type, "
+	"CASE WHEN NOT c.relispartition THEN (SELECT string_agg(i.inhparent::regclass::text, ', ' "
+	"ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS inherits, "
+	"pg_get_partkeydef(c.oid) AS partition_key, "
+	"CASE WHEN c.relispartition THEN (SELECT i.inhparent::regclass::text "
+	"FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS partition_of, "
+	"pg_get_expr(c.relpartbound, c.oid) AS partition_bound, "
+	"(SELECT a.amname FROM pg_am a WHERE a.oid = c.relam) AS access_method, "
+	"(SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) AS tablespace, "
+	KIND_OPTIONS("c.reloptions || (SELECT array_agg('toast.' || o) "
+				 "FROM pg_class t, unnest(t.reloptions) o WHERE t.oid = c.reltoastrelid)")
+	" AS options, "
+	"CASE WHEN c.relrowsecurity THEN 'true' END AS row_security, "
+	"CASE WHEN c.relforcerowsecurity THEN 'true' END AS force_row_security, "
+	"CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' END AS replica_identity "
+	"FROM " KIND_RELATIONS("'r', 'p'")
+	"ORDER BY n.nspname, c.relname",
+	.create = create,
+	.target = target
+};
+
+const Kind	mig_kinds_foreign_table = {
+	.name = "foreign table",
+	.catalog = RelationRelationId,
+	.query =
+	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
+	"c.relname AS name, NULL AS arguments, "
+	"(SELECT s.srvname FROM pg_foreign_server s WHERE s.oid = f.ftserver) AS server, "
+	"array_to_string(f.ftoptions, ', ') AS options, "
+	"CASE WHEN NOT c.relispartition THEN (SELECT string_agg(i.inhparent::regclass::text, ', ' "
+	"ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS inherits, "
+	"CASE WHEN c.relispartition THEN (SELECT i.inhparent::regclass::text "
+	"FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS partition_of, "
+	"pg_get_expr(c.relpartbound, c.oid) AS partition_bound "
+	"FROM " KIND_RELATIONS("'f'")
+	"JOIN pg_foreign_table f ON f.ftrelid = c.oid "
+	"ORDER BY n.nspname, c.relname",
+	.target = foreign_target
+};
+
+/*
+ * Write CREATE TABLE with its columns, and what is said of a table afterwards.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	const char *of_type = mig_objects_property(object, "of_type");
+	const char *partition_key = mig_objects_property(object, "partition_key");
+	const char *access_method = mig_objects_property(object, "access_method");
+	const char *options = mig_objects_property(object, "options");
+	const char *tablespace = mig_objects_property(object, "tablespace");
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE %sTABLE %s",
+					 mig_objects_property(object, "unlogged") ? "UNLOGGED " : "",
+					 mig_objects_qualified(object));
+	if (of_type != NULL)
+		appendStringInfo(&sql, " OF %s", of_type);
+	append_columns(&sql, object);
+	append_inherits(&sql, mig_objects_property(object, "inherits"));
+	if (partition_key != NULL)
+		appendStringInfo(&sql, "\nPARTITION BY %s", partition_key);
+	if (access_method != NULL && strcmp(access_method, "heap") != 0)
+		appendStringInfo(&sql, "\nUSING %s", quote_identifier(access_method));
+	if (options != NULL)
+		appendStringInfo(&sql, "\nWITH (%s)", options);
+	if (tablespace != NULL)
+		appendStringInfo(&sql, "\nTABLESPACE %s", quote_identifier(tablespace));
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
+	write_attach(object, writer);
+	write_state(object, writer);
+}
+
+/*
+ * Append the columns of a table in parentheses.  A typed table has those of its
+ * type, and an inherited column is the parent's.
+ */
+static void
+append_columns(StringInfo sql, const SchemaObject *table)
+{
+	bool		typed = mig_objects_property(table, "of_type") != NULL;
+	const char *separator = " (\n";
+	ListCell   *lc;
+
+	foreach(lc, table->children)
+	{
+		const SchemaObject *column = lfirst(lc);
+		const char *definition;
+
+		if (column->kind != &mig_kinds_column)
+			continue;
+		definition = mig_column_definition(column, typed);
+		if (definition == NULL)
+			continue;
+		appendStringInfo(sql, "%s    %s", separator, definition);
+		separator = ",\n";
+	}
+	if (*separator == ',')
+		appendStringInfoString(sql, "\n)");
+	else if (!typed)
+		appendStringInfoString(sql, " ()");
+}
+
+/*
+ * Append the tables that a table inherits from; NULL: none.
+ */
+static void
+append_inherits(StringInfo sql, const char *tables)
+{
+	if (tables != NULL)
+		appendStringInfo(sql, "\nINHERITS (%s)", tables);
+}
+
+/*
+ * Write what makes a table a partition.  It has to have the constraints of its
+ * parent by then.
+ */
+static void
+write_attach(const SchemaObject *object, Writer *writer)
+{
+	const char *partition_of = mig_objects_property(object, "partition_of");
+
+	if (partition_of != NULL)
+		mig_writer_add(writer, object, PHASE_ATTACH,
+					   "ALTER TABLE ONLY %s ATTACH PARTITION %s %s", partition_of,
+					   mig_objects_qualified(object),
+					   mig_objects_property(object, "partition_bound"));
+}
+
+/*
+ * Write what only ALTER TABLE can say.
+ */
+static void
+write_state(const SchemaObject *object, Writer *writer)
+{
+	const char *name = mig_objects_qualified(object);
+	const char *identity = mig_objects_property(object, "replica_identity");
+
+	if (mig_objects_property(object, "row_security") != NULL)
+		mig_writer_add(writer, object, PHASE_STATE,
+					   "ALTER TABLE %s ENABLE ROW LEVEL SECURITY", name);
+	if (mig_objects_property(object, "force_row_security") != NULL)
+		mig_writer_add(writer, object, PHASE_STATE,
+					   "ALTER TABLE ONLY %s FORCE ROW LEVEL SECURITY", name);
+	if (identity != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "ALTER TABLE ONLY %s REPLICA IDENTITY %s",
+					   name, strcmp(identity, "full") == 0 ? "FULL" : "NOTHING");
+}
+
+/*
+ * Return what COMMENT ON calls a table.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("TABLE %s", mig_objects_qualified(object));
+}
+
+/*
+ * Return what COMMENT ON calls a foreign table.
+ */
+static const char *
+foreign_target(const SchemaObject *object)
+{
+	return psprintf("FOREIGN TABLE %s", mig_objects_qualified(object));
+}

@@ -1,0 +1,147 @@
+/*
+ * trigger.c
+ *		Triggers of tables and views, and event triggers.
+ *
+ * The triggers that a partition has from its parent are read where they are
+ * enabled otherwise.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_event_trigger.h"
+#include "catalog/pg_rewrite.h"
+#include "catalog/pg_trigger.h"
+#include "compat.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "utils/builtins.h"
+
+/* When a trigger or a rule fires, as ALTER TABLE says it; usual: null. */
+#define ENABLED(column) \
+	"CASE " column " WHEN 'D' THEN 'disable' WHEN 'R' THEN 'enable replica' " \
+	"WHEN 'A' THEN 'enable always' END"
+
+static void create(const SchemaObject *object, Writer *writer);
+static void create_rule(const SchemaObject *object, Writer *writer);
+static void write_enabled(const SchemaObject *object, const char *what, Writer *writer);
+static const char *target(const SchemaObject *object);
+static const char *rule_target(const SchemaObject *object);
+static const char *event_target(const SchemaObject *object);
+
+const Kind	mig_kinds_trigger = {
+	.name = "trigger",
+	.catalog = TriggerRelationId,
+	.owner_catalog = RelationRelationId,
+	.query =
+	"SELECT t.oid AS id, 0 AS subid, c.oid AS owner, n.nspname AS schema, "
+	"c.relname AS parent, t.tgname AS name, NULL AS arguments, "
+	"CASE WHEN p.oid IS NULL THEN pg_get_triggerdef(t.oid) END AS definition, "
+	"CASE WHEN p.oid IS NOT NULL AND t.tgenabled = 'O' THEN 'enable' ELSE "
+	ENABLED("t.tgenabled") " END AS enabled "
+	"FROM " KIND_RELATIONS("'r', 'p', 'v', 'f'")
+	"JOIN pg_trigger t ON t.tgrelid = c.oid "
+	"LEFT JOIN pg_trigger p ON p.oid = " MIG_TRIGGER_PARENT " "
+	"WHERE CASE WHEN p.oid IS NULL THEN NOT t.tgisinternal "
+	"ELSE p.tgenabled <> t.tgenabled AND p.tgname = t.tgname END "
+	"ORDER BY n.nspname, c.relname, t.tgname",
+	.create = create,
+	.target = target
+};
+
+const Kind	mig_kinds_rule = {
+	.name = "rule",
+	.catalog = RewriteRelationId,
+	.owner_catalog = RelationRelationId,
+	.query =
+	"SELECT r.oid AS id, 0 AS subid, c.oid AS owner, n.nspname AS schema, "
+	"c.relname AS parent, r.rulename AS name, NULL AS arguments, "
+	"pg_get_ruledef(r.oid) AS definition, " ENABLED("r.ev_enabled") " AS enabled "
+	"FROM " KIND_RELATIONS("'r', 'p', 'v', 'f'")
+	"JOIN pg_rewrite r ON r.ev_class = c.oid AND r.ev_type <> '1' "
+	"ORDER BY n.nspname, c.relname, r.rulename",
+	.create = create_rule,
+	.target = rule_target
+};
+
+const Kind	mig_kinds_event_trigger = {
+	.name = "event trigger",
+	.catalog = EventTriggerRelationId,
+	.of_database = true,
+	.query =
+	"SELECT e.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
+	"e.evtname AS name, NULL AS arguments, e.evtevent::text AS event, "
+	"e.evtfoid::regproc::text AS function, array_to_string(e.evttags, ', ') AS tags, "
+	ENABLED("e.evtenabled") " AS enabled "
+	"FROM pg_event_trigger e WHERE " KIND_NOT_MEMBER("pg_event_trigger", "e.oid")
+	" AND $1 IS NOT NULL ORDER BY e.evtname",
+	.target = event_target
+};
+
+/*
+ * Write CREATE TRIGGER, and when the trigger fires.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	const char *definition = mig_objects_property(object, "definition");
+
+	if (definition != NULL)
+		mig_writer_add(writer, object, PHASE_CREATE, "%s", definition);
+	write_enabled(object, "TRIGGER", writer);
+}
+
+/*
+ * Write CREATE RULE, and when the rule is in force.
+ */
+static void
+create_rule(const SchemaObject *object, Writer *writer)
+{
+	char	   *sql = pstrdup(mig_objects_property(object, "definition"));
+	size_t		len = strlen(sql);
+
+	if (len > 0 && sql[len - 1] == ';')
+		sql[len - 1] = '\0';
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql);
+	write_enabled(object, "RULE", writer);
+}
+
+/*
+ * Write when a trigger or a rule fires, where that is not as usual.
+ */
+static void
+write_enabled(const SchemaObject *object, const char *what, Writer *writer)
+{
+	const char *enabled = mig_objects_property(object, "enabled");
+
+	if (enabled != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "ALTER TABLE %s %s %s %s",
+					   mig_objects_parent(object), enabled, what,
+					   quote_identifier(object->name));
+}
+
+/*
+ * Return what COMMENT ON calls a trigger.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("TRIGGER %s", object->identity);
+}
+
+/*
+ * Return what COMMENT ON calls a rule.
+ */
+static const char *
+rule_target(const SchemaObject *object)
+{
+	return psprintf("RULE %s", object->identity);
+}
+
+/*
+ * Return what COMMENT ON calls an event trigger.
+ */
+static const char *
+event_target(const SchemaObject *object)
+{
+	return psprintf("EVENT TRIGGER %s", quote_identifier(object->name));
+}

@@ -1,0 +1,221 @@
+/*
+ * type.c
+ *		Enums, domains, composite types, range types and base types.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "compat.h"
+#include "kind/column.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+/* The beginning of a query that reads types; members of extensions left out. */
+#define FIXED_COLUMNS \
+	"SELECT t.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, " \
+	"t.typname AS name, NULL AS arguments, "
+#define TYPES(typtype) \
+	"FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace AND n.oid = ANY ($1) " \
+	"AND t.typtype = '" typtype "' AND " KIND_NOT_MEMBER("pg_type", "t.oid") " "
+#define SORTED "ORDER BY n.nspname, t.typname"
+
+/* The quoted name of a function, or null for none. */
+#define FUNCTION(column) "CASE WHEN " column " <> 0 THEN " column "::regproc::text END"
+
+static void create_enum(const SchemaObject *object, Writer *writer);
+static void create_domain(const SchemaObject *object, Writer *writer);
+static void create_composite(const SchemaObject *object, Writer *writer);
+static void create_range(const SchemaObject *object, Writer *writer);
+static void append_option(StringInfo sql, const SchemaObject *object,
+						  const char *property, const char *option);
+static const char *target(const SchemaObject *object);
+static const char *domain_target(const SchemaObject *object);
+
+const Kind	mig_kinds_enum = {
+	.name = "enum",
+	.catalog = TypeRelationId,
+	.query = FIXED_COLUMNS
+	"(SELECT string_agg(quote_literal(l.enumlabel), ', ' ORDER BY l.enumsortorder) "
+	"FROM pg_enum l WHERE l.enumtypid = t.oid) AS labels "
+	TYPES("e") SORTED,
+	.create = create_enum,
+	.target = target
+};
+
+const Kind	mig_kinds_domain = {
+	.name = "domain",
+	.catalog = TypeRelationId,
+	.query = FIXED_COLUMNS
+	"format_type(t.typbasetype, t.typtypmod) AS type, "
+	"CASE WHEN t.typcollation <> b.typcollation THEN "
+	KIND_QUALIFIED("pg_collation", "coll", "t.typcollation") " END AS collation, "
+	"CASE WHEN t.typnotnull THEN " MIG_DOMAIN_NOT_NULL " END AS not_null, "
+	"pg_get_expr(t.typdefaultbin, 0) AS \"default\" "
+	TYPES("d") "JOIN pg_type b ON b.oid = t.typbasetype " SORTED,
+	.create = create_domain,
+	.target = domain_target
+};
+
+const Kind	mig_kinds_composite_type = {
+	.name = "composite type",
+	.catalog = RelationRelationId,
+	.query =
+	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
+	"c.relname AS name, NULL AS arguments "
+	"FROM " KIND_RELATIONS("'c'")
+	"WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_type'::regclass "
+	"AND e.objid = c.reltype AND e.deptype = 'e') "
+	"ORDER BY n.nspname, c.relname",
+	.create = create_composite,
+	.target = target
+};
+
+const Kind	mig_kinds_range = {
+	.name = "range type",
+	.catalog = TypeRelationId,
+	.query = FIXED_COLUMNS
+	"format_type(r.rngsubtype, NULL) AS subtype, "
+	"(SELECT CASE WHEN NOT c.opcdefault THEN quote_ident(cn.nspname) || '.' || "
+	"quote_ident(c.opcname) END FROM pg_opclass c JOIN pg_namespace cn "
+	"ON cn.oid = c.opcnamespace WHERE c.oid = r.rngsubopc) AS operator_class, "
+	"CASE WHEN r.rngcollation <> b.typcollation THEN "
+	KIND_QUALIFIED("pg_collation", "coll", "r.rngcollation") " END AS collation, "
+	FUNCTION("r.rngcanonical") " AS canonical, "
+	FUNCTION("r.rngsubdiff") " AS difference, "
+	MIG_RANGE_MULTIRANGE " AS multirange "
+	TYPES("r") "JOIN pg_range r ON r.rngtypid = t.oid "
+	"JOIN pg_type b ON b.oid = r.rngsubtype " SORTED,
+	.create = create_range,
+	.target = target
+};
+
+const Kind	mig_kinds_base_type = {
+	.name = "base type",
+	.catalog = TypeRelationId,
+	.query = FIXED_COLUMNS
+	"CASE WHEN t.typisdefined THEN 'true' END AS is_defined, t.typlen::text AS length, "
+	"CASE WHEN t.typbyval THEN 'true' END AS by_value, t.typcategory::text AS category, "
+	"CASE WHEN t.typispreferred THEN 'true' END AS preferred, t.typdelim::text AS delimiter, "
+	FUNCTION("t.typinput") " AS input, " FUNCTION("t.typoutput") " AS output, "
+	FUNCTION("t.typreceive") " AS receive, " FUNCTION("t.typsend") " AS send, "
+	FUNCTION("t.typmodin") " AS modifier_input, " FUNCTION("t.typmodout")
+	" AS modifier_output, " FUNCTION("t.typanalyze") " AS \"analyze\", "
+	"t.typalign::text AS alignment, t.typstorage::text AS storage, t.typdefault AS \"default\", "
+	"CASE WHEN t.typelem <> 0 THEN format_type(t.typelem, NULL) END AS element "
+	TYPES("b")
+	"AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid) " SORTED,
+	.target = target
+};
+
+const Kind	mig_kinds_shell_type = {
+	.name = "shell type",
+	.catalog = TypeRelationId,
+	.query = FIXED_COLUMNS
+	"NULL::text AS definition "
+	TYPES("p") SORTED,
+	.target = target
+};
+
+/*
+ * Write CREATE TYPE ... AS ENUM.
+ */
+static void
+create_enum(const SchemaObject *object, Writer *writer)
+{
+	const char *labels = mig_objects_property(object, "labels");
+
+	mig_writer_add(writer, object, PHASE_CREATE, "CREATE TYPE %s AS ENUM (%s)",
+				   mig_objects_qualified(object), labels != NULL ? labels : "");
+}
+
+/*
+ * Write CREATE DOMAIN, without its constraints.
+ */
+static void
+create_domain(const SchemaObject *object, Writer *writer)
+{
+	const char *collation = mig_objects_property(object, "collation");
+	const char *def = mig_objects_property(object, "default");
+	const char *not_null = mig_objects_property(object, "not_null");
+
+	mig_writer_add(writer, object, PHASE_CREATE, "CREATE DOMAIN %s AS %s%s%s%s%s%s%s",
+				   mig_objects_qualified(object), mig_objects_property(object, "type"),
+				   collation ? " COLLATE " : "", collation ? collation : "",
+				   not_null ? " " : "", not_null ? not_null : "",
+				   def ? " DEFAULT " : "", def ? def : "");
+}
+
+/*
+ * Write CREATE TYPE ... AS with the attributes.
+ */
+static void
+create_composite(const SchemaObject *object, Writer *writer)
+{
+	StringInfoData sql;
+	const char *separator = "\n";
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TYPE %s AS (", mig_objects_qualified(object));
+	foreach(lc, object->children)
+	{
+		appendStringInfo(&sql, "%s    %s", separator,
+						 mig_column_definition(lfirst(lc), false));
+		separator = ",\n";
+	}
+	mig_writer_add(writer, object, PHASE_CREATE, "%s%s)", sql.data,
+				   object->children != NIL ? "\n" : "");
+}
+
+/*
+ * Write CREATE TYPE ... AS RANGE.
+ */
+static void
+create_range(const SchemaObject *object, Writer *writer)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE TYPE %s AS RANGE (subtype = %s",
+					 mig_objects_qualified(object), mig_objects_property(object, "subtype"));
+	append_option(&sql, object, "multirange", "multirange_type_name");
+	append_option(&sql, object, "operator_class", "subtype_opclass");
+	append_option(&sql, object, "collation", "collation");
+	append_option(&sql, object, "canonical", "canonical");
+	append_option(&sql, object, "difference", "subtype_diff");
+	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
+}
+
+/*
+ * Append an option to a list, where its property is set.
+ */
+static void
+append_option(StringInfo sql, const SchemaObject *object, const char *property,
+			  const char *option)
+{
+	const char *value = mig_objects_property(object, property);
+
+	if (value != NULL)
+		appendStringInfo(sql, ", %s = %s", option, value);
+}
+
+/*
+ * Return what COMMENT ON calls a type.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("TYPE %s", mig_objects_qualified(object));
+}
+
+/*
+ * Return what COMMENT ON calls a domain.
+ */
+static const char *
+domain_target(const SchemaObject *object)
+{
+	return psprintf("DOMAIN %s", mig_objects_qualified(object));
+}

@@ -1,0 +1,120 @@
+/*
+ * view.c
+ *		Views and materialized views.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_class.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+static void create(const SchemaObject *object, Writer *writer);
+static void create_materialized(const SchemaObject *object, Writer *writer);
+static const char *query_of(const SchemaObject *object);
+static const char *options_of(const SchemaObject *object);
+static const char *target(const SchemaObject *object);
+static const char *materialized_target(const SchemaObject *object);
+
+const Kind	mig_kinds_view = {
+	.name = "view",
+	.catalog = RelationRelationId,
+	.query =
+	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
+	"c.relname AS name, NULL AS arguments, "
+	"pg_get_viewdef(c.oid) AS definition, " KIND_OPTIONS("c.reloptions") " AS options "
+	"FROM " KIND_RELATIONS("'v'")
+	"ORDER BY n.nspname, c.relname",
+	.create = create,
+	.target = target
+};
+
+const Kind	mig_kinds_materialized_view = {
+	.name = "materialized view",
+	.catalog = RelationRelationId,
+	.query =
+	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
+	"c.relname AS name, NULL AS arguments, "
+	"pg_get_viewdef(c.oid) AS definition, " KIND_OPTIONS("c.reloptions") " AS options, "
+	"(SELECT a.amname FROM pg_am a WHERE a.oid = c.relam) AS access_method, "
+	"(SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) AS tablespace "
+	"FROM " KIND_RELATIONS("'m'")
+	"ORDER BY n.nspname, c.relname",
+	.create = create_materialized,
+	.target = materialized_target
+};
+
+/*
+ * Write CREATE VIEW.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	mig_writer_add(writer, object, PHASE_CREATE, "CREATE VIEW %s%s AS\n%s",
+				   mig_objects_qualified(object), options_of(object), query_of(object));
+}
+
+/*
+ * Write CREATE MATERIALIZED VIEW, without its rows.
+ */
+static void
+create_materialized(const SchemaObject *object, Writer *writer)
+{
+	const char *access_method = mig_objects_property(object, "access_method");
+	const char *tablespace = mig_objects_property(object, "tablespace");
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE MATERIALIZED VIEW %s", mig_objects_qualified(object));
+	if (access_method != NULL && strcmp(access_method, "heap") != 0)
+		appendStringInfo(&sql, " USING %s", quote_identifier(access_method));
+	appendStringInfoString(&sql, options_of(object));
+	if (tablespace != NULL)
+		appendStringInfo(&sql, " TABLESPACE %s", quote_identifier(tablespace));
+	mig_writer_add(writer, object, PHASE_CREATE, "%s AS\n%s\n  WITH NO DATA", sql.data,
+				   query_of(object));
+}
+
+/*
+ * Return the query of a view, without the semicolon at its end.
+ */
+static const char *
+query_of(const SchemaObject *object)
+{
+	char	   *query = pstrdup(mig_objects_property(object, "definition"));
+	size_t		len = strlen(query);
+
+	if (len > 0 && query[len - 1] == ';')
+		query[len - 1] = '\0';
+	return query;
+}
+
+/*
+ * Return the options of a view, with a space before.
+ */
+static const char *
+options_of(const SchemaObject *object)
+{
+	const char *options = mig_objects_property(object, "options");
+
+	return options != NULL ? psprintf(" WITH (%s)", options) : "";
+}
+
+/*
+ * Return what COMMENT ON calls a view.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("VIEW %s", mig_objects_qualified(object));
+}
+
+/*
+ * Return what COMMENT ON calls a materialized view.
+ */
+static const char *
+materialized_target(const SchemaObject *object)
+{
+	return psprintf("MATERIALIZED VIEW %s", mig_objects_qualified(object));
+}

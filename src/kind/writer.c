@@ -1,0 +1,61 @@
+/*
+ * writer.c
+ *		Actions: the small statements that objects are made with.
+ *
+ * Everything is allocated in the current memory context.
+ */
+#include "migrate.h"
+
+#include "kind/writer.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+/*
+ * Add a statement that belongs to a phase of making an object.
+ */
+Action *
+mig_writer_add(Writer *writer, const SchemaObject *object, ObjectPhase phase,
+			   const char *format,...)
+{
+	Action	   *action = palloc0(sizeof(Action));
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (;;)
+	{
+		va_list		args;
+		int			needed;
+
+		va_start(args, format);
+		needed = appendStringInfoVA(&sql, format, args);
+		va_end(args);
+		if (needed == 0)
+			break;
+		enlargeStringInfo(&sql, needed);
+	}
+	action->object = object;
+	action->phase = phase;
+	action->sql = sql.data;
+	writer->actions = lappend(writer->actions, action);
+	return action;
+}
+
+/*
+ * Write what makes an object, with its comment, but nothing of its children that
+ * are objects of their own.
+ */
+void
+mig_writer_object(Writer *writer, const SchemaObject *object)
+{
+	const char *comment;
+
+	if (object->kind->create == NULL)
+		return;
+	object->kind->create(object, writer);
+	if (object->kind->target == NULL)
+		return;
+	comment = mig_objects_property(object, "comment");
+	if (comment != NULL)
+		mig_writer_add(writer, object, PHASE_COMMENT, "COMMENT ON %s IS %s",
+					   object->kind->target(object), quote_literal_cstr(comment));
+}

@@ -1,0 +1,349 @@
+/*
+ * differ.c
+ *		How the database differs from what is declared.
+ *
+ * The models are run in the scratch and read there as the live schemas are.  Where
+ * two objects differ only in texts that the server prints, both are made again from
+ * these texts, each with all that it uses in a scratch of its own: printing is no
+ * fixpoint ("IN (...)" on varchar, casts), but what is printed of something that
+ * was made from a print is.  They are different if they still are then, or cannot be
+ * made.
+ */
+#include "migrate.h"
+
+#include "schema/closure.h"
+#include "schema/compare.h"
+#include "schema/declare.h"
+#include "schema/differ.h"
+#include "schema/exclude.h"
+#include "schema/managed.h"
+#include "schema/read.h"
+#include "schema/scratch.h"
+#include "schema/write.h"
+#include "utils/memutils.h"
+
+/* What to do in a scratch. */
+typedef struct Work
+{
+	const Project *project;
+	MemoryContext context;
+	List	   *models;			/* Model * */
+	bool		uses;			/* read which object uses which, too */
+	Schema	   *result;
+} Work;
+
+static Schema *read_live(const Project *project);
+static Schema *read_declared(const Project *project, List *models, bool uses);
+static void declare_and_read(Scratch *scratch, void *argument);
+static void forget_undeclared(Schema *schema, const DeclareNotes *notes);
+static bool is_undeclared(const SchemaObject *object, const Schema *schema,
+						  const DeclareNotes *notes);
+static bool is_in(List *names, const char *name);
+static List *settle_texts(const Project *project, const Schema *live,
+						  const Schema *declared, List *differences);
+static bool settle(const Project *project, const Schema *live, const Schema *declared,
+				   List *differences, List **left);
+static Schema *remake(const Project *project, const Schema *schema, List *objects);
+static bool is_about_definitions(const ErrorData *error);
+static bool is_same_again(const Difference *difference, const Schema *live,
+						  const Schema *declared);
+
+/*
+ * Read what the project compares, for a function that errors name.
+ */
+Project
+mig_differ_project(const char *function)
+{
+	Project		project = {.function = function};
+	const char *exclude;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	project.schemas = mig_managed_read(&scope);
+	exclude = mig_project_read_setting(&scope, "exclude");
+	project.models = mig_project_read_models(&scope);
+	mig_scope_leave(&scope);
+	project.exclude = mig_exclude_parse(exclude != NULL ? exclude : "");
+	return project;
+}
+
+/*
+ * Return what would have to be done to the database to make it what the models
+ * declare (Difference *), in the current memory context.  Errors: those of the
+ * scratch and of the models.
+ */
+List *
+mig_differ_from_models(const Project *project)
+{
+	Schema	   *live = read_live(project);
+	Schema	   *declared = read_declared(project, project->models, true);
+	List	   *differences = mig_compare_schemas(live, declared);
+
+	mig_read_uses(live);
+	return settle_texts(project, live, declared, differences);
+}
+
+/*
+ * Return a script that makes the managed schemas as they are.
+ */
+char *
+mig_differ_live_sql(const Project *project)
+{
+	Schema	   *live = read_live(project);
+
+	mig_read_uses(live);
+	return mig_write_schema(live, live->objects);
+}
+
+/*
+ * Return a script that makes what the models declare.
+ */
+char *
+mig_differ_models_sql(const Project *project)
+{
+	Schema	   *declared = read_declared(project, project->models, true);
+
+	return mig_write_schema(declared, declared->objects);
+}
+
+/*
+ * Read the managed schemas as they are.
+ */
+static Schema *
+read_live(const Project *project)
+{
+	Schema	   *live = mig_read_schema(project->schemas,
+									   mig_managed_oids(project->schemas));
+
+	mig_exclude_apply(live, project->exclude);
+	return live;
+}
+
+/*
+ * Run some models in a scratch, and return what they make.
+ */
+static Schema *
+read_declared(const Project *project, List *models, bool uses)
+{
+	ScratchOptions options = {.schemas = project->schemas, .function = project->function};
+	Work		work = {.project = project, .context = CurrentMemoryContext,
+		.models = models, .uses = uses};
+
+	mig_scratch_run(&options, declare_and_read, &work);
+	return work.result;
+}
+
+/*
+ * Run the models, in the scratch, and read what they have made.
+ */
+static void
+declare_and_read(Scratch *scratch pg_attribute_unused(), void *argument)
+{
+	Work	   *work = argument;
+	MemoryContext old = MemoryContextSwitchTo(work->context);
+	DeclareNotes notes = {0};
+	ListCell   *lc;
+
+	foreach(lc, work->models)
+	{
+		const Model *model = lfirst(lc);
+
+		mig_declare_model(model->name, model->ddl, &notes);
+	}
+	work->result = mig_read_schema(work->project->schemas,
+								   mig_managed_oids(work->project->schemas));
+	if (work->uses)
+		mig_read_uses(work->result);
+	forget_undeclared(work->result, &notes);
+	mig_exclude_apply(work->result, work->project->exclude);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Forget what was in the scratch though no model has made it: extensions, which are
+ * the database's, and empty twins of schemas.
+ */
+static void
+forget_undeclared(Schema *schema, const DeclareNotes *notes)
+{
+	List	   *declared = NIL;
+	ListCell   *lc;
+
+	foreach(lc, schema->objects)
+		if (!is_undeclared(lfirst(lc), schema, notes))
+			declared = lappend(declared, lfirst(lc));
+	mig_objects_keep(schema, declared);
+}
+
+/*
+ * Return whether no model has made an object.
+ */
+static bool
+is_undeclared(const SchemaObject *object, const Schema *schema, const DeclareNotes *notes)
+{
+	ListCell   *lc;
+
+	if (strcmp(object->kind->name, "extension") == 0)
+		return !is_in(notes->extensions, object->name);
+	if (strcmp(object->kind->name, "schema") != 0 || strcmp(object->name, "public") == 0 ||
+		is_in(notes->schemas, object->name))
+		return false;
+	foreach(lc, schema->objects)
+	{
+		const SchemaObject *other = lfirst(lc);
+
+		if (other->schema != NULL && strcmp(other->schema, object->name) == 0)
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Return whether a name is in a list (char *).
+ */
+static bool
+is_in(List *names, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, names)
+		if (strcmp(lfirst(lc), name) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Return the differences that are left when those are taken away that are only in
+ * how the server prints a text.  All are settled together, and each by itself when
+ * one of them cannot be made.
+ */
+static List *
+settle_texts(const Project *project, const Schema *live, const Schema *declared,
+			 List *differences)
+{
+	List	   *open = NIL;
+	List	   *left = NIL;
+	ListCell   *lc;
+
+	foreach(lc, differences)
+		if (mig_compare_is_text(lfirst(lc)))
+			open = lappend(open, lfirst(lc));
+		else
+			left = lappend(left, lfirst(lc));
+	if (open == NIL || settle(project, live, declared, open, &left))
+		return left;
+	foreach(lc, open)
+		if (!settle(project, live, declared, list_make1(lfirst(lc)), &left))
+			left = lappend(left, lfirst(lc));
+	return left;
+}
+
+/*
+ * Make the objects of some differences again, and add those to a list that are
+ * different still.  Return false when they cannot be made.
+ */
+static bool
+settle(const Project *project, const Schema *live, const Schema *declared,
+	   List *differences, List **left)
+{
+	List	   *from = NIL;
+	List	   *to = NIL;
+	Schema	   *live_again;
+	Schema	   *declared_again;
+	ListCell   *lc;
+
+	foreach(lc, differences)
+	{
+		const Difference *difference = lfirst(lc);
+
+		from = lappend(from, unconstify(SchemaObject *, difference->from));
+		to = lappend(to, unconstify(SchemaObject *, difference->to));
+	}
+	live_again = remake(project, live, from);
+	declared_again = live_again ? remake(project, declared, to) : NULL;
+	if (declared_again == NULL)
+		return false;
+	foreach(lc, differences)
+		if (!is_same_again(lfirst(lc), live_again, declared_again))
+			*left = lappend(*left, lfirst(lc));
+	return true;
+}
+
+/*
+ * Make some objects (SchemaObject *) of a schema in a scratch, and return what is
+ * there then; NULL when they cannot be made from what the server prints.
+ */
+static Schema *
+remake(const Project *project, const Schema *schema, List *objects)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Schema	   *volatile result = NULL;
+
+	PG_TRY();
+	{
+		Model		model = {"the server's definitions",
+		mig_write_schema(schema, mig_closure_of(schema, objects))};
+
+		result = read_declared(project, list_make1(&model), false);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (!is_about_definitions(error))
+			PG_RE_THROW();
+		FlushErrorState();
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	return result;
+}
+
+/*
+ * Return whether an error says something about the statement that was run, rather
+ * than about the server or the wish of the user.
+ */
+static bool
+is_about_definitions(const ErrorData *error)
+{
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_CONNECTION_EXCEPTION:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_IO_ERROR:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case MAKE_SQLSTATE('M', 'G', '0', '0', '0'):
+			return false;
+		default:
+			return true;
+	}
+}
+
+/*
+ * Return whether the two objects of a difference are the same when they have been
+ * made again.
+ */
+static bool
+is_same_again(const Difference *difference, const Schema *live, const Schema *declared)
+{
+	const SchemaObject *from = mig_objects_find(live, difference->from);
+	const SchemaObject *to = mig_objects_find(declared, difference->to);
+	ListCell   *lc;
+
+	if (from == NULL || to == NULL)
+		return false;
+	foreach(lc, difference->properties)
+	{
+		const ObjectProperty *property = lfirst(lc);
+		const char *a = mig_objects_property(from, property->name);
+		const char *b = mig_objects_property(to, property->name);
+
+		if (a == NULL || b == NULL || strcmp(a, b) != 0)
+			return false;
+	}
+	return true;
+}

@@ -1,0 +1,291 @@
+/*
+ * order.c
+ *		The order of actions: one graph, one sort.
+ *
+ * An action comes after those that make what it uses.  Of the actions that could
+ * come next, the least is taken by phase, kind and the object's place in its
+ * schema, so that the order depends on nothing but the schema.
+ */
+#include "migrate.h"
+
+#include "compat.h"
+#include "kind/kinds.h"
+#include "lib/pairingheap.h"
+#include "schema/order.h"
+
+/* An action in the graph. */
+typedef struct OrderNode
+{
+	pairingheap_node heap;
+	Action	   *action;
+	long		rank;
+	int			waiting_for;	/* number of actions that come before */
+	List	   *before;			/* OrderNode *: actions that come after this */
+} OrderNode;
+
+/* The graph. */
+typedef struct Order
+{
+	OrderNode  *nodes;			/* in the order of the actions */
+	int			count;
+	OrderNode	  **first;			/* of each object and phase, its first action; NULL:
+								 * none */
+	OrderNode	  **last;			/* likewise */
+} Order;
+
+static void make_nodes(Order *order, const Writer *writer, const Schema *schema);
+static long rank_of(const Action *action);
+static void add_edges(Order *order, OrderNode *node);
+static void add_edge(OrderNode *before, OrderNode *after);
+static OrderNode *node_of(const Order *order, const SchemaObject *object, ObjectPhase phase);
+static void order_partitions(Order *order, const Schema *schema);
+static bool follows_partitions(const SchemaObject *object);
+static List *sort(Order *order);
+static int	compare_nodes(const pairingheap_node *a, const pairingheap_node *b, void *arg);
+pg_noreturn static void report_cycle(const Order *order);
+
+/*
+ * Return the actions (Action *) of a writer in an order in which they can run,
+ * in the current memory context.  The schema is the one that they make; its uses
+ * have been read.  Errors: XX000 when there is none.
+ */
+List *
+mig_order_actions(const Writer *writer, const Schema *schema)
+{
+	Order		order = {0};
+
+	make_nodes(&order, writer, schema);
+	for (int i = 0; i < order.count; i++)
+		add_edges(&order, &order.nodes[i]);
+	order_partitions(&order, schema);
+	return sort(&order);
+}
+
+/*
+ * Make a node of each action.
+ */
+static void
+make_nodes(Order *order, const Writer *writer, const Schema *schema)
+{
+	int			places = list_length(schema->objects) * PHASE_COUNT;
+	ListCell   *lc;
+
+	order->count = list_length(writer->actions);
+	order->nodes = palloc0(sizeof(OrderNode) * (order->count + 1));
+	order->first = palloc0(sizeof(OrderNode *) * (places + 1));
+	order->last = palloc0(sizeof(OrderNode *) * (places + 1));
+	foreach(lc, writer->actions)
+	{
+		Action	   *action = lfirst(lc);
+		OrderNode  *node = &order->nodes[foreach_current_index(lc)];
+		int			place = action->object->number * PHASE_COUNT + action->phase;
+
+		node->action = action;
+		node->rank = rank_of(action);
+		if (order->first[place] == NULL)
+			order->first[place] = node;
+		else
+			add_edge(order->last[place], node);
+		order->last[place] = node;
+	}
+}
+
+/*
+ * Return the place of an action among those that could come next.
+ */
+static long
+rank_of(const Action *action)
+{
+	int			kind = 0;
+
+	while (mig_kinds_all[kind] != action->object->kind)
+		kind++;
+	return (long) action->phase * mig_kinds_count + kind;
+}
+
+/*
+ * Note what comes before an action: the other actions of its object, and what
+ * that uses.
+ */
+static void
+add_edges(Order *order, OrderNode *node)
+{
+	const Action *action = node->action;
+	const SchemaObject *object = action->object;
+	ListCell   *lc;
+
+	if (action->phase != PHASE_CREATE)
+		add_edge(node_of(order, object, PHASE_CREATE), node);
+	foreach(lc, object->uses)
+	{
+		const ObjectUse *use = lfirst(lc);
+
+		add_edge(node_of(order, use->object, PHASE_CREATE),
+				 use->phase == action->phase ? node : node_of(order, object, use->phase));
+	}
+	foreach(lc, object->children)
+	{
+		const SchemaObject *child = lfirst(lc);
+		ListCell   *used;
+
+		if (!child->kind->part_of_owner || action->phase != PHASE_CREATE)
+			continue;
+		foreach(used, child->uses)
+		{
+			const ObjectUse *use = lfirst(used);
+
+			if (use->phase == PHASE_CREATE)
+				add_edge(node_of(order, use->object, PHASE_CREATE), node);
+		}
+	}
+	if (action->before_attach != NULL)
+	{
+		OrderNode  *attach = node_of(order, action->before_attach, PHASE_ATTACH);
+
+		if (attach != NULL && attach->action->phase == PHASE_ATTACH)
+			add_edge(node, attach);
+	}
+}
+
+/*
+ * Note that an action comes before another; either may be NULL or both the same.
+ */
+static void
+add_edge(OrderNode *before, OrderNode *after)
+{
+	if (before == NULL || after == NULL || before == after)
+		return;
+	before->before = lappend(before->before, after);
+	after->waiting_for++;
+}
+
+/*
+ * Return the action that completes a phase of making an object; where the phase
+ * has none, that of its creation, or of its owner's.  NULL: nothing is written of
+ * it.
+ */
+static OrderNode *
+node_of(const Order *order, const SchemaObject *object, ObjectPhase phase)
+{
+	int			place = object->number * PHASE_COUNT;
+
+	if (object->number < 0)
+		return NULL;
+	if (order->last[place + phase] != NULL)
+		return order->last[place + phase];
+	if (object->kind->part_of_owner)
+		return order->last[object->owner->number * PHASE_COUNT + PHASE_CREATE];
+	return order->last[place + PHASE_CREATE];
+}
+
+/*
+ * Have the indexes, keys and triggers of a partitioned table come after its
+ * partitions are attached, and its checks before.
+ */
+static void
+order_partitions(Order *order, const Schema *schema)
+{
+	ListCell   *lc;
+
+	foreach(lc, schema->objects)
+	{
+		const SchemaObject *partition = lfirst(lc);
+		OrderNode  *attach = order->last[partition->number * PHASE_COUNT + PHASE_ATTACH];
+		ListCell   *used;
+
+		if (attach == NULL || partition->kind != &mig_kinds_table)
+			continue;
+		foreach(used, partition->uses)
+		{
+			const ObjectUse *use = lfirst(used);
+			ListCell   *child;
+
+			if (use->phase != PHASE_ATTACH || use->object->kind != &mig_kinds_table)
+				continue;
+			foreach(child, use->object->children)
+			{
+				const SchemaObject *part = lfirst(child);
+				OrderNode  *node = order->first[part->number * PHASE_COUNT + PHASE_CREATE];
+
+				if (follows_partitions(part))
+					add_edge(attach, node);
+				else if (part->kind == &mig_kinds_constraint)
+					add_edge(node, attach);
+			}
+		}
+	}
+}
+
+/*
+ * Return whether part of a partitioned table is made after its partitions are
+ * attached.
+ */
+static bool
+follows_partitions(const SchemaObject *object)
+{
+	if (object->kind == &mig_kinds_constraint)
+		return strcmp(mig_objects_property(object, "type"), "check") != 0;
+	return object->kind == &mig_kinds_index || object->kind == &mig_kinds_trigger;
+}
+
+/*
+ * Sort the actions.
+ */
+static List *
+sort(Order *order)
+{
+	pairingheap *ready = pairingheap_allocate(compare_nodes, NULL);
+	List	   *sorted = NIL;
+
+	for (int i = 0; i < order->count; i++)
+		if (order->nodes[i].waiting_for == 0)
+			pairingheap_add(ready, &order->nodes[i].heap);
+	while (!pairingheap_is_empty(ready))
+	{
+		OrderNode  *node = pairingheap_container(OrderNode, heap,
+												 pairingheap_remove_first(ready));
+		ListCell   *lc;
+
+		sorted = lappend(sorted, node->action);
+		foreach(lc, node->before)
+		{
+			OrderNode  *after = lfirst(lc);
+
+			if (--after->waiting_for == 0)
+				pairingheap_add(ready, &after->heap);
+		}
+	}
+	pairingheap_free(ready);
+	if (list_length(sorted) < order->count)
+		report_cycle(order);
+	return sorted;
+}
+
+/*
+ * Compare two actions for the heap, whose first is the greatest.
+ */
+static int
+compare_nodes(const pairingheap_node *a, const pairingheap_node *b,
+			  void *arg pg_attribute_unused())
+{
+	const OrderNode *x = pairingheap_const_container(OrderNode, heap, a);
+	const OrderNode *y = pairingheap_const_container(OrderNode, heap, b);
+
+	if (x->rank != y->rank)
+		return x->rank < y->rank ? 1 : -1;
+	return x < y ? 1 : -1;
+}
+
+/*
+ * Report actions that wait for each other.
+ */
+static void
+report_cycle(const Order *order)
+{
+	const OrderNode *node = order->nodes;
+
+	while (node->waiting_for == 0)
+		node++;
+	elog(ERROR, "objects use each other in a circle, one of them %s %s",
+		 node->action->object->kind->name, node->action->object->identity);
+}

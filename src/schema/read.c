@@ -1,0 +1,435 @@
+/*
+ * read.c
+ *		Reading the objects of schemas from the catalogs.
+ *
+ * Queries run as the caller, who can read all of these catalogs, on the latest
+ * snapshot: the functions that make texts of definitions look at the newest rows,
+ * too.  search_path is "pg_catalog, pg_temp" meanwhile: functions and operators
+ * are never looked for in pg_temp, so those of the queries are the server's, and
+ * in the results everything else has its schema.
+ */
+#include "migrate.h"
+
+#include "catalog/dependency.h"
+#include "catalog/pg_attrdef.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "jit/jit.h"
+#include "kind/kinds.h"
+#include "schema/read.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+/* Properties that all kinds have which COMMENT ON knows; they come last. */
+static const char *const common_properties[] = {"comment", "security_label"};
+
+/* A row of pg_depend that two objects of a schema are in. */
+typedef struct Dependency
+{
+	ObjectAddress user;
+	ObjectAddress used;
+	char		type;
+} Dependency;
+
+/* What is remembered while a schema is read. */
+typedef struct Reading
+{
+	MemoryContext result;
+	int			guc_level;
+} Reading;
+
+static void begin(Reading *reading);
+static void end(const Reading *reading);
+static void read_kind(const Kind *kind, Schema *schema, Datum oids);
+static SchemaObject *read_object(const Kind *kind, const Schema *schema,
+								 SPITupleTable *table, uint64 row);
+static bool find_owner(SchemaObject *object, const Schema *schema, Oid owner);
+static void read_common(Schema *schema, const char *query, int which);
+static void set_common(SchemaObject *object, int which, const char *value);
+static void make_aliases(Schema *schema, List *dependencies);
+static List *read_dependencies(void);
+static bool add_alias(Schema *schema, const Dependency *dependency);
+static void read_defaults(Schema *schema);
+static void note_use(Schema *schema, const Dependency *dependency);
+static ObjectPhase phase_of(const SchemaObject *user, const SchemaObject *used,
+							const Dependency *dependency);
+static SchemaObject *root_of(SchemaObject *object);
+static void run(const char *query, int nargs, Oid *types, Datum *values);
+static Oid	oid_at(uint64 row, int column);
+static Datum oid_array(List *oids);
+
+/*
+ * Read all objects of some schemas, of which names (char *) and OIDs are given,
+ * and of the database.  The result is in the current memory context; what uses
+ * what is not in it yet.
+ */
+Schema *
+mig_read_schema(List *names, List *oids)
+{
+	Schema	   *schema = mig_objects_new_schema(names);
+	Datum		array = oid_array(oids);
+	Reading		reading;
+
+	begin(&reading);
+	for (int i = 0; i < mig_kinds_count; i++)
+		read_kind(mig_kinds_all[i], schema, array);
+	read_common(schema,
+				"SELECT classoid, objoid, objsubid, description FROM pg_description "
+				"WHERE objoid >= 16384 OR (classoid = 'pg_namespace'::regclass "
+				"AND description <> 'standard public schema')", 0);
+	read_common(schema,
+				"SELECT classoid, objoid, objsubid, "
+				"string_agg(provider || ': ' || label, ', ' ORDER BY provider) "
+				"FROM pg_seclabel GROUP BY 1, 2, 3", 1);
+	end(&reading);
+	return schema;
+}
+
+/*
+ * Read which objects of a schema use which.
+ */
+void
+mig_read_uses(Schema *schema)
+{
+	Reading		reading;
+	List	   *dependencies;
+	ListCell   *lc;
+
+	begin(&reading);
+	MemoryContextSwitchTo(reading.result);
+	dependencies = read_dependencies();
+	read_defaults(schema);
+	make_aliases(schema, dependencies);
+	foreach(lc, dependencies)
+		note_use(schema, lfirst(lc));
+	list_free_deep(dependencies);
+	end(&reading);
+}
+
+/*
+ * Begin to read.  SPI's memory context is the current one until end().
+ */
+static void
+begin(Reading *reading)
+{
+	reading->result = CurrentMemoryContext;
+	reading->guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	/* compiling the queries would take longer than all of them */
+	if (jit_enabled)
+		(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	CommandCounterIncrement();
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	PushActiveSnapshot(GetLatestSnapshot());
+}
+
+/*
+ * Stop reading.
+ */
+static void
+end(const Reading *reading)
+{
+	PopActiveSnapshot();
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	AtEOXact_GUC(false, reading->guc_level);
+	MemoryContextSwitchTo(reading->result);
+}
+
+/*
+ * Read the objects of a kind into a schema.
+ */
+static void
+read_kind(const Kind *kind, Schema *schema, Datum oids)
+{
+	Oid			types[1] = {OIDARRAYOID};
+	MemoryContext spi = CurrentMemoryContext;
+	SPITupleTable *table;
+	uint64		n;
+
+	run(kind->query, 1, types, &oids);
+	table = SPI_tuptable;
+	n = SPI_processed;
+	MemoryContextSwitchTo(GetMemoryChunkContext(schema));
+	for (uint64 row = 0; row < n; row++)
+	{
+		SchemaObject *object = read_object(kind, schema, table, row);
+
+		if (object != NULL)
+			mig_objects_add(schema, object);
+	}
+	MemoryContextSwitchTo(spi);
+	SPI_freetuptable(table);
+}
+
+/*
+ * Return an object of one row, in the current memory context; NULL when it
+ * belongs to one that was not read.
+ */
+static SchemaObject *
+read_object(const Kind *kind, const Schema *schema, SPITupleTable *table, uint64 row)
+{
+	SchemaObject *object = palloc0(sizeof(SchemaObject));
+	HeapTuple	tuple = table->vals[row];
+	TupleDesc	desc = table->tupdesc;
+	bool		isnull;
+	int			common = kind->target != NULL ? lengthof(common_properties) : 0;
+	int			own = desc->natts - KIND_FIXED_COLUMNS;
+
+	object->kind = kind;
+	ObjectAddressSubSet(object->address, kind->catalog,
+						DatumGetObjectId(SPI_getbinval(tuple, desc, 1, &isnull)),
+						DatumGetInt32(SPI_getbinval(tuple, desc, 2, &isnull)));
+	if (!find_owner(object, schema, DatumGetObjectId(SPI_getbinval(tuple, desc, 3, &isnull))))
+		return NULL;
+	object->schema = SPI_getvalue(tuple, desc, 4);
+	object->parent = SPI_getvalue(tuple, desc, 5);
+	object->name = SPI_getvalue(tuple, desc, 6);
+	object->arguments = SPI_getvalue(tuple, desc, 7);
+	object->nproperties = own + common;
+	object->properties = palloc0(sizeof(ObjectProperty) * (own + common));
+	for (int i = 0; i < own; i++)
+	{
+		object->properties[i].name = pstrdup(SPI_fname(desc, KIND_FIXED_COLUMNS + i + 1));
+		object->properties[i].value = SPI_getvalue(tuple, desc, KIND_FIXED_COLUMNS + i + 1);
+	}
+	for (int i = 0; i < common; i++)
+		object->properties[own + i].name = common_properties[i];
+	return object;
+}
+
+/*
+ * Find the object that another belongs to.  Return false when it was not read.
+ */
+static bool
+find_owner(SchemaObject *object, const Schema *schema, Oid owner)
+{
+	ObjectAddress address;
+
+	if (!OidIsValid(object->kind->owner_catalog))
+		return true;
+	ObjectAddressSet(address, object->kind->owner_catalog, owner);
+	object->owner = mig_objects_at(schema, &address);
+	return object->owner != NULL;
+}
+
+/*
+ * Read a property that all kinds have.
+ */
+static void
+read_common(Schema *schema, const char *query, int which)
+{
+	MemoryContext spi = CurrentMemoryContext;
+
+	run(query, 0, NULL, NULL);
+	MemoryContextSwitchTo(GetMemoryChunkContext(schema));
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		ObjectAddress address;
+		SchemaObject *object;
+
+		ObjectAddressSubSet(address, oid_at(row, 1), oid_at(row, 2), (int) oid_at(row, 3));
+		object = mig_objects_at(schema, &address);
+		if (object != NULL && object->kind->target != NULL)
+			set_common(object, which,
+					   SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 4));
+	}
+	MemoryContextSwitchTo(spi);
+}
+
+/*
+ * Set one of the common properties of an object.
+ */
+static void
+set_common(SchemaObject *object, int which, const char *value)
+{
+	int			first = object->nproperties - lengthof(common_properties);
+
+	object->properties[first + which].value = value;
+}
+
+/*
+ * Return pg_depend (Dependency *), but for the server's own objects.
+ */
+static List *
+read_dependencies(void)
+{
+	List	   *list = NIL;
+
+	run("SELECT classid, objid, objsubid, refclassid, refobjid, refobjsubid, deptype "
+		"FROM pg_depend WHERE objid >= 16384 AND refobjid > 0 "
+		"ORDER BY classid, objid, objsubid, refclassid, refobjid, refobjsubid", 0, NULL, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		Dependency *dependency = palloc(sizeof(Dependency));
+		bool		isnull;
+
+		ObjectAddressSubSet(dependency->user, oid_at(row, 1), oid_at(row, 2),
+							(int) oid_at(row, 3));
+		ObjectAddressSubSet(dependency->used, oid_at(row, 4), oid_at(row, 5),
+							(int) oid_at(row, 6));
+		dependency->type = DatumGetChar(SPI_getbinval(SPI_tuptable->vals[row],
+													  SPI_tuptable->tupdesc, 7, &isnull));
+		list = lappend(list, dependency);
+	}
+	return list;
+}
+
+/*
+ * Have addresses that are part of an object stand for it: row and array types,
+ * the rules of views, indexes of constraints, members of extensions.  Such a part
+ * can have parts of its own.
+ */
+static void
+make_aliases(Schema *schema, List *dependencies)
+{
+	bool		added = true;
+
+	while (added)
+	{
+		ListCell   *lc;
+
+		added = false;
+		foreach(lc, dependencies)
+			added |= add_alias(schema, lfirst(lc));
+	}
+}
+
+/*
+ * Make an alias of a row of pg_depend, if it says that one address is part of
+ * another.  A composite type's relation is part of its type, a table's type part
+ * of the table.  Return whether one was made.
+ */
+static bool
+add_alias(Schema *schema, const Dependency *dependency)
+{
+	SchemaObject *user;
+	SchemaObject *used;
+
+	if (dependency->type != DEPENDENCY_INTERNAL && dependency->type != DEPENDENCY_EXTENSION)
+		return false;
+	user = mig_objects_at(schema, &dependency->user);
+	used = mig_objects_at(schema, &dependency->used);
+	if ((user == NULL) == (used == NULL))
+		return false;
+	if (user == NULL)
+		mig_objects_alias(schema, &dependency->user, used);
+	else
+		mig_objects_alias(schema, &dependency->used, user);
+	return true;
+}
+
+/*
+ * Have the default of a column stand for the column.
+ */
+static void
+read_defaults(Schema *schema)
+{
+	run("SELECT oid, adrelid, adnum::int4 FROM pg_attrdef", 0, NULL, NULL);
+	for (uint64 row = 0; row < SPI_processed; row++)
+	{
+		ObjectAddress def;
+		ObjectAddress column;
+		SchemaObject *object;
+
+		ObjectAddressSet(def, AttrDefaultRelationId, oid_at(row, 1));
+		ObjectAddressSubSet(column, RelationRelationId, oid_at(row, 2), (int) oid_at(row, 3));
+		object = mig_objects_at(schema, &column);
+		if (object != NULL)
+			mig_objects_alias(schema, &def, object);
+	}
+}
+
+/*
+ * Note that an object uses another, if both are in the schema.
+ */
+static void
+note_use(Schema *schema, const Dependency *dependency)
+{
+	SchemaObject *user = mig_objects_at(schema, &dependency->user);
+	SchemaObject *used = mig_objects_at(schema, &dependency->used);
+	ObjectUse  *use;
+
+	if (user == NULL || used == NULL || dependency->type == DEPENDENCY_EXTENSION ||
+		root_of(user) == root_of(used))
+		return;
+	use = palloc(sizeof(ObjectUse));
+	use->object = used;
+	use->phase = phase_of(user, used, dependency);
+	user->uses = lappend(user->uses, use);
+}
+
+/*
+ * Return the step in making an object before which another has to be there.
+ */
+static ObjectPhase
+phase_of(const SchemaObject *user, const SchemaObject *used, const Dependency *dependency)
+{
+	if (dependency->user.classId == AttrDefaultRelationId)
+		return mig_objects_property(user, "generated") != NULL ? PHASE_CREATE : PHASE_DEFAULT;
+	if (dependency->type == DEPENDENCY_PARTITION_PRI ||
+		dependency->type == DEPENDENCY_PARTITION_SEC)
+		return PHASE_ATTACH;
+	if (dependency->type == DEPENDENCY_AUTO && user->kind == &mig_kinds_table &&
+		used->kind == &mig_kinds_table)
+		return PHASE_ATTACH;
+	if (dependency->type == DEPENDENCY_AUTO && user->kind == &mig_kinds_sequence)
+		return PHASE_STATE;
+	return PHASE_CREATE;
+}
+
+/*
+ * Return the object that another is made together with, or that itself.
+ */
+static SchemaObject *
+root_of(SchemaObject *object)
+{
+	return object->kind->part_of_owner ? object->owner : object;
+}
+
+/*
+ * Run a query.  The current memory context stays, which SPI would change.
+ */
+static void
+run(const char *query, int nargs, Oid *types, Datum *values)
+{
+	MemoryContext old = CurrentMemoryContext;
+
+	if (SPI_execute_with_args(query, nargs, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "unexpected result of query \"%s\"", query);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Return a value of the last query that is an OID or an int4.
+ */
+static Oid
+oid_at(uint64 row, int column)
+{
+	bool		isnull;
+
+	return DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+										  column, &isnull));
+}
+
+/*
+ * Return some OIDs as an array, for a query.
+ */
+static Datum
+oid_array(List *oids)
+{
+	Datum	   *values = palloc(sizeof(Datum) * (list_length(oids) + 1));
+	int			n = 0;
+	ListCell   *lc;
+
+	foreach(lc, oids)
+		values[n++] = ObjectIdGetDatum(lfirst_oid(lc));
+	return PointerGetDatum(construct_array(values, n, OIDOID, sizeof(Oid), true, TYPALIGN_INT));
+}

@@ -1,0 +1,64 @@
+/*
+ * write.c
+ *		Schemas as scripts.
+ */
+#include "migrate.h"
+
+#include "kind/kinds.h"
+#include "kind/writer.h"
+#include "lib/stringinfo.h"
+#include "schema/order.h"
+#include "schema/write.h"
+
+static bool is_written(const SchemaObject *object);
+static void append_unwritten(StringInfo script, const SchemaObject *object);
+
+/*
+ * Return a script that makes some objects (SchemaObject *) of a schema, whose uses
+ * have been read, where there are none of them; what they use has to be among them.
+ * What migrate cannot write is named in comments.
+ */
+char *
+mig_write_schema(const Schema *schema, List *objects)
+{
+	Writer		writer = {NIL};
+	StringInfoData script;
+	ListCell   *lc;
+
+	initStringInfo(&script);
+	foreach(lc, objects)
+	{
+		if (is_written(lfirst(lc)))
+			mig_writer_object(&writer, lfirst(lc));
+		else
+			append_unwritten(&script, lfirst(lc));
+	}
+	appendStringInfoString(&script, "SET search_path = '';\n"
+						   "SET check_function_bodies = off;\n");
+	foreach(lc, mig_order_actions(&writer, schema))
+		appendStringInfo(&script, "\n%s;\n", ((Action *) lfirst(lc))->sql);
+	return script.data;
+}
+
+/*
+ * Return whether migrate can write an object and all that it is a part of.
+ */
+static bool
+is_written(const SchemaObject *object)
+{
+	if (object->kind->create == NULL)
+		return false;
+	return object->owner == NULL || is_written(object->owner);
+}
+
+/*
+ * Append a comment that names an object which is not written.  Of what belongs to
+ * another, that one is enough.
+ */
+static void
+append_unwritten(StringInfo script, const SchemaObject *object)
+{
+	if (object->owner == NULL)
+		appendStringInfo(script, "-- not written: %s %s\n", object->kind->name,
+						 object->identity);
+}
