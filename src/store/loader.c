@@ -640,7 +640,8 @@ check_distinct(List *files)
 					(errcode(ERRCODE_MIG_BAD_SCRIPT),
 					 errmsg("revision \"%s\" is in two files, \"%s\" and \"%s\"",
 							file->rev.revision, mig_excerpt_printable(last->name),
-							mig_excerpt_printable(file->name))));
+							mig_excerpt_printable(file->name)),
+					 errhint("If two branches chose the same identifier, give one file another identifier, and the other revision as its parent.")));
 		last = file;
 	}
 }

@@ -266,6 +266,14 @@ END
 	$p->is_run([ 'downgrade', 'base' ], 0, "$one\n", qr/running downgrade $one -> /);
 	is($p->sql(q{SELECT to_regclass('users') IS NULL}), 't', 'the table is gone');
 
+	# a file of another branch of the repository
+	my $file = $p->revision('8888', $two, 'SELECT 8;');
+	$p->is_run(['load'], 0, "new 8888 8888.sql\n");
+	unlink $file;
+	$p->is_run([ 'upgrade', $one ], 0, "$one\n", qr/^pg_migrate: no file has revision "8888" /m);
+	$p->is_run([ 'load', '--prune' ], 0, '', qr/dropped revision "8888"/);
+	$p->is_run([ 'downgrade', 'base' ], 0, "$one\n", qr/\A(?!.*no file)/s);
+
 	# two branches, and their merge
 	my ($three) = $p->is_run([ 'new', '--head', $one, '--splice', 'another' ], 0, qr/_another\.sql/)
 	  =~ m{/([0-9a-f]{12})};
@@ -593,7 +601,7 @@ subtest 'files that cannot be taken' => sub {
 	$refused->('syntax.sql', "-- x\n-- Revision ID: x1\n-- Revises:\n-- migrate:up\nSELEC 1;\n",
 		qr/syntax\.sql.*line 5/s);
 	$refused->('twice.sql', "-- x\n-- Revision ID: 0001\n-- Revises:\n-- migrate:up\n",
-		qr/0001\.sql.*twice\.sql|twice\.sql.*0001\.sql/s, $new, ['merge']);
+		qr/0001\.sql.*twice\.sql.*another/s, $new, ['merge'], [ 'edit', '0001' ]);
 	$refused->('00001_goose.sql', "-- +goose Up\nSELECT 1;\n", qr/goose/, $new, ['merge']);
 	$refused->('V1__flyway.sql', "CREATE TABLE t (a int);\n", qr/Flyway/, $new);
 	$refused->('1_a.up.sql', "CREATE TABLE t (a int);\n", qr/golang-migrate/, $new);
@@ -725,11 +733,22 @@ subtest 'new and merge: no database is needed' => sub {
 	$p->is_run([ @new, 'm4', '--edit', 'x' ], 0,
 		"./migrations/m4_x.sql\nedited ./migrations/m4_x.sql\n");
 	$p->is_run([ 'edit', 'c0002' ], 0, "edited ./migrations/c0002_prefix.sql\n");
+	$p->is_run([ 'edit', 'head' ], 0, "edited ./migrations/m4_x.sql\n");
+	$p->is_run([ 'edit', 'billing@head' ], 0, "edited ./migrations/m4_x.sql\n");
 	$p->is_refused([ 'edit', 'nobody' ], 1, 'no file has');
+	$p->is_refused([ 'edit', 'nobody@head' ], 1, 'no file has');
+	$p->is_run([ qw(new --head=c0002 --splice --rev-id=c3 --label=c --message=c3),
+			'--depends-on=a1,a2' ], 0, "./migrations/c3_c3.sql\n", undef, '--option=value');
+	like(slurp("$p->{dir}/migrations/c3_c3.sql"),
+		qr/: c3\n-- Revises: c0002\n-- Depends On: a1, a2\n-- Branch Labels: c\n/,
+		'the values are those');
+	$p->is_refused([ 'edit', 'head' ], 1, 'several heads: "c3", "m4"');
+	$p->is_run([ qw(merge --rev-id=m5 --message=all --label=all) ], 0, "./migrations/m5_all.sql\n",
+		undef, 'merge --option=value');
 	my @files = $p->files;
 	$p->{environment} = { DATABASE_URL => url_of($p->{database}) };
 	$p->is_run(['load'], 0, qr/\A(?:new .*\n){@{[ scalar @files ]}}\z/);
-	$p->is_run(['heads'], 0, "m4 (billing) (head)\n");
+	$p->is_run(['heads'], 0, "m5 (all, billing, c) (head)\n");
 };
 
 subtest 'ids and names of files are those of the server' => sub {
@@ -876,6 +895,51 @@ subtest 'check, status --exit-code: status 3' => sub {
 	like($p->is_run([ 'status', '--json' ], 0, qr/^\[/), qr/"state": "applied"/, '--json');
 };
 
+# The database has a revision of another branch of the repository.
+subtest 'revisions that no file has' => sub {
+	my $p = project();
+	my $said = sub { return qr/^pg_migrate: no file has revision \Q$_[0]\E$/m };
+	my $pruned = '; "pg_migrate load --prune" forgets what is not applied';
+	$p->revision('0001', '', 'SELECT 1;', '');
+	my $other = $p->revision('0002', '0001', 'SELECT 2;', '');
+	$p->run('load');
+	unlink $other;
+	my $pending = $said->(qq{"0002" (not applied)$pruned});
+	$p->is_run([ 'upgrade', '0001' ], 0, "0001\n", $pending);
+	$p->is_run(['check'], 3, '', $pending);
+	$p->is_run([ 'stamp', 'base' ], 0, '', $pending);
+	$p->is_run([ 'upgrade', @$_, '+1' ], 0, "0001\n", $pending, "upgrade @$_")
+	  && $p->is_run([ 'downgrade', @$_, 'base' ], 0, "0001\n", $pending, "downgrade @$_")
+	  for [], ['--atomic'], ['--stepwise'];
+	$p->is_run([ 'upgrade', '--dry-run' ], 0, "0001\n0002\n", $pending);
+	$p->is_run(['upgrade'], 0, "0001\n0002\n", $said->('"0002" (applied)'));
+	$p->is_run(['upgrade'], 0, '', qr/nothing to do.*no file has revision "0002" \(applied\)\n\z/s);
+	$p->is_run(['check'], 0, '', $said->('"0002" (applied)'), 'check');
+	$p->is_run([ 'upgrade', '--no-load' ], 0, '', qr/\ANOTICE:  nothing to do: .*\n\z/,
+		'not without the files');
+
+	# a new one beside it: why there are two heads
+	my $third = $p->revision("3'\\\"x", '0001', 'SELECT 3;', '');
+	my $heads = qr/\AERROR:  multiple head revisions.*no file has revision "0002" \(applied\)\n\z/s;
+	$p->is_run(['upgrade', @$_ ], 1, '', $heads, "upgrade @$_")
+	  for [], ['--atomic'], ['--dry-run'], ['--sql'];
+	$p->is_run([ 'upgrade', '--stepwise' ], 1, '', qr/ERROR:  multiple.*no file has .*"0002"/s);
+	$p->is_run([ 'stamp', 'head' ], 1, '', $heads);
+	$p->revision('0002', '0001', 'SELECT 2;', '');
+	$p->is_run(['upgrade'], 1, '',
+		qr/multiple head.*^pg_migrate: "pg_migrate merge" joins heads\n\z/ms, 'with both files');
+	$p->is_run([ 'upgrade', 'nobody' ], 1, '', qr/can't locate(?!.*pg_migrate:)/s,
+		'nothing is said without a reason');
+
+	# files without a header
+	my $q = project();
+	$q->file('1_one.sql', "-- migrate:up\nSELECT 1;\n-- migrate:down\n");
+	my $two = $q->file('2_two.sql', "-- migrate:up\nSELECT 2;\n-- migrate:down\n");
+	$q->is_run(['upgrade'], 0, "1\n2\n", qr/\A(?!.*no file)/s, 'dbmate');
+	unlink $two;
+	$q->is_run(['upgrade'], 0, '', $said->('"2" (applied)'), 'dbmate: one is gone');
+};
+
 subtest 'load' => sub {
 	my $p = project();
 	$p->revision('0001', '', 'SELECT 1;');
@@ -952,7 +1016,9 @@ END
 0003 (0002) -> 0004 (four) (current), four
 0001 -> 0003 (four), revision 0003
 END
-	$p->is_run([ 'history', '-v', '-r0:x' ], 2, '', qr/unknown option/);
+	$p->is_run([ 'history', '-r0004:' ], 0, qr/\A0004 -> 0005 .*\n0003 .* -> 0004 .*\n\z/, undef,
+		'-rA:B in one word');
+	$p->is_run([ 'history', '-rx:0004' ], 1, '', qr/can't locate/);
 	$p->is_run([ 'history', '-v', '-r', '0004:0004' ], 0, <<'END');
 Rev: 0004 (current)
 Parent: 0003

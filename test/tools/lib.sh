@@ -189,6 +189,10 @@ missing_packages()
 	if [ "${CI:-}" = true ] && [ ! -x /usr/sbin/pgbouncer ]; then
 		echo pgbouncer
 	fi
+	# whose test is skipped without it
+	if [ "${CI:-}" = true ] && ! command -v git >/dev/null; then
+		echo git
+	fi
 }
 
 # shellcheck disable=SC2120
