@@ -168,7 +168,7 @@ sub files
 sub fill
 {
 	my ($who, $id, $up, $down) = @_;
-	my ($name) = glob "$home{$who}/migrations/${id}_*.sql" or die "no file of $id";
+	my ($name) = glob "$home{$who}/migrations/${id}*.sql" or die "no file of $id";
 	my $text = slurp($name);
 	$text =~ s/^(-- migrate:up.*\n)[\s\S]*?(?=\n-- migrate:down|\z)/$1$up\n/m or die $text;
 	$text =~ s/^(-- migrate:down.*\n)[\s\S]*/$1$down\n/m if defined $down;
@@ -892,6 +892,54 @@ step 'the next revision is on top of it', ann => 'pg_migrate new "after it" && p
 	out => "./migrations/0015_after_it.sql\n0015\n",
 	err => qr/running upgrade 0014 -> 0015/,
 	at  => '0015';
+
+# --------------------------------------------------------- doc/team.md ----
+
+note('doc/team.md');
+my $page = slurp("$FindBin::RealBin/../../doc/team.md");
+database("team_$_") for qw(ann bob ci);
+person($_ => "team/$_", 'owner', "mig_guides_team_$_") for qw(ann bob ci);
+mkdir "$dir/team" or die $!;
+as('nobody', 'cd team && git init -q --bare -b main origin.git && for i in ann bob; do '
+	  . 'git clone -q origin.git $i; git -C $i symbolic-ref HEAD refs/heads/main; done');
+
+# A session: lines with a prompt, and what the commands of these print.  In a new file, the
+# developers write something.
+sub session
+{
+	my $text = shift;
+	while ($text =~ /\G(\w+)\$ (.*)\n((?:(?!\w+\$ ).*\n)*)/g)
+	{
+		my ($who, $command, $printed) = ($1, $2, $3);
+		my ($status, $out, $err) = as($who, "{ $command; } 2>&1");
+		s/\b\d+ ms\b/N ms/g for $out, $printed;
+		my $match = join '', map { $_ eq "…\n" ? '(?:.*\n)*' : quotemeta } $printed =~ /.*\n/g;
+		ok($out =~ /\A$match\z/ && $status == ($out =~ /^ERROR/m), "$who\$ $command")
+		  or diag "status $status\n$out";
+		fill($who, "$1_$2", "CREATE TABLE $2 ();", "DROP TABLE $2;")
+		  if $command =~ /pg_migrate new/ && $out =~ /(\w+?)_(\w+)\.sql$/m;
+	}
+	return;
+}
+
+my $sessions = 0;
+while ($page =~ /^```(\w*)\n(.*?)^```$/msg)
+{
+	my ($kind, $text) = ($1, $2);
+	if ($kind eq '')
+	{
+		session($text);
+		$sessions++;
+	}
+	else
+	{
+		as('nobody', 'git clone -q -b main team/origin.git team/ci');
+		my ($status, $out, $err) = as('ci', $text);
+		is($status, 0, 'doc/team.md: the job of CI') or diag $out, $err;
+		is(super('SELECT count(*) FROM migrate.applied', $database{ci}), 6, '    all is applied');
+	}
+}
+is($sessions, 5, 'doc/team.md: the sessions');
 
 drop_databases();
 done_testing();
