@@ -63,6 +63,7 @@ static bool is_of_file(const ErrorData *error);
 static void warn_of_downgrade(const RevisionFile *file, const ErrorData *fault);
 static char *describe_fault(const ErrorData *fault);
 static void refuse_faults(List *sources);
+static const char *common_hint(List *sources);
 
 /*
  * Implement migrate.load(content, name): store the revision of one file.
@@ -411,7 +412,8 @@ warn_of_downgrade(const RevisionFile *file, const ErrorData *fault)
 }
 
 /*
- * Return an error as a line: where it is, and what.
+ * Return an error as a line: where it is, and what, and of one of ours its detail,
+ * which says of which other tool a file is.
  */
 static char *
 describe_fault(const ErrorData *fault)
@@ -420,6 +422,8 @@ describe_fault(const ErrorData *fault)
 
 	if (fault->context != NULL)
 		message = psprintf("%s: %s", mig_excerpt_line(fault->context), message);
+	if (fault->detail != NULL && fault->sqlerrcode == ERRCODE_MIG_BAD_SCRIPT)
+		message = psprintf("%s. %s", message, mig_excerpt_printable(fault->detail));
 	return mig_excerpt_for_client(message);
 }
 
@@ -431,6 +435,7 @@ static void
 refuse_faults(List *sources)
 {
 	ErrorData  *only = NULL;
+	const char *hint = common_hint(sources);
 	int			n = 0;
 	bool		truncated = false;
 	StringInfoData lines;
@@ -456,5 +461,29 @@ refuse_faults(List *sources)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
 				 errmsg("%d of %d revision files cannot be loaded", n, list_length(sources)),
-				 errdetail_internal("%s%s", lines.data, truncated ? "\n..." : "")));
+				 errdetail_internal("%s%s", lines.data, truncated ? "\n..." : ""),
+				 hint ? errhint("%s", hint) : 0));
+}
+
+/*
+ * Return the hint that all faults of files (Source *) have, NULL if they have none or
+ * several.
+ */
+static const char *
+common_hint(List *sources)
+{
+	const char *hint = NULL;
+	ListCell   *lc;
+
+	foreach(lc, sources)
+	{
+		const Source *source = lfirst(lc);
+
+		if (source->fault == NULL)
+			continue;
+		if (source->fault->hint == NULL || (hint && strcmp(hint, source->fault->hint) != 0))
+			return NULL;
+		hint = source->fault->hint;
+	}
+	return hint;
 }

@@ -385,6 +385,15 @@ subtest 'connections' => sub {
 		PGPASSWORD => $password);
 	$try->("postgresql://$good" . 'x', 2, qr/does not exist/, 'no such database');
 	$try->("postgresql://u:secret\@127.0.0.1:1/x", 2, qr/refused/, 'no server');
+	{
+		# psql has gone before the files are sent
+		my $long = $p->revision('0002', '0001', '-- ' . 'x' x 1e6);
+		local $p->{environment} = { DATABASE_URL => 'postgresql://u:secret@127.0.0.1:1/x' };
+		$p->is_run($_, 2, '', qr/\Apsql: (?!.*(?:pipe|pg_migrate:)).*refused/s, "no server: @$_")
+		  for ['load'], ['upgrade'], [ 'upgrade', '--stepwise' ], [ 'upgrade', '--dry-run' ],
+		  [ 'downgrade', '-1' ], ['status'], ['check'], [ 'stamp', 'head' ];
+		unlink $long;
+	}
 	$try->("postgresql://u:secret\@$at?ssl=require", 2, qr/ssl/, 'a parameter of another driver');
 	$try->("mysql://u:secret\@$at", 2, qr/not a URL of PostgreSQL: it begins with "mysql:/,
 		'MySQL');
@@ -603,6 +612,14 @@ subtest 'files that cannot be taken' => sub {
 	$refused->('twice.sql', "-- x\n-- Revision ID: 0001\n-- Revises:\n-- migrate:up\n",
 		qr/0001\.sql.*twice\.sql.*another/s, $new, ['merge'], [ 'edit', '0001' ]);
 	$refused->('00001_goose.sql', "-- +goose Up\nSELECT 1;\n", qr/goose/, $new, ['merge']);
+	for my $command (['load'], ['check'], $new)
+	{
+		$p->file("0000${_}_more.sql", "-- +goose Up\nSELECT $_;\n") for 1 .. 3;
+		my ($status, $out, $said) = $p->run(@$command);
+		is($status, 1, "several of goose: @$command: 1");
+		like($said, qr/is one of goose.*write "-- migrate:up"|is one of goose.*HINT: /s,
+			'several of goose: what it says');
+	}
 	$refused->('V1__flyway.sql', "CREATE TABLE t (a int);\n", qr/Flyway/, $new);
 	$refused->('1_a.up.sql', "CREATE TABLE t (a int);\n", qr/golang-migrate/, $new);
 	$refused->('empty.sql', '', qr/empty\.sql.*migrate:up|migrate:up.*empty\.sql/s, $new);
