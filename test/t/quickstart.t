@@ -1,13 +1,14 @@
 #!/usr/bin/perl
 #
-# make quickstart, make quickstart-stop, and "Five minutes in psql" of
-# README.md on such a server: what psql prints is what the README says.
+# make quickstart, make quickstart-stop, and doc/psql.md on such a server: what
+# psql prints is what the page says.
 use strict;
 use warnings;
 
 use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
+use MigrateDoc;
 use MigrateServer;
 use MigrateTest;
 use Test::More;
@@ -94,59 +95,13 @@ is("@log", 'downgrade|1 upgrade|7', 'in the log');
 
 # ----------------------------------------------------------- five minutes ----
 
-# Commands and what they print: [command, output], as a part of README.md has
-# them.
-sub session
-{
-	my $text = shift;
-	my @steps;
-	while ($text =~ /^```\n(.*?)^```$/msg)
-	{
-		my $command;
-		for my $line (split /\n/, $1)
-		{
-			if (!defined $command && $line =~ s/^=> //)
-			{
-				$command = '';
-				push @steps, [ '', '' ];
-			}
-			if (!defined $command)
-			{
-				$steps[-1][1] .= "$line\n";
-				next;
-			}
-			$steps[-1][0] .= "$line\n";
-			$command = $steps[-1][0];
-			(my $code = $command) =~ s/(\$\w*\$).*?\1|'[^']*'//sg;
-			# a quote that is left is open
-			undef $command if $code !~ /'|\$\w*\$/ && $code =~ /^\\|;\s*\z/;
-		}
-		die "README.md: where does this end?\n$command" if defined $command;
-	}
-	return @steps;
-}
+my @steps = psql_steps(map { $_->[0] eq '' ? $_->[1] : () } blocks(slurp("$tree/doc/psql.md")));
+cmp_ok(scalar @steps, '>=', 17, 'doc/psql.md has a session');
 
-# Without what differs each time, and what the README leaves out.
-sub plain
-{
-	my $text = shift;
-	$text =~ s/\d+ ms$/N ms/mg;
-	$text =~ s/^(-- Create Date: ).*/$1now/mg;
-	$text =~ s/^\([1-9]\d* rows?\)$//mg;
-	$text =~ s/[ \t]+$//mg;
-	$text =~ s/\n{2,}/\n/g;
-	$text =~ s/\A\n//;
-	return $text;
-}
-
-my ($readme) = slurp("$tree/README.md") =~ /^## Five minutes in psql\n(.*?)^## /ms;
-my @steps = session($readme);
-cmp_ok(scalar @steps, '>=', 17, 'README.md has a session');
-
-create_database('readme', plain => 1);
+create_database('minutes', plain => 1);
 my $script = spew("$dir/script", join '', map { "\\echo <<$_>>\n$steps[$_][0]" } 0 .. $#steps);
 # from standard input, as pg_regress does: what is said keeps its order
-my ($status, $out) = run_program('sh', '-c', '"$0" -X readme <"$1" 2>&1', $psql, $script);
+my ($status, $out) = run_program('sh', '-c', '"$0" -X minutes <"$1" 2>&1', $psql, $script);
 is($status, 0, 'psql runs it');
 my (undef, @printed) = split /^<<\d+>>\n/m, $out;
 is(scalar @printed, scalar @steps, 'all of it');
@@ -155,7 +110,7 @@ for my $i (0 .. $#steps)
 	my ($command, $expected) = @{ $steps[$i] };
 	my $printed = plain($printed[$i] // '');
 	(my $name = $command) =~ s/\s+/ /g;
-	# a command that the README shows nothing of
+	# a command that the page shows nothing of
 	$expected eq '' ? unlike($printed, qr/ERROR/, $name) : is($printed, plain($expected), $name);
 }
 
