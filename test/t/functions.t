@@ -2,7 +2,8 @@
 #
 # doc/functions.md has every function, procedure, view and table of the schema, and no
 # other, with its signature, its result, and who may call or read it after the GRANTs of
-# doc/rights.md.  doc/settings.md has every setting, with its default.
+# doc/rights.md.  doc/looking.md has every column of the log, doc/settings.md every
+# setting with its default.
 use strict;
 use warnings;
 
@@ -102,6 +103,16 @@ is_deeply(
 	[ sort map { "$_->[0] for $_->[1]" =~ s/`//gr } grep { $_->[0] !~ /\(/ } rows_of($page) ],
 	[ sort @relations ],
 	'doc/functions.md has all views and tables');
+
+# The columns of the log.
+my ($log) = slurp("$doc/looking.md") =~ /^What a step records:\n(.*?)^It is written/ms;
+is_deeply(
+	[ map { $_->[0] =~ /`(\w+)`/g } rows_of($log) ],
+	[   $session->rows(
+			q{SELECT attname FROM pg_attribute WHERE attrelid = 'migrate.log'::regclass
+				AND attnum > 0 ORDER BY attnum})
+	],
+	'doc/looking.md has all columns of the log');
 
 # ---------------------------------------------------------------- settings ----
 

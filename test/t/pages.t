@@ -5,8 +5,9 @@
 # heads, downgrades that leave traces.
 #
 # doc/ci.md: the script check.sh, and the file for pgTAP.  doc/files.md: the way of a
-# directory of dbmate, and of files with headers, where there are no files; files.t has
-# the rest of that page.
+# directory of dbmate, and of files with headers, where there are no files, and what is
+# done about files that are gone and ids that meet; files.t has the rest of that page.
+# doc/comparison.md: every cell about another tool names its source.
 use strict;
 use warnings;
 
@@ -154,6 +155,76 @@ END
 		'{1,2}', '    all of it');
 	is($session->value('SELECT count(*) FROM migrate.upgrade()'), 2, '    it runs');
 	is($session->value('SELECT b FROM a'), "\\\t", '    as it was written');
+}
+
+# Files that are gone, and ids that meet: the rows of the table, one after the other.
+{
+	create_database('mig_pages_ids');
+	my $session = connect_to('mig_pages_ids');
+	# Loads files (name => content) as a client does.
+	my $load = sub {
+		my ($prune, @files) = @_;
+		my (@bytes, @names);
+		while (my ($name, $content) = splice @files, 0, 2)
+		{
+			push @bytes, 'convert_to(' . lit($content) . q{, 'UTF8')};
+			push @names, lit($name);
+		}
+		my ($bytes, $names) = map { join ', ', @$_ } \@bytes, \@names;
+		return $session->query(
+			"SELECT migrate.load_files(ARRAY[$bytes], ARRAY[$names], prune => $prune)");
+	};
+	my $stored = sub {
+		return $session->value(q{SELECT string_agg(revision, ' ' ORDER BY revision)
+			FROM migrate.revisions});
+	};
+	my %file = map { $_->[0] => file(@$_) }
+	  ([ '1', '', 'SELECT 1;', '' ], [ '2', '1', 'SELECT 2;', '' ], [ '3', '2', 'SELECT 3;', '' ]);
+	my @all = map { ("$_.sql" => $file{$_}) } 1 .. 3;
+	$load->('false', @all);
+	$session->run(q{SELECT migrate.upgrade('1')});
+
+	$load->('false', '1.sql' => $file{1});
+	is($stored->(), '1 2 3', 'a file that is gone stays');
+	is($session->query(q{SELECT migrate.drop('2')})->{state}, 'MG010', 'one that is needed');
+	is($session->query(q{SELECT migrate.drop('1')})->{state}, 'MG007', 'one that is applied');
+	$load->('true', '3.sql' => $file{3});
+	is($stored->(), '1 2 3', 'prune leaves what is applied or needed');
+	$load->('true', '1.sql' => $file{1});
+	is($stored->(), '1', 'and drops the others');
+
+	my $other = file('2', '1', 'SELECT 22;', '') =~ s/revision 2/another/r;
+	my $answer = $load->('false', @all, '2_other.sql' => $other);
+	is($answer->{state}, 'MG011', 'two files of one id');
+	like($answer->{message}, qr/"2\.sql" and "2_other\.sql"/, '    it names both');
+	is($stored->(), '1', '    nothing is loaded');
+	$load->('false', @all);
+	like($load->('false', '2_other.sql' => $other)->{err},
+		qr/^WARNING:  01000: replaced revision "2"/, 'another file of the same id, not applied');
+	$session->run(q{SELECT migrate.upgrade('2')});
+	is($load->('false', '2.sql' => $file{2})->{state}, 'MG007', '    and applied');
+}
+
+# ----------------------------------------------------- doc/comparison.md ----
+
+{
+	my ($table, $list) = split /^## Sources\n/m, slurp("$doc/comparison.md");
+	my @rows = map { [ split /\s*\|\s*/ ] } grep { /^\| [^|]/ } split /\n/, $table;
+	shift @rows;    # the names of the tools
+	cmp_ok(scalar @rows, '>=', 15, 'doc/comparison.md has a table');
+	# before the first | there is an empty cell, then what it is about, then migrate
+	my %cited;
+	my @without;
+	for my $row (@rows)
+	{
+		is(scalar @$row, 9, "a cell for each tool: $row->[1]");
+		for my $cell (@$row[ 3 .. $#$row ])
+		{
+			$cell =~ /\[([A-Z]\d+)\]$/ ? $cited{$1}++ : push @without, $cell;
+		}
+	}
+	is_deeply(\@without, [], 'every cell about another tool names its source');
+	is_deeply([ sort keys %cited ], [ sort $list =~ /^- ([A-Z]\d+): \[/mg ], 'all are listed');
 }
 
 done_testing();
