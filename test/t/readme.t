@@ -39,8 +39,8 @@ drop();
 # --------------------------------------------------------- running a page ----
 
 # The blocks of a page as steps: [name, what is printed, command, 'sh' or 'psql', whether
-# it is the last of a session in psql].  A block of SQL with a header is what its
-# file contains from then on.
+# it is the last of a session in psql].  A block of SQL with a header is what its file
+# contains from then on, and one that begins with a marker the scripts of the last file.
 sub steps
 {
 	my @steps;
@@ -62,6 +62,15 @@ sub steps
 			my $file = spew("$dir/$1.sql", $text);
 			my $command = "cp migrations/$1_*.sql '$dir/$1.made'\ncp '$file' migrations/$1_*.sql\n";
 			push @steps, [ "the file of $1", '', $command, 'sh' ];
+		}
+		elsif ($text =~ /\A-- migrate:up$/m)
+		{
+			my $file = spew("$dir/scripts.sql", $text);
+			push @steps, [ 'scripts', '', <<"END", 'sh' ];
+last=\$(ls migrations/*.sql | tail -n 1)
+sed -i '/^-- migrate:up/,\$d' "\$last"
+cat '$file' >>"\$last"
+END
 		}
 	}
 	return @steps;
@@ -97,13 +106,12 @@ my @steps = steps(blocks($minutes));
 cmp_ok(scalar @steps, '>=', 17, 'README.md has a session');
 run_steps(@steps);
 
-# The README's files are what "new" writes, and the scripts.
-for my $id ('0001', '0002')
+# The README's file is what "new" writes, and the scripts.
 {
-	my ($shown, $made) = map { plain(slurp($_)) } "$dir/$id.sql", "$dir/$id.made";
+	my ($shown, $made) = map { plain(slurp($_)) } "$dir/0001.sql", "$dir/0001.made";
 	s/^-- migrate:up\n.*//ms for $shown, $made;
-	is($shown, $made, "$id: the file in README.md has the header that was made");
-	like($shown, qr/^-- Create Date: now$/m, "$id: all of it");
+	is($shown, $made, 'the file in README.md has the header that was made');
+	like($shown, qr/^-- Create Date: now$/m, '    all of it');
 }
 
 # ---------------------------------------------- upgrading the extension ----
