@@ -125,6 +125,15 @@ FROM pg_settings WHERE name LIKE 'migrate.%' ORDER BY name;
 END
 is_deeply([ sort map { "$_->[0] $_->[1]" } rows_of($of_session) ],
 	\@settings, 'doc/settings.md has all settings');
+{
+	my ($query) = slurp("$doc/settings.md") =~ /^## The run lock\n.*?^```sql\n(.*?;)\n```/ms;
+	my $holder = connect_to('mig_functions');
+	$holder->run('BEGIN', q{SELECT migrate.configure('revision_ids', 'random')});
+	my $pid = $holder->value('SELECT pg_backend_pid()');
+	is_deeply([ map { /^(\d+)/ } $session->rows($query) ],
+		[$pid], 'doc/settings.md: who holds the run lock');
+	$holder->run('ROLLBACK');
+}
 for my $row (rows_of($of_project))
 {
 	for my $name ($row->[0] =~ /`(\w+)`/g)
