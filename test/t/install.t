@@ -49,7 +49,8 @@ sub files_below
 sub dead_links
 {
 	my $page = shift;
-	my @links = grep { !/^(?:https?:|#)/ } slurp($page) =~ /\]\(([^)\s]+)\)/g;
+	my $text = slurp($page) =~ s/<!--.*?-->//gsr;
+	my @links = grep { !/^(?:https?:|#)/ } $text =~ /\]\(([^)\s]+)\)/g;
 	my $here = $page =~ s{[^/]*$}{}r;
 	return map { "$page: $_" } grep { !-e $here . s/#.*//r } @links;
 }
