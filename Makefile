@@ -32,7 +32,7 @@ PG_CPPFLAGS = -I$(srcdir)/src
 # Documentation goes to a folder of our own, laid out as here, so that links
 # between pages and examples hold; PGXS would install it flat.
 DOCUMENTS := $(patsubst $(srcdir)/%,%,$(wildcard $(addprefix $(srcdir)/, \
-	README.md CHANGELOG.md LICENSE doc/*.md doc/*.svg examples/*/*.sql)))
+	README.md CHANGELOG.md LICENSE doc/*.md doc/*.svg examples/*/*)))
 DOCUMENT_DIRS := $(sort $(dir $(DOCUMENTS)))
 
 # Regression tests run in the order of their names, but for those that the
@@ -121,8 +121,8 @@ TOOLS_ENV = PG_CONFIG='$(PG_CONFIG)' MAKE='$(MAKE)' MAKEFLAGS= MAKELEVEL=
 print-%:
 	@echo $($*)
 
-.PHONY: quickstart quickstart-stop test test-neighbours fuzz bench test-versions test-fresh
-.PHONY: check-sources dist
+.PHONY: quickstart quickstart-stop test test-neighbours test-applications fuzz bench
+.PHONY: test-versions test-fresh check-sources dist
 
 quickstart:
 	@$(TOOLS_ENV) $(TOOLS)/quickstart
@@ -137,6 +137,11 @@ test:
 # The same beside other extensions; RUNS="habits real stepwise" for some of them
 test-neighbours:
 	@$(TOOLS_ENV) $(TOOLS)/neighbours $(RUNS)
+
+# The pages about applications and containers, with the languages' clients, which it
+# fetches; APPLICATIONS="test/t/app_go.t" for some of them
+test-applications:
+	@$(TOOLS_ENV) $(TOOLS)/applications $(APPLICATIONS)
 
 # FUZZ_SECONDS=600 for longer
 fuzz:
