@@ -41,7 +41,12 @@ sub pack_files
 }
 
 app_server();
-check_application({ dir => "$dir", pack => \&pack_files, command => ['./shop'] });
+check_application({
+		page    => 'app-go.md',
+		dir     => "$dir",
+		pack    => \&pack_files,
+		command => ['./shop']
+});
 
 # For PgBouncer.
 {

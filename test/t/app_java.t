@@ -49,6 +49,7 @@ sub url
 
 app_server();
 check_application({
+		page    => 'app-jdbc.md',
 		dir     => "$dir",
 		pack    => \&pack_files,
 		url     => \&url,

@@ -34,7 +34,12 @@ sub pack_files
 }
 
 app_server();
-check_application({ dir => "$dir", pack => \&pack_files, command => [ 'node', 'migrate.mjs' ] });
+check_application({
+		page    => 'app-node.md',
+		dir     => "$dir",
+		pack    => \&pack_files,
+		command => [ 'node', 'migrate.mjs' ]
+});
 
 # The server listens when the database is migrated.
 {

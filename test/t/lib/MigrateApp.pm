@@ -198,8 +198,9 @@ sub applied
 
 sub loaded { return (run_psql($_[0], 'SELECT count(*) FROM migrate.revisions'))[1] + 0 }
 
-# The tests of an application: dir, where its files are; pack, a function that
-# packages it with revision files; command, that runs it; url, of a database.
+# The tests of an application: page, of doc/; dir, where its files are; pack, a
+# function that packages it with revision files; command, that runs it; url, of a
+# database.
 sub check_application
 {
 	my ($app) = @_;
@@ -244,6 +245,9 @@ sub _check_fault
 	Test::More::like($log, qr/revision "0003", upgrade script, statement 2, line 4/,
 		'    and where');
 	Test::More::like($log, qr/0003_email\.sql/, '    and the file');
+	my $page = slurp("$FindBin::RealBin/../../doc/$app->{page}");
+	my ($shown) = $page =~ /^```\n([^`]*?42703.*?)^```/ms;
+	Test::More::ok(defined $shown && index($log, $shown) >= 0, '    as the page shows it');
 	Test::More::unlike($log, qr/^\s+at (?:java|node|org|file)\b|^goroutine /m,
 		'    in place of a stack trace');
 	Test::More::is(applied('first') . loaded('first'), '0001 00022', '    nothing is changed');
