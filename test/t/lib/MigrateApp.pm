@@ -240,7 +240,6 @@ sub _check_fault
 	$app->{pack}->(%first, %fault);
 	my ($status, $log) = run_app($app, 'first');
 	Test::More::is($status, 1, 'a script that fails: status 1') or Test::More::diag($log);
-	Test::More::note($log);
 	Test::More::like($log, qr/42703.*column "mail" does not exist/, '    SQLSTATE and message');
 	Test::More::like($log, qr/revision "0003", upgrade script, statement 2, line 4/,
 		'    and where');
@@ -307,7 +306,9 @@ sub _check_killed
 
 	$app->{pack}->(%first, %concurrently);
 	Test::More::ok(kill_app($app, 'killed', $stepwise), 'killed in the middle of a stepwise run');
-	Test::More::is(applied('killed'), '0001 0002 0003 0004', '    the completed steps remain');
+	# before 14 the server may come to the end, without a client
+	Test::More::like(applied('killed'), $version >= 14 ? qr/^0001 0002 0003 0004$/ : qr/ 0004/,
+		'    the completed steps remain');
 	($status, $log) = run_app($app, 'killed', $stepwise);
 	Test::More::is($status, 0, '    the next start') or Test::More::diag($log);
 	Test::More::is(applied('killed'), '0001 0002 0003 0004 0005', '    does the rest');
