@@ -18,7 +18,7 @@ CREATE DATABASE shop OWNER shop_owner;
 REVOKE CREATE ON SCHEMA public FROM PUBLIC;
 GRANT USAGE, CREATE ON SCHEMA public TO shop_owner;
 
--- as shop_owner: the extension is trusted, and who creates it owns it
+-- as shop_owner, which owns the extension then: it is trusted
 SET ROLE shop_owner;
 CREATE EXTENSION migrate;
 ALTER DEFAULT PRIVILEGES IN SCHEMA public
@@ -29,8 +29,8 @@ ALTER DEFAULT PRIVILEGES IN SCHEMA public
 GRANT USAGE ON SCHEMA migrate TO shop_app;
 RESET ROLE;
 
--- A statement ends when its client is gone, instead of running on; before 14 there is
--- no such setting.
+-- A statement ends when its client is gone, in place of running to its end.  Before
+-- PostgreSQL 14 there is no such setting.
 SELECT current_setting('server_version_num')::int >= 140000 AS can_check \gset
 \if :can_check
 ALTER ROLE shop_owner SET client_connection_check_interval = '5s';
