@@ -525,8 +525,18 @@ async def main():
     async with asyncpg.create_pool(url, min_size=1, max_size=1) as pool:
         with warnings.catch_warnings(record=True) as caught:
             async with pool.acquire() as connection:
-                connection.add_log_listener(schema.log_message)
+                connection.add_log_listener(lambda *_: print("removed"))
         print("warned", len(caught), "listener" in str(caught[0].message))
+        heard = []
+        schema.log_message = lambda connection, message: heard.append(message)
+        for listens in False, True:
+            async with pool.acquire() as connection:
+                if listens:
+                    connection.add_log_listener(schema.log_message)
+                await connection.execute("DO 'BEGIN RAISE NOTICE ''x''; END'")
+                await asyncio.sleep(0.1)
+                connection.remove_log_listener(schema.log_message)
+                print("heard", len(heard))
     connection = await asyncpg.connect(url)
     for call in "SELECT migrate.upgrade('zz')", "BEGIN; CALL migrate.upgrade_stepwise('head')":
         try:
@@ -553,10 +563,15 @@ async def main():
             await pool.execute("SELECT pg_sleep(5)")
     except asyncio.TimeoutError:
         print("timeout")
+    done = await asyncio.gather(*(schema.upgrade(url) for i in range(50)))
+    print(done.count(["0003"]), done.count([]))
 asyncio.run(main())
 PY
+	$page->revision('0003', '0002', 'fifty', 'CREATE TABLE fifty (); SELECT pg_sleep(0.5);');
 	my ($status, $out) = $page->shell('python facts.py');
-	is($out, "warned 1 True\nMG001\n25001\ncancelled\nNone\ntimeout\n", 'app-asyncpg.md, in words');
+	is($out =~ s/\n/; /gr,
+		'warned 1 True; heard 0; heard 1; MG001; 25001; cancelled; None; timeout; 1 49; ',
+		'app-asyncpg.md, in words');
 	return;
 }
 
@@ -594,15 +609,15 @@ INI
 		my $option = 'statement_cache_size=0';
 		$page->write('schema.py', $connect =~ s/connect\(url\)/connect(url, $option)/r);
 		$page->write('app.py', $application =~ s/command_timeout=10/$option/r);
-		$page->revision('0003', '0002', 'pooled', 'CREATE TABLE pooled ();');
+		$page->revision('0004', '0003', 'pooled', 'CREATE TABLE pooled ();');
 		my ($status, $out) = $page->shell('python app.py');
-		like($out, qr/^applied: \['0003'\]\nusers: 0$/m, '    through PgBouncer') or diag $out;
-		$page->revision('0004', '0003', 'index', 'CREATE INDEX CONCURRENTLY ON users (id);',
+		like($out, qr/^applied: \['0004'\]\nusers: 0$/m, '    through PgBouncer') or diag $out;
+		$page->revision('0005', '0004', 'index', 'CREATE INDEX CONCURRENTLY ON users (id);',
 			'transaction:false');
 		($status, $out) = $page->shell('python stepwise.py');
 		is($status, 0, '    step by step') or diag $out;
 		is(value('app_async', q{SELECT string_agg(r, ',') FROM migrate.current() r}),
-			'0004', '    it is at the head');
+			'0005', '    it is at the head');
 		end($bouncer);
 	}
 	return;
