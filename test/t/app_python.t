@@ -7,7 +7,8 @@
 # What is not there is skipped, and with MIGRATE_REQUIRE_APPLICATIONS=1 a failure.
 # Debian has it as python3-sqlalchemy, python3-psycopg2, python3-asyncpg, python3-django,
 # python3-fastapi, python3-uvicorn, python3-alembic and python3-pytest.  psycopg 3 is tried
-# too where it is, with SQLAlchemy 2 and Django 4.2 or later.
+# too where it is, with SQLAlchemy 2 and Django 4.2 or later.  From PyPI, take
+# sqlalchemy[asyncio]: since 2.1 greenlet does not come without it.
 #
 # Environment: MIGRATE_PYTHON, the Python (python3).
 use strict;
