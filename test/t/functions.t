@@ -28,7 +28,7 @@ sub rows_of
 sub short
 {
 	my $text = shift;
-	$text =~ s/::(?:text|boolean|jsonb)(?:\[\])?//g;
+	$text =~ s/::(?:text|boolean|integer|int|jsonb)(?:\[\])?//g;
 	$text =~ s/\bboolean\b/bool/g;
 	$text =~ s/\binteger\b/int/g;
 	$text =~ s/\btimestamp with time zone\b/timestamptz/g;
