@@ -267,9 +267,14 @@ can_give_object(const AlterOwnerStmt *stmt, DeclareNotes *notes)
 		return true;
 	if (has_schema(stmt->objectType))
 	{
+		bool		is_type = stmt->objectType == OBJECT_TYPE ||
+			stmt->objectType == OBJECT_DOMAIN;
+		/* the grammar has a type's name as a list here, and nowhere else */
+		Node	   *object = is_type ?
+			(Node *) makeTypeNameFromNameList(castNode(List, stmt->object)) : stmt->object;
 		Relation	relation = NULL;
-		ObjectAddress address = get_object_address(stmt->objectType, stmt->object,
-												   &relation, AccessShareLock, true);
+		ObjectAddress address = get_object_address(stmt->objectType, object, &relation,
+												   AccessShareLock, true);
 
 		if (relation != NULL)
 			relation_close(relation, NoLock);

@@ -80,8 +80,8 @@ static void end(ScratchRun *run);
 static void enter(ScratchRun *run);
 static void set_limits(void);
 static void set(const char *name, const char *value);
-static bool can_enter_again(const ErrorData *error);
-static void add_hint(ErrorData *error);
+static bool is_of_others(const ErrorData *error);
+static void complete_error(ErrorData *error, bool entered);
 
 /*
  * Run a function in a scratch of the managed schemas.  It has the memory context of
@@ -108,9 +108,11 @@ mig_scratch_run(const ScratchOptions *options,
 
 		if (error == NULL)
 			return;
-		if (state.entered || attempt == MAX_ATTEMPTS || !can_enter_again(error))
+		/* with one snapshot for all, queries would still find the old row */
+		if (state.entered || attempt == MAX_ATTEMPTS || !is_of_others(error) ||
+			IsolationUsesXactSnapshot())
 		{
-			add_hint(error);
+			complete_error(error, state.entered);
 			ReThrowError(error);
 		}
 		FreeErrorData(error);
@@ -335,24 +337,24 @@ set(const char *name, const char *value)
 }
 
 /*
- * Return whether another attempt can succeed after an error: others have changed
- * a row that we have to change.  In a transaction with one snapshot the queries would
- * still find the old one.
+ * Return whether an error says that others have changed a row that we have to change.
  */
 static bool
-can_enter_again(const ErrorData *error)
+is_of_others(const ErrorData *error)
 {
 	return error->sqlerrcode == ERRCODE_INTERNAL_ERROR && error->message != NULL &&
-		strncmp(error->message, "tuple concurrently", strlen("tuple concurrently")) == 0 &&
-		!IsolationUsesXactSnapshot();
+		strncmp(error->message, "tuple concurrently", strlen("tuple concurrently")) == 0;
 }
 
 /*
- * Say what can be done about an error that is of the scratch, not of what is run.
+ * Say what can be done about an error that is of the scratch, not of what is run in
+ * it.
  */
 static void
-add_hint(ErrorData *error)
+complete_error(ErrorData *error, bool entered)
 {
+	if (!entered && is_of_others(error))
+		error->sqlerrcode = ERRCODE_T_R_SERIALIZATION_FAILURE;
 	if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY && error->hint != NULL &&
 		strstr(error->hint, "max_locks_per_transaction") != NULL)
 		error->hint = "A comparison locks about ten objects for each table that is declared. Increase max_locks_per_transaction.";
