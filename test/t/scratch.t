@@ -691,7 +691,9 @@ $session->run('REVOKE ALL ON SCHEMA public FROM scratch_other');
 {
 	my $own = database('mig_scratch_plain', owner => 'scratch_plain');
 	my $admin = connect_to($own);
-	$admin->run('ALTER SCHEMA public OWNER TO scratch_plain') if $version < 15;
+	$admin->run('ALTER SCHEMA public OWNER TO scratch_plain',
+		'REVOKE CREATE ON SCHEMA public FROM PUBLIC')
+	  if $version < 15;
 	$admin->run('CREATE ROLE scratch_team', 'GRANT scratch_team TO scratch_plain');
 	$admin->run(q{CREATE FUNCTION t.e() RETURNS event_trigger LANGUAGE plpgsql AS}
 		  . q{ $$ BEGIN RAISE EXCEPTION 'fired'; END $$},
