@@ -33,6 +33,7 @@
 #include "run/execute.h"
 #include "schema/guard.h"
 #include "schema/held.h"
+#include "schema/hide.h"
 #include "schema/scratch.h"
 #include "schema/twin.h"
 #include "storage/proc.h"
@@ -306,6 +307,8 @@ enter(ScratchRun *run)
 		mig_twin_move_privileges(scratch->live, scratch->twins);
 	else
 		mig_twin_drop_privileges(scratch->live);
+	if (run->options->hide)
+		mig_hide_live(scratch->live);
 }
 
 /*

@@ -33,6 +33,7 @@
 #include "catalog/pg_publication_rel.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "schema/rows.h"
 #include "schema/twin.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -57,9 +58,6 @@ static List *add_dependents(HTAB *members, const Member *of);
 static bool moves_along(Form_pg_depend dependency, bool of_extension);
 static AttrNumber namespace_column(Oid classid);
 static void move(Oid classid, Oid objid, List *live, List *twins);
-static HeapTuple fetch(Relation catalog, Oid oid);
-static HeapTuple lock_row(Relation catalog, HeapTuple tuple, Oid relation);
-static Oid	schema_in(Relation catalog, HeapTuple tuple, AttrNumber column);
 static void set_schema(Relation catalog, HeapTuple tuple, AttrNumber column,
 					   List *live, List *twins);
 static Oid	twin_of(Oid schema, List *live, List *twins);
@@ -295,73 +293,20 @@ move(Oid classid, Oid objid, List *live, List *twins)
 	if (column == InvalidAttrNumber)
 		return;
 	catalog = table_open(classid, RowExclusiveLock);
-	tuple = fetch(catalog, objid);
+	tuple = mig_rows_fetch(catalog, objid);
 	if (HeapTupleIsValid(tuple) &&
-		OidIsValid(twin_of(schema_in(catalog, tuple, column), live, twins)))
+		OidIsValid(twin_of(mig_rows_oid(catalog, tuple, column), live, twins)))
 	{
 		ItemPointerData place;
 
 		if (classid == RelationRelationId)
-			tuple = lock_row(catalog, tuple, objid);
+			tuple = mig_rows_lock_relation(catalog, tuple, objid);
 		place = tuple->t_self;
 		set_schema(catalog, tuple, column, live, twins);
 		if (classid == RelationRelationId)
 			UnlockTuple(catalog, &place, ExclusiveLock);
 	}
 	table_close(catalog, NoLock);
-}
-
-/*
- * Return a copy of an object's row, NULL if there is none.
- */
-static HeapTuple
-fetch(Relation catalog, Oid oid)
-{
-	Oid			classid = RelationGetRelid(catalog);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, get_object_attnum_oid(classid), BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(oid));
-	scan = systable_beginscan(catalog, get_object_oid_index(classid), true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-		tuple = heap_copytuple(tuple);
-	systable_endscan(scan);
-	return tuple;
-}
-
-/*
- * Lock the row of a relation against VACUUM and the like, which write into it in
- * place; return a copy of its newest version.  Errors: XX000 if it is gone.
- */
-static HeapTuple
-lock_row(Relation catalog, HeapTuple tuple, Oid relation)
-{
-	for (;;)
-	{
-		ItemPointerData place = tuple->t_self;
-
-		LockTuple(catalog, &place, ExclusiveLock);
-		tuple = fetch(catalog, relation);
-		if (HeapTupleIsValid(tuple) && ItemPointerEquals(&place, &tuple->t_self))
-			return tuple;
-		UnlockTuple(catalog, &place, ExclusiveLock);
-		if (!HeapTupleIsValid(tuple))
-			elog(ERROR, "tuple concurrently deleted");
-	}
-}
-
-/*
- * Return the schema that stands in a column of a catalog's row.
- */
-static Oid
-schema_in(Relation catalog, HeapTuple tuple, AttrNumber column)
-{
-	bool		isnull;
-
-	return DatumGetObjectId(heap_getattr(tuple, column, RelationGetDescr(catalog), &isnull));
 }
 
 /*
@@ -372,7 +317,7 @@ static void
 set_schema(Relation catalog, HeapTuple tuple, AttrNumber column, List *live, List *twins)
 {
 	TupleDesc	descriptor = RelationGetDescr(catalog);
-	Oid			twin = twin_of(schema_in(catalog, tuple, column), live, twins);
+	Oid			twin = twin_of(mig_rows_oid(catalog, tuple, column), live, twins);
 	Datum	   *values;
 	bool	   *nulls;
 	bool	   *replaces;

@@ -589,6 +589,70 @@ for my $level ('READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE')
 	$third->finish;
 }
 
+# Live objects are hidden from look-ups by name alone, also those in use.
+{
+	$session->run('CREATE FUNCTION public.known() RETURNS int LANGUAGE sql AS $$SELECT 1$$',
+		'ALTER TABLE public.live ADD CONSTRAINT positive CHECK (id > 0)',
+		'CREATE INDEX by_body ON public.live (body)');
+	my $before = census($session);
+	my $looks = q{SELECT concat_ws(' ', (SELECT count(*) FROM pg_class WHERE relname IN ('live',}
+	  . q{ 'seen', 'by_body')), (SELECT count(*) FROM pg_type WHERE typname IN ('mood', 'live')),}
+	  . q{ (SELECT count(*) FROM pg_proc WHERE proname = 'known'), (SELECT count(*) FROM}
+	  . q{ pg_constraint WHERE conname = 'positive'), (SELECT count(*) FROM pg_tables WHERE}
+	  . q{ tablename = 'live'), (SELECT count(*) FROM information_schema.columns WHERE table_name =}
+	  . q{ 'live'))};
+	like($session->value(scratch([], $looks)), qr/^3 2 1 1 1 /, 'not hidden: live objects are seen');
+	is($session->value(scratch([], $looks, hide => 1)), '0 0 0 0 0 0', 'hidden: none is');
+	my $once = q{DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_tables WHERE tablename = 'live') THEN}
+	  . q{ CREATE TABLE live (id int CONSTRAINT positive CHECK (id > 1)); END IF; IF NOT EXISTS}
+	  . q{ (SELECT FROM pg_type WHERE typname = 'mood') THEN CREATE TYPE mood AS ENUM (); END IF;}
+	  . q{ END $$};
+	is($session->value(scratch($once, $looks, hide => 1)), '1 2 0 1 1 1',
+		'    so what is not there is created');
+	$session->run(q{INSERT INTO public.live (id, body) VALUES (100, 'x')});
+	is( $session->value('SELECT id, '
+			  . scratch($once, $looks, hide => 1) =~ s/^SELECT //r
+			  . ' FROM public.live WHERE known() = 1'),
+		'100|1 2 0 1 1 1', '    also for a query that has the table open');
+	$session->run('BEGIN', 'LOCK TABLE public.live', q{UPDATE public.live SET body = 'y'},
+		'DECLARE c CURSOR FOR SELECT body FROM public.live', 'MOVE 0 IN c');
+	is($session->value(scratch($once, $looks, hide => 1)),
+		'1 2 0 1 1 1', '    and beside a cursor');
+	is($session->value('FETCH c'), 'y', '    which goes its way');
+	is($session->query('INSERT INTO public.live (id) VALUES (-1)')->{state}, '23514',
+		'    and the table is as before');
+	$session->run('ROLLBACK');
+	is(census($session), $before, '    nothing is left');
+
+	# what that costs others
+	$other->run('SELECT pg_advisory_lock(42)');
+	$session->run(q{SET migrate.scratch_lock_timeout = '60s'});
+	$session->send(scratch($once, $gate, hide => 1));
+	ok(wait_for_lock($session->{pid}, 'advisory'), 'hidden: others');
+	my $third = connect_to($db, options => '-c lock_timeout=1000');
+	for ('SELECT count(*) FROM public.live', q{INSERT INTO public.live (body) VALUES ('second')},
+		'CREATE TABLE public.another (a int)', 'DROP TABLE public.another')
+	{
+		my $result = $third->query($_);
+		is($result->{state}, '00000', "    meanwhile: $_") or diag $result->{err};
+	}
+	is($third->query('ALTER TABLE public.live ADD COLUMN other int')->{state},
+		'55P03', '    but ALTER TABLE waits');
+	$other->run('SELECT pg_advisory_unlock(42)');
+	is($session->receive->{state}, '00000', '    it ends');
+	$third->finish;
+
+	# others change what is to be hidden
+	$other->run('BEGIN', 'ALTER TABLE public.live ADD COLUMN other int');
+	$session->send(scratch($once, $looks, hide => 1));
+	ok(wait_for_lock($session->{pid}), '    an ALTER TABLE is waited for');
+	$other->run('COMMIT');
+	is($session->receive->{out}, "1 2 0 1 1 1\n", '    then all is hidden');
+	$session->run('RESET migrate.scratch_lock_timeout', 'DROP FUNCTION public.known()',
+		'ALTER TABLE public.live DROP COLUMN other, DROP CONSTRAINT positive',
+		'DROP INDEX public.by_body', 'TRUNCATE public.live');
+}
+
 # Others change what the scratch has to change.
 for my $how ('COMMIT', 'ROLLBACK')
 {

@@ -1,0 +1,14 @@
+/*
+ * hide.h
+ *		Live objects hidden from scripts that look into the catalogs.
+ */
+#ifndef MIG_HIDE_H
+#define MIG_HIDE_H
+
+#include "migrate.h"
+
+#include "nodes/pg_list.h"
+
+extern void mig_hide_live(List *live);
+
+#endif							/* MIG_HIDE_H */
