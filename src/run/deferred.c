@@ -66,6 +66,9 @@ static struct
 	List	   *immediate;		/* Oid: constraints that are IMMEDIATE all the same */
 } state;
 
+/* In a scratch, whose rollback restores the modes, but not what is known of them. */
+static bool suspended = false;
+
 static ProcessUtility_hook_type next_hook = NULL;
 
 static void process_utility(MIG_UTILITY_PARAMETERS);
@@ -143,6 +146,15 @@ mig_deferred_end_alone(void)
 }
 
 /*
+ * Begin, or end, to look away from what sets modes.
+ */
+void
+mig_deferred_suspend(bool suspend)
+{
+	suspended = suspend;
+}
+
+/*
  * See a statement that sets modes or creates constraints, when it has run; a hook
  * of the server.
  */
@@ -170,12 +182,12 @@ process_utility(MIG_UTILITY_PARAMETERS)
 }
 
 /*
- * Return whether state is that of the current transaction.
+ * Return whether state is that of the current transaction, and counts.
  */
 static bool
 is_active(void)
 {
-	return state.transaction != InvalidLocalTransactionId &&
+	return !suspended && state.transaction != InvalidLocalTransactionId &&
 		state.transaction == mig_local_xid();
 }
 

@@ -8,5 +8,6 @@
 extern void mig_deferred_begin(void);
 extern void mig_deferred_end_script(void);
 extern void mig_deferred_end_alone(void);
+extern void mig_deferred_suspend(bool suspend);
 
 #endif							/* MIG_DEFERRED_H */

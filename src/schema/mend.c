@@ -15,8 +15,10 @@
 #include "migrate.h"
 
 #include "access/relation.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "commands/defrem.h"
 #include "commands/extension.h"
@@ -37,8 +39,10 @@
 static void make_plain(Node *stmt);
 static bool is_needless(Node *stmt, DeclareNotes *notes);
 static bool exists(const Node *stmt);
+static bool is_of_extensions(GrantStmt *stmt);
+static bool is_member(ObjectType type, Node *object);
 static bool cast_exists(const CreateCastStmt *stmt);
-static bool is_needless_comment(const CommentStmt *stmt);
+static bool is_needless_on(ObjectType type);
 static bool is_needless_setting(const VariableSetStmt *stmt);
 static bool is_needless_table_change(AlterTableStmt *stmt, DeclareNotes *notes);
 static bool can_give_object(const AlterOwnerStmt *stmt, DeclareNotes *notes);
@@ -131,7 +135,12 @@ is_needless(Node *stmt, DeclareNotes *notes)
 		case T_AlterDefaultPrivilegesStmt:
 			return !can_set_defaults((AlterDefaultPrivilegesStmt *) stmt);
 		case T_CommentStmt:
-			return is_needless_comment((CommentStmt *) stmt);
+			return is_needless_on(((CommentStmt *) stmt)->objtype);
+		case T_GrantStmt:
+			return is_of_extensions((GrantStmt *) stmt);
+		case T_CreateEventTrigStmt:
+		case T_AlterEventTrigStmt:
+			return !superuser();
 		case T_VariableSetStmt:
 			return is_needless_setting((VariableSetStmt *) stmt);
 		default:
@@ -184,12 +193,13 @@ cast_exists(const CreateCastStmt *stmt)
 }
 
 /*
- * Return whether a comment is on something that is no part of a schema.
+ * Return whether a comment on an object is one on no part of a schema, or one that only
+ * a superuser can make.
  */
 static bool
-is_needless_comment(const CommentStmt *stmt)
+is_needless_on(ObjectType type)
 {
-	switch (stmt->objtype)
+	switch (type)
 	{
 		case OBJECT_EXTENSION:
 		case OBJECT_DATABASE:
@@ -198,10 +208,59 @@ is_needless_comment(const CommentStmt *stmt)
 		case OBJECT_SUBSCRIPTION:
 			return true;
 		case OBJECT_LANGUAGE:
+		case OBJECT_EVENT_TRIGGER:
 			return !superuser();
 		default:
 			return false;
 	}
+}
+
+/*
+ * Take from a change of privileges the members of extensions, which belong to a
+ * superuser, unless the caller is one too; return whether nothing is left.  The twin
+ * has them with the privileges that they have.
+ */
+static bool
+is_of_extensions(GrantStmt *stmt)
+{
+	List	   *objects = NIL;
+	ListCell   *lc;
+
+	if (superuser() || stmt->targtype != ACL_TARGET_OBJECT)
+		return false;
+	foreach(lc, stmt->objects)
+		if (!is_member(stmt->objtype, lfirst(lc)))
+			objects = lappend(objects, lfirst(lc));
+	stmt->objects = objects;
+	return objects == NIL;
+}
+
+/*
+ * Return whether a relation or a function is a member of an extension.
+ */
+static bool
+is_member(ObjectType type, Node *object)
+{
+	ObjectAddress address = InvalidObjectAddress;
+	Relation	relation;
+
+	switch (type)
+	{
+		case OBJECT_TABLE:
+		case OBJECT_SEQUENCE:
+			ObjectAddressSet(address, RelationRelationId,
+							 RangeVarGetRelid((RangeVar *) object, NoLock, true));
+			break;
+		case OBJECT_FUNCTION:
+		case OBJECT_PROCEDURE:
+		case OBJECT_ROUTINE:
+			address = get_object_address(type, object, &relation, AccessShareLock, true);
+			break;
+		default:
+			break;
+	}
+	return OidIsValid(address.objectId) &&
+		OidIsValid(getExtensionOfObject(address.classId, address.objectId));
 }
 
 /*
@@ -265,6 +324,8 @@ can_give_object(const AlterOwnerStmt *stmt, DeclareNotes *notes)
 
 	if (superuser())
 		return true;
+	if (stmt->objectType == OBJECT_EVENT_TRIGGER)
+		return false;
 	if (has_schema(stmt->objectType))
 	{
 		bool		is_type = stmt->objectType == OBJECT_TYPE ||

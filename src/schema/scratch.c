@@ -30,6 +30,7 @@
 #include "commands/dbcommands.h"
 #include "compat.h"
 #include "miscadmin.h"
+#include "run/deferred.h"
 #include "run/execute.h"
 #include "schema/guard.h"
 #include "schema/held.h"
@@ -247,6 +248,7 @@ begin(ScratchRun *run)
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(run->caller);
 	active = true;
+	mig_deferred_suspend(true);
 }
 
 /*
@@ -258,6 +260,7 @@ end(ScratchRun *run)
 {
 	HOLD_INTERRUPTS();
 	active = false;
+	mig_deferred_suspend(false);
 	mig_guard_end();
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(run->work);

@@ -599,9 +599,10 @@ for my $level ('READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE')
 	  . q{ 'seen', 'by_body')), (SELECT count(*) FROM pg_type WHERE typname IN ('mood', 'live')),}
 	  . q{ (SELECT count(*) FROM pg_proc WHERE proname = 'known'), (SELECT count(*) FROM}
 	  . q{ pg_constraint WHERE conname = 'positive'), (SELECT count(*) FROM pg_tables WHERE}
-	  . q{ tablename = 'live'), (SELECT count(*) FROM information_schema.columns WHERE table_name =}
-	  . q{ 'live'))};
-	like($session->value(scratch([], $looks)), qr/^3 2 1 1 1 /, 'not hidden: live objects are seen');
+	  . q{ tablename = 'live'), (SELECT count(*) FROM information_schema.columns}
+	  . q{ WHERE table_name = 'live'))};
+	like($session->value(scratch([], $looks)),
+		qr/^3 2 1 1 1 /, 'not hidden: live objects are seen');
 	is($session->value(scratch([], $looks, hide => 1)), '0 0 0 0 0 0', 'hidden: none is');
 	my $once = q{DO $$ BEGIN IF NOT EXISTS (SELECT FROM pg_tables WHERE tablename = 'live') THEN}
 	  . q{ CREATE TABLE live (id int CONSTRAINT positive CHECK (id > 1)); END IF; IF NOT EXISTS}
@@ -750,6 +751,8 @@ $session->run('REVOKE ALL ON SCHEMA public FROM scratch_other');
 	$blocker->finish;
 }
 
+$_->finish for $session, $other;
+
 # ------------------------------------------------------------- plain user ----
 
 {
@@ -758,6 +761,8 @@ $session->run('REVOKE ALL ON SCHEMA public FROM scratch_other');
 	$admin->run('ALTER SCHEMA public OWNER TO scratch_plain',
 		'REVOKE CREATE ON SCHEMA public FROM PUBLIC')
 	  if $version < 15;
+	$admin->run('CREATE EXTENSION hstore SCHEMA public',
+		'REVOKE ALL ON FUNCTION public.hstore_in(cstring) FROM PUBLIC');
 	$admin->run('CREATE ROLE scratch_team', 'GRANT scratch_team TO scratch_plain');
 	$admin->run(q{CREATE FUNCTION t.e() RETURNS event_trigger LANGUAGE plpgsql AS}
 		  . q{ $$ BEGIN RAISE EXCEPTION 'fired'; END $$},
@@ -769,6 +774,7 @@ SET SESSION AUTHORIZATION scratch_other;
 RESET SESSION AUTHORIZATION;
 CREATE SCHEMA more AUTHORIZATION scratch_other;
 COMMENT ON EXTENSION plpgsql IS 'other';
+CREATE TABLE public.two (a int, b int);
 CREATE TABLE public.t (a serial PRIMARY KEY);
 ALTER TABLE public.t OWNER TO scratch_other;
 ALTER TABLE public.t_a_seq OWNER TO scratch_other;
@@ -780,10 +786,43 @@ GRANT SELECT ON public.t TO scratch_other;
 ALTER DEFAULT PRIVILEGES FOR ROLE scratch_other IN SCHEMA public GRANT SELECT ON TABLES TO PUBLIC;
 REVOKE ALL ON SCHEMA public FROM PUBLIC;
 GRANT ALL ON SCHEMA public TO scratch_other;
+REVOKE ALL ON FUNCTION public.hstore_in(cstring) FROM PUBLIC;
+GRANT ALL ON FUNCTION public.hstore_in(cstring) TO scratch_other;
+CREATE FUNCTION public.fire() RETURNS event_trigger LANGUAGE plpgsql AS 'BEGIN END';
+CREATE EVENT TRIGGER foreign_one ON ddl_command_start EXECUTE FUNCTION public.fire();
+ALTER EVENT TRIGGER foreign_one OWNER TO postgres;
+COMMENT ON EVENT TRIGGER foreign_one IS 'it';
+ALTER EVENT TRIGGER foreign_one DISABLE;
+CREATE AGGREGATE public.total(int) (SFUNC = int4pl, STYPE = int);
+ALTER AGGREGATE public.total(int) OWNER TO scratch_other;
+CREATE COLLATION public.c FROM "C";
+ALTER COLLATION public.c OWNER TO scratch_other;
+CREATE CONVERSION public.l FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
+ALTER CONVERSION public.l OWNER TO scratch_other;
+CREATE DOMAIN public.d AS int;
+ALTER DOMAIN public.d OWNER TO scratch_other;
+CREATE OPERATOR public.=== (FUNCTION = int4eq, LEFTARG = int, RIGHTARG = int);
+ALTER OPERATOR public.=== (int, int) OWNER TO scratch_other;
+CREATE PROCEDURE public.p() LANGUAGE sql AS 'SELECT 1';
+ALTER PROCEDURE public.p() OWNER TO scratch_other;
+ALTER ROUTINE public.p() OWNER TO scratch_other;
+CREATE STATISTICS public.st (ndistinct) ON a, b FROM public.two;
+ALTER STATISTICS public.st OWNER TO scratch_other;
+CREATE TEXT SEARCH DICTIONARY public.di (TEMPLATE = simple);
+ALTER TEXT SEARCH DICTIONARY public.di OWNER TO scratch_other;
+CREATE TEXT SEARCH CONFIGURATION public.co (PARSER = "default");
+ALTER TEXT SEARCH CONFIGURATION public.co OWNER TO scratch_other;
+CREATE VIEW public.v AS SELECT 1 AS a;
+ALTER VIEW public.v OWNER TO scratch_other;
+CREATE MATERIALIZED VIEW public.mv AS SELECT 1 AS a;
+ALTER MATERIALIZED VIEW public.mv OWNER TO scratch_other;
+CREATE PUBLICATION pu FOR TABLE public.two;
+ALTER PUBLICATION pu OWNER TO scratch_other;
+ALTER SCHEMA more OWNER TO scratch_other;
 SQL
 	my $result = $plain->query(scratch($dump,
 			q{SELECT string_agg(DISTINCT proowner::regrole::text, ',') FROM pg_proc}
-			  . q{ WHERE pronamespace = 'public'::regnamespace}));
+			  . q{ WHERE pronamespace = 'public'::regnamespace AND proname IN ('f', 'p')}));
 	is($result->{state}, '00000', 'the owner of the database, who is no superuser, runs a dump')
 	  or diag $result->{err};
 	is($result->{out}, "scratch_plain\n", '    what it cannot give away remains its own');
@@ -793,9 +832,75 @@ SQL
 	$_->finish for $plain, $admin;
 }
 
+# ------------------------------------------------------------ real schemas ----
+
+# What there is in public, for people; the same inside and outside.
+my $reader = <<'SQL';
+SELECT string_agg(x, E'\n' ORDER BY x COLLATE "C") FROM (
+	SELECT concat_ws(' ', 'column', attrelid::regclass, attname, format_type(atttypid, atttypmod),
+		attnotnull, attidentity, attcollation::regcollation, pg_get_expr(adbin, adrelid))
+	FROM pg_attribute JOIN pg_class c ON c.oid = attrelid
+		LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+	WHERE relnamespace = 'public'::regnamespace AND attnum > 0 AND NOT attisdropped
+	UNION ALL SELECT concat_ws(' ', 'relation', oid::regclass, relkind, relowner::regrole, relacl)
+	FROM pg_class WHERE relnamespace = 'public'::regnamespace
+	UNION ALL SELECT pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class c ON c.oid = indrelid
+	WHERE relnamespace = 'public'::regnamespace
+	UNION ALL SELECT concat_ws(' ', conrelid::regclass, conname, pg_get_constraintdef(oid))
+	FROM pg_constraint WHERE connamespace = 'public'::regnamespace
+	UNION ALL SELECT concat_ws(' ', oid::regclass, pg_get_viewdef(oid)) FROM pg_class
+	WHERE relnamespace = 'public'::regnamespace AND relkind IN ('v', 'm')
+	UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc
+	WHERE pronamespace = 'public'::regnamespace AND prokind IN ('f', 'p')
+	UNION ALL SELECT pg_get_triggerdef(t.oid) FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid
+	WHERE relnamespace = 'public'::regnamespace AND NOT tgisinternal
+	UNION ALL SELECT concat_ws(' ', 'label', enumtypid::regtype, enumlabel, rank() OVER
+		(PARTITION BY enumtypid ORDER BY enumsortorder))
+	FROM pg_enum JOIN pg_type t ON t.oid = enumtypid WHERE typnamespace = 'public'::regnamespace
+	UNION ALL SELECT concat_ws(' ', 'comment', description, classoid::regclass)
+	FROM pg_description d WHERE objoid IN (SELECT oid FROM pg_class
+		WHERE relnamespace = 'public'::regnamespace)) AS all_of_it (x)
+SQL
+
+SKIP:
+{
+	my $data = $ENV{MIGRATE_SHARED_DATA};
+	skip 'no shared data', 1 unless defined $data;
+	for my $file (sort glob "$data/schemas/*.sql")
+	{
+		my ($name) = $file =~ m{([^/]+)\.sql$};
+		my $sql = slurp($file);
+		my $real = database('mig_scratch_real');
+		my $one = connect_to($real);
+		my ($missing) = grep {
+			$one->value("SELECT count(*) FROM pg_available_extensions WHERE name = '$_'") == 0
+		} $sql =~ /^CREATE EXTENSION (?:IF NOT EXISTS )?(\w+)/mg;
+		if ($missing)
+		{
+			# the name and the type that it is wanted for are enough
+			note("$name: without $missing");
+			$sql =~ s/^(?:CREATE|COMMENT ON) EXTENSION [^;]*\b$missing\b[^;]*;//mg;
+			$sql =~ s/\bpublic\.geometry\(\w+,\d+\)/text/g;
+			$file = spew("$dir/$name.sql", $sql);
+		}
+		$one->run(q{SET search_path = ''});
+		my $empty = $one->query(scratch($sql, $reader));
+		is($empty->{state}, '00000', "$name: runs in an empty schema") or diag $empty->{err};
+		my ($status, undef, $err) = run_psql($real, '', '-f', $file);
+		is($status, 0, '    it is loaded') or diag $err;
+		my $before = census($one);
+		my $live = $one->query($reader);
+		ok($live->{out} eq $empty->{out}, '    what was declared was the same');
+		my $over = $one->query(scratch($sql, $reader));
+		is($over->{state}, '00000', '    it runs over what is there') or diag $over->{err};
+		ok($over->{out} eq $live->{out}, '    and makes the same');
+		is(census($one), $before, '    and nothing is left');
+		$one->finish;
+	}
+}
+
 # ------------------------------------------------------- a full lock table ----
 
-$_->finish for $session, $other;
 drop_databases();
 $server->stop;
 {
