@@ -514,6 +514,9 @@ for my $level ('READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE')
 		0, 'publications are the model\'s own');
 	is($session->query('UPDATE apart.published SET a = 3')->{state}, '55000',
 		'    afterwards the table is published as before');
+	$session->value(scratch('UPDATE apart.published SET a = 2'));
+	is($session->query('UPDATE apart.published SET a = 3')->{state}, '55000',
+		'    also when nothing was done but to update it');
 	$session->run('DROP PUBLICATION pub');
 }
 
