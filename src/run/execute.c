@@ -116,6 +116,7 @@ static int	block_line(const char *statement, const DoStmt *block,
 					   const ErrorData *error);
 static int	body_line(const char *statement, const ErrorData *error);
 static const char *find_hint(const ErrorArgument *argument, const ErrorData *error);
+static const char *hint_of_model(const ErrorData *error);
 static bool is_of_sequential_mode(const ErrorData *error);
 static const char *hint_of_sequential_mode(const ExecuteScript *script);
 static const char *hint_of_existing(const ErrorArgument *argument);
@@ -908,7 +909,7 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 	bool		up = script->direction == MIG_UPGRADE;
 
 	if (script->model != NULL)
-		return NULL;
+		return hint_of_model(error);
 	if (is_of_sequential_mode(error))
 		return hint_of_sequential_mode(script);
 	switch (error->sqlerrcode)
@@ -934,6 +935,24 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 			return hint_of_transaction(argument);
 		case ERRCODE_OBJECT_IN_USE:
 			return "If it is about pending trigger events: SET CONSTRAINTS ALL IMMEDIATE in the script, before this statement.";
+		default:
+			return NULL;
+	}
+}
+
+/*
+ * Return what to look at when something that a model creates exists already; NULL for
+ * all other errors.
+ */
+static const char *
+hint_of_model(const ErrorData *error)
+{
+	switch (error->sqlerrcode)
+	{
+		case ERRCODE_DUPLICATE_TABLE:
+		case ERRCODE_DUPLICATE_OBJECT:
+		case ERRCODE_DUPLICATE_FUNCTION:
+			return "Models begin with empty schemas, but only those of the setting managed_schemas are: other schemas are as they are.";
 		default:
 			return NULL;
 	}

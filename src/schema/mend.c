@@ -141,6 +141,8 @@ is_needless(Node *stmt, DeclareNotes *notes)
 		case T_CreateEventTrigStmt:
 		case T_AlterEventTrigStmt:
 			return !superuser();
+		case T_CreatePublicationStmt:
+			return ((CreatePublicationStmt *) stmt)->for_all_tables && !superuser();
 		case T_VariableSetStmt:
 			return is_needless_setting((VariableSetStmt *) stmt);
 		default:
@@ -209,6 +211,7 @@ is_needless_on(ObjectType type)
 			return true;
 		case OBJECT_LANGUAGE:
 		case OBJECT_EVENT_TRIGGER:
+		case OBJECT_PUBLICATION:
 			return !superuser();
 		default:
 			return false;
@@ -324,7 +327,7 @@ can_give_object(const AlterOwnerStmt *stmt, DeclareNotes *notes)
 
 	if (superuser())
 		return true;
-	if (stmt->objectType == OBJECT_EVENT_TRIGGER)
+	if (stmt->objectType == OBJECT_EVENT_TRIGGER || stmt->objectType == OBJECT_PUBLICATION)
 		return false;
 	if (has_schema(stmt->objectType))
 	{

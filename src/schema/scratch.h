@@ -11,7 +11,7 @@
 
 typedef struct ScratchOptions
 {
-	List	   *schemas;		/* char *: names of the managed schemas */
+	List	   *schemas;		/* char *: names of the managed schemas, each once */
 	bool		hide;			/* hide live objects from look-ups in the catalogs
 								 * too: for replays of revisions only */
 	bool		keep_default_privileges;	/* for replays; a model begins without */

@@ -39,9 +39,11 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
 /* What a row of pg_depend is about: the key of the table of members. */
@@ -52,6 +54,7 @@ typedef struct Member
 } Member;
 
 static void rename_schema(Oid live);
+static void check_snapshot(HeapTuple tuple);
 static void copy_privileges(Oid twin, Datum acl, bool isnull);
 static HTAB *find_members(void);
 static List *add_dependents(HTAB *members, const Member *of);
@@ -61,7 +64,7 @@ static void move(Oid classid, Oid objid, List *live, List *twins);
 static void set_schema(Relation catalog, HeapTuple tuple, AttrNumber column,
 					   List *live, List *twins);
 static Oid	twin_of(Oid schema, List *live, List *twins);
-static void delete_rows(Oid catalogid);
+static bool delete_rows(Oid catalogid);
 
 /*
  * Return the schema of a name, InvalidOid if there is none, locked so that it cannot
@@ -115,7 +118,7 @@ mig_twin_make(Oid live, const char *name)
 }
 
 /*
- * Give a schema a name that nobody has.
+ * Give a schema a name that nobody has.  Errors: 40001.
  */
 static void
 rename_schema(Oid live)
@@ -124,11 +127,29 @@ rename_schema(Oid live)
 	HeapTuple	tuple = SearchSysCacheCopy1(NAMESPACEOID, ObjectIdGetDatum(live));
 	char		name[NAMEDATALEN];
 
+	check_snapshot(tuple);
 	snprintf(name, sizeof(name), "mig_live_%u", live);
 	namestrcpy(&((Form_pg_namespace) GETSTRUCT(tuple))->nspname, name);
 	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
 	table_close(catalog, NoLock);
 	CommandCounterIncrement();
+}
+
+/*
+ * 40001 where the snapshot of the transaction is older than a row that is to be changed:
+ * queries would find the older one too.
+ */
+static void
+check_snapshot(HeapTuple tuple)
+{
+	TransactionId xid = HeapTupleHeaderGetXmin(tuple->t_data);
+
+	if (IsolationUsesXactSnapshot() && TransactionIdIsNormal(xid) &&
+		!TransactionIdIsCurrentTransactionId(xid) &&
+		XidInMVCCSnapshot(xid, GetTransactionSnapshot()))
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("could not serialize access due to concurrent update")));
 }
 
 /*
@@ -404,24 +425,34 @@ mig_twin_clear_database(void)
 		MIG_PUBLICATION_NAMESPACE
 	};
 
+	bool		found = false;
+
 	for (size_t i = 0; i < lengthof(catalogs); i++)
-		if (OidIsValid(catalogs[i]))
-			delete_rows(catalogs[i]);
+		if (OidIsValid(catalogs[i]) && delete_rows(catalogs[i]))
+			found = true;
+	/* tables remember who publishes them */
+	if (found)
+		CacheInvalidateRelcacheAll();
 	CommandCounterIncrement();
 }
 
 /*
- * Delete all rows of a catalog.
+ * Delete all rows of a catalog; return whether there were any.
  */
-static void
+static bool
 delete_rows(Oid catalogid)
 {
 	Relation	catalog = table_open(catalogid, RowExclusiveLock);
 	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple;
+	bool		found = false;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
 		CatalogTupleDelete(catalog, &tuple->t_self);
+		found = true;
+	}
 	systable_endscan(scan);
 	table_close(catalog, NoLock);
+	return found;
 }

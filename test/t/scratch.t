@@ -203,6 +203,12 @@ sub wait_for_lock
 	like($result->{err}, qr/model "m1", line 3/, '    has its line');
 }
 
+{
+	my $result = $session->query(scratch('CREATE TABLE apart.kept (a int)'));
+	is($result->{state}, '42P07', 'a schema that is not managed is as it is');
+	like($result->{err}, qr/HINT:.*managed_schemas/, '    which a hint says');
+}
+
 # Plain forms, and what is there already.
 {
 	$session->run('CREATE EXTENSION postgres_fdw SCHEMA apart',
@@ -296,6 +302,14 @@ SQL
 		is($session->value(scratch($model, 'SELECT s FROM w')), '700ms', "lock_timeout holds: $_");
 	}
 	$session->run('RESET lock_timeout');
+	if ($version >= 17)
+	{
+		my $victim = connect_to($db);
+		$victim->run(q{SET transaction_timeout = '1500ms'}, 'BEGIN');
+		$victim->query(scratch('SET transaction_timeout = 0; SELECT pg_sleep(20)'));
+		ok($victim->{dead}, 'transaction_timeout holds');
+		$victim->finish;
+	}
 }
 
 # ------------------------------------------------------------ the session ----
@@ -675,7 +689,10 @@ $session->run('REVOKE ALL ON SCHEMA public FROM scratch_other');
 	ok(wait_for_lock($session->{pid}), 'with a snapshot of the transaction');
 	$other->run('COMMIT');
 	is($session->receive->{state}, '40001', '    it is a serialization failure');
-	$session->run('ROLLBACK', 'REVOKE ALL ON SCHEMA public FROM scratch_other');
+	$session->run('ROLLBACK', 'BEGIN ISOLATION LEVEL REPEATABLE READ', 'SELECT 1');
+	$other->run('REVOKE ALL ON SCHEMA public FROM scratch_other');
+	is($session->query(scratch([]))->{state}, '40001', '    also when it was before the scratch');
+	$session->run('ROLLBACK');
 
 	$other->run('BEGIN', 'GRANT USAGE ON SCHEMA public TO scratch_other');
 	my $result = $session->query(q{SET migrate.scratch_lock_timeout = '200ms'; } . scratch([]));
@@ -819,6 +836,8 @@ CREATE VIEW public.v AS SELECT 1 AS a;
 ALTER VIEW public.v OWNER TO scratch_other;
 CREATE MATERIALIZED VIEW public.mv AS SELECT 1 AS a;
 ALTER MATERIALIZED VIEW public.mv OWNER TO scratch_other;
+CREATE PUBLICATION wide FOR ALL TABLES;
+ALTER PUBLICATION wide OWNER TO postgres;
 CREATE PUBLICATION pu FOR TABLE public.two;
 ALTER PUBLICATION pu OWNER TO scratch_other;
 ALTER SCHEMA more OWNER TO scratch_other;
