@@ -183,6 +183,18 @@ CREATE TABLE migrate.models (
 );
 COMMENT ON TABLE migrate.models IS 'Models: named parts of the declared schema.';
 
+-- One row.  Its content is of this database, and not dumped.
+CREATE TABLE migrate.compared (
+	id pg_catalog.int4 NOT NULL DEFAULT 1,
+	fingerprint pg_catalog.text,
+	compared_at pg_catalog.timestamptz,
+	CONSTRAINT compared_pkey PRIMARY KEY (id),
+	CONSTRAINT compared_id_check CHECK (id OPERATOR(pg_catalog.=) 1)
+);
+COMMENT ON TABLE migrate.compared IS
+'The last comparison with the models that found no difference: what it was made of.';
+INSERT INTO migrate.compared DEFAULT VALUES;
+
 CREATE TABLE migrate.settings (
 	name pg_catalog.text NOT NULL,
 	value pg_catalog.text NOT NULL,
@@ -236,6 +248,7 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.steps', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.log_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.revisions_heads', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.models', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.compared', 'WHERE false');
 SELECT pg_catalog.pg_extension_config_dump('migrate.settings', '');
 
 -- The script runs as the bootstrap superuser when a database owner installs
@@ -253,6 +266,7 @@ ALTER TABLE migrate.running OWNER TO @extowner@;
 ALTER TABLE migrate.steps OWNER TO @extowner@;
 ALTER TABLE migrate.revisions_heads OWNER TO @extowner@;
 ALTER TABLE migrate.models OWNER TO @extowner@;
+ALTER TABLE migrate.compared OWNER TO @extowner@;
 ALTER TABLE migrate.settings OWNER TO @extowner@;
 
 -- ---------------------------------------------------------------------------

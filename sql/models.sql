@@ -84,12 +84,12 @@ SELECT migrate.configure('exclude', NULL);
 -- a text that the server prints otherwise when it reads it again is no difference
 DROP SCHEMA models_a CASCADE;
 CREATE SCHEMA models_a;
-CREATE TABLE models_a.t (status varchar(10) CHECK (status IN ('a', 'b')),
+CREATE TABLE models_a.t (note text, status varchar(10) CHECK (status IN ('a', 'b')),
 	CONSTRAINT range CHECK (status::text BETWEEN 'a' AND 'c'));
 CREATE INDEX t_status ON models_a.t (status) WHERE status IN ('a', 'b');
 SELECT migrate.drop_model(name) FROM (SELECT name FROM migrate.models) m;
 SELECT migrate.set_model($$
-CREATE TABLE models_a.t (status varchar(10),
+CREATE TABLE models_a.t (note text, status varchar(10),
 	CONSTRAINT t_status_check CHECK (((status)::text = ANY ((ARRAY['a'::character varying,
 		'b'::character varying])::text[]))),
 	CONSTRAINT range CHECK (status::text >= 'a' AND status::text <= 'c'));
@@ -102,6 +102,69 @@ SELECT migrate.check();
 ALTER TABLE models_a.t DROP CONSTRAINT range, ADD CONSTRAINT range
 	CHECK (status::text >= 'a' AND status::text < 'c');
 SELECT * FROM migrate.compare();
+
+-- that nothing differs is remembered: nothing runs, so a read-only transaction will do
+ALTER TABLE models_a.t DROP CONSTRAINT range, ADD CONSTRAINT range
+	CHECK (status::text BETWEEN 'a' AND 'c');
+BEGIN READ ONLY;
+SELECT migrate.compare();
+ROLLBACK;
+SELECT migrate.compare();
+CREATE FUNCTION pg_temp.is_known() RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	SET LOCAL transaction_read_only = on;
+	PERFORM migrate.compare();
+	RETURN 'known';
+EXCEPTION WHEN read_only_sql_transaction THEN RETURN 'not known';
+END $$;
+SELECT pg_temp.is_known();
+-- until something changes: not what maintenance writes, nor temporary tables
+VACUUM FREEZE models_a.t;
+ANALYZE models_a.t;
+REINDEX TABLE models_a.t;
+INSERT INTO models_a.t VALUES ('a');
+TRUNCATE models_a.t;
+CREATE TEMPORARY TABLE models_t (id serial PRIMARY KEY, a text DEFAULT 'x' CHECK (a <> ''));
+COMMENT ON TABLE models_t IS 'temporary';
+CREATE INDEX ON models_t (a);
+SELECT pg_temp.is_known();
+DROP TABLE models_t;
+SELECT pg_temp.is_known();
+-- but each of these, also in another schema, where what is managed could use it
+CREATE FUNCTION pg_temp.after(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	answer text;
+BEGIN
+	EXECUTE statement;
+	answer := pg_temp.is_known();
+	RAISE EXCEPTION 'undone' USING DETAIL = answer;
+EXCEPTION WHEN raise_exception THEN
+	GET STACKED DIAGNOSTICS answer = PG_EXCEPTION_DETAIL;
+	RETURN answer;
+END $$;
+SELECT statement, pg_temp.after(statement) FROM unnest(ARRAY[
+	'SELECT 1',
+	'COMMENT ON TABLE models_a.t IS ''x''',
+	'ALTER TABLE models_a.t ALTER status SET STATISTICS 7',
+	'ALTER TABLE models_a.t ALTER status SET DEFAULT ''a''',
+	'ALTER TABLE models_a.t SET (fillfactor = 50)',
+	'ALTER TABLE models_a.t ENABLE ROW LEVEL SECURITY',
+	'ALTER TABLE models_a.t REPLICA IDENTITY FULL',
+	'ALTER INDEX models_a.t_status RENAME TO other',
+	'CREATE TABLE public.models_other ()',
+	'CREATE TYPE public.models_other AS ENUM ()',
+	'CREATE FUNCTION public.models_other() RETURNS int LANGUAGE sql AS ''SELECT 1''',
+	'CREATE RULE r AS ON INSERT TO models_a.t DO INSTEAD NOTHING',
+	'CREATE POLICY p ON models_a.t',
+	'CREATE STATISTICS models_a.s ON status, note FROM models_a.t',
+	'CREATE ROLE regress_migrate_models',
+	'ALTER SCHEMA models_a RENAME TO models_b',
+	'GRANT SELECT ON models_a.t TO PUBLIC',
+	'SET LOCAL search_path = public, models_a',
+	'SET LOCAL DateStyle = ''German''',
+	'SELECT migrate.set_model(''COMMENT ON TABLE models_a.t IS NULL'', ''more'')',
+	'SELECT migrate.configure(''exclude'', ''nothing'')']) statement;
+SELECT pg_temp.is_known();
 
 -- an error in a model says where
 SELECT migrate.set_model(E'CREATE TABLE models_a.w ();\n\nCREATE TABLE models_a.u (a nothing);',

@@ -395,6 +395,18 @@ extern bool pq_check_connection(void);
 	"o.collicurules AS rules "
 #endif
 
+/* 15 brought the catalog of published schemas, 18 a counter of frozen pages. */
+#if PG_VERSION_NUM < 150000
+#define MIG_PUBLICATION_NAMESPACE_ID	InvalidOid
+#else
+#define MIG_PUBLICATION_NAMESPACE_ID	6237	/* pg_publication_namespace */
+#endif
+#if PG_VERSION_NUM < 180000
+#define MigClassMaskFrozen(form)		((void) (form))
+#else
+#define MigClassMaskFrozen(form)		((form)->relallfrozen = 0)
+#endif
+
 /*
  * What other backends do: the functions that read their status were renamed
  * in 16 (pgstat_fetch_stat_local_beentry went by index, not by backend id).

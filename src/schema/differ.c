@@ -8,18 +8,24 @@
  * fixpoint ("IN (...)" on varchar, casts), but what is printed of something that
  * was made from a print is.  They are different if they still are then, or cannot be
  * made.
+ *
+ * That nothing differs is remembered with a fingerprint of the database, and not
+ * looked for again while that is the same.
  */
 #include "migrate.h"
 
+#include "lib/stringinfo.h"
 #include "schema/closure.h"
 #include "schema/compare.h"
 #include "schema/declare.h"
 #include "schema/differ.h"
 #include "schema/exclude.h"
+#include "schema/fingerprint.h"
 #include "schema/managed.h"
 #include "schema/read.h"
 #include "schema/scratch.h"
 #include "schema/write.h"
+#include "store/compared.h"
 #include "utils/memutils.h"
 
 /* What to do in a scratch. */
@@ -32,6 +38,9 @@ typedef struct Work
 	Schema	   *result;
 } Work;
 
+static List *compare_models(const Project *project);
+static void remember(const Project *project, const char *fingerprint);
+static char *text_of(const Project *project, const char *exclude);
 static Schema *read_live(const Project *project);
 static Schema *read_declared(const Project *project, List *models, bool uses);
 static void declare_and_read(Scratch *scratch, void *argument);
@@ -62,8 +71,10 @@ mig_differ_project(const char *function)
 	project.schemas = mig_managed_read(&scope);
 	exclude = mig_project_read_setting(&scope, "exclude");
 	project.models = mig_project_read_models(&scope);
+	project.compared = mig_compared_read(&scope);
 	mig_scope_leave(&scope);
 	project.exclude = mig_exclude_parse(exclude != NULL ? exclude : "");
+	project.text = text_of(&project, exclude);
 	return project;
 }
 
@@ -75,12 +86,68 @@ mig_differ_project(const char *function)
 List *
 mig_differ_from_models(const Project *project)
 {
+	char	   *fingerprint = mig_fingerprint_take(project->text);
+	List	   *differences;
+
+	if (project->compared != NULL && strcmp(fingerprint, project->compared) == 0)
+		return NIL;
+	differences = compare_models(project);
+	if (differences == NIL)
+		remember(project, fingerprint);
+	return differences;
+}
+
+/*
+ * Compare the database with the models.
+ */
+static List *
+compare_models(const Project *project)
+{
 	Schema	   *live = read_live(project);
 	Schema	   *declared = read_declared(project, project->models, true);
 	List	   *differences = mig_compare_schemas(live, declared);
 
+	if (differences == NIL)
+		return NIL;
 	mig_read_uses(live);
 	return settle_texts(project, live, declared, differences);
+}
+
+/*
+ * Remember that nothing differs, if nothing has changed meanwhile.
+ */
+static void
+remember(const Project *project, const char *fingerprint)
+{
+	Scope		scope;
+
+	if (strcmp(mig_fingerprint_take(project->text), fingerprint) != 0)
+		return;
+	mig_scope_enter(&scope);
+	mig_compared_write(&scope, fingerprint);
+	mig_scope_leave(&scope);
+}
+
+/*
+ * Return a text that differs where what two projects compare does.
+ */
+static char *
+text_of(const Project *project, const char *exclude)
+{
+	StringInfoData text;
+	ListCell   *lc;
+
+	initStringInfo(&text);
+	foreach(lc, project->schemas)
+		appendStringInfo(&text, "%s\001", (char *) lfirst(lc));
+	appendStringInfo(&text, "\001%s", exclude != NULL ? exclude : "");
+	foreach(lc, project->models)
+	{
+		const Model *model = lfirst(lc);
+
+		appendStringInfo(&text, "\001%s\001%s", model->name, model->ddl);
+	}
+	return text.data;
 }
 
 /*

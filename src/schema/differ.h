@@ -16,6 +16,8 @@ typedef struct Project
 	List	   *schemas;		/* names of the managed schemas (char *) */
 	List	   *exclude;		/* patterns of schema/exclude */
 	List	   *models;			/* Model *, in the order in which they are run */
+	const char *text;			/* all of this in one */
+	const char *compared;		/* fingerprint with which it was right; NULL: none */
 	const char *function;		/* who asks, for errors */
 } Project;
 

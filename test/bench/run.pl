@@ -14,6 +14,8 @@
 #	client	pg_migrate: an upgrade of 100 files with nothing to do, and a new file;
 #			beside it psql alone, and dbmate (MIGRATE_DBMATE or PATH), goose and
 #			alembic, those that are there
+#	models	check() with a model of 500 tables: nothing has changed since, and the
+#			comparison itself, against psql running the model and pg_dump twice
 #
 # The floors run the same statements without us: "psql" is "psql -1 -f" of a
 # file that holds them, "DO" is a loop of EXECUTE over migrate.revisions in the
@@ -34,7 +36,7 @@ use Time::HiRes qw(sleep time);
 STDOUT->autoflush(1);
 my $rounds = $ENV{MIGRATE_BENCH_ROUNDS} // 5;
 my $dir = scratch_dir();
-my @parts = qw(tables rows stepwise noop pending load memory client);
+my @parts = qw(tables rows stepwise noop pending load memory client models);
 my %wanted = map { ($_ => 1) } @ARGV ? @ARGV : @parts;
 my @unknown = grep { my $name = $_; !grep { $_ eq $name } @parts } keys %wanted;
 die "usage: run.pl [PART...], parts: @parts\n" if @unknown;
@@ -617,6 +619,105 @@ if ($wanted{client})
 		printf "%-46s %12s %12s   %s\n", $client->[0], $noop, $new,
 		  $client->[0] eq 'pg_migrate' ? 'at most dbmate; 1.5 times dbmate' : '';
 	}
+}
+
+# ---------------------------------------------------------------- models ----
+
+# 500 tables as of a shop that has grown: keys, checks, defaults, indexes, foreign
+# keys, comments, and a view and a function for each tenth.
+sub grown_schema
+{
+	my @sql = ("CREATE TYPE state AS ENUM ('new', 'paid', 'sent');");
+	for my $i (1 .. 500)
+	{
+		push @sql, "CREATE TABLE t$i (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,"
+		  . " parent bigint REFERENCES t" . ($i > 1 ? $i - 1 : 1) . ','
+		  . " name varchar(80) NOT NULL, state state NOT NULL DEFAULT 'new',"
+		  . " price numeric(12, 2) CHECK (price >= 0), kind text CHECK (kind IN ('a', 'b')),"
+		  . ' created_at timestamptz NOT NULL DEFAULT now(), updated_at timestamptz,'
+		  . " tags text[] DEFAULT '{}', data jsonb, UNIQUE (parent, name));",
+		  "CREATE INDEX ON t$i (lower(name));",
+		  "CREATE INDEX ON t$i (created_at) WHERE state <> 'sent';",
+		  "COMMENT ON TABLE t$i IS 'table number $i';";
+		push @sql, "CREATE VIEW v$i AS SELECT a.id, a.name, count(b.id) AS children FROM t$i a"
+		  . " LEFT JOIN t$i b ON b.parent = a.id GROUP BY a.id;",
+		  "CREATE FUNCTION f$i(bigint) RETURNS text LANGUAGE sql STABLE"
+		  . " AS 'SELECT name FROM t$i WHERE id = \$1';"
+		  if $i % 10 == 0;
+	}
+	return spew("$dir/grown.sql", join "\n", @sql);
+}
+
+# The seconds of a program whose output is thrown away.
+sub seconds_of
+{
+	my @command = @_;
+	my $start = time;
+	my ($status, undef, $err) = run_program(@command);
+	die "@command: $err" if $status;
+	return time - $start;
+}
+
+# What one comparison leaves: WAL in kB, dead rows of catalogs, locks at its most.
+sub comparison_costs
+{
+	my $database = shift;
+	my $session = connect_to($database, options => $quiet);
+	my $dead = q{SELECT sum(n_dead_tup) FROM pg_stat_sys_tables};
+	$session->run('BEGIN');
+	my $before = $session->value('SELECT pg_current_wal_insert_lsn()');
+	$session->run('SELECT * FROM migrate.compare()');
+	my $wal = $session->value("SELECT pg_current_wal_insert_lsn() - '$before'");
+	my $locks = $session->value('SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid()');
+	$session->run('COMMIT');
+	my $memory = status_of($session->{pid});
+	$session->finish;
+	return ($wal / 1024, $locks, $memory->{RssAnon});
+}
+
+if ($wanted{models})
+{
+	my $file = grown_schema();
+	my $grown = create_database('bench_grown');
+	timed($grown, $quiet, '-1', '-f', $file);
+	my $model = "$dir/grown.dump.sql";
+	my @dump = (tool('pg_dump'), '--schema-only', '-N', 'migrate', '-d', $grown, '-f', $model);
+	seconds_of(@dump);
+	my $script = slurp($model) =~ s/^\\(?:un)?restrict.*$//mgr;
+	spew($model, $script);
+	timed($grown, $quiet, '-f',
+		spew("$dir/set_model.sql", 'SELECT migrate.set_model(' . lit($script) . ');'));
+	sql($grown, 'VACUUM ANALYZE', 'SELECT migrate.compare()', 'SELECT migrate.compare()');
+	my (%ms, %s);
+	for (1 .. 4 * $rounds)
+	{
+		push @{ $ms{one} }, timing($grown, 'SELECT 1');
+		push @{ $ms{same} }, timing($grown, 'SELECT count(*) FROM migrate.compare()');
+	}
+	for my $round (1 .. $rounds)
+	{
+		sql($grown, 'UPDATE migrate.compared SET fingerprint = NULL');
+		push @{ $s{ours} }, timed($grown, $quiet, '-c', 'SELECT * FROM migrate.compare()');
+		sql('postgres', 'DROP DATABASE IF EXISTS bench_floor', 'CREATE DATABASE bench_floor');
+		push @{ $s{floor} },
+		  timed('bench_floor', $quiet, '-1', '-f', $model)
+		  + seconds_of(@dump[ 0 .. 5 ], '-f', "$dir/floor.sql")
+		  + seconds_of(@dump[ 0 .. 3 ], '-d', 'bench_floor', '-f', "$dir/floor.sql");
+	}
+	sql($grown, 'UPDATE migrate.compared SET fingerprint = NULL');
+	my ($wal, $locks, $memory) = comparison_costs($grown);
+	my ($ours, $floor) = (median(@{ $s{ours} }), median(@{ $s{floor} }));
+	my $same = median(@{ $ms{same} }) / 1000;
+	printf "\n%-46s %12s   %s\n", 'models: 500 tables, medians', 'time', 'target';
+	printf "%-46s %12s   %s\n", 'compare(), nothing changed, new connection',
+	  seconds($same), sprintf('at most 30 ms; %.1f %% of the comparison, at most 2 %%',
+		100 * $same / $ours);
+	printf "%-46s %12s\n", 'SELECT 1, new connection', seconds(median(@{ $ms{one} }) / 1000);
+	printf "%-46s %12s   %s\n", 'compare(), compared', seconds($ours),
+	  sprintf('%.2f of the floor, at most 1.0', $ours / $floor);
+	printf "%-46s %12s\n", 'psql -1 -f of the model, and two pg_dump', seconds($floor);
+	printf "%-46s %s kB of WAL, %s locks left to the end, %s kB of memory\n",
+	  'a comparison leaves', number(int $wal), number($locks), number($memory);
 }
 
 my $cores = sub {

@@ -36,6 +36,9 @@ sub has
 	return 1;
 }
 
+# The module with which SQLAlchemy knows a driver; 1.4 has none of psycopg 3.
+sub dialect_of { my $driver = shift; return "sqlalchemy.dialects.postgresql.$driver" }
+
 plan skip_all => "$python has no alembic, sqlalchemy and psycopg2 (MIGRATE_PYTHON names another)"
   unless has(qw(alembic sqlalchemy psycopg2));
 
@@ -198,7 +201,7 @@ SKIP:
 		'-- migrate:up', q{CREATE TYPE state AS ENUM ('open', 'it''s paid');});
 	holds($auto, 'c3', '... others are not', '-- migrate:up transaction:false');
 
-	if (has('psycopg'))
+	if (has(dialect_of('psycopg'), 'psycopg'))
 	{
 		delete local $ENV{LEVEL};
 		same('async', 'psycopg', '--create-in', url() =~ s/:/+psycopg:/r);
@@ -209,7 +212,8 @@ for my $driver (qw(psycopg2 psycopg))
 {
   SKIP:
 	{
-		skip "no $driver", 1 unless has($driver);
+		skip "no $driver, or SQLAlchemy does not know it", 1
+		  unless has(dialect_of($driver), $driver);
 		local $ENV{TEST_DRIVER} = $driver;
 		my ($dir, $files, $out) = same('schemas', $driver);
 		holds($files, '0001', 'schemas: what env.py does before',
@@ -291,9 +295,8 @@ JSON
 # A connection of its own commits: not in one transaction, and not to be rolled back.
 # A role is the whole server's: it must not be in the way, and not stay.
 {
-	my $own = '    with op.get_bind().engine.connect() as other:
-        other.execute(sa.text("%s"))
-        other.commit()';
+	my $own = '    with op.get_bind().engine.begin() as other:
+        other.execute(sa.text("%s"))';
 	my $dir = project(
 		undef,
 		a1 => [
