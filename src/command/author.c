@@ -417,7 +417,7 @@ static void
 fill_scripts(Revision *rev, const char *upgrade, const char *downgrade,
 			 bool transactional)
 {
-	ScriptOrigin origin = {NULL, rev->revision, MIG_UPGRADE, 0};
+	ScriptOrigin origin = {.revision = rev->revision, .direction = MIG_UPGRADE};
 
 	rev->upgrade_sql = mig_script_check(upgrade, transactional, &origin);
 	rev->upgrade_transactional = transactional;
@@ -498,7 +498,7 @@ read_one(FunctionCallInfo fcinfo)
 static void
 edit_scripts(Revision *rev, FunctionCallInfo fcinfo, bool applied)
 {
-	ScriptOrigin origin = {NULL, rev->revision, MIG_UPGRADE, 0};
+	ScriptOrigin origin = {.revision = rev->revision, .direction = MIG_UPGRADE};
 	bool		removes = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 	bool		transactional = rev->upgrade_transactional;
 	char	   *upgrade;

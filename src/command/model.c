@@ -40,7 +40,7 @@ migrate_set_model(PG_FUNCTION_ARGS)
 	const char *ddl = mig_sql_text_arg(fcinfo, 0, "ddl");
 	const char *name = mig_sql_text_arg(fcinfo, 1, "name");
 	int			ordinal = PG_ARGISNULL(2) ? 0 : PG_GETARG_INT32(2);
-	ScriptOrigin origin = {.file = psprintf("model \"%s\"", name), .first_line = 1};
+	ScriptOrigin origin = {.model = name, .first_line = 1};
 	Scope		scope;
 
 	if (*name == '\0')

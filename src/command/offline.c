@@ -485,7 +485,7 @@ append_ids(StringInfo out, List *ids)
 static void
 append_script(Offline *offline, const StoredScript *script, bool transactional)
 {
-	ScriptOrigin origin = {NULL, script->revision, offline->direction, 0};
+	ScriptOrigin origin = {.revision = script->revision, .direction = offline->direction};
 	const char *sql = mig_script_check(script->sql, transactional, &origin);
 
 	offline->plain &= mig_psql_is_plain(sql);

@@ -1082,6 +1082,8 @@ script_error_context(void *arg)
 				"Scripts must be text that can be converted to UTF-8, of which the checksum is made.");
 	if (origin == NULL)
 		what = "script";
+	else if (origin->model != NULL)
+		what = psprintf("model \"%s\"", mig_excerpt_printable(origin->model));
 	else if (origin->file != NULL)
 		what = psprintf("revision file \"%s\"", mig_excerpt_printable(origin->file));
 	else if (origin->first_line > 0)

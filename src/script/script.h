@@ -40,6 +40,7 @@ typedef struct ScriptStatement
 typedef struct ScriptOrigin
 {
 	const char *file;			/* file name */
+	const char *model;			/* name of the model that it is */
 	const char *revision;		/* revision id */
 	MigDirection direction;
 	int			first_line;		/* line of the file where the script begins,

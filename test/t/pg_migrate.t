@@ -319,6 +319,8 @@ subtest 'usage: status 2 and one line' => sub {
 	$p->is_refused(['new'], 2, 'needs a message');
 	$p->is_refused([ 'new', ' ' ], 2, 'needs a message');
 	$p->is_refused([ 'new', '--head' ], 2, '--head needs a value');
+	$p->is_refused([ 'check', '--models', '-M' ], 2, '-M needs a value');
+	$p->is_refused([ 'check', '--models', '--model=' ], 2, '--model= needs a value');
 	$p->is_refused([ 'upgrade', '-d' ], 2, '-d needs a value');
 	$p->is_refused([ 'upgrade', '--atomic', '--stepwise' ], 2, 'exclude');
 	$p->is_refused([ 'upgrade', '--sql', '--dry-run' ], 2, 'exclude');
@@ -326,7 +328,7 @@ subtest 'usage: status 2 and one line' => sub {
 	$p->is_refused([ 'wait', '--timeout', 'x' ], 2, 'number of seconds');
 	$p->is_refused($_, 2, 'not in this version')
 	  for ['lint'], ['rehearse'], ['drift'], ['test'], [ 'new', '--autogenerate', '-m', 'x' ],
-	  [ 'check', '--models' ], [ 'check', '--lint' ];
+	  [ 'check', '--lint' ];
 	is_deeply([ $p->files ], [], 'and nothing is written');
 };
 
@@ -881,8 +883,201 @@ subtest 'the run lock: status 4' => sub {
 	$p->is_run($_, 4, '', qr/could not obtain the run lock/, "@$_")
 	  for ['load'], ['upgrade'], [ 'upgrade', '--atomic' ], [ 'upgrade', '--stepwise' ],
 	  [ 'upgrade', '--dry-run' ], [ 'stamp', 'head' ];
+	spew("$p->{dir}/model.sql", 'SELECT 1;');
+	$p->is_run([ 'load', '--models', '-M', 'model.sql' ], 4, '', qr/obtain the run lock/);
 	$other->finish;
 	$p->is_run(['upgrade'], 0, "0001\n", qr/running/);
+
+	$other = connect_to($p->{database});
+	$other->run('SELECT pg_advisory_lock(1835624306, 1)');
+	$p->is_run([ 'check', '--models', '-M', 'model.sql' ], 4, '', qr/obtain the run lock/);
+	# of the scratch
+	$other->run('SELECT pg_advisory_unlock(1835624306, 1), pg_advisory_lock(1835624306, 3)');
+	$p->{environment}{PGOPTIONS} = '-c migrate.scratch_lock_timeout=200ms';
+	$p->is_run([ 'check', '--models', '-M', 'model.sql' ], 4, '', qr/^ERROR:  [^\n]*scratch/);
+	$other->finish;
+};
+
+# ------------------------------------------------------------- models ----
+
+# A project whose database has a table "a".
+sub project_with_table
+{
+	my $p = project(@_);
+	$p->revision('0001', '', 'CREATE TABLE a (id int, t text);', 'DROP TABLE a;');
+	$p->run('upgrade');
+	return $p;
+}
+my $table = "CREATE TABLE a (id int, t text);\n";
+
+subtest 'check --models: status 3 where the database differs' => sub {
+	my $p = project_with_table();
+	my $check = [ 'check', '--models' ];
+	my $model = sub { spew("$p->{dir}/model.sql", shift) };
+	$p->is_run($check, 1, '', qr/^ERROR:  no model is declared.*^pg_migrate: models are named by/ms,
+		'no model');
+	spew("$p->{dir}/migrate.conf", "model = model.sql\n");
+	$model->($table);
+	$p->is_run($check, 0, '', undef, 'as the model says');
+	$p->is_run([ @$check, '--json' ], 0, qr/\A\{"files": \[\]\s*, "differences": \s*\[\]\s*\}\n\z/);
+	$model->("\xef\xbb\xbfCREATE TABLE a (id bigint, t text);\r\n"
+		  . qq{CREATE TABLE "b '\\ ""\n" ();});
+	my $two = qq{create table public."b '\\ "" "\n}
+	  . "alter column public.a.id: type: integer -> bigint\n";
+	my $out;
+	$p->is_run($check, 3, $two, undef, 'a BOM, CRLF, and two differences, a line each');
+	$out = $p->is_run([ @$check, '--json' ], 3, qr/\A\{/);
+	is(json_value($p, $out, q{#>> '{differences,0,object_identity}'}), qq{public."b '\\ ""\n"},
+		'--json: the name as it is');
+	is(json_value($p, $out, q{#>> '{differences,1,detail}'}), 'type: integer -> bigint',
+		'--json: the second');
+	is($p->sql('SELECT count(*) FROM migrate.models'), 0, 'nothing is stored');
+	is($p->sql(q{SELECT to_regclass('public."b"') IS NULL}), 't', 'nor made');
+
+	# only check --models reads it
+	spew("$p->{dir}/migrate.conf", "model = missing\n");
+	$p->is_run($_, 0, qr//) for ['check'], ['status'], ['history'];
+	$p->is_refused($check, 2, 'no file or directory "missing"');
+	$p->is_run([ @$check, '-M', 'model.sql' ], 3, qr/^alter/m, undef, '-M is stronger');
+	{
+		local $p->{environment}{MIGRATE_MODEL} = 'model.sql';
+		$p->is_run($check, 3, qr/^alter/m, undef, 'MIGRATE_MODEL is, too');
+	}
+
+	# revisions come first
+	$p->revision('0002', '0001', 'ALTER TABLE a ALTER id TYPE bigint;');
+	$p->is_run([ @$check, '-M', 'model.sql' ], 3, "not loaded 0002 0002.sql\n$two", undef,
+		 'a revision that is not loaded');
+	$p->run('load');
+	$p->is_run([ @$check, '-M', 'model.sql' ], 3, "pending 0002 0002.sql\n", qr/not up to date/,
+		'one that is pending: not compared');
+	$out = $p->is_run([ @$check, '-M', 'model.sql', '--json' ], 3, qr/\A\{/, qr/not up to date/);
+	is(json_value($p, $out, q{#>> '{files,0,state}'}), 'pending', '--json: the files');
+	# psql has ended before it gets all models
+	spew("$p->{dir}/long.sql", "-- a long line of a comment\n" x 20000);
+	$p->is_run([ @$check, '-M', 'long.sql' ], 3, "pending 0002 0002.sql\n",
+		qr/\A(?!.*pg_migrate:)/s, 'a long model that is not read');
+	is(json_value($p, $out, q{->> 'differences' IS NULL AND j ? 'differences'}), 't',
+		'--json: no differences');
+	$out = $p->is_run([ 'check', '--json' ], 3, qr/\A\{/, qr/not up to date/);
+	is(json_value($p, $out, q{? 'differences'}), 'f', '--json without --models');
+};
+
+# A value of a JSON object.
+sub json_value
+{
+	my ($p, $json, $operation) = @_;
+	return $p->sql('SELECT j ' . $operation . ' FROM (SELECT ' . lit($json) . '::jsonb) AS v (j)');
+}
+
+subtest 'models of a directory, of a command' => sub {
+	my $p = project_with_table();
+	my @check = ('check', '--models');
+	mkdir "$p->{dir}/a model" or die $!;
+	spew("$p->{dir}/a model/2 \"v'\\:x\\.sql", 'CREATE VIEW v AS SELECT id FROM a;');
+	spew("$p->{dir}/a model/10.sql", $table);
+	spew("$p->{dir}/a model/README", 'not SQL');
+	$p->is_run([ @check, '-M', 'a model' ], 3, "create view public.v\n", undef,
+		'each file a model, in the order of their names');
+	$p->is_run([ @check, '-M', 'a model/10.sql' ], 0, '', undef, 'one of them');
+
+	my $command = sub { return [ @check, '-M', "| $_[0]" ] };
+	$p->is_run($command->(q{cat 'a model/'*.sql}), 3, "create view public.v\n", undef, 'a command');
+	spew("$p->{dir}/migrate.conf", "model = | cat a*/1*; echo said >&2\n");
+	$p->is_run(\@check, 0, '', qr/\Asaid\n\z/, 'of migrate.conf, with a message of its own');
+	$p->is_refused($command->('exit 3'), 1, 'failed with status 3: exit 3');
+	$p->is_refused($command->('true'), 1, 'printed nothing: true');
+	$p->is_refused($command->('echo; echo'), 1, 'printed nothing');
+	$p->is_refused([ @check, '-M', '| ' ], 2, 'without a command');
+	$p->is_run($command->('nonsense_x'), 1, '',
+		qr/^pg_migrate: .* failed with status 127: nonsense_x$/m);
+	$p->is_run($command->(q{printf 'SELECT 1;\n\nCREATE TBLE x;'}), 1, '',
+		qr/^ERROR:  syntax error.*^CONTEXT:  model "default", line 3\npg_migrate: model "d/ms);
+	$p->is_run($command->(q{printf '\377'}), 1, '',
+		qr/invalid byte.*^pg_migrate: model "default"/ms);
+	{
+		local $environment{LC_ALL} = 'C.UTF-8';
+		$p->is_run($command->(q{[ "$LC_ALL" = C.UTF-8 ] && ! read x && echo "SELECT 1"}), 3,
+			"drop table public.a\n", undef, 'it has the locale of the user, and no input');
+	}
+	# no argument is too long, and none is cut
+	my $many = q{i=0; while [ $i -lt 4000 ]; do i=$((i + 1));}
+	  . q{ echo "-- a long line of comment: aaaaaaaaaaaaaaaaaaaa"; done; cat 'a model/10.sql'};
+	$p->is_run($command->($many), 0, '', undef, '200 kB of a command');
+
+	# what cannot be read
+	mkdir "$p->{dir}/none" or die $!;
+	$p->is_refused([ @check, '-M', 'none' ], 1, 'no models');
+	spew("$p->{dir}/none/x.sql", '');
+	$p->is_refused([ @check, '-M', 'none' ], 1, 'model "none/x.sql" is empty');
+	unlink "$p->{dir}/none/x.sql";
+	symlink 'nowhere', "$p->{dir}/none/x.sql" or die $!;
+	$p->is_refused([ @check, '-M', 'none' ], 1, 'a link to nothing');
+	unlink "$p->{dir}/none/x.sql";
+	mkdir "$p->{dir}/none/x.sql" or die $!;
+	$p->is_refused([ @check, '-M', 'none' ], 1, 'cannot read model "none/x.sql"');
+	spew("$p->{dir}/none/x\ny.sql", 'SELECT 1;');
+	rmdir "$p->{dir}/none/x.sql";
+	$p->is_refused([ @check, '-M', 'none' ], 1, 'line break');
+	unlink "$p->{dir}/none/x\ny.sql";
+	spew("$p->{dir}/none/1.sql", "SELECT 1;\n");
+	spew("$p->{dir}/none/2.sql", "\nSELECT (;\n");
+	$p->is_run([ @check, '-M', 'none' ], 1, '',
+		qr/^CONTEXT:  model "2.sql", line 2\npg_migrate: model "2.sql" cannot be taken: none$/m);
+	spew("$p->{dir}/none/2.sql", "\nSELECT 1 / 0;\n");
+	$p->is_run([ @check, '-M', 'none' ], 1, '',
+		qr/division by zero.*^CONTEXT:  model "2.sql", statement 1, line 2$/ms, 'when it runs');
+	spew("$p->{dir}/none/2.sql", 'DROP DATABASE x;');
+	$p->is_run([ @check, '-M', 'none' ], 1, '', qr/^CONTEXT:  model "2.sql"/m,
+		'what no model can have');
+};
+
+subtest 'load --models' => sub {
+	my $p = project_with_table();
+	my @load = ('load', '--models');
+	$p->is_refused(\@load, 2, '--models needs -M');
+	$p->{environment}{MIGRATE_MODEL} = 'models';
+	mkdir "$p->{dir}/models" or die $!;
+	spew("$p->{dir}/models/1.sql", $table);
+	spew("$p->{dir}/models/2.sql", "CREATE VIEW v AS SELECT id FROM a;\r\n");
+	$p->sql(q{SELECT migrate.set_model('SELECT 1', 'by hand')});
+	my $all = "new model 1.sql\nnew model 2.sql\ndropped model by hand\n";
+	$p->is_run([ @load, '--dry-run' ], 0, $all);
+	is($p->sql('SELECT name FROM migrate.models'), 'by hand', 'a dry run changes nothing');
+	$p->is_run(\@load, 0, $all, undef, 'the models are those of the files');
+	is($p->sql(q{SELECT string_agg(name, ',' ORDER BY ordinal) FROM migrate.models}), '1.sql,2.sql',
+		'in their order');
+	$p->is_run(\@load, 0, '', undef, 'again: nothing');
+	spew("$p->{dir}/models/2.sql", 'CREATE VIEW v AS SELECT t FROM a;');
+	$p->revision('0002', '0001', 'CREATE VIEW v AS SELECT t FROM a;');
+	$p->is_run(\@load, 0, "new 0002 0002.sql\nchanged model 2.sql\n", undef, 'with a revision');
+	$p->is_run([ 'upgrade' ], 0, "0002\n", qr/running/);
+	is($p->sql('SELECT migrate.check()'), 't', 'the database is as the stored models say');
+	delete $p->{environment}{MIGRATE_MODEL};
+	$p->is_run([ 'check', '--models' ], 0, '', undef, 'check compares with them');
+	$p->sql('ALTER TABLE a ADD c int');
+	$p->is_run([ 'check', '--models' ], 3, "drop column public.a.c\n");
+	spew("$p->{dir}/models/2.sql", 'CREATE VIEW (');
+	$p->revision('0003', '0002', 'SELECT 3;');
+	$p->is_run([ @load, '-M', 'models' ], 1, qr//, qr/model "2.sql" cannot be taken: models/);
+	is($p->sql(q{SELECT count(*) FROM migrate.revisions}), 2, 'nothing is loaded then');
+};
+
+# The models are run as migrations are: with the search_path of the role.
+subtest 'check --models: the search_path of the role' => sub {
+	my $p = project();
+	$p->sql(q{CREATE SCHEMA shop; CREATE SCHEMA "Odd =";
+		SELECT migrate.configure('managed_schemas', 'shop');
+		ALTER DATABASE } . $p->{database} . q{ SET search_path = shop, "Odd ="});
+	$p->revision('0001', '', 'CREATE TABLE a (id int, t text);');
+	$p->run('upgrade');
+	# operators and functions that are not the server's
+	$p->sql(q{CREATE FUNCTION "Odd =".f(text, text) RETURNS text LANGUAGE sql
+			AS 'SELECT (1 / 0)::text';
+		CREATE OPERATOR "Odd =".|| (LEFTARG = text, RIGHTARG = text, FUNCTION = "Odd =".f)});
+	$p->is_run([ 'check', '--models', '-M', "| echo '$table'" ], 0, '');
+	$p->is_run([ 'check', '--models', '-M', "| echo 'CREATE TABLE a (id int, t int)'" ], 3,
+		"alter column shop.a.t: type: text -> integer\n");
 };
 
 subtest 'check, status --exit-code: status 3' => sub {
@@ -1104,7 +1299,8 @@ subtest 'rights' => sub {
 	run_psql('postgres', "CREATE ROLE mig_client_$_ LOGIN") for qw(author deployer);
 	$p->sql(<<'END');
 GRANT USAGE ON SCHEMA migrate TO mig_client_author, mig_client_deployer;
-GRANT EXECUTE ON FUNCTION migrate.load_files TO mig_client_author;
+GRANT EXECUTE ON FUNCTION migrate.load_files, migrate.set_model, migrate.drop_model
+	TO mig_client_author;
 GRANT EXECUTE ON FUNCTION migrate.upgrade(text), migrate.downgrade(text) TO mig_client_deployer;
 GRANT EXECUTE ON PROCEDURE migrate.upgrade_stepwise, migrate.downgrade_stepwise
 	TO mig_client_deployer;
@@ -1116,6 +1312,11 @@ END
 	$p->{environment} = $as->('mig_client_author');
 	$p->is_run(['load'], 0, "new 0001 0001.sql\nnew 0002 0002.sql\n", undef, 'an author loads');
 	$p->is_run(['upgrade'], 1, '', qr/permission denied/, 'and cannot upgrade');
+	my @models = ('load', '--models', '-M', '| echo "SELECT 1"');
+	$p->is_run(\@models, 1, '', qr/permission denied for table models/, 'models need SELECT');
+	$p->sql('GRANT SELECT ON migrate.models TO mig_client_author');
+	$p->is_run(\@models, 0, "new model default\n", undef, 'an author loads models');
+	$p->is_run([ 'check', '--models' ], 3, qr/pending/, qr/not up to date/, 'and cannot compare');
 	$p->{environment} = $as->('mig_client_deployer');
 	$p->is_run([ 'upgrade', '--no-load', '0001' ], 0, "0001\n", qr/running/, 'a deployer upgrades');
 	$p->is_run([ 'upgrade', '--no-load' ], 0, "0002\n", qr/step by step/, 'step by step, too');
