@@ -7,8 +7,8 @@
 # What is between two fences is one of these; anything else is a failure, so
 # that a page shows nothing that is not run:
 #
-#  - code whose first line is a comment with a file name, "# shop/models.py":
-#    it becomes that file of the directory;
+#  - code whose first line is a comment with a file name, "# shop/models.py",
+#    "// schema.ts", "-- schema.sql": it becomes that file of the directory;
 #  - a revision file: it becomes a file of the directory's migrations;
 #  - lines "$ command", each with the output and errors expected of it: the
 #    command is run in the directory.  A line "..." stands for any lines.
@@ -30,12 +30,18 @@ use MigrateTest;
 use Test::More;
 
 # A page of doc/.  Options: directory, where it is run; environment, of the
-# commands; files, where revision files go (migrations).
+# commands; files, where revision files go (migrations); section, the heading of the
+# part that is run (all of it).
 sub new
 {
 	my ($class, $name, %options) = @_;
 	my $text = slurp("$FindBin::RealBin/../../doc/$name");
 	my @blocks;
+	if (defined $options{section})
+	{
+		($text) = $text =~ /^## \Q$options{section}\E\n(.*?)(?=^## |\z)/ms
+		  or die "$name has no section \"$options{section}\"\n";
+	}
 	push @blocks, { language => $1, text => $2 } while $text =~ /^```(\w*)\n(.*?)^```$/gms;
 	return bless { name => $name, files => 'migrations', blocks => \@blocks, %options }, $class;
 }
@@ -102,7 +108,7 @@ sub file_name
 		my ($message) = $block->{text} =~ /^-- (.*)/;
 		return "${id}_" . $message =~ s/\W+/_/gr . '.sql';
 	}
-	return $block->{text} =~ m{^# ([\w./]+\.\w+)\n} ? $1 : undef;
+	return $block->{text} =~ m{^(?:#|//|--) ([\w./]+\.\w+)\n} ? $1 : undef;
 }
 
 # Writes a file of the directory.
