@@ -7,7 +7,8 @@
 # doc/ci.md: the script check.sh, and the file for pgTAP.  doc/files.md: the way of a
 # directory of dbmate, and of files with headers, where there are no files, and what is
 # done about files that are gone and ids that meet; files.t has the rest of that page.
-# doc/comparison.md: every cell about another tool names its source.
+# doc/comparison.md: every cell about another tool names its source, and every source
+# what was read.
 use strict;
 use warnings;
 
@@ -225,6 +226,12 @@ END
 	}
 	is_deeply(\@without, [], 'every cell about another tool names its source');
 	is_deeply([ sort keys %cited ], [ sort $list =~ /^- ([A-Z]\d+): \[/mg ], 'all are listed');
+	my @moving =
+	  $list =~ m{(github\.com/[^)\s]+/(?:blob|tree)/(?!v?\d+\.\d|[0-9a-f]{40}/)[^)\s]+)}g;
+	is_deeply(\@moving, [], 'a link to a file of a repository is to a commit or a version');
+	my @undated = grep { s/\]\([^)]*\)//gr !~ /\d\.\d|\b20\d\d\b|commit|no date/ }
+	  $list =~ /^- (.*)/mg;
+	is_deeply(\@undated, [], 'every source has a version, a date or a commit');
 }
 
 done_testing();
