@@ -792,13 +792,26 @@ AS 'MODULE_PATHNAME', 'migrate_compare'
 LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION migrate.compare(pg_catalog.text) IS
 'Say what would have to be done to the managed schemas to make them what the source says.
-The models are run in a subtransaction that is rolled back.
-Arguments: source: models.
+The models, or the upgrade scripts of the applied revisions, are run in a subtransaction that is '
+'rolled back.
+Arguments: source: models or revisions.
 Result: a row a difference: action: create, drop, alter, or unsupported for objects that migrate '
 'compares but cannot write; detail: the properties that differ.
 Errors: 22023 another source; 55000 no model is declared; 42501 the managed schemas are not the '
 'caller''s, or the caller may not create schemas; 25006 in a read-only transaction; MG012 another '
-'comparison takes too long; whatever the models raise.';
+'comparison takes too long; whatever the models or scripts raise; of revisions, MG007 an applied '
+'one was edited; 0A000 a script changes a schema that is not managed.';
+
+CREATE FUNCTION migrate.drift(OUT action pg_catalog.text, OUT object_type pg_catalog.text,
+	OUT object_identity pg_catalog.text, OUT detail pg_catalog.text)
+RETURNS SETOF pg_catalog.record
+AS 'MODULE_PATHNAME', 'migrate_drift'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.drift() IS
+'Say what was done to the managed schemas since the applied revisions made them: the differences '
+'of migrate.compare(''revisions''), the other way round.
+Result: a row a difference, as migrate.compare().
+Errors: those of migrate.compare(''revisions'').';
 
 CREATE FUNCTION migrate.schema_sql(source pg_catalog.text DEFAULT 'live')
 RETURNS pg_catalog.text
@@ -806,9 +819,31 @@ AS 'MODULE_PATHNAME', 'migrate_schema_sql'
 LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION migrate.schema_sql(pg_catalog.text) IS
 'Return the managed schemas as a script that makes them in an empty database.
-Arguments: source: live, as they are; models, as they are declared.
+Arguments: source: live, as they are; models, as they are declared; revisions, as the applied '
+'ones make them.
 Result: SQL; what migrate cannot write is named in comments at its top.
-Errors: 22023 another source; for models, those of migrate.compare().';
+Errors: 22023 another source; for models and revisions, those of migrate.compare().';
+
+CREATE FUNCTION migrate.create_all()
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_create_all'
+LANGUAGE C VOLATILE ROWS 1;
+COMMENT ON FUNCTION migrate.create_all() IS
+'Make what the models declare, in a fresh database, and stamp the heads.
+Result: the stamped revisions.
+Errors: 55000 no model is declared, a revision is applied, or a managed schema is not empty; MG012 '
+'the run lock; whatever the models raise.';
+
+CREATE FUNCTION migrate.init_db(target pg_catalog.text DEFAULT 'head')
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_init_db'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.init_db(pg_catalog.text) IS
+'Bring the database of an application to a target: an empty one by migrate.create_all(), if models '
+'are declared and the target is the heads; any other by migrate.upgrade(target).
+Arguments: target: as migrate.upgrade().
+Result: the stamped or applied revisions.
+Errors: those of migrate.create_all() and migrate.upgrade().';
 
 -- ---------------------------------------------------------------------------
 -- Moving
@@ -1128,7 +1163,10 @@ ALTER FUNCTION migrate.set_model(pg_catalog.text, pg_catalog.text, pg_catalog.in
 	OWNER TO @extowner@;
 ALTER FUNCTION migrate.drop_model(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.compare(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.drift() OWNER TO @extowner@;
 ALTER FUNCTION migrate.schema_sql(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.create_all() OWNER TO @extowner@;
+ALTER FUNCTION migrate.init_db(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.current() OWNER TO @extowner@;
 ALTER FUNCTION migrate.heads() OWNER TO @extowner@;
 ALTER FUNCTION migrate.bases() OWNER TO @extowner@;
@@ -1182,7 +1220,10 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.drop_model(pg_catalog.text),
 	migrate.check(pg_catalog.bool),
 	migrate.compare(pg_catalog.text),
+	migrate.drift(),
 	migrate.schema_sql(pg_catalog.text),
+	migrate.create_all(),
+	migrate.init_db(pg_catalog.text),
 	migrate.upgrade(pg_catalog.text),
 	migrate.downgrade(pg_catalog.text),
 	migrate.resume(pg_catalog.text, pg_catalog.text),

@@ -10,7 +10,9 @@ SELECT migrate.configure('managed_schemas', 'models_a');
 -- none yet
 SELECT migrate.compare();
 SELECT migrate.schema_sql('models');
+SELECT migrate.schema_sql('nothing');
 SELECT migrate.compare('nothing');
+SELECT migrate.create_all();
 SELECT migrate.compare(NULL);
 SELECT migrate.drop_model('none');
 SELECT migrate.set_model(NULL);
@@ -171,6 +173,85 @@ SELECT migrate.set_model(E'CREATE TABLE models_a.w ();\n\nCREATE TABLE models_a.
 	'm');
 SELECT migrate.compare();
 SELECT migrate.drop_model('m');
+
+-- the applied revisions as a source
+\pset format unaligned
+\pset tuples_only
+SELECT * FROM migrate.drift();
+SELECT * FROM migrate.compare('revisions');
+SELECT migrate.schema_sql('revisions');
+SELECT migrate.revision('second', 'CREATE TABLE models_a.t (status varchar(10));
+ALTER TABLE models_a.t
+	ADD CONSTRAINT t_status_check CHECK (status IN (''a'', ''b''));', rev_id => 'r2');
+SELECT migrate.stamp('r2');
+SELECT * FROM migrate.drift();
+SELECT migrate.schema_sql('revisions');
+-- scripts that cannot be run again
+SELECT migrate.revision('third', E'\nCREATE TABLE models_a.t2 ();\nSELECT 1 / 0;',
+	rev_id => 'r3');
+SELECT migrate.stamp('r3');
+SELECT migrate.drift();
+SELECT migrate.compare('revisions');
+SELECT migrate.stamp('r2');
+SELECT migrate.edit('r3', 'PREPARE p AS SELECT 1;');
+SELECT migrate.stamp('r3');
+SELECT migrate.drift();
+SELECT migrate.stamp('r2');
+SELECT migrate.edit('r3', 'COPY models_a.t FROM ''/nowhere'';');
+SELECT migrate.stamp('r3');
+SELECT migrate.drift();
+SELECT migrate.stamp('r2');
+SELECT migrate.edit('r3', 'DROP OWNED BY nobody;');
+SELECT migrate.stamp('r3');
+SELECT migrate.drift();
+SELECT migrate.stamp('r2');
+SELECT migrate.edit('r3', 'CREATE TABLE public.other ();');
+SELECT migrate.stamp('r3');
+SELECT migrate.drift();
+-- not in a script
+SELECT migrate.revision('fourth', 'SELECT migrate.drift()', rev_id => 'r4');
+SELECT migrate.upgrade();
+\pset format aligned
+\pset tuples_only
+
+-- a fresh database
+SELECT migrate.create_all();
+SELECT migrate.stamp('base');
+SELECT migrate.create_all();
+DROP TABLE models_a.t;
+SET client_min_messages = notice;
+SELECT migrate.create_all();
+SELECT migrate.check();
+SELECT migrate.drift();
+SELECT migrate.create_all();
+SELECT migrate.init_db();
+SELECT migrate.init_db(NULL);
+SELECT migrate.init_db('nothing');
+DROP TABLE models_a.t;
+SET client_min_messages = warning;
+SELECT migrate.stamp('base');
+SET client_min_messages = notice;
+-- what cannot be in a model, and a model that fails
+SELECT migrate.set_model('CREATE TABLE models_a.w (); NOTIFY x;', 'm');
+SELECT migrate.init_db();
+SELECT migrate.set_model(E'\nSELECT 1 / 0;', 'm');
+SELECT migrate.init_db();
+SELECT migrate.drop_model('m');
+-- data of revisions that are stamped
+SELECT migrate.drop('r4');
+SELECT migrate.edit('r3', $q$DO $x$ BEGIN INSERT INTO models_a.t VALUES ('a'); END $x$$q$);
+SELECT migrate.edit('r2', $$SELECT pg_catalog.set_config('search_path', '', false);
+WITH x AS (INSERT INTO models_a.t VALUES ('a') RETURNING *) SELECT * FROM x;$$);
+SELECT migrate.edit('r1', $$SELECT pg_catalog.set_config('search_path', '', false);$$);
+SELECT migrate.revision('set', $$SELECT setval('models_a.s', 3)$$, rev_id => 'r5');
+-- another target is an upgrade
+BEGIN;
+SET LOCAL client_min_messages = warning;
+SELECT migrate.init_db('r1');
+ROLLBACK;
+SELECT migrate.init_db();
+SELECT migrate.init_db('heads');
+SET client_min_messages = warning;
 
 -- nothing of the scratch is left
 SELECT nspname FROM pg_namespace WHERE nspname LIKE 'mig%' AND nspname <> 'migrate';

@@ -114,6 +114,13 @@
 #define MigIndexNullsNotDistinct(form)		((form)->indnullsnotdistinct)
 #endif
 
+/* MERGE is new in 15. */
+#if PG_VERSION_NUM >= 150000
+#define MigIsMerge(stmt)				IsA(stmt, MergeStmt)
+#else
+#define MigIsMerge(stmt)				(false)
+#endif
+
 /*
  * 19 made CLUSTER a form of REPACK, which can also run CONCURRENTLY, and ANALYZE
  * afterwards.

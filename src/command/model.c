@@ -1,7 +1,7 @@
 /*
  * model.c
  *		Models, schemas as SQL, and their comparison with the database: set_model,
- *		drop_model, schema_sql, compare.
+ *		drop_model, schema_sql, compare, drift.
  *
  * Models are what the authors of revisions write, and run with the rights of the
  * one who compares; so do the scripts of revisions with those of the one who
@@ -24,9 +24,11 @@ PG_FUNCTION_INFO_V1(migrate_set_model);
 PG_FUNCTION_INFO_V1(migrate_drop_model);
 PG_FUNCTION_INFO_V1(migrate_schema_sql);
 PG_FUNCTION_INFO_V1(migrate_compare);
+PG_FUNCTION_INFO_V1(migrate_drift);
 
 static void check_models(const Project *project);
 pg_noreturn static void unrecognized_source(const char *source, const char *known);
+static Datum put_differences(FunctionCallInfo fcinfo, List *differences);
 static void put_difference(Tuplestorestate *store, TupleDesc desc,
 						   const Difference *difference);
 
@@ -94,8 +96,10 @@ migrate_schema_sql(PG_FUNCTION_ARGS)
 		check_models(&project);
 		script = mig_differ_models_sql(&project);
 	}
+	else if (strcmp(source, "revisions") == 0)
+		script = mig_differ_revisions_sql(&project);
 	else
-		unrecognized_source(source, "live, models");
+		unrecognized_source(source, "live, models, revisions");
 	PG_RETURN_TEXT_P(cstring_to_text(script));
 }
 
@@ -107,19 +111,26 @@ migrate_compare(PG_FUNCTION_ARGS)
 {
 	const char *source = mig_sql_text_arg(fcinfo, 0, "source");
 	Project		project = mig_differ_project("migrate.compare()");
-	TupleDesc	desc;
-	Tuplestorestate *store;
-	ListCell   *lc;
-	List	   *differences;
 
-	if (strcmp(source, "models") != 0)
-		unrecognized_source(source, "models");
-	check_models(&project);
-	differences = mig_differ_from_models(&project);
-	store = mig_sql_begin(fcinfo, &desc);
-	foreach(lc, differences)
-		put_difference(store, desc, lfirst(lc));
-	return (Datum) 0;
+	if (strcmp(source, "models") == 0)
+	{
+		check_models(&project);
+		return put_differences(fcinfo, mig_differ_from_models(&project));
+	}
+	if (strcmp(source, "revisions") != 0)
+		unrecognized_source(source, "models, revisions");
+	return put_differences(fcinfo, mig_differ_from_revisions(&project));
+}
+
+/*
+ * Implement migrate.drift().  Errors: those of migrate.compare('revisions').
+ */
+Datum
+migrate_drift(PG_FUNCTION_ARGS)
+{
+	Project		project = mig_differ_project("migrate.drift()");
+
+	return put_differences(fcinfo, mig_differ_drift(&project));
 }
 
 /*
@@ -145,6 +156,21 @@ unrecognized_source(const char *source, const char *known)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized source \"%s\"", source),
 			 errhint("The sources are: %s.", known)));
+}
+
+/*
+ * Make some differences (Difference *) the result.
+ */
+static Datum
+put_differences(FunctionCallInfo fcinfo, List *differences)
+{
+	TupleDesc	desc;
+	Tuplestorestate *store = mig_sql_begin(fcinfo, &desc);
+	ListCell   *lc;
+
+	foreach(lc, differences)
+		put_difference(store, desc, lfirst(lc));
+	return (Datum) 0;
 }
 
 /*

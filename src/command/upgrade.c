@@ -19,6 +19,7 @@
 #include "migrate.h"
 
 #include "access/xact.h"
+#include "command/upgrade.h"
 #include "miscadmin.h"
 #include "revision/graph.h"
 #include "revision/plan.h"
@@ -59,8 +60,6 @@ PG_FUNCTION_INFO_V1(migrate_upgrade);
 PG_FUNCTION_INFO_V1(migrate_downgrade);
 PG_FUNCTION_INFO_V1(migrate_refuse_number);
 
-static List *run_move(MigDirection direction, const char *target,
-					  const char *function);
 static void make_plan(Move *move);
 static void run_plan(Move *move);
 static List *read_ahead(const Move *move, int number);
@@ -72,8 +71,8 @@ static void record_plan(const Move *move);
  * Returns the ids moved, in order, in the current memory context.  Errors: as
  * the comments of the SQL functions say.
  */
-static List *
-run_move(MigDirection direction, const char *target, const char *function)
+List *
+mig_upgrade_run(MigDirection direction, const char *target, const char *function)
 {
 	TimestampTz start = GetCurrentTimestamp();
 	Move		move = {.direction = direction, .target = target};
@@ -261,27 +260,27 @@ record_plan(const Move *move)
 }
 
 /*
- * Implement migrate.upgrade(target). Errors: as run_move.
+ * Implement migrate.upgrade(target). Errors: as mig_upgrade_run.
  */
 Datum
 migrate_upgrade(PG_FUNCTION_ARGS)
 {
 	return mig_sql_ids(fcinfo,
-						  run_move(MIG_UPGRADE,
-								   mig_sql_text_arg(fcinfo, 0, "target"),
-								   "migrate.upgrade()"));
+						  mig_upgrade_run(MIG_UPGRADE,
+										  mig_sql_text_arg(fcinfo, 0, "target"),
+										  "migrate.upgrade()"));
 }
 
 /*
- * Implement migrate.downgrade(target). Errors: as run_move.
+ * Implement migrate.downgrade(target). Errors: as mig_upgrade_run.
  */
 Datum
 migrate_downgrade(PG_FUNCTION_ARGS)
 {
 	return mig_sql_ids(fcinfo,
-						  run_move(MIG_DOWNGRADE,
-								   mig_sql_text_arg(fcinfo, 0, "target"),
-								   "migrate.downgrade()"));
+						  mig_upgrade_run(MIG_DOWNGRADE,
+										  mig_sql_text_arg(fcinfo, 0, "target"),
+										  "migrate.downgrade()"));
 }
 
 /*

@@ -396,7 +396,9 @@ static void
 end_script(ErrorArgument *argument)
 {
 	argument->place = ", at its end";
-	if (argument->script->stepwise)
+	if (argument->script->at_end != NULL)
+		argument->script->at_end();
+	else if (argument->script->stepwise)
 		mig_deferred_end_alone();
 	else
 		mig_deferred_end_script();
@@ -480,6 +482,10 @@ check_statement(const ErrorArgument *argument, const ScriptStatement *statement)
 	const char *problem = mig_statement_cannot_run(statement->raw);
 	bool		has_rows = statement->rows >= 0 && !argument->top_level;
 
+	/* a script that is not transactional, run again in a scratch, passes over it */
+	if (argument->script->in_scratch && argument->script->model == NULL &&
+		IsA(statement->raw->stmt, TransactionStmt))
+		return;
 	if (problem != NULL && !has_rows && !statement->large_objects)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
@@ -508,13 +514,13 @@ run_statement(const char *text, const ExecuteScript *script,
 		return;
 	}
 	CommandCounterIncrement();
+	raw = parse_statement(text);
+	raws = script->before != NULL ? script->before(raw, script->argument) : list_make1(raw);
 	if (statement->rows >= 0)
 	{
 		run_copy(text, script->sql + statement->rows, statement->rows_len);
 		return;
 	}
-	raw = parse_statement(text);
-	raws = script->before != NULL ? script->before(raw, script->argument) : list_make1(raw);
 	foreach(lc, raws)
 	{
 		foreach(lc2, plan_statement(lfirst_node(RawStmt, lc), text))
@@ -908,6 +914,8 @@ find_hint(const ErrorArgument *argument, const ErrorData *error)
 	const ExecuteScript *script = argument->script;
 	bool		up = script->direction == MIG_UPGRADE;
 
+	if (script->hint != NULL)
+		return script->hint(error, script->argument);
 	if (script->model != NULL)
 		return hint_of_model(error);
 	if (is_of_sequential_mode(error))

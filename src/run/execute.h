@@ -36,10 +36,15 @@ typedef struct ExecuteScript
 															 * that is about to run;
 															 * what it returns (RawStmt
 															 * *) is run in its place */
-	void	   *argument;		/* of before */
+	void	   *argument;		/* of before and hint */
 	void		(*after) (const RawStmt *raw);	/* called when a statement has run;
 												 * an error of either is the
 												 * statement's */
+	void		(*at_end) (void);	/* called in place of what mig_execute_end_script
+									 * does; an error is the script's */
+	const char *(*hint) (const ErrorData *error, void *argument);	/* returns that of
+																	 * an error, or
+																	 * NULL */
 } ExecuteScript;
 
 extern void mig_execute_script(const ExecuteScript *script);

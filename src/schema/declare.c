@@ -1,6 +1,6 @@
 /*
  * declare.c
- *		Running the DDL of a model in the scratch.
+ *		Running the DDL of a model, or the script of a revision, in the scratch.
  *
  * A model is a script, run as the caller with the caller's settings as the scripts of
  * revisions are, and so that it can be what pg_dump writes.  What it sets ends with
@@ -12,21 +12,25 @@
 #include "catalog/pg_enum.h"
 #include "run/execute.h"
 #include "schema/declare.h"
+#include "schema/fence.h"
 #include "schema/guard.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
 
-/* A model that is run. */
+/* A script that is run. */
 typedef struct Declaration
 {
 	DeclareNotes *notes;
 	int			lock_timeout;
+	const char *function;		/* who needs it, of a revision */
 } Declaration;
 
+static void run(const ExecuteScript *script, DeclareNotes *notes);
 static List *before_statement(RawStmt *raw, void *argument);
 static void after_statement(const RawStmt *raw);
 static void set(const char *name, const char *value);
+static const char *find_hint(const ErrorData *error, void *argument);
 
 /*
  * Run a model's DDL, in a scratch.  Adds to the notes, in the current memory context.
@@ -36,19 +40,86 @@ static void set(const char *name, const char *value);
 void
 mig_declare_model(const char *name, const char *ddl, DeclareNotes *notes)
 {
-	Declaration declaration = {notes, LockTimeout};
+	Declaration declaration = {notes, LockTimeout, NULL};
 	ExecuteScript script = {
 		.model = name, .sql = ddl, .in_scratch = true,
 		.progress = psprintf("model \"%s\"", name),
 		.before = before_statement, .argument = &declaration, .after = after_statement
 	};
-	int			guc_level = NewGUCNestLevel();
+
+	run(&script, notes);
+}
+
+/*
+ * Run the upgrade script of a revision again, in a scratch of which the guard knows
+ * that.  function is who needs it, for hints.  Adds to the notes, as mig_declare_model
+ * does.  Errors: those of the statements, with revision, statement and line as context,
+ * and a hint where the script may need what the scratch does not have.
+ */
+void
+mig_declare_revision(const StoredScript *stored, const char *progress, const char *function,
+					 DeclareNotes *notes)
+{
+	Declaration declaration = {notes, LockTimeout, function};
+	ExecuteScript script = {
+		.revision = stored->revision, .direction = MIG_UPGRADE, .sql = stored->sql,
+		.file_name = stored->file_name, .first_line = stored->line,
+		.in_scratch = true, .progress = progress,
+		.before = before_statement, .argument = &declaration, .after = after_statement,
+		.at_end = mig_guard_check_deferred, .hint = find_hint
+	};
+
+	run(&script, notes);
+}
+
+/*
+ * Run a model's DDL in the database itself, in the caller's transaction, with what the
+ * scratch would refuse refused and what it would pass over passed over.  The caller has
+ * begun a run of scripts.  Adds to the notes, and errors, as mig_declare_model.
+ */
+void
+mig_declare_for_real(const char *name, const char *ddl, DeclareNotes *notes)
+{
+	Declaration declaration = {notes, LockTimeout, NULL};
+	ExecuteScript script = {
+		.model = name, .sql = ddl, .follows = true,
+		.statement_timeout = StatementTimeout,
+		.progress = psprintf("model \"%s\"", name),
+		.before = before_statement, .argument = &declaration
+	};
 
 	notes->context = CurrentMemoryContext;
+	mig_guard_begin();
+	PG_TRY();
+	{
+		mig_execute_script(&script);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		mig_guard_drop_on_commit();
+		PopActiveSnapshot();
+	}
+	PG_FINALLY();
+	{
+		mig_guard_end();
+	}
+	PG_END_TRY();
+}
+
+/*
+ * Run a script in a scratch.
+ */
+static void
+run(const ExecuteScript *script, DeclareNotes *notes)
+{
+	int			guc_level = NewGUCNestLevel();
+
+	if (notes->context == NULL)
+		notes->context = CurrentMemoryContext;
 	if (client_min_messages < WARNING)
 		set("client_min_messages", "warning");
-	mig_execute_script(&script);
+	mig_execute_script(script);
 	AtEOXact_GUC(false, guc_level);
+	if (script->at_end != NULL)
+		mig_execute_end_script(script);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	mig_guard_drop_on_commit();
 	PopActiveSnapshot();
@@ -65,6 +136,9 @@ before_statement(RawStmt *raw, void *argument)
 	/* RESET ALL, for one, must not have the scratch wait for ever */
 	if (LockTimeout != declaration->lock_timeout)
 		set("lock_timeout", psprintf("%d", declaration->lock_timeout));
+	/* no utility command is called for one whose rows are in the script */
+	if (declaration->notes->replay && IsA(raw->stmt, CopyStmt))
+		mig_fence_check(raw->stmt);
 	return mig_mend_statement(raw, declaration->notes);
 }
 
@@ -86,4 +160,30 @@ set(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 							 true, 0, false);
+}
+
+/*
+ * Return the hint of an error of a revision's script that is run again, or NULL where
+ * it is not about the script.
+ */
+static const char *
+find_hint(const ErrorData *error, void *argument)
+{
+	const char *function = ((const Declaration *) argument)->function;
+
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case MAKE_SQLSTATE('M', 'G', '0', '0', '0'):
+			return NULL;
+		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
+			return psprintf("%s could not look: it runs the scripts of the applied revisions again, in a transaction that is rolled back, and this one commits.",
+							function);
+		default:
+			return psprintf("%s could not look: it runs the scripts of the applied revisions again, on empty tables. This one may need rows that only the live tables have.",
+							function);
+	}
 }

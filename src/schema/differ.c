@@ -23,6 +23,7 @@
 #include "schema/fingerprint.h"
 #include "schema/managed.h"
 #include "schema/read.h"
+#include "schema/replay.h"
 #include "schema/scratch.h"
 #include "schema/write.h"
 #include "store/compared.h"
@@ -33,6 +34,7 @@ typedef struct Work
 {
 	const Project *project;
 	MemoryContext context;
+	const Replay *replay;		/* of revisions, before the models; NULL: none */
 	List	   *models;			/* Model * */
 	bool		uses;			/* read which object uses which, too */
 	Schema	   *result;
@@ -41,8 +43,8 @@ typedef struct Work
 static List *compare_models(const Project *project);
 static void remember(const Project *project, const char *fingerprint);
 static char *text_of(const Project *project, const char *exclude);
-static Schema *read_live(const Project *project);
 static Schema *read_declared(const Project *project, List *models, bool uses);
+static Schema *read_replayed(const Project *project, Schema *live);
 static void declare_and_read(Scratch *scratch, void *argument);
 static void forget_undeclared(Schema *schema, const DeclareNotes *notes);
 static bool is_undeclared(const SchemaObject *object, const Schema *schema,
@@ -103,7 +105,7 @@ mig_differ_from_models(const Project *project)
 static List *
 compare_models(const Project *project)
 {
-	Schema	   *live = read_live(project);
+	Schema	   *live = mig_differ_live(project);
 	Schema	   *declared = read_declared(project, project->models, true);
 	List	   *differences = mig_compare_schemas(live, declared);
 
@@ -151,12 +153,39 @@ text_of(const Project *project, const char *exclude)
 }
 
 /*
+ * Return what would have to be done to the database to make it what the applied
+ * revisions make (Difference *), in the current memory context.  Errors: those of the
+ * scratch and of the scripts.
+ */
+List *
+mig_differ_from_revisions(const Project *project)
+{
+	Schema	   *live = mig_differ_live(project);
+	Schema	   *replayed = read_replayed(project, live);
+
+	return settle_texts(project, live, replayed, mig_compare_schemas(live, replayed));
+}
+
+/*
+ * Return what was done to the database since the applied revisions made it (Difference
+ * *), likewise.
+ */
+List *
+mig_differ_drift(const Project *project)
+{
+	Schema	   *live = mig_differ_live(project);
+	Schema	   *replayed = read_replayed(project, live);
+
+	return settle_texts(project, replayed, live, mig_compare_schemas(replayed, live));
+}
+
+/*
  * Return a script that makes the managed schemas as they are.
  */
 char *
 mig_differ_live_sql(const Project *project)
 {
-	Schema	   *live = read_live(project);
+	Schema	   *live = mig_differ_live(project);
 
 	mig_read_uses(live);
 	return mig_write_schema(live, live->objects);
@@ -174,10 +203,21 @@ mig_differ_models_sql(const Project *project)
 }
 
 /*
- * Read the managed schemas as they are.
+ * Return a script that makes what the applied revisions make.
  */
-static Schema *
-read_live(const Project *project)
+char *
+mig_differ_revisions_sql(const Project *project)
+{
+	Schema	   *replayed = read_replayed(project, mig_differ_live(project));
+
+	return mig_write_schema(replayed, replayed->objects);
+}
+
+/*
+ * Read the managed schemas as they are, without what is excluded.
+ */
+Schema *
+mig_differ_live(const Project *project)
 {
 	Schema	   *live = mig_read_schema(project->schemas,
 									   mig_managed_oids(project->schemas));
@@ -201,7 +241,25 @@ read_declared(const Project *project, List *models, bool uses)
 }
 
 /*
- * Run the models, in the scratch, and read what they have made.
+ * Run the scripts of the applied revisions in a scratch, and return what they make, and
+ * which object uses which; the same is read of the live schema.
+ */
+static Schema *
+read_replayed(const Project *project, Schema *live)
+{
+	ScratchOptions options = {.schemas = project->schemas,
+		.keep_default_privileges = true, .function = project->function};
+	Work		work = {.project = project, .context = CurrentMemoryContext, .uses = true};
+
+	mig_read_uses(live);
+	work.replay = mig_replay_read(live, project->function);
+	options.hide = work.replay->looks;
+	mig_scratch_run(&options, declare_and_read, &work);
+	return work.result;
+}
+
+/*
+ * Run scripts and models, in the scratch, and read what they have made.
  */
 static void
 declare_and_read(Scratch *scratch pg_attribute_unused(), void *argument)
@@ -211,6 +269,8 @@ declare_and_read(Scratch *scratch pg_attribute_unused(), void *argument)
 	DeclareNotes notes = {0};
 	ListCell   *lc;
 
+	if (work->replay != NULL)
+		mig_replay_run(work->replay, work->project->schemas, &notes);
 	foreach(lc, work->models)
 	{
 		const Model *model = lfirst(lc);

@@ -7,6 +7,7 @@
 
 #include "migrate.h"
 
+#include "kind/objects.h"
 #include "nodes/pg_list.h"
 #include "store/project.h"
 
@@ -23,7 +24,11 @@ typedef struct Project
 
 extern Project mig_differ_project(const char *function);
 extern List *mig_differ_from_models(const Project *project);
+extern List *mig_differ_from_revisions(const Project *project);
+extern List *mig_differ_drift(const Project *project);
+extern Schema *mig_differ_live(const Project *project);
 extern char *mig_differ_live_sql(const Project *project);
 extern char *mig_differ_models_sql(const Project *project);
+extern char *mig_differ_revisions_sql(const Project *project);
 
 #endif							/* MIG_DIFFER_H */

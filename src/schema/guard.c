@@ -7,19 +7,32 @@
  * statement of a model or one that a function or a DO block executes: a hook of the
  * server sees all of them.  What extensions do in their own scripts is theirs.
  *
+ * Scripts of revisions have run once already, and may do more than a model may.  When
+ * they are run again, what acts outside of the scratch is passed over where the
+ * schema does not depend on it, and only the rest is refused.
+ *
  * The hook also sees temporary tables that end with the transaction, so that one
  * script does not find those of another.
  */
 #include "migrate.h"
 
+#include "access/genam.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "commands/extension.h"
+#include "commands/trigger.h"
 #include "compat.h"
+#include "nodes/makefuncs.h"
+#include "schema/fence.h"
 #include "schema/guard.h"
+#include "schema/managed.h"
 #include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
@@ -50,11 +63,20 @@ static const char *const hints[] = {
 
 static ProcessUtility_hook_type next_hook = NULL;
 static bool active = false;
+static List *schemas = NIL;		/* char *: managed ones, in a replay */
+static DeclareNotes *replay = NULL; /* of scripts of revisions; NULL: models are run */
 static List *on_commit = NIL;	/* Oid: temporary tables, in on_commit_context */
 static MemoryContext on_commit_context;
 
 static void process_utility(MIG_UTILITY_PARAMETERS);
+static bool passes_over(Node *stmt);
+static bool passes_over_session(const Node *stmt);
+static bool is_there(const Node *stmt);
+static void note_extension(const Node *stmt);
+static void set_constraints(bool deferred, bool only_initially);
+static List *find_constraints(bool only_initially);
 static void check(Node *stmt);
+static void refuse(const Node *stmt, const char *hint);
 static Reason find_reason(const Node *stmt);
 static Reason reason_by_object(ObjectType type);
 static RangeVar *dropped_on_commit(Node *stmt);
@@ -81,11 +103,26 @@ mig_guard_begin(void)
 }
 
 /*
+ * Let what runs be scripts of revisions from now on, which may change some schemas
+ * (char *).  Extensions are noted.  Both must stay until mig_guard_end.
+ */
+void
+mig_guard_replay(List *names, DeclareNotes *notes)
+{
+	schemas = names;
+	replay = notes;
+	mig_fence_begin(names);
+}
+
+/*
  * End what mig_guard_begin has begun.
  */
 void
 mig_guard_end(void)
 {
+	mig_fence_end();
+	schemas = NIL;
+	replay = NULL;
 	active = false;
 	on_commit = NIL;
 }
@@ -126,6 +163,8 @@ process_utility(MIG_UTILITY_PARAMETERS)
 
 	if (looks)
 	{
+		if (replay != NULL && passes_over(planned->utilityStmt))
+			return;
 		check(planned->utilityStmt);
 		/* writes into the rows of live tables where they are */
 		if (IsA(planned->utilityStmt, VacuumStmt))
@@ -140,18 +179,182 @@ process_utility(MIG_UTILITY_PARAMETERS)
 }
 
 /*
- * MG011 for a statement that cannot be run here.
+ * Return whether a statement of a replay is passed over, or was done otherwise.
+ * Errors: MG011 and those of the fence.
+ */
+static bool
+passes_over(Node *stmt)
+{
+	mig_fence_check(stmt);
+	note_extension(stmt);
+	switch (find_reason(stmt))
+	{
+		case OF_SESSION:
+			return passes_over_session(stmt);
+		case OF_SERVER:
+			return !IsA(stmt, CreateRoleStmt) || is_there(stmt);
+		case OF_DATABASE:
+			if (IsA(stmt, DropOwnedStmt))
+				refuse(stmt, "It would drop live objects.");
+			return true;
+		case OF_FILES:
+			if (((const CopyStmt *) stmt)->is_from)
+				refuse(stmt, "The file may be another one by now.");
+			return true;
+		case OF_MAINTENANCE:
+			return true;
+		case OF_TRANSACTION:
+			/* ALL would be those of the live tables, too */
+			set_constraints(((const ConstraintsSetStmt *) stmt)->deferred, false);
+			return true;
+		default:
+			return is_there(stmt);
+	}
+}
+
+/*
+ * Return whether a statement of a replay that acts on the session is passed over.
+ */
+static bool
+passes_over_session(const Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_PrepareStmt:
+		case T_ExecuteStmt:
+		case T_DeallocateStmt:
+			refuse(stmt, "A prepared statement would remain in the session.");
+			return true;
+		case T_LoadStmt:
+			return false;
+		default:
+			return true;
+	}
+}
+
+/*
+ * Return whether a statement of a replay creates what the database, or the server,
+ * has already.
+ */
+static bool
+is_there(const Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_CreateExtensionStmt:
+			return OidIsValid(get_extension_oid(((const CreateExtensionStmt *) stmt)->extname,
+												true));
+		case T_CreateRoleStmt:
+			return OidIsValid(get_role_oid(((const CreateRoleStmt *) stmt)->role, true));
+		case T_CreateSchemaStmt:
+			return ((const CreateSchemaStmt *) stmt)->schemaElts == NIL &&
+				((const CreateSchemaStmt *) stmt)->schemaname != NULL &&
+				OidIsValid(get_namespace_oid(((const CreateSchemaStmt *) stmt)->schemaname,
+											 true));
+		default:
+			return false;
+	}
+}
+
+/*
+ * Note which extensions a replay has created, and not dropped again.
+ */
+static void
+note_extension(const Node *stmt)
+{
+	ListCell   *lc;
+
+	if (IsA(stmt, CreateExtensionStmt))
+		mig_mend_note_extension(replay, ((const CreateExtensionStmt *) stmt)->extname, true);
+	else if (IsA(stmt, DropStmt) &&
+			 ((const DropStmt *) stmt)->removeType == OBJECT_EXTENSION)
+		foreach(lc, ((const DropStmt *) stmt)->objects)
+			mig_mend_note_extension(replay, strVal(lfirst(lc)), false);
+}
+
+/*
+ * End a script of a replay: check what it has deferred, and let the constraints be as
+ * they were declared.  Those of the live tables are left alone.  Errors: those of the
+ * checks.
+ */
+void
+mig_guard_check_deferred(void)
+{
+	set_constraints(false, false);
+	set_constraints(true, true);
+}
+
+/*
+ * Set the mode of the constraints of the managed schemas, or only of those that are
+ * deferred initially.  Errors: those of the checks.
+ */
+static void
+set_constraints(bool deferred, bool only_initially)
+{
+	ConstraintsSetStmt *stmt = makeNode(ConstraintsSetStmt);
+
+	stmt->constraints = find_constraints(only_initially);
+	stmt->deferred = deferred;
+	if (stmt->constraints != NIL)
+		AfterTriggerSetState(stmt);
+}
+
+/*
+ * Return the names (RangeVar *) of the constraints of the managed schemas that can be
+ * deferred, or of those that are so initially.
+ */
+static List *
+find_constraints(bool only_initially)
+{
+	Relation	catalog;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	List	   *names = NIL;
+	List	   *oids = mig_managed_oids(schemas);
+
+	CommandCounterIncrement();
+	catalog = table_open(ConstraintRelationId, AccessShareLock);
+	scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_constraint row = (Form_pg_constraint) GETSTRUCT(tuple);
+
+		if (row->condeferrable && (row->condeferred || !only_initially) &&
+			OidIsValid(row->connamespace) && list_member_oid(oids, row->connamespace))
+			names = lappend(names, makeRangeVar(get_namespace_name(row->connamespace),
+												pstrdup(NameStr(row->conname)), -1));
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return names;
+}
+
+/*
+ * MG011 for a statement that cannot be run in a model.
  */
 static void
 check(Node *stmt)
 {
-	Reason		reason = find_reason(stmt);
+	Reason		reason = replay == NULL ? find_reason(stmt) : ALLOWED;
 
 	if (reason != ALLOWED)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
 				 errmsg("%s cannot be used in a model", CreateCommandName(stmt)),
 				 errhint("%s", hints[reason])));
+}
+
+/*
+ * MG011 for a statement that cannot be run again.
+ */
+static void
+refuse(const Node *stmt, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_MIG_BAD_SCRIPT),
+			 errmsg("%s cannot be run again in a comparison",
+					CreateCommandName(unconstify(Node *, stmt))),
+			 errdetail("%s", hint)));
 }
 
 /*

@@ -37,6 +37,7 @@
 #include "utils/rel.h"
 
 static void make_plain(Node *stmt);
+static void drop_extensions_options(IndexStmt *stmt);
 static bool is_needless(Node *stmt, DeclareNotes *notes);
 static bool exists(const Node *stmt);
 static bool is_of_extensions(GrantStmt *stmt);
@@ -65,7 +66,11 @@ mig_mend_statement(RawStmt *raw, DeclareNotes *notes)
 	const char *command;
 
 	make_plain(raw->stmt);
+	if (notes->replay && IsA(raw->stmt, IndexStmt))
+		drop_extensions_options((IndexStmt *) raw->stmt);
 	command = mig_statement_needs_top_level(raw);
+	if (notes->replay && (command != NULL || IsA(raw->stmt, TransactionStmt)))
+		return NIL;
 	if (command != NULL && !IsA(raw->stmt, ReindexStmt))
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_BAD_SCRIPT),
@@ -113,6 +118,22 @@ make_plain(Node *stmt)
 		default:
 			break;
 	}
+}
+
+/*
+ * Take from the creation of an index the options that say how an extension is to do
+ * it.
+ */
+static void
+drop_extensions_options(IndexStmt *stmt)
+{
+	List	   *options = NIL;
+	ListCell   *lc;
+
+	foreach(lc, stmt->options)
+		if (lfirst_node(DefElem, lc)->defnamespace == NULL)
+			options = lappend(options, lfirst(lc));
+	stmt->options = options;
 }
 
 /*
@@ -477,6 +498,23 @@ static RawStmt *
 set_search_path(const char *path)
 {
 	return linitial_node(RawStmt, mig_script_parse(psprintf("SET search_path = %s", path)));
+}
+
+/*
+ * Note that an extension was created, or dropped.
+ */
+void
+mig_mend_note_extension(DeclareNotes *notes, const char *name, bool created)
+{
+	List	   *others = NIL;
+	ListCell   *lc;
+	MemoryContext old = MemoryContextSwitchTo(notes->context);
+
+	foreach(lc, notes->extensions)
+		if (strcmp(lfirst(lc), name) != 0)
+			others = lappend(others, lfirst(lc));
+	notes->extensions = created ? lappend(others, pstrdup(name)) : others;
+	MemoryContextSwitchTo(old);
 }
 
 /*

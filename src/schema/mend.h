@@ -21,8 +21,11 @@ typedef struct DeclareNotes
 	List	   *owners;			/* char *: roles that should own something, but that the
 								 * caller cannot give anything; it owns that itself */
 	MemoryContext context;		/* of the lists */
+	bool		replay;			/* scripts of revisions are run again, which may hold
+								 * what a model may not */
 } DeclareNotes;
 
 extern List *mig_mend_statement(RawStmt *raw, DeclareNotes *notes);
+extern void mig_mend_note_extension(DeclareNotes *notes, const char *name, bool created);
 
 #endif							/* MIG_MEND_H */

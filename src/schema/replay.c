@@ -1,0 +1,284 @@
+/*
+ * replay.c
+ *		The upgrade scripts of the applied revisions, run again in the scratch.
+ *
+ * What the database should look like at its version rows is what the scripts make of
+ * an empty one, from base to the rows.  They run in the order of a plan, each with
+ * settings, temporary tables and deferred checks of its own, those that are not
+ * transactional in their plain form.
+ *
+ * Scripts may use the table in which another migration tool keeps its revisions, which
+ * no script has made: such tables are there from the beginning, and empty, as the live
+ * ones are defined.
+ */
+#include "migrate.h"
+
+#include "kind/kinds.h"
+#include "revision/graph.h"
+#include "schema/closure.h"
+#include "schema/declare.h"
+#include "schema/guard.h"
+#include "schema/read.h"
+#include "schema/replay.h"
+#include "schema/write.h"
+#include "script/script.h"
+#include "store/ledger.h"
+#include "store/position.h"
+#include "store/revisions.h"
+#include "store/scope.h"
+#include "store/verify.h"
+#include "utils/memutils.h"
+
+/* Tables of other migration tools. */
+static const char *const tool_tables[] = {
+	"alembic_version", "schema_migrations", "schema_version", "schemaversion",
+	"flyway_schema_history", "databasechangelog", "databasechangeloglock",
+	"django_migrations", "ar_internal_metadata", "__diesel_schema_migrations",
+	"_sqlx_migrations", "refinery_schema_history", "_prisma_migrations",
+	"goose_db_version", "gopg_migrations", "gorp_migrations", "bun_migrations",
+	"bun_migration_locks", "atlas_schema_revisions", "knex_migrations",
+	"knex_migrations_lock", "pgmigrations", "migrations", "SequelizeMeta",
+	"mikro_orm_migrations", "__EFMigrationsHistory", "log_migration"
+};
+
+/* Catalogs in which scripts look for what is there, without "pg_". */
+static const char *const catalogs[] = {
+	"attrdef", "attribute", "class", "constraint", "depend", "description", "enum",
+	"get_constraintdef", "get_indexdef", "index", "indexes", "inherits", "matviews",
+	"namespace", "partitioned_table", "policies", "policy", "proc", "rewrite", "rules",
+	"sequence", "sequences", "statistic_ext", "tables", "trigger", "type", "views"
+};
+
+static List *read_scripts(const Scope *scope, const Position *position);
+static void report_empty_base(const Position *position, List *scripts);
+static bool looks_into_catalogs(const char *sql);
+static bool is_catalog(const char *name);
+static char *write_tables(const Schema *live, List *scripts);
+static bool is_of_tool(const SchemaObject *object);
+static bool is_created(const char *table, List *scripts);
+static bool creates(const char *sql, const char *table);
+
+/*
+ * Read what is to be run again, in the current memory context; live is the live
+ * schema.  Errors: MG007 when an applied revision was edited, MG010.
+ */
+Replay *
+mig_replay_read(const Schema *live, const char *function)
+{
+	Replay	   *replay = palloc0(sizeof(Replay));
+	Position	position;
+	List	   *applied;
+	List	   *edited;
+	Scope		scope;
+	ListCell   *lc;
+
+	replay->function = function;
+	mig_scope_enter(&scope);
+	position = mig_position_in_scope(&scope, false);
+	applied = mig_ledger_read_applied(&scope);
+	edited = mig_ledger_read_edited(&scope);
+	replay->scripts = read_scripts(&scope, &position);
+	mig_scope_leave(&scope);
+	mig_verify_applied(position.graph, position.rows, applied);
+	mig_verify_edited(edited);
+	foreach(lc, replay->scripts)
+		replay->looks |= looks_into_catalogs(((StoredScript *) lfirst(lc))->sql);
+	replay->tables = write_tables(live, replay->scripts);
+	report_empty_base(&position, replay->scripts);
+	return replay;
+}
+
+/*
+ * Return the upgrade scripts (StoredScript *) of what is applied, in the order of a
+ * plan.
+ */
+static List *
+read_scripts(const Scope *scope, const Position *position)
+{
+	const Graph *graph = position->graph;
+	MemoryContext old = MemoryContextSwitchTo(scope->context);
+	Bitmapset  *applied = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
+	List	   *plan = NIL;
+	List	   *scripts;
+	ListCell   *lc;
+
+	for (int i = 0; i < graph->n; i++)
+		if (bms_is_member(graph->order[i], applied))
+			plan = lappend_int(plan, graph->order[i]);
+	plan = mig_graph_plan_ids(graph, plan, 0, list_length(plan));
+	MemoryContextSwitchTo(old);
+	scripts = mig_revisions_read_scripts(scope, plan, MIG_UPGRADE);
+	foreach(lc, scripts)
+	{
+		StoredScript *script = lfirst(lc);
+
+		if (script->is_long)
+			lfirst(lc) = mig_revisions_read_script(scope, script->revision, MIG_UPGRADE);
+	}
+	return scripts;
+}
+
+/*
+ * Say that the first revision makes nothing, as a NOTICE: what the database held when
+ * it was stamped counts as a difference.
+ */
+static void
+report_empty_base(const Position *position, List *scripts)
+{
+	ListCell   *lc;
+
+	foreach(lc, scripts)
+	{
+		const StoredScript *script = lfirst(lc);
+		int			node = mig_graph_find_id(position->graph, script->revision);
+
+		if (node < 0 || position->graph->nodes[node].down.n > 0 ||
+			mig_script_split(script->sql) != NIL)
+			continue;
+		ereport(NOTICE,
+				(errmsg("revision \"%s\", the first one, has an empty upgrade script",
+						script->revision),
+				 errdetail("What was there before it counts as a difference."),
+				 errhint("A baseline has the schema that was there as its script.")));
+	}
+}
+
+/*
+ * Return whether a script may look for live objects by their names alone.
+ */
+static bool
+looks_into_catalogs(const char *sql)
+{
+	for (const char *at = sql; *at != '\0'; at++)
+	{
+		if ((*at == 'p' || *at == 'P') && pg_strncasecmp(at, "pg_", 3) == 0 &&
+			is_catalog(at + 3))
+			return true;
+		if ((*at == 'i' || *at == 'I') &&
+			pg_strncasecmp(at, "information_schema", strlen("information_schema")) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Return whether a text begins with the name of a catalog, without "pg_".
+ */
+static bool
+is_catalog(const char *name)
+{
+	size_t		len = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+
+	for (size_t i = 0; i < lengthof(catalogs); i++)
+		if (strlen(catalogs[i]) == len && pg_strncasecmp(name, catalogs[i], len) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Return DDL for those tables of other migration tools that are there, and that no
+ * script makes; NULL if there are none.
+ */
+static char *
+write_tables(const Schema *live, List *scripts)
+{
+	List	   *tables = NIL;
+	ListCell   *lc;
+
+	foreach(lc, live->objects)
+	{
+		SchemaObject *object = lfirst(lc);
+
+		if (!is_of_tool(object) || is_created(object->name, scripts))
+			continue;
+		tables = lappend(tables, object);
+		tables = list_concat(tables, object->children);
+	}
+	return tables == NIL ? NULL : mig_write_schema(live, mig_closure_of(live, tables));
+}
+
+/*
+ * Return whether an object is a table of another migration tool.
+ */
+static bool
+is_of_tool(const SchemaObject *object)
+{
+	if (object->kind != &mig_kinds_table)
+		return false;
+	for (size_t i = 0; i < lengthof(tool_tables); i++)
+		if (strcmp(object->name, tool_tables[i]) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Return whether one of some scripts creates a table.
+ */
+static bool
+is_created(const char *table, List *scripts)
+{
+	ListCell   *lc;
+
+	foreach(lc, scripts)
+	{
+		const char *sql = ((const StoredScript *) lfirst(lc))->sql;
+
+		/* most scripts need not be parsed for that */
+		if (strstr(sql, table) != NULL && creates(sql, table))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Return whether a script has a statement that creates a table.
+ */
+static bool
+creates(const char *sql, const char *table)
+{
+	ListCell   *lc;
+
+	foreach(lc, mig_script_split(sql))
+	{
+		const Node *stmt = ((const ScriptStatement *) lfirst(lc))->raw->stmt;
+
+		if (IsA(stmt, CreateStmt) &&
+			strcmp(((const CreateStmt *) stmt)->relation->relname, table) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Run the scripts, in a scratch of some schemas (char *).  Adds to the notes, in the
+ * current memory context.  Errors: those of the scripts, with revision, statement and
+ * line as context.
+ */
+void
+mig_replay_run(const Replay *replay, List *schemas, DeclareNotes *notes)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext step = AllocSetContextCreate(outer, "migrate step",
+											   ALLOCSET_DEFAULT_SIZES);
+	ListCell   *lc;
+
+	notes->context = outer;
+	if (replay->tables != NULL)
+		mig_declare_model("tables of other migration tools", replay->tables, notes);
+	notes->replay = true;
+	mig_guard_replay(schemas, notes);
+	foreach(lc, replay->scripts)
+	{
+		const StoredScript *script = lfirst(lc);
+		int			number = foreach_current_index(lc) + 1;
+
+		MemoryContextSwitchTo(step);
+		mig_declare_revision(script,
+							 psprintf("replay %d/%d %s", number,
+									  list_length(replay->scripts), script->revision),
+							 replay->function, notes);
+		MemoryContextSwitchTo(outer);
+		MemoryContextReset(step);
+	}
+	MemoryContextDelete(step);
+}

@@ -1,0 +1,27 @@
+/*
+ * replay.h
+ *		The upgrade scripts of the applied revisions, run again in the scratch.
+ */
+#ifndef MIG_REPLAY_H
+#define MIG_REPLAY_H
+
+#include "migrate.h"
+
+#include "kind/objects.h"
+#include "nodes/pg_list.h"
+#include "schema/mend.h"
+
+/* What is run again. */
+typedef struct Replay
+{
+	List	   *scripts;		/* StoredScript *, in the order of a plan */
+	bool		looks;			/* one of them looks into the catalogs */
+	char	   *tables;			/* DDL of the tables of other migration tools; NULL:
+								 * none */
+	const char *function;		/* who needs it, for errors */
+} Replay;
+
+extern Replay *mig_replay_read(const Schema *live, const char *function);
+extern void mig_replay_run(const Replay *replay, List *schemas, DeclareNotes *notes);
+
+#endif							/* MIG_REPLAY_H */
