@@ -39,3 +39,22 @@ mig_backend_status(int pid, MigBackend *backend)
 	}
 	return false;
 }
+
+/*
+ * Return which entries of its range table a query writes, in the current memory
+ * context.
+ */
+Bitmapset *
+mig_result_relations(const PlannedStmt *plan)
+{
+#if PG_VERSION_NUM >= 190000
+	return bms_copy(plan->resultRelationRelids);
+#else
+	Bitmapset  *relations = NULL;
+	ListCell   *lc;
+
+	foreach(lc, plan->resultRelations)
+		relations = bms_add_member(relations, lfirst_int(lc));
+	return relations;
+#endif
+}

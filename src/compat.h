@@ -427,5 +427,6 @@ typedef struct MigBackend
 } MigBackend;
 
 extern bool mig_backend_status(int pid, MigBackend *backend);
+extern Bitmapset *mig_result_relations(const PlannedStmt *plan);
 
 #endif							/* MIG_COMPAT_H */

@@ -105,7 +105,7 @@ mig_declare_for_real(const char *name, const char *ddl, DeclareNotes *notes)
 }
 
 /*
- * Run a script in a scratch.
+ * Run a script in a scratch.  What one that has run before had to say was said then.
  */
 static void
 run(const ExecuteScript *script, DeclareNotes *notes)
@@ -114,7 +114,9 @@ run(const ExecuteScript *script, DeclareNotes *notes)
 
 	if (notes->context == NULL)
 		notes->context = CurrentMemoryContext;
-	if (client_min_messages < WARNING)
+	if (script->model == NULL)
+		set("client_min_messages", "error");
+	else if (client_min_messages < WARNING)
 		set("client_min_messages", "warning");
 	mig_execute_script(script);
 	AtEOXact_GUC(false, guc_level);

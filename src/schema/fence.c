@@ -21,8 +21,11 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
+#include "compat.h"
 #include "executor/executor.h"
+#include "nodes/bitmapset.h"
 #include "nodes/parsenodes.h"
+#include "parser/parsetree.h"
 #include "schema/fence.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -108,18 +111,14 @@ see_access(ObjectAccessType access, Oid classid, Oid objid, int subid, void *arg
 static void
 see_query(QueryDesc *query, int flags)
 {
-	ListCell   *lc;
-
 	if (active && !creating_extension)
 	{
-		foreach(lc, query->plannedstmt->resultRelations)
-		{
-			RangeTblEntry *entry = list_nth_node(RangeTblEntry,
-												 query->plannedstmt->rtable,
-												 lfirst_int(lc) - 1);
+		Bitmapset  *written = mig_result_relations(query->plannedstmt);
+		int			i = -1;
 
-			check_schema(get_rel_namespace(entry->relid));
-		}
+		while ((i = bms_next_member(written, i)) >= 0)
+			check_schema(get_rel_namespace(rt_fetch(i, query->plannedstmt->rtable)->relid));
+		bms_free(written);
 	}
 	if (next_start != NULL)
 		next_start(query, flags);

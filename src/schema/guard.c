@@ -159,8 +159,10 @@ process_utility(MIG_UTILITY_PARAMETERS)
 {
 	/* the tree may be gone afterwards */
 	bool		looks = active && !creating_extension;
-	RangeVar   *table = looks ? copyObject(dropped_on_commit(planned->utilityStmt)) : NULL;
+	RangeVar   *table = looks ? dropped_on_commit(planned->utilityStmt) : NULL;
 
+	if (table != NULL)
+		table = copyObject(table);
 	if (looks)
 	{
 		if (replay != NULL && passes_over(planned->utilityStmt))

@@ -33,10 +33,13 @@
 #include "script/statement.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/partcache.h"
 #include "utils/rel.h"
 
 static void make_plain(Node *stmt);
+static RawStmt *check_of_detached(AlterTableStmt *stmt);
 static void drop_extensions_options(IndexStmt *stmt);
 static bool is_needless(Node *stmt, DeclareNotes *notes);
 static bool exists(const Node *stmt);
@@ -64,8 +67,12 @@ List *
 mig_mend_statement(RawStmt *raw, DeclareNotes *notes)
 {
 	const char *command;
+	RawStmt    *check = IsA(raw->stmt, AlterTableStmt) ?
+		check_of_detached((AlterTableStmt *) raw->stmt) : NULL;
 
 	make_plain(raw->stmt);
+	if (check != NULL)
+		return list_make2(raw, check);
 	if (notes->replay && IsA(raw->stmt, IndexStmt))
 		drop_extensions_options((IndexStmt *) raw->stmt);
 	command = mig_statement_needs_top_level(raw);
@@ -118,6 +125,39 @@ make_plain(Node *stmt)
 		default:
 			break;
 	}
+}
+
+/*
+ * Return the statement that adds the check constraint which DETACH PARTITION
+ * CONCURRENTLY leaves on the partition, and its plain form does not; NULL for other
+ * statements.
+ */
+static RawStmt *
+check_of_detached(AlterTableStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		Oid			partition;
+		char	   *bounds;
+
+		if (cmd->subtype != AT_DetachPartition || !MigDetachIsConcurrent(cmd))
+			continue;
+		partition = RangeVarGetRelid(castNode(PartitionCmd, cmd->def)->name, NoLock, true);
+		if (!OidIsValid(partition) || get_partition_qual_relid(partition) == NULL)
+			continue;
+		bounds = TextDatumGetCString(DirectFunctionCall1(pg_get_partition_constraintdef,
+														 ObjectIdGetDatum(partition)));
+		return linitial_node(RawStmt, mig_script_parse(
+			psprintf("ALTER TABLE %s ADD CHECK (%s)",
+					 quote_qualified_identifier(
+						 get_namespace_name(get_rel_namespace(partition)),
+						 get_rel_name(partition)),
+					 bounds)));
+	}
+	return NULL;
 }
 
 /*

@@ -10,6 +10,7 @@
  */
 #include "migrate.h"
 
+#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"

@@ -15,6 +15,7 @@
 
 #include "kind/kinds.h"
 #include "revision/graph.h"
+#include "run/report.h"
 #include "schema/closure.h"
 #include "schema/declare.h"
 #include "schema/guard.h"
@@ -85,6 +86,7 @@ mig_replay_read(const Schema *live, const char *function)
 		replay->looks |= looks_into_catalogs(((StoredScript *) lfirst(lc))->sql);
 	replay->tables = write_tables(live, replay->scripts);
 	report_empty_base(&position, replay->scripts);
+	mig_report_incomplete();
 	return replay;
 }
 

@@ -207,6 +207,43 @@ SQL
 	$session->run('DROP OWNED BY mig_drift_role', 'DROP ROLE mig_drift_role');
 }
 
+# ------------------------------------------- extensions, partitions, triggers ----
+
+{
+	my $session = connect_to(create_database('mig_drift_more'));
+	$session->run(q{SELECT migrate.configure('managed_schemas', 'public, app')});
+	my $version = $session->value('SHOW server_version_num');
+	my $n = 0;
+	for my $script (
+		'DO $$ BEGIN CREATE EXTENSION citext; CREATE SCHEMA app; END $$;'
+		. ' CREATE TABLE app.t (n citext)',
+		'CREATE SCHEMA gone; CREATE TABLE gone.t (); DROP SCHEMA gone CASCADE',
+		'CREATE TABLE p (id int PRIMARY KEY) PARTITION BY RANGE (id);'
+		. ' CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (1) TO (10);'
+		. ' CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20)',
+		# rows that a trigger writes
+		'CREATE TABLE audit (x int); CREATE FUNCTION audited() RETURNS trigger LANGUAGE plpgsql'
+		. ' AS $$ BEGIN INSERT INTO audit VALUES (new.id); RETURN new; END $$;'
+		. ' CREATE TRIGGER audited AFTER INSERT ON p FOR EACH ROW EXECUTE FUNCTION audited(); INSERT INTO p VALUES (3);'
+		. ' CREATE TABLE needs (x int REFERENCES p (id)); INSERT INTO needs SELECT x FROM audit;'
+		. ' DO $$ BEGIN ASSERT (SELECT count(*) FROM needs) = 1; END $$',
+		'ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC; CREATE TABLE granted ()',
+		'CREATE PUBLICATION pub FOR TABLE p; COMMENT ON TABLE p IS \'x\'',
+		$version >= 140000 ? 'ALTER TABLE p DETACH PARTITION p2 CONCURRENTLY' : ())
+	{
+		$session->run(sprintf
+			q{SELECT migrate.revision('step', %s, rev_id => '%d', transactional => %s)},
+			lit($script), ++$n, $script =~ /CONCURRENTLY/ ? 'false' : 'true');
+	}
+	$session->run('CALL migrate.upgrade_stepwise()');
+	is(drift($session), '', 'extensions, partitions, triggers, publications: the same');
+	$session->run('CREATE EXTENSION pg_trgm', 'ALTER PUBLICATION pub ADD TABLE audit',
+		'ALTER TABLE app.t DROP COLUMN n', 'DROP EXTENSION citext');
+	like(drift($session), qr/^$_$/m, "    by hand: $_")
+	  for 'create extension pg_trgm', 'drop extension citext', 'drop column app\.t\.n',
+	  'alter publication pub .*';
+}
+
 # ------------------------------------------------------ tables of other tools ----
 
 {
@@ -295,6 +332,22 @@ for my $case (
 	like($result->{err}, qr/NOTICE: .* revision "0001", the first one, has an empty upgrade script/,
 		'    and why');
 	is($session->query('SELECT migrate.drift()')->{state}, '00000', '    and once more');
+}
+
+{
+	my $session = connect_to(create_database('mig_drift_partial'), messages => 'notice');
+	$session->run(
+		q{SELECT migrate.revision('half', 'CREATE TABLE half (); SELECT 1 / 0',}
+		  . q{ rev_id => '1', transactional => false)});
+	is($session->query('CALL migrate.upgrade_stepwise()')->{state},
+		'22012', 'an incomplete script');
+	my $result = $session->query('SELECT * FROM migrate.drift()');
+	is($result->{out}, "create|table|public.half|\n", '    what it has done is drift');
+	like($result->{err}, qr/NOTICE: .*upgrade of revision "1" is incomplete/, '    and why');
+}
+{
+	my $session = applied('loud', q{DO $$ BEGIN RAISE WARNING 'loud'; END $$});
+	is($session->query('SELECT migrate.drift()')->{err}, '', 'warnings are not repeated');
 }
 
 # ------------------------------------------------------------------- rights ----
