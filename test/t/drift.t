@@ -224,7 +224,8 @@ SQL
 		# rows that a trigger writes
 		'CREATE TABLE audit (x int); CREATE FUNCTION audited() RETURNS trigger LANGUAGE plpgsql'
 		. ' AS $$ BEGIN INSERT INTO audit VALUES (new.id); RETURN new; END $$;'
-		. ' CREATE TRIGGER audited AFTER INSERT ON p FOR EACH ROW EXECUTE FUNCTION audited(); INSERT INTO p VALUES (3);'
+		. ' CREATE TRIGGER audited AFTER INSERT ON p FOR EACH ROW EXECUTE FUNCTION audited();'
+		. ' INSERT INTO p VALUES (3);'
 		. ' CREATE TABLE needs (x int REFERENCES p (id)); INSERT INTO needs SELECT x FROM audit;'
 		. ' DO $$ BEGIN ASSERT (SELECT count(*) FROM needs) = 1; END $$',
 		'ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC; CREATE TABLE granted ()',
