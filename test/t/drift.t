@@ -13,7 +13,21 @@ use MigrateTest;
 use Test::More;
 
 alarm 900;
-END { local $?; drop_databases() }
+my @roles = qw(mig_drift_role mig_drift_gone mig_drift_owner);
+
+sub drop_roles
+{
+	run_psql('postgres', "DROP ROLE IF EXISTS $_") for @roles;
+	return;
+}
+
+END
+{
+	local $?;
+	drop_databases();
+	drop_roles();
+}
+drop_roles();
 
 my $number = 0;
 
@@ -354,7 +368,6 @@ for my $case (
 # ------------------------------------------------------------------- rights ----
 
 {
-	run_psql('postgres', 'DROP ROLE IF EXISTS mig_drift_owner');
 	run_psql('postgres', 'CREATE ROLE mig_drift_owner LOGIN');
 	create_database('mig_drift_owned', plain => 1, owner => 'mig_drift_owner');
 	run_psql('mig_drift_owned', 'ALTER SCHEMA public OWNER TO mig_drift_owner');
@@ -371,8 +384,6 @@ for my $case (
 	is($session->query('BEGIN READ ONLY; SELECT migrate.drift()')->{state}, '25006',
 		'not in a read-only transaction');
 	$session->finish;
-	drop_databases();
-	run_psql('postgres', 'DROP ROLE mig_drift_owner');
 }
 
 # ---------------------------------------------------------- real histories ----
