@@ -239,6 +239,7 @@
 	(pg_namespace_aclcheck(schema, role, ACL_CREATE) == ACLCHECK_OK)
 #define mig_schema_has_usage(schema, role) \
 	(pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK)
+#define mig_server_is_owned(server, role) pg_foreign_server_ownercheck(server, role)
 #else
 #define mig_database_may_create(role) \
 	(object_aclcheck(DatabaseRelationId, MyDatabaseId, role, ACL_CREATE) == ACLCHECK_OK)
@@ -246,6 +247,8 @@
 	(object_aclcheck(NamespaceRelationId, schema, role, ACL_CREATE) == ACLCHECK_OK)
 #define mig_schema_has_usage(schema, role) \
 	(object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK)
+#define mig_server_is_owned(server, role) \
+	object_ownercheck(ForeignServerRelationId, server, role)
 #endif
 
 /* 16 renamed what the relation cache calls a table's file. */
@@ -314,7 +317,9 @@ extern bool pq_check_connection(void);
 /*
  * Columns of catalogs, as the queries of the kinds of objects (kind/) name them:
  * 14 brought compression, 18 constraints for NOT NULL.  The last is what a
- * column's definition says, with the constraint's name where that is no default.
+ * column's definition says, with the constraint's name where that is no default;
+ * of one that it cannot say, because the column is inherited or the constraint not
+ * valid, what ALTER TABLE does.
  */
 #if PG_VERSION_NUM < 140000
 #define MIG_COLUMN_COMPRESSION			"''"
@@ -323,13 +328,26 @@ extern bool pq_check_connection(void);
 #endif
 #if PG_VERSION_NUM < 180000
 #define MIG_COLUMN_NOT_NULL				"'NOT NULL'"
+#define MIG_COLUMN_OWN_NOT_NULL \
+	"CASE WHEN a.attnotnull AND a.attinhcount > 0 AND NOT a.attislocal " \
+	"AND NOT EXISTS (SELECT FROM pg_inherits h JOIN pg_attribute pa " \
+	"ON pa.attrelid = h.inhparent AND pa.attname = a.attname AND pa.attnotnull " \
+	"WHERE h.inhrelid = c.oid) " \
+	"THEN format('ALTER COLUMN %I SET NOT NULL', a.attname) END"
 #else
 #define MIG_COLUMN_NOT_NULL \
 	"(SELECT CASE WHEN o.conname <> c.relname || '_' || a.attname || '_not_null' " \
 	"THEN format('CONSTRAINT %I ', o.conname) ELSE '' END || 'NOT NULL' || " \
 	"CASE WHEN o.connoinherit THEN ' NO INHERIT' ELSE '' END " \
 	"FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype = 'n' " \
-	"AND o.conkey[1] = a.attnum)"
+	"AND o.conkey[1] = a.attnum AND o.convalidated)"
+#define MIG_COLUMN_OWN_NOT_NULL \
+	"(SELECT format('ADD CONSTRAINT %I NOT NULL %I%s%s', o.conname, a.attname, " \
+	"CASE WHEN o.connoinherit THEN ' NO INHERIT' END, " \
+	"CASE WHEN NOT o.convalidated THEN ' NOT VALID' END) " \
+	"FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype = 'n' " \
+	"AND o.conkey[1] = a.attnum AND (NOT o.convalidated OR (o.conislocal " \
+	"AND a.attinhcount > 0 AND NOT a.attislocal AND NOT c.relispartition)))"
 #endif
 
 /* 14 brought multiranges, 18 a constraint for a domain's NOT NULL. */
@@ -378,6 +396,39 @@ extern bool pq_check_connection(void);
 #define MIG_PUBLICATION_GENERATED		"NULL::text"
 #else
 #define MIG_PUBLICATION_GENERATED		"CASE p.pubgencols WHEN 's' THEN 'stored' END"
+#endif
+
+/*
+ * Subscription x: what everybody may read of it.  14 brought its OID to that, and
+ * streaming; 15 commit in two phases; 16 where rows come from; 17 failover.
+ */
+#if PG_VERSION_NUM < 140000
+#define MIG_SUBSCRIPTION_OID \
+	"coalesce((SELECT min(s.subid) FROM pg_stat_subscription s " \
+	"WHERE s.subname = x.subname), 0)"
+#define MIG_SUBSCRIPTION_OPTIONS		"NULL::text"
+#elif PG_VERSION_NUM < 150000
+#define MIG_SUBSCRIPTION_OID			"x.oid"
+#define MIG_SUBSCRIPTION_OPTIONS \
+	"format('synchronous_commit=%s binary=%s streaming=%s', x.subsynccommit, x.subbinary, " \
+	"x.substream)"
+#elif PG_VERSION_NUM < 160000
+#define MIG_SUBSCRIPTION_OID			"x.oid"
+#define MIG_SUBSCRIPTION_OPTIONS \
+	"format('synchronous_commit=%s binary=%s streaming=%s two_phase=%s disable_on_error=%s', " \
+	"x.subsynccommit, x.subbinary, x.substream, x.subtwophasestate <> 'd', x.subdisableonerr)"
+#else
+#define MIG_SUBSCRIPTION_OID			"x.oid"
+#define MIG_SUBSCRIPTION_OPTIONS \
+	"format('synchronous_commit=%s binary=%s streaming=%s two_phase=%s disable_on_error=%s " \
+	"password_required=%s run_as_owner=%s origin=%s" MIG_SUBSCRIPTION_FAILOVER ", " \
+	"x.subsynccommit, x.subbinary, x.substream, x.subtwophasestate <> 'd', " \
+	"x.subdisableonerr, x.subpasswordrequired, x.subrunasowner, x.suborigin)"
+#if PG_VERSION_NUM < 170000
+#define MIG_SUBSCRIPTION_FAILOVER		"'"
+#else
+#define MIG_SUBSCRIPTION_FAILOVER		" failover=' || x.subfailover"
+#endif
 #endif
 
 /*

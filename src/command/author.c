@@ -42,7 +42,9 @@ PG_FUNCTION_INFO_V1(migrate_file_name);
 PG_FUNCTION_INFO_V1(migrate_configure);
 
 /* The settings there are. */
-static const char *const settings[] = {"revision_ids", "managed_schemas", "exclude"};
+static const char *const settings[] = {
+	"revision_ids", "managed_schemas", "exclude", "compare_privileges"
+};
 
 static bool is_name_of_another(const char *name, const char *revision);
 static Position begin(const char *function);
@@ -560,7 +562,7 @@ check_setting(const char *name, const char *value)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unrecognized setting \"%s\"", name),
-				 errhint("The settings are revision_ids, managed_schemas and exclude.")));
+				 errhint("The settings are revision_ids, managed_schemas, exclude and compare_privileges.")));
 	if (value == NULL)
 		return;
 	if (strcmp(name, "revision_ids") == 0 && strcmp(value, "random") != 0 &&
@@ -569,6 +571,12 @@ check_setting(const char *name, const char *value)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for setting \"%s\": \"%s\"", name, value),
 				 errhint("Use random, serial or timestamp.")));
+	if (strcmp(name, "compare_privileges") == 0 && strcmp(value, "on") != 0 &&
+		strcmp(value, "off") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for setting \"%s\": \"%s\"", name, value),
+				 errhint("Use on or off.")));
 	if (strcmp(name, "managed_schemas") == 0)
 		(void) mig_managed_parse(value);
 	if (strcmp(name, "exclude") == 0)

@@ -33,6 +33,7 @@ const Kind	mig_kinds_column = {
 	"CASE WHEN c.relkind NOT IN ('v', 'm') AND a.attcollation <> t.typcollation THEN "
 	KIND_QUALIFIED("pg_collation", "coll", "a.attcollation") " END AS collation, "
 	"CASE WHEN a.attnotnull THEN " MIG_COLUMN_NOT_NULL " END AS not_null, "
+	MIG_COLUMN_OWN_NOT_NULL " AS own_not_null, "
 	"CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS \"default\", "
 	"CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generated, "
 	"CASE a.attgenerated WHEN 'v' THEN 'true' END AS virtual, "
@@ -50,7 +51,7 @@ const Kind	mig_kinds_column = {
 	"AS compression, "
 	"CASE WHEN a.attstattarget >= 0 THEN a.attstattarget::text END AS statistics, "
 	KIND_OPTIONS("a.attoptions") " AS options, "
-	"array_to_string(a.attfdwoptions, ', ') AS foreign_options, "
+	KIND_FOREIGN_OPTIONS("a.attfdwoptions") " AS foreign_options, "
 	"CASE WHEN a.attinhcount > 0 AND NOT a.attislocal AND NOT c.relispartition "
 	"THEN 'true' END AS inherited "
 	"FROM " KIND_RELATIONS("'r', 'p', 'f', 'v', 'm', 'c'")
@@ -59,7 +60,7 @@ const Kind	mig_kinds_column = {
 	"LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum "
 	"WHERE c.relkind NOT IN ('v', 'm') OR d.oid IS NOT NULL OR a.attstattarget >= 0 "
 	"OR a.attstorage <> t.typstorage OR " KIND_OPTIONS("a.attoptions") " IS NOT NULL "
-	"OR " MIG_COLUMN_COMPRESSION " <> '' "
+	"OR " MIG_COLUMN_COMPRESSION " <> '' OR ($2 AND a.attacl IS NOT NULL) "
 	"OR EXISTS (SELECT FROM pg_description o WHERE o.classoid = 'pg_class'::regclass "
 	"AND o.objoid = c.oid AND o.objsubid = a.attnum) "
 	"ORDER BY n.nspname, c.relname, a.attnum",
@@ -78,6 +79,7 @@ mig_column_definition(const SchemaObject *column, bool typed)
 	const char *generated = mig_objects_property(column, "generated");
 	const char *not_null = mig_objects_property(column, "not_null");
 	const char *sequence = mig_objects_property(column, "identity_sequence");
+	const char *foreign_options = mig_objects_property(column, "foreign_options");
 	StringInfoData sql;
 
 	if (mig_objects_property(column, "inherited") != NULL)
@@ -90,6 +92,8 @@ mig_column_definition(const SchemaObject *column, bool typed)
 		appendStringInfoString(&sql, " WITH OPTIONS");
 	else
 		appendStringInfo(&sql, " %s", mig_objects_property(column, "type"));
+	if (foreign_options != NULL)
+		appendStringInfo(&sql, " OPTIONS (%s)", foreign_options);
 	if (collation != NULL && !typed)
 		appendStringInfo(&sql, " COLLATE %s", collation);
 	if (generated != NULL)
@@ -111,6 +115,7 @@ static void
 create(const SchemaObject *object, Writer *writer)
 {
 	const char *alter_column = alter(object);
+	const char *own_not_null = mig_objects_property(object, "own_not_null");
 	const char *def = mig_objects_property(object, "default");
 	const char *storage = mig_objects_property(object, "storage");
 	const char *compression = mig_objects_property(object, "compression");
@@ -119,6 +124,9 @@ create(const SchemaObject *object, Writer *writer)
 
 	if (def != NULL)
 		mig_writer_add(writer, object, PHASE_DEFAULT, "%s SET DEFAULT %s", alter_column, def);
+	if (own_not_null != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "ALTER TABLE ONLY %s %s",
+					   mig_objects_parent(object), own_not_null);
 	if (storage != NULL)
 		mig_writer_add(writer, object, PHASE_STATE, "%s SET STORAGE %s", alter_column, storage);
 	if (compression != NULL)

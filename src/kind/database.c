@@ -1,12 +1,14 @@
 /*
  * database.c
- *		Schemas, extensions and publications.
+ *		Schemas, extensions, publications, subscriptions and default privileges.
  */
 #include "migrate.h"
 
+#include "catalog/pg_default_acl.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_publication.h"
+#include "catalog/pg_subscription.h"
 #include "compat.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
@@ -18,6 +20,7 @@ static void create_extension(const SchemaObject *object, Writer *writer);
 static void create_publication(const SchemaObject *object, Writer *writer);
 static const char *schema_target(const SchemaObject *object);
 static const char *publication_target(const SchemaObject *object);
+static const char *subscription_target(const SchemaObject *object);
 
 const Kind	mig_kinds_schema = {
 	.name = "schema",
@@ -67,6 +70,41 @@ const Kind	mig_kinds_publication = {
 	" AND $1 IS NOT NULL ORDER BY p.pubname",
 	.create = create_publication,
 	.target = publication_target
+};
+
+/* Who may not read the connection cannot compare it. */
+const Kind	mig_kinds_subscription = {
+	.name = "subscription",
+	.catalog = SubscriptionRelationId,
+	.of_database = true,
+	.query =
+	"SELECT " MIG_SUBSCRIPTION_OID " AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, "
+	"NULL AS parent, x.subname AS name, NULL AS arguments, "
+	"array_to_string(ARRAY(SELECT p FROM unnest(x.subpublications) p ORDER BY p), ', ') "
+	"AS publications, "
+	"CASE WHEN NOT x.subenabled THEN 'true' END AS disabled, x.subslotname::text AS slot, "
+	MIG_SUBSCRIPTION_OPTIONS " AS options "
+	"FROM pg_subscription x WHERE x.subdbid = (SELECT d.oid FROM pg_database d "
+	"WHERE d.datname = current_database()) AND $1 IS NOT NULL ORDER BY x.subname",
+	.target = subscription_target
+};
+
+/* They are read where privileges are compared. */
+const Kind	mig_kinds_default_privileges = {
+	.name = "default privileges",
+	.catalog = DefaultAclRelationId,
+	.identity = IDENTITY_AS_IS,
+	.of_database = true,
+	.query = KIND_OF_DATABASE("format('FOR ROLE %I%s ON %s', pg_get_userbyid(x.defaclrole), "
+							  "' IN SCHEMA ' || quote_ident(n.nspname), "
+							  "CASE x.defaclobjtype WHEN 'r' THEN 'TABLES' "
+							  "WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' "
+							  "WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' "
+							  "WHEN 'L' THEN 'LARGE OBJECTS' "
+							  "ELSE x.defaclobjtype::text END)")
+	"(SELECT string_agg(i::text, ', ' ORDER BY i::text) FROM unnest(x.defaclacl) i) AS grants "
+	"FROM pg_default_acl x LEFT JOIN pg_namespace n ON n.oid = x.defaclnamespace "
+	"WHERE $2 AND (x.defaclnamespace = 0 OR x.defaclnamespace = ANY ($1)) ORDER BY name"
 };
 
 /*
@@ -133,4 +171,13 @@ static const char *
 publication_target(const SchemaObject *object)
 {
 	return psprintf("PUBLICATION %s", quote_identifier(object->name));
+}
+
+/*
+ * Return what COMMENT ON calls a subscription.
+ */
+static const char *
+subscription_target(const SchemaObject *object)
+{
+	return psprintf("SUBSCRIPTION %s", quote_identifier(object->name));
 }

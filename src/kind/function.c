@@ -22,9 +22,6 @@
 	"AND i.objid = p.oid AND i.deptype = 'i') "
 #define SORTED "ORDER BY n.nspname, p.proname, oidvectortypes(p.proargtypes)"
 
-/* The quoted name of a function, or null for none. */
-#define FUNCTION(column) "CASE WHEN " column " <> 0 THEN " column "::regproc::text END"
-
 static void create(const SchemaObject *object, Writer *writer);
 static void create_aggregate(const SchemaObject *object, Writer *writer);
 static void append_option(StringInfo sql, const SchemaObject *object,
@@ -58,18 +55,18 @@ const Kind	mig_kinds_aggregate = {
 	.catalog = ProcedureRelationId,
 	.query = FIXED_COLUMNS
 	"pg_get_function_arguments(p.oid) AS signature, "
-	FUNCTION("a.aggtransfn") " AS transition, format_type(a.aggtranstype, NULL) AS state_type, "
-	"nullif(a.aggtransspace, 0)::text AS state_size, " FUNCTION("a.aggfinalfn") " AS final, "
+	KIND_FUNCTION("a.aggtransfn") " AS transition, format_type(a.aggtranstype, NULL) AS state_type, "
+	"nullif(a.aggtransspace, 0)::text AS state_size, " KIND_FUNCTION("a.aggfinalfn") " AS final, "
 	"CASE WHEN a.aggfinalextra THEN 'true' END AS final_extra, "
 	"CASE WHEN a.aggfinalfn <> 0 THEN CASE a.aggfinalmodify WHEN 'r' THEN 'read_only' "
 	"WHEN 's' THEN 'shareable' ELSE 'read_write' END END AS final_modify, "
-	FUNCTION("a.aggcombinefn") " AS combine, " FUNCTION("a.aggserialfn") " AS serialize, "
-	FUNCTION("a.aggdeserialfn") " AS deserialize, quote_literal(a.agginitval) AS initial, "
-	FUNCTION("a.aggmtransfn") " AS moving_transition, "
-	FUNCTION("a.aggminvtransfn") " AS moving_inverse, "
+	KIND_FUNCTION("a.aggcombinefn") " AS combine, " KIND_FUNCTION("a.aggserialfn") " AS serialize, "
+	KIND_FUNCTION("a.aggdeserialfn") " AS deserialize, quote_literal(a.agginitval) AS initial, "
+	KIND_FUNCTION("a.aggmtransfn") " AS moving_transition, "
+	KIND_FUNCTION("a.aggminvtransfn") " AS moving_inverse, "
 	"CASE WHEN a.aggmtranstype <> 0 THEN format_type(a.aggmtranstype, NULL) END "
 	"AS moving_state_type, nullif(a.aggmtransspace, 0)::text AS moving_state_size, "
-	FUNCTION("a.aggmfinalfn") " AS moving_final, "
+	KIND_FUNCTION("a.aggmfinalfn") " AS moving_final, "
 	"CASE WHEN a.aggmfinalextra THEN 'true' END AS moving_final_extra, "
 	"CASE WHEN a.aggmfinalfn <> 0 THEN CASE a.aggmfinalmodify WHEN 'r' THEN 'read_only' "
 	"WHEN 's' THEN 'shareable' ELSE 'read_write' END END AS moving_final_modify, "

@@ -9,6 +9,11 @@
 const Kind *const mig_kinds_all[] = {
 	&mig_kinds_schema,
 	&mig_kinds_extension,
+	&mig_kinds_language,
+	&mig_kinds_access_method,
+	&mig_kinds_wrapper,
+	&mig_kinds_server,
+	&mig_kinds_user_mapping,
 	&mig_kinds_collation,
 	&mig_kinds_enum,
 	&mig_kinds_domain,
@@ -26,6 +31,16 @@ const Kind *const mig_kinds_all[] = {
 	&mig_kinds_function,
 	&mig_kinds_procedure,
 	&mig_kinds_aggregate,
+	&mig_kinds_conversion,
+	&mig_kinds_operator,
+	&mig_kinds_operator_family,
+	&mig_kinds_operator_class,
+	&mig_kinds_cast,
+	&mig_kinds_transform,
+	&mig_kinds_search_parser,
+	&mig_kinds_search_template,
+	&mig_kinds_search_dictionary,
+	&mig_kinds_search_configuration,
 	&mig_kinds_constraint,
 	&mig_kinds_index,
 	&mig_kinds_trigger,
@@ -33,6 +48,8 @@ const Kind *const mig_kinds_all[] = {
 	&mig_kinds_policy,
 	&mig_kinds_statistics,
 	&mig_kinds_publication,
-	&mig_kinds_event_trigger
+	&mig_kinds_event_trigger,
+	&mig_kinds_subscription,
+	&mig_kinds_default_privileges
 };
 const int	mig_kinds_count = lengthof(mig_kinds_all);

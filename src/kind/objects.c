@@ -193,6 +193,11 @@ identity_of(const SchemaObject *object)
 						mig_objects_parent(object));
 	if (object->kind->identity == IDENTITY_AS_IS)
 		return object->name;
+	if (object->kind->identity == IDENTITY_OPERATOR)
+		return psprintf("%s.%s (%s)", quote_identifier(object->schema), object->name,
+						object->arguments);
+	if (object->kind->identity == IDENTITY_USING)
+		return psprintf("%s USING %s", mig_objects_qualified(object), object->arguments);
 	if (object->arguments != NULL)
 		return psprintf("%s(%s)", mig_objects_qualified(object), object->arguments);
 	return mig_objects_qualified(object);

@@ -40,13 +40,16 @@ typedef enum KindIdentity
 {
 	IDENTITY_NAME,				/* schema.name(arguments), or "name on schema.parent" */
 	IDENTITY_COLUMN,			/* schema.parent.name */
+	IDENTITY_OPERATOR,			/* schema.name(types), as messages name operators */
+	IDENTITY_USING,				/* schema.name USING arguments */
 	IDENTITY_AS_IS				/* the name is that already */
 } KindIdentity;
 
 /*
  * A kind of objects.  Its query reads all of them in the managed schemas, whose
  * OIDs are $1 (oid[]), with search_path "pg_catalog, pg_temp", so that nothing in
- * it has to be qualified and all names in its results are.  Its first columns are
+ * it has to be qualified and all names in its results are.  $2 says whether owners
+ * and privileges are read, too.  Its first columns are
  *
  *	id oid, subid int4	address of the object, with the kind's catalog
  *	owner oid			of the kind's owner catalog; 0: none

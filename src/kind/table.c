@@ -16,7 +16,8 @@
 #include "utils/builtins.h"
 
 static void create(const SchemaObject *object, Writer *writer);
-static void append_columns(StringInfo sql, const SchemaObject *table);
+static void create_foreign(const SchemaObject *object, Writer *writer);
+static void append_columns(StringInfo sql, const SchemaObject *table, bool typed);
 static void append_inherits(StringInfo sql, const char *tables);
 static void write_attach(const SchemaObject *object, Writer *writer);
 static void write_state(const SchemaObject *object, Writer *writer);
@@ -39,9 +40,7 @@ const Kind	mig_kinds_table = {
 	"pg_get_expr(c.relpartbound, c.oid) AS partition_bound, "
 	"(SELECT a.amname FROM pg_am a WHERE a.oid = c.relam) AS access_method, "
 	"(SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) AS tablespace, "
-	KIND_OPTIONS("c.reloptions || (SELECT array_agg('toast.' || o) "
-				 "FROM pg_class t, unnest(t.reloptions) o WHERE t.oid = c.reltoastrelid)")
-	" AS options, "
+	KIND_STORAGE_OPTIONS " AS options, "
 	"CASE WHEN c.relrowsecurity THEN 'true' END AS row_security, "
 	"CASE WHEN c.relforcerowsecurity THEN 'true' END AS force_row_security, "
 	"CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' END AS replica_identity "
@@ -58,7 +57,7 @@ const Kind	mig_kinds_foreign_table = {
 	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
 	"c.relname AS name, NULL AS arguments, "
 	"(SELECT s.srvname FROM pg_foreign_server s WHERE s.oid = f.ftserver) AS server, "
-	"array_to_string(f.ftoptions, ', ') AS options, "
+	KIND_FOREIGN_OPTIONS("f.ftoptions") " AS options, "
 	"CASE WHEN NOT c.relispartition THEN (SELECT string_agg(i.inhparent::regclass::text, ', ' "
 	"ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS inherits, "
 	"CASE WHEN c.relispartition THEN (SELECT i.inhparent::regclass::text "
@@ -67,6 +66,7 @@ const Kind	mig_kinds_foreign_table = {
 	"FROM " KIND_RELATIONS("'f'")
 	"JOIN pg_foreign_table f ON f.ftrelid = c.oid "
 	"ORDER BY n.nspname, c.relname",
+	.create = create_foreign,
 	.target = foreign_target
 };
 
@@ -89,7 +89,7 @@ create(const SchemaObject *object, Writer *writer)
 					 mig_objects_qualified(object));
 	if (of_type != NULL)
 		appendStringInfo(&sql, " OF %s", of_type);
-	append_columns(&sql, object);
+	append_columns(&sql, object, of_type != NULL);
 	append_inherits(&sql, mig_objects_property(object, "inherits"));
 	if (partition_key != NULL)
 		appendStringInfo(&sql, "\nPARTITION BY %s", partition_key);
@@ -105,13 +105,33 @@ create(const SchemaObject *object, Writer *writer)
 }
 
 /*
+ * Write CREATE FOREIGN TABLE with its columns.
+ */
+static void
+create_foreign(const SchemaObject *object, Writer *writer)
+{
+	const char *options = mig_objects_property(object, "options");
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE FOREIGN TABLE %s", mig_objects_qualified(object));
+	append_columns(&sql, object, false);
+	append_inherits(&sql, mig_objects_property(object, "inherits"));
+	appendStringInfo(&sql, "\nSERVER %s",
+					 quote_identifier(mig_objects_property(object, "server")));
+	if (options != NULL)
+		appendStringInfo(&sql, "\nOPTIONS (%s)", options);
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
+	write_attach(object, writer);
+}
+
+/*
  * Append the columns of a table in parentheses.  A typed table has those of its
  * type, and an inherited column is the parent's.
  */
 static void
-append_columns(StringInfo sql, const SchemaObject *table)
+append_columns(StringInfo sql, const SchemaObject *table, bool typed)
 {
-	bool		typed = mig_objects_property(table, "of_type") != NULL;
 	const char *separator = " (\n";
 	ListCell   *lc;
 

@@ -22,15 +22,10 @@
 	"AND t.typtype = '" typtype "' AND " KIND_NOT_MEMBER("pg_type", "t.oid") " "
 #define SORTED "ORDER BY n.nspname, t.typname"
 
-/* The quoted name of a function, or null for none. */
-#define FUNCTION(column) "CASE WHEN " column " <> 0 THEN " column "::regproc::text END"
-
 static void create_enum(const SchemaObject *object, Writer *writer);
 static void create_domain(const SchemaObject *object, Writer *writer);
 static void create_composite(const SchemaObject *object, Writer *writer);
 static void create_range(const SchemaObject *object, Writer *writer);
-static void append_option(StringInfo sql, const SchemaObject *object,
-						  const char *property, const char *option);
 static const char *target(const SchemaObject *object);
 static const char *domain_target(const SchemaObject *object);
 
@@ -83,8 +78,8 @@ const Kind	mig_kinds_range = {
 	"ON cn.oid = c.opcnamespace WHERE c.oid = r.rngsubopc) AS operator_class, "
 	"CASE WHEN r.rngcollation <> b.typcollation THEN "
 	KIND_QUALIFIED("pg_collation", "coll", "r.rngcollation") " END AS collation, "
-	FUNCTION("r.rngcanonical") " AS canonical, "
-	FUNCTION("r.rngsubdiff") " AS difference, "
+	KIND_FUNCTION("r.rngcanonical") " AS canonical, "
+	KIND_FUNCTION("r.rngsubdiff") " AS difference, "
 	MIG_RANGE_MULTIRANGE " AS multirange "
 	TYPES("r") "JOIN pg_range r ON r.rngtypid = t.oid "
 	"JOIN pg_type b ON b.oid = r.rngsubtype " SORTED,
@@ -99,10 +94,10 @@ const Kind	mig_kinds_base_type = {
 	"CASE WHEN t.typisdefined THEN 'true' END AS is_defined, t.typlen::text AS length, "
 	"CASE WHEN t.typbyval THEN 'true' END AS by_value, t.typcategory::text AS category, "
 	"CASE WHEN t.typispreferred THEN 'true' END AS preferred, t.typdelim::text AS delimiter, "
-	FUNCTION("t.typinput") " AS input, " FUNCTION("t.typoutput") " AS output, "
-	FUNCTION("t.typreceive") " AS receive, " FUNCTION("t.typsend") " AS send, "
-	FUNCTION("t.typmodin") " AS modifier_input, " FUNCTION("t.typmodout")
-	" AS modifier_output, " FUNCTION("t.typanalyze") " AS \"analyze\", "
+	KIND_FUNCTION("t.typinput") " AS input, " KIND_FUNCTION("t.typoutput") " AS output, "
+	KIND_FUNCTION("t.typreceive") " AS receive, " KIND_FUNCTION("t.typsend") " AS send, "
+	KIND_FUNCTION("t.typmodin") " AS modifier_input, " KIND_FUNCTION("t.typmodout")
+	" AS modifier_output, " KIND_FUNCTION("t.typanalyze") " AS \"analyze\", "
 	"t.typalign::text AS alignment, t.typstorage::text AS storage, t.typdefault AS \"default\", "
 	"CASE WHEN t.typelem <> 0 THEN format_type(t.typelem, NULL) END AS element "
 	TYPES("b")
@@ -181,25 +176,12 @@ create_range(const SchemaObject *object, Writer *writer)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE TYPE %s AS RANGE (subtype = %s",
 					 mig_objects_qualified(object), mig_objects_property(object, "subtype"));
-	append_option(&sql, object, "multirange", "multirange_type_name");
-	append_option(&sql, object, "operator_class", "subtype_opclass");
-	append_option(&sql, object, "collation", "collation");
-	append_option(&sql, object, "canonical", "canonical");
-	append_option(&sql, object, "difference", "subtype_diff");
+	mig_writer_option(&sql, object, "multirange", "multirange_type_name");
+	mig_writer_option(&sql, object, "operator_class", "subtype_opclass");
+	mig_writer_option(&sql, object, "collation", "collation");
+	mig_writer_option(&sql, object, "canonical", "canonical");
+	mig_writer_option(&sql, object, "difference", "subtype_diff");
 	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
-}
-
-/*
- * Append an option to a list, where its property is set.
- */
-static void
-append_option(StringInfo sql, const SchemaObject *object, const char *property,
-			  const char *option)
-{
-	const char *value = mig_objects_property(object, property);
-
-	if (value != NULL)
-		appendStringInfo(sql, ", %s = %s", option, value);
 }
 
 /*

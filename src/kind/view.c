@@ -36,7 +36,7 @@ const Kind	mig_kinds_materialized_view = {
 	.query =
 	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
 	"c.relname AS name, NULL AS arguments, "
-	"pg_get_viewdef(c.oid) AS definition, " KIND_OPTIONS("c.reloptions") " AS options, "
+	"pg_get_viewdef(c.oid) AS definition, " KIND_STORAGE_OPTIONS " AS options, "
 	"(SELECT a.amname FROM pg_am a WHERE a.oid = c.relam) AS access_method, "
 	"(SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) AS tablespace "
 	"FROM " KIND_RELATIONS("'m'")

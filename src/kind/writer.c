@@ -59,3 +59,16 @@ mig_writer_object(Writer *writer, const SchemaObject *object)
 		mig_writer_add(writer, object, PHASE_COMMENT, "COMMENT ON %s IS %s",
 					   object->kind->target(object), quote_literal_cstr(comment));
 }
+
+/*
+ * Append ", option = value" to a list, where a property is set.
+ */
+void
+mig_writer_option(StringInfo list, const SchemaObject *object, const char *property,
+				  const char *option)
+{
+	const char *value = mig_objects_property(object, property);
+
+	if (value != NULL)
+		appendStringInfo(list, ", %s = %s", option, value);
+}

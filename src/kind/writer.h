@@ -8,6 +8,7 @@
 #include "migrate.h"
 
 #include "kind/objects.h"
+#include "lib/stringinfo.h"
 
 /* A statement to run. */
 typedef struct Action
@@ -28,5 +29,7 @@ typedef struct Writer
 extern Action *mig_writer_add(Writer *writer, const SchemaObject *object,
 							  ObjectPhase phase, const char *format,...) pg_attribute_printf(4, 5);
 extern void mig_writer_object(Writer *writer, const SchemaObject *object);
+extern void mig_writer_option(StringInfo list, const SchemaObject *object,
+							  const char *property, const char *option);
 
 #endif							/* MIG_WRITER_H */

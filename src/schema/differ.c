@@ -24,6 +24,7 @@
 #include "schema/managed.h"
 #include "schema/read.h"
 #include "schema/replay.h"
+#include "schema/replace.h"
 #include "schema/scratch.h"
 #include "schema/write.h"
 #include "store/compared.h"
@@ -67,11 +68,14 @@ mig_differ_project(const char *function)
 {
 	Project		project = {.function = function};
 	const char *exclude;
+	const char *rights;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
 	project.schemas = mig_managed_read(&scope);
 	exclude = mig_project_read_setting(&scope, "exclude");
+	rights = mig_project_read_setting(&scope, "compare_privileges");
+	project.rights = rights != NULL && strcmp(rights, "on") == 0;
 	project.models = mig_project_read_models(&scope);
 	project.compared = mig_compared_read(&scope);
 	mig_scope_leave(&scope);
@@ -220,7 +224,7 @@ Schema *
 mig_differ_live(const Project *project)
 {
 	Schema	   *live = mig_read_schema(project->schemas,
-									   mig_managed_oids(project->schemas));
+									   mig_managed_oids(project->schemas), project->rights);
 
 	mig_exclude_apply(live, project->exclude);
 	return live;
@@ -269,6 +273,8 @@ declare_and_read(Scratch *scratch pg_attribute_unused(), void *argument)
 	DeclareNotes notes = {0};
 	ListCell   *lc;
 
+	notes.before = mig_read_database(work->project->schemas,
+									 mig_managed_oids(work->project->schemas));
 	if (work->replay != NULL)
 		mig_replay_run(work->replay, work->project->schemas, &notes);
 	foreach(lc, work->models)
@@ -278,7 +284,8 @@ declare_and_read(Scratch *scratch pg_attribute_unused(), void *argument)
 		mig_declare_model(model->name, model->ddl, &notes);
 	}
 	work->result = mig_read_schema(work->project->schemas,
-								   mig_managed_oids(work->project->schemas));
+								   mig_managed_oids(work->project->schemas),
+								   work->project->rights);
 	if (work->uses)
 		mig_read_uses(work->result);
 	forget_undeclared(work->result, &notes);
@@ -287,8 +294,8 @@ declare_and_read(Scratch *scratch pg_attribute_unused(), void *argument)
 }
 
 /*
- * Forget what was in the scratch though no model has made it: extensions, which are
- * the database's, and empty twins of schemas.
+ * Forget what was in the scratch though no model has made it: what is the database's,
+ * and empty twins of schemas.
  */
 static void
 forget_undeclared(Schema *schema, const DeclareNotes *notes)
@@ -312,6 +319,9 @@ is_undeclared(const SchemaObject *object, const Schema *schema, const DeclareNot
 
 	if (strcmp(object->kind->name, "extension") == 0)
 		return !is_in(notes->extensions, object->name);
+	if (strcmp(object->kind->name, "schema") != 0 && object->kind->of_database)
+		return mig_objects_at(notes->before, &object->address) != NULL &&
+			!mig_replace_is_kept(notes, &object->address);
 	if (strcmp(object->kind->name, "schema") != 0 || strcmp(object->name, "public") == 0 ||
 		is_in(notes->schemas, object->name))
 		return false;

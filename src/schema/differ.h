@@ -19,6 +19,7 @@ typedef struct Project
 	List	   *models;			/* Model *, in the order in which they are run */
 	const char *text;			/* all of this in one */
 	const char *compared;		/* fingerprint with which it was right; NULL: none */
+	bool		rights;			/* owners and privileges, too */
 	const char *function;		/* who asks, for errors */
 } Project;
 

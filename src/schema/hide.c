@@ -54,6 +54,7 @@ static const Hidden hidden[] = {
 static void hide_in(const Hidden *what, List *live);
 static List *find_rows(Relation catalog, const Hidden *what, List *live);
 static void hide_row(Relation catalog, const Hidden *what, HeapTuple tuple);
+static void rename_row(Relation catalog, HeapTuple tuple, AttrNumber column, Oid oid);
 static bool is_in_use(Oid relation);
 
 /*
@@ -65,6 +66,25 @@ mig_hide_live(List *live)
 {
 	for (size_t i = 0; i < lengthof(hidden); i++)
 		hide_in(&hidden[i], live);
+	CommandCounterIncrement();
+}
+
+/*
+ * Hide an object that is in no schema: it gets a name that nobody asks for, or is
+ * deleted where it has none.  Errors: XX000 when others change the same row.
+ */
+void
+mig_hide_object(const ObjectAddress *object)
+{
+	Relation	catalog = table_open(object->classId, RowExclusiveLock);
+	HeapTuple	tuple = mig_rows_fetch(catalog, object->objectId);
+	AttrNumber	column = get_object_attnum_name(object->classId);
+
+	if (HeapTupleIsValid(tuple) && column != InvalidAttrNumber)
+		rename_row(catalog, tuple, column, object->objectId);
+	else if (HeapTupleIsValid(tuple))
+		CatalogTupleDelete(catalog, &tuple->t_self);
+	table_close(catalog, NoLock);
 	CommandCounterIncrement();
 }
 
@@ -122,20 +142,27 @@ hide_row(Relation catalog, const Hidden *what, HeapTuple tuple)
 		tuple = mig_rows_lock_relation(catalog, tuple, oid);
 	place = tuple->t_self;
 	if (is_in_use(relation))
-	{
-		char		hiding[NAMEDATALEN];
-		bool		isnull;
-		Name		name = DatumGetName(heap_getattr(tuple, what->name,
-													 RelationGetDescr(catalog), &isnull));
-
-		snprintf(hiding, sizeof(hiding), "mig_live_%u", oid);
-		namestrcpy(name, hiding);
-		CatalogTupleUpdate(catalog, &place, tuple);
-	}
+		rename_row(catalog, tuple, what->name, oid);
 	else
 		CatalogTupleDelete(catalog, &place);
 	if (of_relation)
 		UnlockTuple(catalog, &place, ExclusiveLock);
+}
+
+/*
+ * Give the object of a row a name that nobody asks for.
+ */
+static void
+rename_row(Relation catalog, HeapTuple tuple, AttrNumber column, Oid oid)
+{
+	char		hiding[NAMEDATALEN];
+	bool		isnull;
+	Name		name = DatumGetName(heap_getattr(tuple, column, RelationGetDescr(catalog),
+												 &isnull));
+
+	snprintf(hiding, sizeof(hiding), "mig_live_%u", oid);
+	namestrcpy(name, hiding);
+	CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
 }
 
 /*

@@ -7,8 +7,10 @@
 
 #include "migrate.h"
 
+#include "catalog/objectaddress.h"
 #include "nodes/pg_list.h"
 
 extern void mig_hide_live(List *live);
+extern void mig_hide_object(const ObjectAddress *object);
 
 #endif							/* MIG_HIDE_H */

@@ -4,7 +4,7 @@
  *
  * The parse tree is changed before it is analyzed, so that positions stay.  What
  * cannot run in a transaction gets its plain form, which has the same result: indexes
- * are built at once.  What is the whole database's, and is there, is skipped.  And what
+ * are built at once.  What is the whole database's is in schema/replace.  And what
  * pg_dump writes for a role with more rights than the caller's, and does not count for
  * a comparison of schemas, is skipped too, such as comments on extensions.
  *
@@ -20,15 +20,13 @@
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
-#include "commands/defrem.h"
 #include "commands/extension.h"
-#include "commands/proclang.h"
 #include "compat.h"
-#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_type.h"
 #include "schema/mend.h"
+#include "schema/replace.h"
 #include "script/script.h"
 #include "script/statement.h"
 #include "utils/acl.h"
@@ -42,10 +40,8 @@ static void make_plain(Node *stmt);
 static RawStmt *check_of_detached(AlterTableStmt *stmt);
 static void drop_extensions_options(IndexStmt *stmt);
 static bool is_needless(Node *stmt, DeclareNotes *notes);
-static bool exists(const Node *stmt);
 static bool is_of_extensions(GrantStmt *stmt);
 static bool is_member(ObjectType type, Node *object);
-static bool cast_exists(const CreateCastStmt *stmt);
 static bool is_needless_on(ObjectType type);
 static bool is_needless_setting(const VariableSetStmt *stmt);
 static bool is_needless_table_change(AlterTableStmt *stmt, DeclareNotes *notes);
@@ -116,12 +112,6 @@ make_plain(Node *stmt)
 					mig_make_detach_plain(cmd);
 			}
 			break;
-		case T_CreateUserMappingStmt:
-			((CreateUserMappingStmt *) stmt)->if_not_exists = true;
-			break;
-		case T_CreateTransformStmt:
-			((CreateTransformStmt *) stmt)->replace = true;
-			break;
 		default:
 			break;
 	}
@@ -188,7 +178,9 @@ is_needless(Node *stmt, DeclareNotes *notes)
 			return true;
 		case T_CreateExtensionStmt:
 			note(notes, &notes->extensions, ((CreateExtensionStmt *) stmt)->extname);
-			return exists(stmt);
+			return OidIsValid(get_extension_oid(((CreateExtensionStmt *) stmt)->extname, true));
+		case T_CreateRoleStmt:
+			return OidIsValid(get_role_oid(((CreateRoleStmt *) stmt)->role, true));
 		case T_AlterTableStmt:
 			return is_needless_table_change((AlterTableStmt *) stmt, notes);
 		case T_AlterOwnerStmt:
@@ -207,52 +199,8 @@ is_needless(Node *stmt, DeclareNotes *notes)
 		case T_VariableSetStmt:
 			return is_needless_setting((VariableSetStmt *) stmt);
 		default:
-			return exists(stmt);
+			return mig_replace_live(stmt, notes);
 	}
-}
-
-/*
- * Return whether what a statement creates in the whole database, or in the server, is
- * there.
- */
-static bool
-exists(const Node *stmt)
-{
-	switch (nodeTag(stmt))
-	{
-		case T_CreateExtensionStmt:
-			return OidIsValid(get_extension_oid(((const CreateExtensionStmt *) stmt)->extname,
-												true));
-		case T_CreateRoleStmt:
-			return OidIsValid(get_role_oid(((const CreateRoleStmt *) stmt)->role, true));
-		case T_CreateForeignServerStmt:
-			return OidIsValid(get_foreign_server_oid(
-				((const CreateForeignServerStmt *) stmt)->servername, true));
-		case T_CreateFdwStmt:
-			return OidIsValid(get_foreign_data_wrapper_oid(
-				((const CreateFdwStmt *) stmt)->fdwname, true));
-		case T_CreatePLangStmt:
-			return OidIsValid(get_language_oid(((const CreatePLangStmt *) stmt)->plname, true));
-		case T_CreateAmStmt:
-			return OidIsValid(get_am_oid(((const CreateAmStmt *) stmt)->amname, true));
-		case T_CreateCastStmt:
-			return cast_exists((const CreateCastStmt *) stmt);
-		default:
-			return false;
-	}
-}
-
-/*
- * Return whether there is a cast between two types.
- */
-static bool
-cast_exists(const CreateCastStmt *stmt)
-{
-	Oid			source = LookupTypeNameOid(NULL, stmt->sourcetype, true);
-	Oid			target = LookupTypeNameOid(NULL, stmt->targettype, true);
-
-	return OidIsValid(source) && OidIsValid(target) &&
-		OidIsValid(get_cast_oid(source, target, true));
 }
 
 /*

@@ -12,9 +12,14 @@
 
 #include "access/xact.h"
 #include "catalog/dependency.h"
+#include "catalog/pg_amop.h"
+#include "catalog/pg_amproc.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
+#include "compat.h"
 #include "executor/spi.h"
 #include "jit/jit.h"
 #include "kind/kinds.h"
@@ -25,8 +30,63 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-/* Properties that all kinds have which COMMENT ON knows; they come last. */
+/* Properties that all kinds have which COMMENT ON knows; they follow the kind's own. */
 static const char *const common_properties[] = {"comment", "security_label"};
+
+/* Those that all kinds have where privileges are compared; they come last. */
+static const char *const rights_properties[] = {"owner", "privileges"};
+
+/* The address in classoid and objoid; of a composite type that of its relation. */
+#define OF_RELATION \
+	"CASE WHEN r.oid IS NULL THEN classoid ELSE 'pg_class'::regclass END, " \
+	"CASE WHEN r.oid IS NULL THEN objoid ELSE r.oid END"
+#define JOIN_RELATION \
+	"LEFT JOIN pg_class r ON classoid = 'pg_type'::regclass AND r.reltype = objoid " \
+	"AND r.relkind = 'c' "
+
+/* A catalog whose objects have an owner, and privileges of a type of acldefault(). */
+#define WITH_OWNER(catalog, prefix) \
+	"UNION ALL SELECT '" catalog "'::regclass, oid, 0, " prefix "owner, NULL " \
+	"FROM " catalog " "
+#define WITH_PRIVILEGES(catalog, prefix, type) \
+	"UNION ALL SELECT '" catalog "'::regclass, oid, 0, " prefix "owner, " \
+	"coalesce(" prefix "acl, acldefault('" type "', " prefix "owner)) FROM " catalog " "
+
+/*
+ * Owners and privileges, the default ones made explicit.  The type of a composite
+ * type's relation has its privileges.
+ */
+static const char *const rights_query =
+"SELECT classid, objid, objsubid, pg_get_userbyid(owner), (SELECT string_agg(i::text, "
+"', ' ORDER BY i::text COLLATE \"C\") FROM unnest(acl) i) FROM ("
+"SELECT 'pg_class'::regclass AS classid, oid AS objid, 0 AS objsubid, relowner AS owner, "
+"coalesce(relacl, acldefault(CASE relkind WHEN 'S' THEN 's' ELSE 'r' END::\"char\", "
+"relowner)) AS acl FROM pg_class WHERE relkind NOT IN ('i', 'I', 'c') "
+"UNION ALL SELECT 'pg_class'::regclass, typrelid, 0, typowner, "
+"coalesce(typacl, acldefault('T', typowner)) FROM pg_type WHERE typrelid <> 0 "
+"AND (SELECT relkind FROM pg_class c WHERE c.oid = typrelid) = 'c' "
+"UNION ALL SELECT 'pg_class'::regclass, attrelid, attnum, NULL, attacl "
+"FROM pg_attribute WHERE attacl IS NOT NULL AND attnum > 0 "
+WITH_PRIVILEGES("pg_type", "typ", "T")
+WITH_PRIVILEGES("pg_proc", "pro", "f")
+WITH_PRIVILEGES("pg_namespace", "nsp", "n")
+WITH_PRIVILEGES("pg_language", "lan", "l")
+WITH_PRIVILEGES("pg_foreign_data_wrapper", "fdw", "F")
+WITH_PRIVILEGES("pg_foreign_server", "srv", "S")
+WITH_OWNER("pg_collation", "coll")
+WITH_OWNER("pg_conversion", "con")
+WITH_OWNER("pg_operator", "opr")
+WITH_OWNER("pg_opfamily", "opf")
+WITH_OWNER("pg_opclass", "opc")
+WITH_OWNER("pg_ts_dict", "dict")
+WITH_OWNER("pg_ts_config", "cfg")
+WITH_OWNER("pg_statistic_ext", "stx")
+WITH_OWNER("pg_publication", "pub")
+WITH_OWNER("pg_event_trigger", "evt")
+WITH_OWNER("pg_extension", "ext")
+"UNION ALL SELECT 'pg_subscription'::regclass, " MIG_SUBSCRIPTION_OID ", 0, x.subowner, "
+"NULL FROM pg_subscription x) rights WHERE objid >= 16384 "
+"OR classid = 'pg_namespace'::regclass";
 
 /* A row of pg_depend that two objects of a schema are in. */
 typedef struct Dependency
@@ -45,15 +105,18 @@ typedef struct Reading
 
 static void begin(Reading *reading);
 static void end(const Reading *reading);
-static void read_kind(const Kind *kind, Schema *schema, Datum oids);
+static void read_kind(const Kind *kind, Schema *schema, Datum oids, bool rights);
+static void add_property(SchemaObject *object, const char *name);
 static SchemaObject *read_object(const Kind *kind, const Schema *schema,
-								 SPITupleTable *table, uint64 row);
+								 SPITupleTable *table, uint64 row, bool rights);
 static bool find_owner(SchemaObject *object, const Schema *schema, Oid owner);
-static void read_common(Schema *schema, const char *query, int which);
-static void set_common(SchemaObject *object, int which, const char *value);
+static void read_common(Schema *schema, const char *query, const char *const *names,
+						int count);
+static void set_property(SchemaObject *object, const char *name, const char *value);
 static void make_aliases(Schema *schema, List *dependencies);
 static List *read_dependencies(void);
 static bool add_alias(Schema *schema, const Dependency *dependency);
+static bool is_operator_item(const Dependency *dependency);
 static void read_defaults(Schema *schema);
 static void note_use(Schema *schema, const Dependency *dependency);
 static ObjectPhase phase_of(const SchemaObject *user, const SchemaObject *used,
@@ -65,11 +128,11 @@ static Datum oid_array(List *oids);
 
 /*
  * Read all objects of some schemas, of which names (char *) and OIDs are given,
- * and of the database.  The result is in the current memory context; what uses
- * what is not in it yet.
+ * and of the database; their owners and privileges if asked.  The result is in the
+ * current memory context; what uses what is not in it yet.
  */
 Schema *
-mig_read_schema(List *names, List *oids)
+mig_read_schema(List *names, List *oids, bool rights)
 {
 	Schema	   *schema = mig_objects_new_schema(names);
 	Datum		array = oid_array(oids);
@@ -77,15 +140,37 @@ mig_read_schema(List *names, List *oids)
 
 	begin(&reading);
 	for (int i = 0; i < mig_kinds_count; i++)
-		read_kind(mig_kinds_all[i], schema, array);
+		read_kind(mig_kinds_all[i], schema, array, rights);
 	read_common(schema,
-				"SELECT classoid, objoid, objsubid, description FROM pg_description "
+				"SELECT " OF_RELATION ", objsubid, description FROM pg_description " JOIN_RELATION
 				"WHERE objoid >= 16384 OR (classoid = 'pg_namespace'::regclass "
-				"AND description <> 'standard public schema')", 0);
+				"AND description <> 'standard public schema')",
+				&common_properties[0], 1);
 	read_common(schema,
-				"SELECT classoid, objoid, objsubid, "
+				"SELECT " OF_RELATION ", objsubid, "
 				"string_agg(provider || ': ' || label, ', ' ORDER BY provider) "
-				"FROM pg_seclabel GROUP BY 1, 2, 3", 1);
+				"FROM pg_seclabel " JOIN_RELATION "GROUP BY 1, 2, 3", &common_properties[1], 1);
+	if (rights)
+		read_common(schema, rights_query, rights_properties, lengthof(rights_properties));
+	end(&reading);
+	return schema;
+}
+
+/*
+ * Read the objects that are in no schema, of which some are given, by their addresses
+ * and names.  The result is in the current memory context.
+ */
+Schema *
+mig_read_database(List *names, List *oids)
+{
+	Schema	   *schema = mig_objects_new_schema(names);
+	Datum		array = oid_array(oids);
+	Reading		reading;
+
+	begin(&reading);
+	for (int i = 0; i < mig_kinds_count; i++)
+		if (mig_kinds_all[i]->of_database)
+			read_kind(mig_kinds_all[i], schema, array, false);
 	end(&reading);
 	return schema;
 }
@@ -148,20 +233,21 @@ end(const Reading *reading)
  * Read the objects of a kind into a schema.
  */
 static void
-read_kind(const Kind *kind, Schema *schema, Datum oids)
+read_kind(const Kind *kind, Schema *schema, Datum oids, bool rights)
 {
-	Oid			types[1] = {OIDARRAYOID};
+	Oid			types[2] = {OIDARRAYOID, BOOLOID};
+	Datum		values[2] = {oids, BoolGetDatum(rights)};
 	MemoryContext spi = CurrentMemoryContext;
 	SPITupleTable *table;
 	uint64		n;
 
-	run(kind->query, 1, types, &oids);
+	run(kind->query, 2, types, values);
 	table = SPI_tuptable;
 	n = SPI_processed;
 	MemoryContextSwitchTo(GetMemoryChunkContext(schema));
 	for (uint64 row = 0; row < n; row++)
 	{
-		SchemaObject *object = read_object(kind, schema, table, row);
+		SchemaObject *object = read_object(kind, schema, table, row, rights);
 
 		if (object != NULL)
 			mig_objects_add(schema, object);
@@ -175,13 +261,13 @@ read_kind(const Kind *kind, Schema *schema, Datum oids)
  * belongs to one that was not read.
  */
 static SchemaObject *
-read_object(const Kind *kind, const Schema *schema, SPITupleTable *table, uint64 row)
+read_object(const Kind *kind, const Schema *schema, SPITupleTable *table, uint64 row,
+			bool rights)
 {
 	SchemaObject *object = palloc0(sizeof(SchemaObject));
 	HeapTuple	tuple = table->vals[row];
 	TupleDesc	desc = table->tupdesc;
 	bool		isnull;
-	int			common = kind->target != NULL ? lengthof(common_properties) : 0;
 	int			own = desc->natts - KIND_FIXED_COLUMNS;
 
 	object->kind = kind;
@@ -194,16 +280,28 @@ read_object(const Kind *kind, const Schema *schema, SPITupleTable *table, uint64
 	object->parent = SPI_getvalue(tuple, desc, 5);
 	object->name = SPI_getvalue(tuple, desc, 6);
 	object->arguments = SPI_getvalue(tuple, desc, 7);
-	object->nproperties = own + common;
-	object->properties = palloc0(sizeof(ObjectProperty) * (own + common));
+	object->properties = palloc0(sizeof(ObjectProperty) *
+								 (own + lengthof(common_properties) +
+								  lengthof(rights_properties)));
 	for (int i = 0; i < own; i++)
 	{
-		object->properties[i].name = pstrdup(SPI_fname(desc, KIND_FIXED_COLUMNS + i + 1));
+		add_property(object, pstrdup(SPI_fname(desc, KIND_FIXED_COLUMNS + i + 1)));
 		object->properties[i].value = SPI_getvalue(tuple, desc, KIND_FIXED_COLUMNS + i + 1);
 	}
-	for (int i = 0; i < common; i++)
-		object->properties[own + i].name = common_properties[i];
+	for (size_t i = 0; kind->target != NULL && i < lengthof(common_properties); i++)
+		add_property(object, common_properties[i]);
+	for (size_t i = 0; rights && i < lengthof(rights_properties); i++)
+		add_property(object, rights_properties[i]);
 	return object;
+}
+
+/*
+ * Add a property, which is not set, to an object that has room for it.
+ */
+static void
+add_property(SchemaObject *object, const char *name)
+{
+	object->properties[object->nproperties++].name = name;
 }
 
 /*
@@ -222,10 +320,10 @@ find_owner(SchemaObject *object, const Schema *schema, Oid owner)
 }
 
 /*
- * Read a property that all kinds have.
+ * Read some properties that many kinds have: columns of a query after the address.
  */
 static void
-read_common(Schema *schema, const char *query, int which)
+read_common(Schema *schema, const char *query, const char *const *names, int count)
 {
 	MemoryContext spi = CurrentMemoryContext;
 
@@ -238,22 +336,22 @@ read_common(Schema *schema, const char *query, int which)
 
 		ObjectAddressSubSet(address, oid_at(row, 1), oid_at(row, 2), (int) oid_at(row, 3));
 		object = mig_objects_at(schema, &address);
-		if (object != NULL && object->kind->target != NULL)
-			set_common(object, which,
-					   SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 4));
+		for (int i = 0; object != NULL && i < count; i++)
+			set_property(object, names[i],
+						 SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 4 + i));
 	}
 	MemoryContextSwitchTo(spi);
 }
 
 /*
- * Set one of the common properties of an object.
+ * Set a property of an object, if it has that.
  */
 static void
-set_common(SchemaObject *object, int which, const char *value)
+set_property(SchemaObject *object, const char *name, const char *value)
 {
-	int			first = object->nproperties - lengthof(common_properties);
-
-	object->properties[first + which].value = value;
+	for (int i = 0; i < object->nproperties; i++)
+		if (strcmp(object->properties[i].name, name) == 0)
+			object->properties[i].value = value;
 }
 
 /*
@@ -285,8 +383,8 @@ read_dependencies(void)
 
 /*
  * Have addresses that are part of an object stand for it: row and array types,
- * the rules of views, indexes of constraints, members of extensions.  Such a part
- * can have parts of its own.
+ * the rules of views, indexes of constraints, members of extensions and of operator
+ * classes.  Such a part can have parts of its own.
  */
 static void
 make_aliases(Schema *schema, List *dependencies)
@@ -314,7 +412,8 @@ add_alias(Schema *schema, const Dependency *dependency)
 	SchemaObject *user;
 	SchemaObject *used;
 
-	if (dependency->type != DEPENDENCY_INTERNAL && dependency->type != DEPENDENCY_EXTENSION)
+	if (dependency->type != DEPENDENCY_INTERNAL &&
+		dependency->type != DEPENDENCY_EXTENSION && !is_operator_item(dependency))
 		return false;
 	user = mig_objects_at(schema, &dependency->user);
 	used = mig_objects_at(schema, &dependency->used);
@@ -325,6 +424,19 @@ add_alias(Schema *schema, const Dependency *dependency)
 	else
 		mig_objects_alias(schema, &dependency->used, user);
 	return true;
+}
+
+/*
+ * Return whether a row of pg_depend is of an operator or a function that is in an
+ * operator class or family, and of that.
+ */
+static bool
+is_operator_item(const Dependency *dependency)
+{
+	return (dependency->user.classId == AccessMethodOperatorRelationId ||
+			dependency->user.classId == AccessMethodProcedureRelationId) &&
+		(dependency->used.classId == OperatorClassRelationId ||
+		 dependency->used.classId == OperatorFamilyRelationId);
 }
 
 /*

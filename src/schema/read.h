@@ -9,7 +9,8 @@
 
 #include "kind/objects.h"
 
-extern Schema *mig_read_schema(List *names, List *oids);
+extern Schema *mig_read_schema(List *names, List *oids, bool rights);
+extern Schema *mig_read_database(List *names, List *oids);
 extern void mig_read_uses(Schema *schema);
 
 #endif							/* MIG_READ_H */

@@ -1,0 +1,160 @@
+/*
+ * cast.c
+ *		Casts, conversions of encodings, transforms.
+ *
+ * Casts and transforms are in no schema.  They belong to those of their types: what is
+ * between the server's own types counts as the database's, and what is of a schema
+ * that is not managed is left out.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_cast.h"
+#include "catalog/pg_conversion.h"
+#include "catalog/pg_transform.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "utils/builtins.h"
+
+/* True for what is made by a user, and of a managed schema or none. */
+#define IS_OURS(catalog, types) \
+	"x.oid >= 16384 AND " KIND_NOT_MEMBER(catalog, "x.oid") " " \
+	"AND (EXISTS (SELECT FROM pg_type t WHERE t.oid IN (" types ") " \
+	"AND t.typnamespace = ANY ($1)) OR NOT EXISTS (SELECT FROM pg_type t " \
+	"WHERE t.oid IN (" types ") AND t.typnamespace >= 16384)) "
+
+/* The function of an id, with its arguments; null for none. */
+#define SIGNATURE(column) "CASE WHEN " column " <> 0 THEN " column "::regprocedure::text END"
+
+static void create(const SchemaObject *object, Writer *writer);
+static void create_conversion(const SchemaObject *object, Writer *writer);
+static void create_transform(const SchemaObject *object, Writer *writer);
+static const char *target(const SchemaObject *object);
+static const char *conversion_target(const SchemaObject *object);
+static const char *transform_target(const SchemaObject *object);
+
+const Kind	mig_kinds_cast = {
+	.name = "cast",
+	.catalog = CastRelationId,
+	.identity = IDENTITY_AS_IS,
+	.of_database = true,
+	.query =
+	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
+	"format('(%s AS %s)', format_type(x.castsource, NULL), format_type(x.casttarget, NULL)) "
+	"AS name, NULL AS arguments, "
+	SIGNATURE("x.castfunc") " AS function, "
+	"CASE x.castmethod WHEN 'i' THEN 'inout' WHEN 'b' THEN 'binary' ELSE 'function' END "
+	"AS method, "
+	"CASE x.castcontext WHEN 'a' THEN 'assignment' WHEN 'i' THEN 'implicit' END AS context "
+	"FROM pg_cast x WHERE " IS_OURS("pg_cast", "x.castsource, x.casttarget") "ORDER BY name",
+	.create = create,
+	.target = target
+};
+
+const Kind	mig_kinds_conversion = {
+	.name = "conversion",
+	.catalog = ConversionRelationId,
+	.query =
+	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
+	"x.conname AS name, NULL AS arguments, "
+	"pg_encoding_to_char(x.conforencoding)::text AS from_encoding, "
+	"pg_encoding_to_char(x.contoencoding)::text AS to_encoding, "
+	KIND_FUNCTION("x.conproc") " AS function, "
+	"CASE WHEN x.condefault THEN 'true' END AS is_default "
+	"FROM pg_conversion x JOIN pg_namespace n ON n.oid = x.connamespace AND n.oid = ANY ($1) "
+	"AND " KIND_NOT_MEMBER("pg_conversion", "x.oid") " ORDER BY n.nspname, x.conname",
+	.create = create_conversion,
+	.target = conversion_target
+};
+
+const Kind	mig_kinds_transform = {
+	.name = "transform",
+	.catalog = TransformRelationId,
+	.identity = IDENTITY_AS_IS,
+	.of_database = true,
+	.query =
+	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
+	"format('FOR %s LANGUAGE %I', format_type(x.trftype, NULL), l.lanname) AS name, "
+	"NULL AS arguments, "
+	SIGNATURE("x.trffromsql") " AS from_sql, " SIGNATURE("x.trftosql") " AS to_sql "
+	"FROM pg_transform x JOIN pg_language l ON l.oid = x.trflang "
+	"WHERE " IS_OURS("pg_transform", "x.trftype") "ORDER BY name",
+	.create = create_transform,
+	.target = transform_target
+};
+
+/*
+ * Write CREATE CAST.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	const char *method = mig_objects_property(object, "method");
+	const char *function = mig_objects_property(object, "function");
+	const char *context = mig_objects_property(object, "context");
+	const char *with = "WITHOUT FUNCTION";
+
+	if (strcmp(method, "inout") == 0)
+		with = "WITH INOUT";
+	else if (function != NULL)
+		with = psprintf("WITH FUNCTION %s", function);
+	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s %s%s%s", target(object), with,
+				   context ? " AS " : "", context ? context : "");
+}
+
+/*
+ * Write CREATE CONVERSION.
+ */
+static void
+create_conversion(const SchemaObject *object, Writer *writer)
+{
+	mig_writer_add(writer, object, PHASE_CREATE,
+				   "CREATE %sCONVERSION %s FOR %s TO %s FROM %s",
+				   mig_objects_property(object, "is_default") ? "DEFAULT " : "",
+				   mig_objects_qualified(object),
+				   quote_literal_cstr(mig_objects_property(object, "from_encoding")),
+				   quote_literal_cstr(mig_objects_property(object, "to_encoding")),
+				   mig_objects_property(object, "function"));
+}
+
+/*
+ * Write CREATE TRANSFORM.
+ */
+static void
+create_transform(const SchemaObject *object, Writer *writer)
+{
+	const char *from_sql = mig_objects_property(object, "from_sql");
+	const char *to_sql = mig_objects_property(object, "to_sql");
+
+	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s (%s%s%s%s%s)",
+				   transform_target(object),
+				   from_sql ? "FROM SQL WITH FUNCTION " : "", from_sql ? from_sql : "",
+				   from_sql && to_sql ? ", " : "",
+				   to_sql ? "TO SQL WITH FUNCTION " : "", to_sql ? to_sql : "");
+}
+
+/*
+ * Return what COMMENT ON calls a cast.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("CAST %s", object->name);
+}
+
+/*
+ * Return what COMMENT ON calls a conversion.
+ */
+static const char *
+conversion_target(const SchemaObject *object)
+{
+	return psprintf("CONVERSION %s", mig_objects_qualified(object));
+}
+
+/*
+ * Return what COMMENT ON calls a transform.
+ */
+static const char *
+transform_target(const SchemaObject *object)
+{
+	return psprintf("TRANSFORM %s", object->name);
+}

@@ -1,0 +1,123 @@
+/*
+ * foreign_data.c
+ *		Foreign data wrappers, servers, user mappings.
+ *
+ * Options of user mappings are passwords as often as not: that they differ is said,
+ * not what they are.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_foreign_data_wrapper.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_user_mapping.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+static void create_wrapper(const SchemaObject *object, Writer *writer);
+static void create_server(const SchemaObject *object, Writer *writer);
+static const char *wrapper_target(const SchemaObject *object);
+static const char *server_target(const SchemaObject *object);
+
+const Kind	mig_kinds_wrapper = {
+	.name = "foreign data wrapper",
+	.catalog = ForeignDataWrapperRelationId,
+	.of_database = true,
+	.query = KIND_OF_DATABASE("x.fdwname")
+	KIND_FUNCTION("x.fdwhandler") " AS handler, "
+	KIND_FUNCTION("x.fdwvalidator") " AS validator, "
+	KIND_FOREIGN_OPTIONS("x.fdwoptions") " AS options "
+	"FROM pg_foreign_data_wrapper x WHERE x.oid >= 16384 AND "
+	KIND_NOT_MEMBER("pg_foreign_data_wrapper", "x.oid") " AND $1 IS NOT NULL "
+	"ORDER BY x.fdwname",
+	.create = create_wrapper,
+	.target = wrapper_target
+};
+
+const Kind	mig_kinds_server = {
+	.name = "server",
+	.catalog = ForeignServerRelationId,
+	.of_database = true,
+	.query = KIND_OF_DATABASE("x.srvname")
+	"w.fdwname::text AS wrapper, x.srvtype AS type, x.srvversion AS version, "
+	KIND_FOREIGN_OPTIONS("x.srvoptions") " AS options "
+	"FROM pg_foreign_server x JOIN pg_foreign_data_wrapper w ON w.oid = x.srvfdw "
+	"WHERE " KIND_NOT_MEMBER("pg_foreign_server", "x.oid") " AND $1 IS NOT NULL "
+	"ORDER BY x.srvname",
+	.create = create_server,
+	.target = server_target
+};
+
+/* Messages do not show a value of more than one line. */
+const Kind	mig_kinds_user_mapping = {
+	.name = "user mapping",
+	.catalog = UserMappingRelationId,
+	.identity = IDENTITY_AS_IS,
+	.of_database = true,
+	.query =
+	"SELECT x.umid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
+	"format('FOR %s SERVER %I', CASE WHEN x.umuser = 0 THEN 'PUBLIC' "
+	"ELSE quote_ident(x.usename) END, x.srvname) AS name, NULL AS arguments, "
+	"E'\\n' || " KIND_FOREIGN_OPTIONS("x.umoptions") " AS options "
+	"FROM pg_user_mappings x WHERE "
+	KIND_NOT_MEMBER("pg_user_mapping", "x.umid") " AND $1 IS NOT NULL ORDER BY name"
+};
+
+/*
+ * Write CREATE FOREIGN DATA WRAPPER.
+ */
+static void
+create_wrapper(const SchemaObject *object, Writer *writer)
+{
+	const char *handler = mig_objects_property(object, "handler");
+	const char *validator = mig_objects_property(object, "validator");
+	const char *options = mig_objects_property(object, "options");
+
+	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s%s%s%s%s%s%s%s",
+				   wrapper_target(object), handler ? " HANDLER " : "", handler ? handler : "",
+				   validator ? " VALIDATOR " : "", validator ? validator : "",
+				   options ? " OPTIONS (" : "", options ? options : "", options ? ")" : "");
+}
+
+/*
+ * Write CREATE SERVER.
+ */
+static void
+create_server(const SchemaObject *object, Writer *writer)
+{
+	const char *type = mig_objects_property(object, "type");
+	const char *version = mig_objects_property(object, "version");
+	const char *options = mig_objects_property(object, "options");
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE %s", server_target(object));
+	if (type != NULL)
+		appendStringInfo(&sql, " TYPE %s", quote_literal_cstr(type));
+	if (version != NULL)
+		appendStringInfo(&sql, " VERSION %s", quote_literal_cstr(version));
+	appendStringInfo(&sql, " FOREIGN DATA WRAPPER %s",
+					 quote_identifier(mig_objects_property(object, "wrapper")));
+	if (options != NULL)
+		appendStringInfo(&sql, " OPTIONS (%s)", options);
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
+}
+
+/*
+ * Return what COMMENT ON calls a foreign data wrapper.
+ */
+static const char *
+wrapper_target(const SchemaObject *object)
+{
+	return psprintf("FOREIGN DATA WRAPPER %s", quote_identifier(object->name));
+}
+
+/*
+ * Return what COMMENT ON calls a server.
+ */
+static const char *
+server_target(const SchemaObject *object)
+{
+	return psprintf("SERVER %s", quote_identifier(object->name));
+}

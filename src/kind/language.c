@@ -1,0 +1,90 @@
+/*
+ * language.c
+ *		Languages and access methods, besides the server's own.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_am.h"
+#include "catalog/pg_language.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "utils/builtins.h"
+
+static void create(const SchemaObject *object, Writer *writer);
+static void create_access_method(const SchemaObject *object, Writer *writer);
+static const char *target(const SchemaObject *object);
+static const char *access_method_target(const SchemaObject *object);
+
+const Kind	mig_kinds_language = {
+	.name = "language",
+	.catalog = LanguageRelationId,
+	.of_database = true,
+	.query = KIND_OF_DATABASE("x.lanname")
+	"CASE WHEN x.lanpltrusted THEN 'true' END AS trusted, "
+	KIND_FUNCTION("x.lanplcallfoid") " AS handler, "
+	KIND_FUNCTION("x.laninline") " AS inline, "
+	KIND_FUNCTION("x.lanvalidator") " AS validator "
+	"FROM pg_language x WHERE x.oid >= 16384 AND " KIND_NOT_MEMBER("pg_language", "x.oid")
+	" AND $1 IS NOT NULL ORDER BY x.lanname",
+	.create = create,
+	.target = target
+};
+
+const Kind	mig_kinds_access_method = {
+	.name = "access method",
+	.catalog = AccessMethodRelationId,
+	.of_database = true,
+	.query = KIND_OF_DATABASE("x.amname")
+	"CASE x.amtype WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END AS type, "
+	KIND_FUNCTION("x.amhandler") " AS handler "
+	"FROM pg_am x WHERE x.oid >= 16384 AND " KIND_NOT_MEMBER("pg_am", "x.oid")
+	" AND $1 IS NOT NULL ORDER BY x.amname",
+	.create = create_access_method,
+	.target = access_method_target
+};
+
+/*
+ * Write CREATE LANGUAGE.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	const char *inline_handler = mig_objects_property(object, "inline");
+	const char *validator = mig_objects_property(object, "validator");
+
+	mig_writer_add(writer, object, PHASE_CREATE,
+				   "CREATE %sLANGUAGE %s HANDLER %s%s%s%s%s",
+				   mig_objects_property(object, "trusted") ? "TRUSTED " : "",
+				   quote_identifier(object->name), mig_objects_property(object, "handler"),
+				   inline_handler ? " INLINE " : "", inline_handler ? inline_handler : "",
+				   validator ? " VALIDATOR " : "", validator ? validator : "");
+}
+
+/*
+ * Write CREATE ACCESS METHOD.
+ */
+static void
+create_access_method(const SchemaObject *object, Writer *writer)
+{
+	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s TYPE %s HANDLER %s",
+				   access_method_target(object), mig_objects_property(object, "type"),
+				   mig_objects_property(object, "handler"));
+}
+
+/*
+ * Return what COMMENT ON calls a language.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("LANGUAGE %s", quote_identifier(object->name));
+}
+
+/*
+ * Return what COMMENT ON calls an access method.
+ */
+static const char *
+access_method_target(const SchemaObject *object)
+{
+	return psprintf("ACCESS METHOD %s", quote_identifier(object->name));
+}

@@ -1,0 +1,194 @@
+/*
+ * operator.c
+ *		Operators, operator families, operator classes.
+ *
+ * A family that has been made with its class is an object of its own all the same.
+ * What belongs to a class is made with it; the rest is the family's.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_opfamily.h"
+#include "kind/kind.h"
+#include "kind/kinds.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+
+/* The operator of an id, as OPERATOR(schema.name); null for none. */
+#define OPERATOR(id) \
+	"(SELECT 'OPERATOR(' || quote_ident(xn.nspname) || '.' || xo.oprname || ')' " \
+	"FROM pg_operator xo JOIN pg_namespace xn ON xn.oid = xo.oprnamespace WHERE xo.oid = " id ")"
+
+/* The operators and functions that are part of a class or a family x. */
+#define ITEMS(catalog) \
+	"(SELECT string_agg(i.item, ', ' ORDER BY i.sort, i.number, i.item) FROM (" \
+	"SELECT 1 AS sort, o.amopstrategy AS number, format('OPERATOR %s %s%s', " \
+	"o.amopstrategy, o.amopopr::regoperator, ' FOR ORDER BY ' || " \
+	KIND_QUALIFIED("pg_opfamily", "opf", "nullif(o.amopsortfamily, 0)") ") AS item " \
+	"FROM pg_depend d JOIN pg_amop o ON o.oid = d.objid " \
+	"WHERE d.classid = 'pg_amop'::regclass AND d.refclassid = '" catalog "'::regclass " \
+	"AND d.refobjid = x.oid " \
+	"UNION ALL SELECT 2, p.amprocnum, format('FUNCTION %s (%s, %s) %s', p.amprocnum, " \
+	"format_type(p.amproclefttype, NULL), format_type(p.amprocrighttype, NULL), " \
+	"p.amproc::regprocedure) FROM pg_depend d JOIN pg_amproc p ON p.oid = d.objid " \
+	"WHERE d.classid = 'pg_amproc'::regclass AND d.refclassid = '" catalog "'::regclass " \
+	"AND d.refobjid = x.oid) i)"
+
+static void create(const SchemaObject *object, Writer *writer);
+static void create_family(const SchemaObject *object, Writer *writer);
+static void create_class(const SchemaObject *object, Writer *writer);
+static const char *target(const SchemaObject *object);
+static const char *family_target(const SchemaObject *object);
+static const char *class_target(const SchemaObject *object);
+
+/* An operator that another names, but that has not been made yet, has no function. */
+const Kind	mig_kinds_operator = {
+	.name = "operator",
+	.catalog = OperatorRelationId,
+	.identity = IDENTITY_OPERATOR,
+	.query =
+	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
+	"x.oprname AS name, concat(CASE WHEN x.oprleft <> 0 THEN format_type(x.oprleft, NULL) "
+	"ELSE 'NONE' END, ', ', CASE WHEN x.oprright <> 0 THEN format_type(x.oprright, NULL) "
+	"ELSE 'NONE' END) AS arguments, "
+	"CASE WHEN x.oprleft <> 0 THEN format_type(x.oprleft, NULL) END AS left_type, "
+	"CASE WHEN x.oprright <> 0 THEN format_type(x.oprright, NULL) END AS right_type, "
+	KIND_FUNCTION("x.oprcode") " AS function, " OPERATOR("x.oprcom") " AS commutator, "
+	OPERATOR("x.oprnegate") " AS negator, " KIND_FUNCTION("x.oprrest") " AS restrict, "
+	KIND_FUNCTION("x.oprjoin") " AS \"join\", "
+	"CASE WHEN x.oprcanhash THEN 'true' END AS hashes, "
+	"CASE WHEN x.oprcanmerge THEN 'true' END AS merges "
+	"FROM pg_operator x JOIN pg_namespace n ON n.oid = x.oprnamespace AND n.oid = ANY ($1) "
+	"AND " KIND_NOT_MEMBER("pg_operator", "x.oid") " ORDER BY n.nspname, x.oprname, arguments",
+	.create = create,
+	.target = target
+};
+
+const Kind	mig_kinds_operator_family = {
+	.name = "operator family",
+	.catalog = OperatorFamilyRelationId,
+	.identity = IDENTITY_USING,
+	.query =
+	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
+	"x.opfname AS name, quote_ident(m.amname) AS arguments, "
+	ITEMS("pg_opfamily") " AS items "
+	"FROM pg_opfamily x JOIN pg_namespace n ON n.oid = x.opfnamespace AND n.oid = ANY ($1) "
+	"JOIN pg_am m ON m.oid = x.opfmethod "
+	"WHERE " KIND_NOT_MEMBER("pg_opfamily", "x.oid") " ORDER BY n.nspname, x.opfname, m.amname",
+	.create = create_family,
+	.target = family_target
+};
+
+const Kind	mig_kinds_operator_class = {
+	.name = "operator class",
+	.catalog = OperatorClassRelationId,
+	.identity = IDENTITY_USING,
+	.query =
+	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
+	"x.opcname AS name, quote_ident(m.amname) AS arguments, "
+	"format_type(x.opcintype, NULL) AS type, "
+	"CASE WHEN x.opcdefault THEN 'true' END AS is_default, "
+	KIND_QUALIFIED("pg_opfamily", "opf", "x.opcfamily") " AS family, "
+	ITEMS("pg_opclass") " AS items, "
+	"CASE WHEN x.opckeytype <> 0 THEN format_type(x.opckeytype, NULL) END AS storage "
+	"FROM pg_opclass x JOIN pg_namespace n ON n.oid = x.opcnamespace AND n.oid = ANY ($1) "
+	"JOIN pg_am m ON m.oid = x.opcmethod "
+	"WHERE " KIND_NOT_MEMBER("pg_opclass", "x.oid") " ORDER BY n.nspname, x.opcname, m.amname",
+	.create = create_class,
+	.target = class_target
+};
+
+/*
+ * Write CREATE OPERATOR.  One without a function is made by the operator that names
+ * it.
+ */
+static void
+create(const SchemaObject *object, Writer *writer)
+{
+	static const char *const options[][2] = {
+		{"left_type", "leftarg"}, {"right_type", "rightarg"}, {"commutator", "commutator"},
+		{"negator", "negator"}, {"restrict", "restrict"}, {"join", "join"}
+	};
+	const char *function = mig_objects_property(object, "function");
+	StringInfoData sql;
+
+	if (function == NULL)
+		return;
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE OPERATOR %s.%s (function = %s",
+					 quote_identifier(object->schema), object->name, function);
+	for (size_t i = 0; i < lengthof(options); i++)
+		mig_writer_option(&sql, object, options[i][0], options[i][1]);
+	if (mig_objects_property(object, "hashes") != NULL)
+		appendStringInfoString(&sql, ", hashes");
+	if (mig_objects_property(object, "merges") != NULL)
+		appendStringInfoString(&sql, ", merges");
+	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
+}
+
+/*
+ * Write CREATE OPERATOR FAMILY, and what is in it.
+ */
+static void
+create_family(const SchemaObject *object, Writer *writer)
+{
+	const char *items = mig_objects_property(object, "items");
+
+	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s", family_target(object));
+	if (items != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "ALTER %s ADD %s", family_target(object),
+					   items);
+}
+
+/*
+ * Write CREATE OPERATOR CLASS.  One of nothing says what it stores.
+ */
+static void
+create_class(const SchemaObject *object, Writer *writer)
+{
+	const char *type = mig_objects_property(object, "type");
+	const char *items = mig_objects_property(object, "items");
+	const char *storage = mig_objects_property(object, "storage");
+	StringInfoData sql;
+
+	if (items == NULL && storage == NULL)
+		storage = type;
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE OPERATOR CLASS %s%s FOR TYPE %s USING %s FAMILY %s AS ",
+					 mig_objects_qualified(object),
+					 mig_objects_property(object, "is_default") ? " DEFAULT" : "", type,
+					 object->arguments, mig_objects_property(object, "family"));
+	if (items != NULL)
+		appendStringInfoString(&sql, items);
+	if (storage != NULL)
+		appendStringInfo(&sql, "%sSTORAGE %s", items != NULL ? ", " : "", storage);
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
+}
+
+/*
+ * Return what COMMENT ON calls an operator.
+ */
+static const char *
+target(const SchemaObject *object)
+{
+	return psprintf("OPERATOR %s", object->identity);
+}
+
+/*
+ * Return what COMMENT ON calls an operator family.
+ */
+static const char *
+family_target(const SchemaObject *object)
+{
+	return psprintf("OPERATOR FAMILY %s", object->identity);
+}
+
+/*
+ * Return what COMMENT ON calls an operator class.
+ */
+static const char *
+class_target(const SchemaObject *object)
+{
+	return psprintf("OPERATOR CLASS %s", object->identity);
+}
