@@ -15,9 +15,14 @@
 #include "kind/kinds.h"
 #include "utils/builtins.h"
 
-/* True for what is made by a user, and of a managed schema or none. */
+/*
+ * True for what is made by a user, and of a managed schema or none.  The cast of a
+ * range type to its multirange is made with the type.
+ */
 #define IS_OURS(catalog, types) \
-	"x.oid >= 16384 AND " KIND_NOT_MEMBER(catalog, "x.oid") " " \
+	"x.oid >= 16384 AND NOT EXISTS (SELECT FROM pg_depend xe " \
+	"WHERE xe.classid = '" catalog "'::regclass AND xe.objid = x.oid " \
+	"AND xe.deptype IN ('e', 'i')) " \
 	"AND (EXISTS (SELECT FROM pg_type t WHERE t.oid IN (" types ") " \
 	"AND t.typnamespace = ANY ($1)) OR NOT EXISTS (SELECT FROM pg_type t " \
 	"WHERE t.oid IN (" types ") AND t.typnamespace >= 16384)) "
