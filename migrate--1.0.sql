@@ -472,7 +472,8 @@ LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION migrate.configure(pg_catalog.text, pg_catalog.text) IS
 'Set a project setting.
 Arguments: name: revision_ids (random, serial or timestamp), managed_schemas (comma-separated '
-'names), exclude (comma-separated patterns) or compare_privileges (on or off); value (NULL: restore the default).
+'names), exclude (comma-separated patterns) or compare_privileges (on or off); value (NULL: '
+'restore the default).
 Result: none.
 Errors: 22023 unknown setting, or invalid value; 22004 null argument; 25006 read-only '
 'transaction; 40001 stale snapshot; 40P01 the holder of the run lock waits for this transaction; '

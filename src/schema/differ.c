@@ -14,6 +14,7 @@
  */
 #include "migrate.h"
 
+#include "kind/kinds.h"
 #include "lib/stringinfo.h"
 #include "schema/closure.h"
 #include "schema/compare.h"
@@ -48,6 +49,7 @@ static Schema *read_declared(const Project *project, List *models, bool uses);
 static Schema *read_replayed(const Project *project, Schema *live);
 static void declare_and_read(Scratch *scratch, void *argument);
 static void forget_undeclared(Schema *schema, const DeclareNotes *notes);
+static void place_extension(SchemaObject *object, const DeclareNotes *notes);
 static bool is_undeclared(const SchemaObject *object, const Schema *schema,
 						  const DeclareNotes *notes);
 static bool is_in(List *names, const char *name);
@@ -304,9 +306,34 @@ forget_undeclared(Schema *schema, const DeclareNotes *notes)
 	ListCell   *lc;
 
 	foreach(lc, schema->objects)
-		if (!is_undeclared(lfirst(lc), schema, notes))
-			declared = lappend(declared, lfirst(lc));
+	{
+		if (is_undeclared(lfirst(lc), schema, notes))
+			continue;
+		declared = lappend(declared, lfirst(lc));
+		place_extension(lfirst(lc), notes);
+	}
 	mig_objects_keep(schema, declared);
+}
+
+/*
+ * Have an extension, which is where it was, be where a model puts it.
+ */
+static void
+place_extension(SchemaObject *object, const DeclareNotes *notes)
+{
+	ListCell   *lc;
+
+	if (object->kind != &mig_kinds_extension)
+		return;
+	foreach(lc, notes->extension_schemas)
+	{
+		const ObjectProperty *place = lfirst(lc);
+
+		for (int i = 0; i < object->nproperties; i++)
+			if (strcmp(place->name, object->name) == 0 &&
+				strcmp(object->properties[i].name, "in_schema") == 0)
+				object->properties[i].value = place->value;
+	}
 }
 
 /*

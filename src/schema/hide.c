@@ -19,6 +19,7 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
+#include "catalog/pg_opclass.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -84,6 +85,24 @@ mig_hide_object(const ObjectAddress *object)
 		rename_row(catalog, tuple, column, object->objectId);
 	else if (HeapTupleIsValid(tuple))
 		CatalogTupleDelete(catalog, &tuple->t_self);
+	table_close(catalog, NoLock);
+	CommandCounterIncrement();
+}
+
+/*
+ * Have an operator class no longer be the default one of its type.
+ */
+void
+mig_hide_default(Oid operator_class)
+{
+	Relation	catalog = table_open(OperatorClassRelationId, RowExclusiveLock);
+	HeapTuple	tuple = mig_rows_fetch(catalog, operator_class);
+
+	if (HeapTupleIsValid(tuple))
+	{
+		((Form_pg_opclass) GETSTRUCT(tuple))->opcdefault = false;
+		CatalogTupleUpdate(catalog, &tuple->t_self, tuple);
+	}
 	table_close(catalog, NoLock);
 	CommandCounterIncrement();
 }

@@ -12,5 +12,6 @@
 
 extern void mig_hide_live(List *live);
 extern void mig_hide_object(const ObjectAddress *object);
+extern void mig_hide_default(Oid operator_class);
 
 #endif							/* MIG_HIDE_H */

@@ -52,6 +52,7 @@ static bool can_set_defaults(const AlterDefaultPrivilegesStmt *stmt);
 static List *mend_schema(RawStmt *raw, DeclareNotes *notes);
 static List *elements_of_schema(const RawStmt *raw, const char *name);
 static RawStmt *set_search_path(const char *path);
+static void note_extension_schema(DeclareNotes *notes, const CreateExtensionStmt *stmt);
 static void note(const DeclareNotes *notes, List **names, const char *name);
 
 /*
@@ -178,6 +179,7 @@ is_needless(Node *stmt, DeclareNotes *notes)
 			return true;
 		case T_CreateExtensionStmt:
 			note(notes, &notes->extensions, ((CreateExtensionStmt *) stmt)->extname);
+			note_extension_schema(notes, (CreateExtensionStmt *) stmt);
 			return OidIsValid(get_extension_oid(((CreateExtensionStmt *) stmt)->extname, true));
 		case T_CreateRoleStmt:
 			return OidIsValid(get_role_oid(((CreateRoleStmt *) stmt)->role, true));
@@ -502,6 +504,30 @@ mig_mend_note_extension(DeclareNotes *notes, const char *name, bool created)
 		if (strcmp(lfirst(lc), name) != 0)
 			others = lappend(others, lfirst(lc));
 	notes->extensions = created ? lappend(others, pstrdup(name)) : others;
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Note the schema that a model puts an extension in, if it says.
+ */
+static void
+note_extension_schema(DeclareNotes *notes, const CreateExtensionStmt *stmt)
+{
+	MemoryContext old = MemoryContextSwitchTo(notes->context);
+	ListCell   *lc;
+
+	foreach(lc, stmt->options)
+	{
+		const DefElem *option = lfirst_node(DefElem, lc);
+		ObjectProperty *place;
+
+		if (strcmp(option->defname, "schema") != 0)
+			continue;
+		place = palloc(sizeof(ObjectProperty));
+		place->name = pstrdup(stmt->extname);
+		place->value = pstrdup(strVal(option->arg));
+		notes->extension_schemas = lappend(notes->extension_schemas, place);
+	}
 	MemoryContextSwitchTo(old);
 }
 

@@ -18,6 +18,7 @@ typedef struct DeclareNotes
 {
 	const Schema *before;		/* of the database, without any model; NULL: unknown */
 	List	   *extensions;		/* char *: that a model creates, there or not */
+	List	   *extension_schemas;	/* ObjectProperty *: where it puts them */
 	List	   *schemas;		/* char *: likewise */
 	List	   *owners;			/* char *: roles that should own something, but that the
 								 * caller cannot give anything; it owns that itself */

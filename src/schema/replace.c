@@ -9,11 +9,13 @@
  */
 #include "migrate.h"
 
+#include "catalog/dependency.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_cast.h"
 #include "catalog/pg_foreign_data_wrapper.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_language.h"
+#include "catalog/pg_opclass.h"
 #include "catalog/pg_transform.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
@@ -35,6 +37,7 @@ static Oid	find_cast(const CreateCastStmt *stmt);
 static Oid	find_transform(const CreateTransformStmt *stmt);
 static Oid	find_mapping(const RoleSpec *user, Oid server);
 static void hide_dropped(const DropStmt *stmt, const DeclareNotes *notes);
+static void hide_default(const CreateOpClassStmt *stmt);
 static bool is_live(const DeclareNotes *notes, const ObjectAddress *object);
 static bool may_replace(const Node *stmt, const ObjectAddress *object);
 static void keep(DeclareNotes *notes, const ObjectAddress *object);
@@ -54,6 +57,8 @@ mig_replace_live(const Node *stmt, DeclareNotes *notes)
 		hide_dropped((const DropStmt *) stmt, notes);
 		return false;
 	}
+	if (IsA(stmt, CreateOpClassStmt))
+		hide_default((const CreateOpClassStmt *) stmt);
 	object = find(stmt);
 	if (!OidIsValid(object.objectId))
 		return false;
@@ -195,6 +200,30 @@ hide_dropped(const DropStmt *stmt, const DeclareNotes *notes)
 			may_replace((const Node *) stmt, &object))
 			mig_hide_object(&object);
 	}
+}
+
+/*
+ * A type has one default operator class of an access method, in whichever schema:
+ * that of a live schema makes room.
+ */
+static void
+hide_default(const CreateOpClassStmt *stmt)
+{
+	Oid			type = LookupTypeNameOid(NULL, stmt->datatype, true);
+	Oid			method = get_am_oid(stmt->amname, true);
+	Oid			found;
+	ObjectAddress object;
+	const char *schema;
+
+	if (!stmt->isDefault || !OidIsValid(type) || !OidIsValid(method) || !superuser())
+		return;
+	found = GetDefaultOpClass(type, method);
+	if (!OidIsValid(found) || get_opclass_input_type(found) != type)
+		return;
+	ObjectAddressSet(object, OperatorClassRelationId, found);
+	schema = get_namespace_name(get_object_namespace(&object));
+	if (schema != NULL && strncmp(schema, "mig_live_", strlen("mig_live_")) == 0)
+		mig_hide_default(found);
 }
 
 /*
