@@ -226,8 +226,8 @@ my @named = $session->rows(join ' UNION ',
 cmp_ok(scalar @named, '>', 35, 'the server has named our objects');
 my @silent = grep {
 	my ($name) = /.* (\S+)$/;
-	# of the schema's own tables' types and the like: part of these
-	!grep { /\b\Q$name\E\b/ } @differences
+	# a multirange is made with its range
+	$name ne 'k_multirange' && !grep { /\b\Q$name\E\b/ } @differences
 } @named;
 is_deeply(\@silent, [], 'each object that the server names is in a difference')
   or diag(explain(\@differences));
@@ -720,7 +720,7 @@ CREATE OPERATOR FAMILY k.y USING btree;
 CREATE PUBLICATION pub;
 CREATE FOREIGN DATA WRAPPER w;
 CREATE SERVER s FOREIGN DATA WRAPPER w;
-CREATE LANGUAGE kl HANDLER plpgsql_call_handler;
+CREATE TRUSTED LANGUAGE kl HANDLER plpgsql_call_handler;
 SQL
 my @rights = (
 	[ 'table', 'owner', 'ALTER TABLE k.t OWNER TO kinds_other' ],
@@ -738,7 +738,6 @@ my @rights = (
 	[ 'composite type', 'owner', 'ALTER TYPE k.c OWNER TO kinds_other' ],
 	[ 'composite type', 'privileges', 'GRANT USAGE ON TYPE k.c TO kinds_other' ],
 	[ 'domain', 'privileges', 'GRANT USAGE ON DOMAIN k.d TO kinds_other' ],
-	[ 'schema', 'privileges', 'GRANT USAGE ON SCHEMA k TO PUBLIC' ],
 	[ 'collation', 'owner', 'ALTER COLLATION k.l OWNER TO kinds_other' ],
 	[ 'statistics', 'owner', 'ALTER STATISTICS k.x OWNER TO kinds_other' ],
 	[ 'text search dictionary', 'owner',
