@@ -16,6 +16,8 @@
 #include "utils/builtins.h"
 
 static void create(const SchemaObject *object, Writer *writer);
+static void write_sequence_comment(const SchemaObject *object, const char *comment,
+								   Writer *writer);
 static const char *alter(const SchemaObject *object);
 static const char *target(const SchemaObject *object);
 
@@ -45,6 +47,10 @@ const Kind	mig_kinds_column = {
 	"WHERE i.classid = 'pg_class'::regclass AND i.refclassid = 'pg_class'::regclass "
 	"AND i.refobjid = c.oid AND i.refobjsubid = a.attnum AND i.deptype = 'i') END "
 	"AS identity_sequence, "
+	"CASE WHEN a.attidentity <> '' THEN (SELECT obj_description(i.objid, 'pg_class') "
+	"FROM pg_depend i WHERE i.classid = 'pg_class'::regclass "
+	"AND i.refclassid = 'pg_class'::regclass AND i.refobjid = c.oid "
+	"AND i.refobjsubid = a.attnum AND i.deptype = 'i') END AS sequence_comment, "
 	"CASE WHEN a.attstorage <> t.typstorage THEN CASE a.attstorage WHEN 'p' THEN 'plain' "
 	"WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END END AS storage, "
 	"CASE " MIG_COLUMN_COMPRESSION " WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END "
@@ -121,6 +127,7 @@ create(const SchemaObject *object, Writer *writer)
 	const char *compression = mig_objects_property(object, "compression");
 	const char *statistics = mig_objects_property(object, "statistics");
 	const char *options = mig_objects_property(object, "options");
+	const char *sequence_comment = mig_objects_property(object, "sequence_comment");
 
 	if (def != NULL)
 		mig_writer_add(writer, object, PHASE_DEFAULT, "%s SET DEFAULT %s", alter_column, def);
@@ -137,6 +144,22 @@ create(const SchemaObject *object, Writer *writer)
 					   statistics);
 	if (options != NULL)
 		mig_writer_add(writer, object, PHASE_STATE, "%s SET (%s)", alter_column, options);
+	if (sequence_comment != NULL)
+		write_sequence_comment(object, sequence_comment, writer);
+}
+
+/*
+ * Write the comment on the sequence of an identity.
+ */
+static void
+write_sequence_comment(const SchemaObject *object, const char *comment, Writer *writer)
+{
+	const char *name = mig_objects_property(object, "identity_sequence") +
+		strlen("SEQUENCE NAME ");
+
+	mig_writer_add(writer, object, PHASE_COMMENT, "COMMENT ON SEQUENCE %s IS %s",
+				   pnstrdup(name, strstr(name, " START WITH ") - name),
+				   quote_literal_cstr(comment));
 }
 
 /*

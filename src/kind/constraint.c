@@ -17,6 +17,7 @@
 #include "utils/builtins.h"
 
 static void create(const SchemaObject *object, Writer *writer);
+static bool storage_fits(const SchemaObject *object);
 static void create_of_domain(const SchemaObject *object, Writer *writer);
 static void order_of_check(const SchemaObject *object, Action *action);
 static const char *target(const SchemaObject *object);
@@ -34,6 +35,8 @@ const Kind	mig_kinds_constraint = {
 	"pg_get_constraintdef(k.oid) AS definition, "
 	"CASE WHEN k.contype = 'c' AND k.coninhcount > 0 AND NOT k.conislocal "
 	"THEN CASE WHEN c.relispartition THEN 'by partition' ELSE 'true' END END AS inherited, "
+	"CASE WHEN k.contype IN ('p', 'u', 'x') THEN obj_description(k.conindid, 'pg_class') END "
+	"AS index_comment, "
 	KIND_INDEX_PROPERTIES
 	"FROM " KIND_RELATIONS("'r', 'p', 'f'")
 	"JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f', 'c', 'x') "
@@ -71,6 +74,7 @@ create(const SchemaObject *object, Writer *writer)
 {
 	const char *type = mig_objects_property(object, "type");
 	const char *inherited = mig_objects_property(object, "inherited");
+	const char *index_comment = mig_objects_property(object, "index_comment");
 	bool		is_check = strcmp(type, "check") == 0;
 	bool		recurses = is_check ||
 		(strcmp(type, "foreign key") == 0 && object->owner != NULL &&
@@ -84,10 +88,26 @@ create(const SchemaObject *object, Writer *writer)
 							recurses ? "" : "ONLY ", mig_objects_parent(object),
 							quote_identifier(object->name),
 							mig_objects_property(object, "definition"),
-							mig_index_storage(object));
+							storage_fits(object) ? mig_index_storage(object) : "");
 	if (is_check)
 		order_of_check(object, action);
+	if (index_comment != NULL)
+		mig_writer_add(writer, object, PHASE_COMMENT, "COMMENT ON INDEX %s IS %s",
+					   mig_objects_qualified(object), quote_literal_cstr(index_comment));
+	if (!storage_fits(object))
+		mig_index_alter_storage(object, writer);
 	mig_index_create_state(object, writer);
+}
+
+/*
+ * Return whether what the definition of a constraint leaves out of its index can be
+ * written at its end.  It has to come before WHERE and DEFERRABLE.
+ */
+static bool
+storage_fits(const SchemaObject *object)
+{
+	return strcmp(mig_objects_property(object, "type"), "exclude") != 0 &&
+		strstr(mig_objects_property(object, "definition"), " DEFERRABLE") == NULL;
 }
 
 /*

@@ -68,6 +68,24 @@ mig_index_storage(const SchemaObject *constraint)
 }
 
 /*
+ * Write the same as statements of their own.
+ */
+void
+mig_index_alter_storage(const SchemaObject *constraint, Writer *writer)
+{
+	const char *options = mig_objects_property(constraint, "index_options");
+	const char *tablespace = mig_objects_property(constraint, "index_tablespace");
+	const char *name = mig_objects_qualified(constraint);
+
+	if (options != NULL)
+		mig_writer_add(writer, constraint, PHASE_STATE, "ALTER INDEX %s SET (%s)", name,
+					   options);
+	if (tablespace != NULL)
+		mig_writer_add(writer, constraint, PHASE_STATE, "ALTER INDEX %s SET TABLESPACE %s",
+					   name, quote_identifier(tablespace));
+}
+
+/*
  * Write what is said of an index, or that of a constraint, when it is there.
  */
 void

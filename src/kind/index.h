@@ -24,6 +24,7 @@
 	"AS index_statistics "
 
 extern const char *mig_index_storage(const SchemaObject *constraint);
+extern void mig_index_alter_storage(const SchemaObject *constraint, Writer *writer);
 extern void mig_index_create_state(const SchemaObject *object, Writer *writer);
 
 #endif							/* MIG_INDEX_H */

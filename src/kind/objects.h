@@ -22,7 +22,7 @@
 typedef enum ObjectPhase
 {
 	PHASE_CREATE,
-	PHASE_DEFAULT,				/* default of a column */
+	PHASE_DEFAULT,				/* default of a column, query of a view */
 	PHASE_ATTACH,				/* partition or index attached to its parent */
 	PHASE_STATE,				/* what ALTER says of it afterwards */
 	PHASE_COMMENT,
@@ -32,8 +32,12 @@ typedef enum ObjectPhase
 /* Columns of a kind's query that are no properties. */
 #define KIND_FIXED_COLUMNS 7
 
+/* A property that is not compared: the query that a view can begin with. */
+#define KIND_STANDIN "standin"
+
 struct SchemaObject;
 struct Writer;
+struct Action;
 
 /* How messages name an object. */
 typedef enum KindIdentity
@@ -74,6 +78,14 @@ typedef struct Kind
 	 * as unsupported.
 	 */
 	void		(*create) (const struct SchemaObject *object, struct Writer *writer);
+
+	/*
+	 * Divide what makes an object in two, where it is in a circle: the action that
+	 * creates it, which needs nothing but types then, and one of PHASE_DEFAULT.  NULL:
+	 * that cannot be done.
+	 */
+	void		(*divide) (const struct SchemaObject *object, struct Action *create,
+						   struct Writer *writer);
 
 	/* Return what COMMENT ON names an object by; NULL: no comments. */
 	const char *(*target) (const struct SchemaObject *object);

@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 static void create(const SchemaObject *object, Writer *writer);
+static void divide(const SchemaObject *object, Action *create_action, Writer *writer);
 static void create_materialized(const SchemaObject *object, Writer *writer);
 static const char *query_of(const SchemaObject *object);
 static const char *options_of(const SchemaObject *object);
@@ -23,10 +24,16 @@ const Kind	mig_kinds_view = {
 	.query =
 	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
 	"c.relname AS name, NULL AS arguments, "
-	"pg_get_viewdef(c.oid) AS definition, " KIND_OPTIONS("c.reloptions") " AS options "
+	"pg_get_viewdef(c.oid) AS definition, " KIND_OPTIONS("c.reloptions") " AS options, "
+	"(SELECT 'SELECT' || string_agg(format(E'\\n    NULL::%s%s AS %I', "
+	"format_type(a.atttypid, a.atttypmod), CASE WHEN a.attcollation <> t.typcollation "
+	"THEN ' COLLATE ' || " KIND_QUALIFIED("pg_collation", "coll", "a.attcollation") " END, "
+	"a.attname), ',' ORDER BY a.attnum) FROM pg_attribute a JOIN pg_type t "
+	"ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0) AS " KIND_STANDIN " "
 	"FROM " KIND_RELATIONS("'v'")
 	"ORDER BY n.nspname, c.relname",
 	.create = create,
+	.divide = divide,
 	.target = target
 };
 
@@ -52,6 +59,18 @@ static void
 create(const SchemaObject *object, Writer *writer)
 {
 	mig_writer_add(writer, object, PHASE_CREATE, "CREATE VIEW %s%s AS\n%s",
+				   mig_objects_qualified(object), options_of(object), query_of(object));
+}
+
+/*
+ * Have a view be made with nulls for its columns first, and with its query later.
+ */
+static void
+divide(const SchemaObject *object, Action *create_action, Writer *writer)
+{
+	create_action->sql = psprintf("CREATE VIEW %s AS\n%s", mig_objects_qualified(object),
+								  mig_objects_property(object, KIND_STANDIN));
+	mig_writer_add(writer, object, PHASE_DEFAULT, "CREATE OR REPLACE VIEW %s%s AS\n%s",
 				   mig_objects_qualified(object), options_of(object), query_of(object));
 }
 

@@ -82,7 +82,8 @@ compare_objects(const SchemaObject *from, const SchemaObject *to)
 
 	Assert(from->nproperties == to->nproperties);
 	for (int i = 0; i < to->nproperties; i++)
-		if (!is_same(from->properties[i].value, to->properties[i].value))
+		if (!is_same(from->properties[i].value, to->properties[i].value) &&
+			strcmp(to->properties[i].name, KIND_STANDIN) != 0)
 			different = lappend(different, &to->properties[i]);
 	return different;
 }

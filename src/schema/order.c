@@ -11,6 +11,7 @@
 #include "compat.h"
 #include "kind/kinds.h"
 #include "lib/pairingheap.h"
+#include "miscadmin.h"
 #include "schema/order.h"
 
 /* An action in the graph. */
@@ -40,25 +41,45 @@ static void add_edge(OrderNode *before, OrderNode *after);
 static OrderNode *node_of(const Order *order, const SchemaObject *object, ObjectPhase phase);
 static void order_partitions(Order *order, const Schema *schema);
 static bool follows_partitions(const SchemaObject *object);
+static void order_attached(Order *order, const Schema *schema);
+static bool has_attach(const Order *order, const SchemaObject *object);
+static void order_inherited(Order *order, const Schema *schema);
 static List *sort(Order *order);
 static int	compare_nodes(const pairingheap_node *a, const pairingheap_node *b, void *arg);
-pg_noreturn static void report_cycle(const Order *order);
+static OrderNode *find_divisible(const Order *order);
+static bool leads_to(const OrderNode *from, const OrderNode *to, bool *seen,
+					 const Order *order);
+pg_noreturn static void report_circle(const Order *order);
 
 /*
  * Return the actions (Action *) of a writer in an order in which they can run,
  * in the current memory context.  The schema is the one that they make; its uses
- * have been read.  Errors: XX000 when there is none.
+ * have been read.  Where objects use each other in a circle, one of them is divided in
+ * two actions.  Errors: XX000 when there is no order still.
  */
 List *
-mig_order_actions(const Writer *writer, const Schema *schema)
+mig_order_actions(Writer *writer, const Schema *schema)
 {
-	Order		order = {0};
+	for (;;)
+	{
+		Order		order = {0};
+		List	   *sorted;
+		OrderNode  *node;
 
-	make_nodes(&order, writer, schema);
-	for (int i = 0; i < order.count; i++)
-		add_edges(&order, &order.nodes[i]);
-	order_partitions(&order, schema);
-	return sort(&order);
+		make_nodes(&order, writer, schema);
+		for (int i = 0; i < order.count; i++)
+			add_edges(&order, &order.nodes[i]);
+		order_partitions(&order, schema);
+		order_attached(&order, schema);
+		order_inherited(&order, schema);
+		sorted = sort(&order);
+		if (list_length(sorted) == order.count)
+			return sorted;
+		node = find_divisible(&order);
+		if (node == NULL)
+			report_circle(&order);
+		node->action->object->kind->divide(node->action->object, node->action, writer);
+	}
 }
 
 /*
@@ -229,7 +250,105 @@ follows_partitions(const SchemaObject *object)
 }
 
 /*
- * Sort the actions.
+ * Have what uses an index or key of a partitioned table come after those of its
+ * partitions are attached: it is not valid before.
+ */
+static void
+order_attached(Order *order, const Schema *schema)
+{
+	List	  **users = palloc0(sizeof(List *) * (list_length(schema->objects) + 1));
+	ListCell   *lc;
+
+	foreach(lc, schema->objects)
+	{
+		const SchemaObject *object = lfirst(lc);
+		ListCell   *used;
+
+		foreach(used, object->uses)
+		{
+			const ObjectUse *use = lfirst(used);
+			int			number = use->object->number;
+
+			if (number >= 0 && use->phase == PHASE_CREATE &&
+				use->object->kind == &mig_kinds_constraint)
+				users[number] = lappend(users[number],
+										node_of(order, object, PHASE_CREATE));
+		}
+	}
+	foreach(lc, schema->objects)
+	{
+		const SchemaObject *object = lfirst(lc);
+		ListCell   *used;
+
+		if (object->kind == &mig_kinds_table || !has_attach(order, object))
+			continue;
+		foreach(used, object->uses)
+		{
+			const ObjectUse *use = lfirst(used);
+			OrderNode  *attach = node_of(order, object, PHASE_ATTACH);
+			ListCell   *user;
+
+			if (use->phase != PHASE_ATTACH || use->object->number < 0)
+				continue;
+			if (has_attach(order, use->object) && use->object->kind != &mig_kinds_table)
+				add_edge(attach, node_of(order, use->object, PHASE_ATTACH));
+			foreach(user, users[use->object->number])
+				add_edge(attach, lfirst(user));
+		}
+	}
+}
+
+/*
+ * Return whether an object is attached to another.
+ */
+static bool
+has_attach(const Order *order, const SchemaObject *object)
+{
+	return order->last[object->number * PHASE_COUNT + PHASE_ATTACH] != NULL;
+}
+
+/*
+ * Have the defaults of a table's columns, and what else is said of these, come after the
+ * tables that inherit from it, which would have them from it otherwise.
+ */
+static void
+order_inherited(Order *order, const Schema *schema)
+{
+	ListCell   *lc;
+
+	foreach(lc, schema->objects)
+	{
+		const SchemaObject *heir = lfirst(lc);
+		OrderNode  *create;
+		ListCell   *used;
+
+		if (heir->kind != &mig_kinds_table ||
+			mig_objects_property(heir, "inherits") == NULL)
+			continue;
+		create = node_of(order, heir, PHASE_CREATE);
+		foreach(used, heir->uses)
+		{
+			const SchemaObject *table = ((ObjectUse *) lfirst(used))->object;
+			ListCell   *child;
+
+			if (table->kind != &mig_kinds_table || table->number < 0)
+				continue;
+			foreach(child, table->children)
+			{
+				const SchemaObject *column = lfirst(child);
+				int			place = column->number * PHASE_COUNT;
+
+				if (column->kind != &mig_kinds_column || column->number < 0)
+					continue;
+				add_edge(create, order->first[place + PHASE_DEFAULT]);
+				add_edge(create, order->first[place + PHASE_STATE]);
+			}
+		}
+	}
+}
+
+/*
+ * Sort the actions; those that are in a circle, or wait for one, are left out.
  */
 static List *
 sort(Order *order)
@@ -256,8 +375,6 @@ sort(Order *order)
 		}
 	}
 	pairingheap_free(ready);
-	if (list_length(sorted) < order->count)
-		report_cycle(order);
 	return sorted;
 }
 
@@ -277,10 +394,59 @@ compare_nodes(const pairingheap_node *a, const pairingheap_node *b,
 }
 
 /*
+ * Return an action that creates an object, is in a circle and can be divided; NULL:
+ * there is none.
+ */
+static OrderNode *
+find_divisible(const Order *order)
+{
+	for (int i = 0; i < order->count; i++)
+	{
+		OrderNode  *node = &order->nodes[i];
+		const Action *action = node->action;
+		bool	   *seen;
+
+		if (node->waiting_for == 0 || action->phase != PHASE_CREATE ||
+			action->object->kind->divide == NULL ||
+			order->last[action->object->number * PHASE_COUNT + PHASE_DEFAULT] != NULL)
+			continue;
+		seen = palloc0(sizeof(bool) * order->count);
+		if (leads_to(node, node, seen, order))
+			return node;
+		pfree(seen);
+	}
+	return NULL;
+}
+
+/*
+ * Return whether an action comes, by what is in its way, before another.
+ */
+static bool
+leads_to(const OrderNode *from, const OrderNode *to, bool *seen, const Order *order)
+{
+	ListCell   *lc;
+
+	check_stack_depth();
+	foreach(lc, from->before)
+	{
+		const OrderNode *after = lfirst(lc);
+
+		if (after == to)
+			return true;
+		if (seen[after - order->nodes])
+			continue;
+		seen[after - order->nodes] = true;
+		if (leads_to(after, to, seen, order))
+			return true;
+	}
+	return false;
+}
+
+/*
  * Report actions that wait for each other.
  */
 static void
-report_cycle(const Order *order)
+report_circle(const Order *order)
 {
 	const OrderNode *node = order->nodes;
 

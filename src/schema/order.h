@@ -9,6 +9,6 @@
 
 #include "kind/writer.h"
 
-extern List *mig_order_actions(const Writer *writer, const Schema *schema);
+extern List *mig_order_actions(Writer *writer, const Schema *schema);
 
 #endif							/* MIG_ORDER_H */

@@ -18,6 +18,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_opfamily.h"
+#include "catalog/pg_rewrite.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
 #include "executor/spi.h"
@@ -119,6 +120,7 @@ static bool add_alias(Schema *schema, const Dependency *dependency);
 static bool is_operator_item(const Dependency *dependency);
 static void read_defaults(Schema *schema);
 static void note_use(Schema *schema, const Dependency *dependency);
+static SchemaObject *object_with(const Schema *schema, const ObjectAddress *address);
 static ObjectPhase phase_of(const SchemaObject *user, const SchemaObject *used,
 							const Dependency *dependency);
 static SchemaObject *root_of(SchemaObject *object);
@@ -143,8 +145,9 @@ mig_read_schema(List *names, List *oids, bool rights)
 		read_kind(mig_kinds_all[i], schema, array, rights);
 	read_common(schema,
 				"SELECT " OF_RELATION ", objsubid, description FROM pg_description " JOIN_RELATION
-				"WHERE objoid >= 16384 OR (classoid = 'pg_namespace'::regclass "
-				"AND description <> 'standard public schema')",
+				"WHERE (objoid >= 16384 OR classoid = 'pg_namespace'::regclass) "
+				"AND NOT (classoid = 'pg_namespace'::regclass "
+				"AND description = 'standard public schema')",
 				&common_properties[0], 1);
 	read_common(schema,
 				"SELECT " OF_RELATION ", objsubid, "
@@ -466,8 +469,8 @@ read_defaults(Schema *schema)
 static void
 note_use(Schema *schema, const Dependency *dependency)
 {
-	SchemaObject *user = mig_objects_at(schema, &dependency->user);
-	SchemaObject *used = mig_objects_at(schema, &dependency->used);
+	SchemaObject *user = object_with(schema, &dependency->user);
+	SchemaObject *used = object_with(schema, &dependency->used);
 	ObjectUse  *use;
 
 	if (user == NULL || used == NULL || dependency->type == DEPENDENCY_EXTENSION ||
@@ -480,11 +483,30 @@ note_use(Schema *schema, const Dependency *dependency)
 }
 
 /*
+ * Return the object at an address, or the one of which that is a column that has not
+ * been read, such as most columns of views; NULL: neither has been.
+ */
+static SchemaObject *
+object_with(const Schema *schema, const ObjectAddress *address)
+{
+	SchemaObject *object = mig_objects_at(schema, address);
+	ObjectAddress whole;
+
+	if (object != NULL || address->objectSubId == 0)
+		return object;
+	ObjectAddressSet(whole, address->classId, address->objectId);
+	return mig_objects_at(schema, &whole);
+}
+
+/*
  * Return the step in making an object before which another has to be there.
  */
 static ObjectPhase
 phase_of(const SchemaObject *user, const SchemaObject *used, const Dependency *dependency)
 {
+	/* the query of a view, which comes later where it is in a circle */
+	if (dependency->user.classId == RewriteRelationId && user->kind == &mig_kinds_view)
+		return PHASE_DEFAULT;
 	if (dependency->user.classId == AttrDefaultRelationId)
 		return mig_objects_property(user, "generated") != NULL ? PHASE_CREATE : PHASE_DEFAULT;
 	if (dependency->type == DEPENDENCY_PARTITION_PRI ||
