@@ -122,7 +122,7 @@ print-%:
 	@echo $($*)
 
 .PHONY: quickstart quickstart-stop test test-neighbours test-applications fuzz bench
-.PHONY: test-versions test-fresh check-sources dist
+.PHONY: test-schemas test-versions test-fresh check-sources dist
 
 quickstart:
 	@$(TOOLS_ENV) $(TOOLS)/quickstart
@@ -137,6 +137,11 @@ test:
 # The same beside other extensions; RUNS="habits real stepwise" for some of them
 test-neighbours:
 	@$(TOOLS_ENV) $(TOOLS)/neighbours $(RUNS)
+
+# compare() and schema_sql() on the schemas of the shared data, judged by pg_dump;
+# CASES="a pattern" for some of them
+test-schemas:
+	@$(TOOLS_ENV) $(TOOLS)/schemas $(CASES)
 
 # The pages about applications and containers, with the languages' clients, which it
 # fetches; APPLICATIONS="test/t/app_go.t" for some of them

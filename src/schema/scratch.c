@@ -245,6 +245,13 @@ begin(ScratchRun *run)
 	SerializeUncommittedEnums(run->enums, size);
 	run->flags = MyXactFlags;
 	MemoryContextSwitchTo(run->caller);
+	/*
+	 * What the caches have been sent since the last change to a catalog, as by ALTER DOMAIN
+	 * DROP CONSTRAINT, would be in the way; a command that has changed nothing does not
+	 * process it.
+	 */
+	(void) GetCurrentCommandId(true);
+	CommandCounterIncrement();
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(run->caller);
 	active = true;

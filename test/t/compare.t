@@ -38,10 +38,13 @@ CREATE TABLE t (a varchar(10) CHECK (a IN ('x', 'y')), b varchar DEFAULT 'p',
 CREATE INDEX t_b ON t (b) WHERE a IN ('x', 'y');
 CREATE VIEW v AS SELECT a FROM t WHERE b IN ('m', 'n');
 SQL
-  q{ALTER TABLE t ALTER b SET DEFAULT 'o'} => q{alter column public.t.b (default: 'o'::character varying -> 'p'::character varying)},
+  q{ALTER TABLE t ALTER b SET DEFAULT 'o'} =>
+	q{alter column public.t.b (default: 'o'::character varying -> 'p'::character varying)},
   q{ALTER TABLE t DROP CONSTRAINT "both"} => q{create constraint "both" on public.t},
-  q{DROP INDEX t_b; CREATE INDEX t_b ON t (b) WHERE a IN ('x', 'z')} => q{alter index t_b on public.t (definition)},
-  q{CREATE OR REPLACE VIEW v AS SELECT a FROM t WHERE b IN ('m', 'o')} => q{alter view public.v (definition)};
+  q{DROP INDEX t_b; CREATE INDEX t_b ON t (b) WHERE a IN ('x', 'z')} =>
+	q{alter index t_b on public.t (definition)},
+  q{CREATE OR REPLACE VIEW v AS SELECT a FROM t WHERE b IN ('m', 'o')} =>
+	q{alter view public.v (definition)};
 
 schema 'casts that the server adds', <<'SQL',
 CREATE TABLE t (
@@ -53,8 +56,10 @@ CREATE TABLE t (
 	CHECK (e LIKE 'a%' AND e ~ 'b' AND k @> '{a}' AND extract(year FROM b) > 1990));
 SQL
   q{ALTER TABLE t ALTER a SET DEFAULT 1} => q{alter column public.t.a (default: 1 -> 0)},
-  q{ALTER TABLE t ALTER a TYPE numeric(10,3)} => q{alter column public.t.a (type: numeric(10,3) -> numeric(10,2))},
-  q{ALTER TABLE t ALTER k SET DEFAULT '{a}'} => q{alter column public.t.k (default: '{a}'::text[] -> '{a,b}'::text[])};
+  q{ALTER TABLE t ALTER a TYPE numeric(10,3)} =>
+	q{alter column public.t.a (type: numeric(10,3) -> numeric(10,2))},
+  q{ALTER TABLE t ALTER k SET DEFAULT '{a}'} =>
+	q{alter column public.t.k (default: '{a}'::text[] -> '{a,b}'::text[])};
 
 schema 'BETWEEN, CASE, COALESCE and operators of all sorts', <<'SQL',
 CREATE TABLE t (a int, b text, c timestamptz,
@@ -83,8 +88,10 @@ CREATE INDEX t_coll ON t (b COLLATE "C", (b || 'x') COLLATE "POSIX");
 ALTER INDEX t_lower ALTER COLUMN 2 SET STATISTICS 300;
 SQL
   q{DROP INDEX t_hash} => q{create index t_hash on public.t},
-  q{ALTER INDEX t_gin RESET (fastupdate)} => q{alter index t_gin on public.t (definition; index_options: none -> fastupdate='off')},
-  q{ALTER INDEX t_lower ALTER COLUMN 2 SET STATISTICS 400} => q{alter index t_lower on public.t (index_statistics: 2 400 -> 2 300)},
+  q{ALTER INDEX t_gin RESET (fastupdate)} =>
+	q{alter index t_gin on public.t (definition; index_options: none -> fastupdate='off')},
+  q{ALTER INDEX t_lower ALTER COLUMN 2 SET STATISTICS 400} =>
+	q{alter index t_lower on public.t (index_statistics: 2 400 -> 2 300)},
   q{ALTER INDEX t_brin RENAME TO t_brin2} => join("\n",
 	q{create index t_brin on public.t},
 	q{drop index t_brin2 on public.t});
@@ -93,7 +100,9 @@ since 15, 'unique without nulls', <<'SQL',
 CREATE TABLE t (a int UNIQUE NULLS NOT DISTINCT, b int);
 CREATE UNIQUE INDEX t_b ON t (b) NULLS NOT DISTINCT;
 SQL
-  q{DROP INDEX t_b; CREATE UNIQUE INDEX t_b ON t (b)} => q{alter index t_b on public.t (definition: CREATE UNIQUE INDEX t_b ON public.t USING btree (b) -> CREATE UNIQUE INDEX t_b ON public.t USING btree (b) NULLS NOT DISTINCT)};
+  q{DROP INDEX t_b; CREATE UNIQUE INDEX t_b ON t (b)} =>
+	q{alter index t_b on public.t (definition: CREATE UNIQUE INDEX t_b ON public.t USING }
+	  . q{btree (b) -> CREATE UNIQUE INDEX t_b ON public.t USING btree (b) NULLS NOT DISTINCT)};
 
 # --------------------------------------------------------------------- views ----
 
@@ -105,8 +114,10 @@ CREATE VIEW a AS SELECT y.a, z.b FROM y JOIN z USING (a);
 CREATE VIEW b AS WITH RECURSIVE w(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM w WHERE n < 5)
 	SELECT n, a.b FROM w LEFT JOIN a ON a.a = n ORDER BY 1 DESC LIMIT 3;
 SQL
-  q{CREATE OR REPLACE VIEW y AS SELECT a, b || 'y' AS c FROM z WHERE a > 1} => q{alter view public.y (definition)},
-  q{ALTER VIEW z SET (security_barrier)} => q{alter view public.z (options: security_barrier='true' -> none)},
+  q{CREATE OR REPLACE VIEW y AS SELECT a, b || 'y' AS c FROM z WHERE a > 1} =>
+	q{alter view public.y (definition)},
+  q{ALTER VIEW z SET (security_barrier)} =>
+	q{alter view public.z (options: security_barrier='true' -> none)},
   q{DROP VIEW b} => q{create view public.b};
 
 schema 'a view with GROUP BY on a primary key', <<'SQL',
@@ -129,14 +140,17 @@ CREATE TRIGGER g INSTEAD OF INSERT OR UPDATE ON w FOR EACH ROW EXECUTE FUNCTION 
 COMMENT ON COLUMN v.a IS 'it''s a';
 SQL
   q{ALTER VIEW v ALTER COLUMN b DROP DEFAULT} => q{create column public.v.b},
-  q{ALTER VIEW v RESET (check_option)} => q{alter view public.v (options: security_barrier='true' -> check_option='cascaded', security_barrier='true')},
+  q{ALTER VIEW v RESET (check_option)} =>
+	q{alter view public.v (options: security_barrier='true' -> check_option='cascaded', }
+	  . q{security_barrier='true')},
   q{COMMENT ON COLUMN v.a IS NULL} => q{create column public.v.a};
 
 since 15, 'views that run as the invoker', <<'SQL',
 CREATE TABLE t (a int);
 CREATE VIEW v WITH (security_invoker) AS SELECT a FROM t;
 SQL
-  q{ALTER VIEW v SET (security_invoker = off)} => q{alter view public.v (options: security_invoker='off' -> security_invoker='true')};
+  q{ALTER VIEW v SET (security_invoker = off)} =>
+	q{alter view public.v (options: security_invoker='off' -> security_invoker='true')};
 
 schema 'materialized views on each other, with indexes', <<'SQL',
 CREATE TABLE t (a int, b text);
@@ -152,7 +166,8 @@ COMMENT ON MATERIALIZED VIEW y IS 'of z';
 COMMENT ON INDEX y_n IS 'index of y';
 SQL
   q{DROP INDEX y_n} => q{create index y_n on public.y},
-  q{ALTER MATERIALIZED VIEW y SET (fillfactor = 80)} => q{alter materialized view public.y (options: fillfactor='80' -> fillfactor='70')},
+  q{ALTER MATERIALIZED VIEW y SET (fillfactor = 80)} =>
+	q{alter materialized view public.y (options: fillfactor='80' -> fillfactor='70')},
   q{ALTER MATERIALIZED VIEW w ALTER COLUMN a SET STATISTICS -1} => q{create column public.w.a};
 
 schema 'a view that a function returns, and that calls it', <<'SQL',
@@ -172,7 +187,8 @@ CREATE OR REPLACE VIEW v WITH (security_barrier) AS
 	SELECT a, b FROM t WHERE (SELECT f(row(t.a, t.b)::v));
 COMMENT ON VIEW v IS 'circle';
 SQL
-  q{CREATE OR REPLACE FUNCTION f(r v) RETURNS bool LANGUAGE sql AS 'SELECT r.a > 1'} => q{alter function public.f(public.v) (definition)};
+  q{CREATE OR REPLACE FUNCTION f(r v) RETURNS bool LANGUAGE sql AS 'SELECT r.a > 1'} =>
+	q{alter function public.f(public.v) (definition)};
 
 schema 'views of everything that a query can say', <<'SQL',
 CREATE TABLE t (a int, b text, c date, d int[]);
@@ -191,7 +207,9 @@ CREATE VIEW u AS SELECT DISTINCT ON (a) a, string_agg(b, ',' ORDER BY c DESC) AS
 	EXISTS (SELECT FROM t) AS e, row(a, 1) = row(2, 1) AS w FROM t GROUP BY a ORDER BY a, 2;
 CREATE VIEW no_columns AS SELECT FROM t;
 SQL
-  q{CREATE OR REPLACE VIEW z AS VALUES (1, 'a'::text), (3, NULL)} => q{alter view public.z (definition:  VALUES (1,'a'::text), (3,NULL::text); ->  VALUES (1,'a'::text), (2,NULL::text);)};
+  q{CREATE OR REPLACE VIEW z AS VALUES (1, 'a'::text), (3, NULL)} =>
+	q{alter view public.z (definition:  VALUES (1,'a'::text), (3,NULL::text); ->  VALUES }
+	  . q{(1,'a'::text), (2,NULL::text);)};
 
 # ---------------------------------------------------------- columns and tables ----
 
@@ -201,7 +219,8 @@ CREATE TABLE t (a int, b int GENERATED ALWAYS AS (f(a)) STORED, c text,
 	d text GENERATED ALWAYS AS (upper(c) || '!') STORED NOT NULL, CHECK (b > 0));
 CREATE INDEX t_b ON t (b);
 SQL
-  q{ALTER TABLE t ALTER b DROP EXPRESSION} => q{alter column public.t.b (generated: none -> public.f(a))},
+  q{ALTER TABLE t ALTER b DROP EXPRESSION} =>
+	q{alter column public.t.b (generated: none -> public.f(a))},
   q{ALTER TABLE t DROP COLUMN d} => q{create column public.t.d};
 
 schema 'identity in all forms', <<'SQL',
@@ -211,9 +230,11 @@ CREATE TABLE t (a int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	c smallint GENERATED ALWAYS AS IDENTITY (START WITH 3));
 COMMENT ON SEQUENCE "My Seq" IS 'of an identity';
 SQL
-  q{ALTER TABLE t ALTER a SET GENERATED BY DEFAULT} => q{alter column public.t.a (identity: by default -> always)},
+  q{ALTER TABLE t ALTER a SET GENERATED BY DEFAULT} =>
+	q{alter column public.t.a (identity: by default -> always)},
   q{ALTER TABLE t ALTER c SET INCREMENT 2} => q{alter column public.t.c (identity_sequence)},
-  q{ALTER TABLE t ALTER c DROP IDENTITY} => q{alter column public.t.c (identity: none -> always; identity_sequence)};
+  q{ALTER TABLE t ALTER c DROP IDENTITY} =>
+	q{alter column public.t.c (identity: none -> always; identity_sequence)};
 
 schema 'serial in all forms', <<'SQL',
 CREATE TABLE t (a serial PRIMARY KEY, b smallserial, c bigserial UNIQUE);
@@ -225,7 +246,8 @@ COMMENT ON SEQUENCE free IS 'for all';
 SQL
   q{ALTER SEQUENCE free INCREMENT 2} => q{alter sequence public.free (increment: 2 -> 1)},
   q{ALTER SEQUENCE s OWNED BY NONE} => q{alter sequence public.s (owned_by: none -> public.t.b)},
-  q{ALTER TABLE u ALTER a DROP DEFAULT} => q{alter column public.u.a (default: none -> nextval('public.free'::regclass))};
+  q{ALTER TABLE u ALTER a DROP DEFAULT} =>
+	q{alter column public.u.a (default: none -> nextval('public.free'::regclass))};
 
 schema 'defaults that call functions', <<'SQL',
 SET check_function_bodies = off;
@@ -235,7 +257,8 @@ CREATE TABLE t (a int DEFAULT f(), b timestamptz DEFAULT now(), c date DEFAULT c
 CREATE FUNCTION g(t) RETURNS int LANGUAGE sql STABLE AS 'SELECT $1.a';
 ALTER TABLE t ADD CHECK (g(t) > 0);
 SQL
-  q{ALTER TABLE t ALTER b SET DEFAULT clock_timestamp()} => q{alter column public.t.b (default: clock_timestamp() -> now())};
+  q{ALTER TABLE t ALTER b SET DEFAULT clock_timestamp()} =>
+	q{alter column public.t.b (default: clock_timestamp() -> now())};
 
 schema 'names with quotes, of 63 bytes, in Unicode', <<'SQL',
 CREATE SCHEMA "It's ""my"" schema.";
@@ -252,30 +275,38 @@ CREATE FUNCTION "It's ""my"" schema."."f(x"("p,1" int, "p""2" text DEFAULT 'a''\
 	RETURNS TABLE ("o,ut" int) LANGUAGE sql AS $_$ SELECT 1 -- $$ it's $1
 $_$;
 CREATE INDEX "in""dex" ON "It's ""my"" schema."."Täble, ""x""." ("tab	le", (" lead" || 'ü'));
-CREATE VIEW "view;" AS SELECT "select" AS "from" FROM "It's ""my"" schema."."Täble, ""x""." AS "q""q";
+CREATE VIEW "view;" AS SELECT "select" AS "from"
+	FROM "It's ""my"" schema."."Täble, ""x""." AS "q""q";
 COMMENT ON COLUMN "It's ""my"" schema."."Täble, ""x"".".
 	"säch.lich" IS E'two\nlines, a \\ and ''';
 SQL
   q{ALTER TABLE "It's ""my"" schema."."Täble, ""x""." DROP COLUMN "tab	le"} => join("\n",
 	q{create column "It's ""my"" schema."."Täble, ""x""."."tab	le"},
 	q{create index "in""dex" on "It's ""my"" schema."."Täble, ""x""."}),
-  q{ALTER TABLE "It's ""my"" schema."."Täble, ""x""." ALTER "säch.lich" DROP DEFAULT} => q{alter column "It's ""my"" schema."."Täble, ""x""."."säch.lich" (default: none -> 'gut'''::"It's ""my"" schema."."Stimmung:ä")},
+  q{ALTER TABLE "It's ""my"" schema."."Täble, ""x""." ALTER "säch.lich" DROP DEFAULT} =>
+	q{alter column "It's ""my"" schema."."Täble, ""x""."."säch.lich" (default: none -> }
+	  . q{'gut'''::"It's ""my"" schema."."Stimmung:ä")},
   q{DROP VIEW "view;"} => q{create view public."view;"};
 
 schema 'storage, statistics and options of columns and tables', <<'SQL',
 CREATE UNLOGGED TABLE t (a text, b text, c int)
 	WITH (fillfactor = 60, autovacuum_enabled = off, toast.autovacuum_enabled = off);
-ALTER TABLE t ALTER a SET STORAGE EXTERNAL, ALTER b SET STATISTICS 0, ALTER c SET (n_distinct = -0.5);
+ALTER TABLE t ALTER a SET STORAGE EXTERNAL, ALTER b SET STATISTICS 0;
+ALTER TABLE t ALTER c SET (n_distinct = -0.5);
 ALTER TABLE t ALTER b SET (n_distinct_inherited = 100, n_distinct = 5);
 SQL
   q{ALTER TABLE t SET LOGGED} => q{alter table public.t (unlogged: none -> true)},
-  q{ALTER TABLE t RESET (fillfactor, toast.autovacuum_enabled)} => q{alter table public.t (options: autovacuum_enabled='off' -> autovacuum_enabled='off', fillfactor='60', toast.autovacuum_enabled='off')},
+  q{ALTER TABLE t RESET (fillfactor, toast.autovacuum_enabled)} =>
+	q{alter table public.t (options: autovacuum_enabled='off' -> autovacuum_enabled='off', }
+	  . q{fillfactor='60', toast.autovacuum_enabled='off')},
   q{ALTER TABLE t ALTER b SET STATISTICS 1} => q{alter column public.t.b (statistics: 1 -> 0)},
-  q{ALTER TABLE t ALTER c RESET (n_distinct)} => q{alter column public.t.c (options: none -> n_distinct='-0.5')};
+  q{ALTER TABLE t ALTER c RESET (n_distinct)} =>
+	q{alter column public.t.c (options: none -> n_distinct='-0.5')};
 since 14, 'compression', <<'SQL',
 CREATE TABLE t (a text COMPRESSION pglz, b text);
 SQL
-  q{ALTER TABLE t ALTER a SET COMPRESSION default} => q{alter column public.t.a (compression: none -> pglz)};
+  q{ALTER TABLE t ALTER a SET COMPRESSION default} =>
+	q{alter column public.t.a (compression: none -> pglz)};
 
 schema 'replica identity and clustering', <<'SQL',
 CREATE TABLE t (a int NOT NULL UNIQUE, b int);
@@ -291,9 +322,12 @@ ALTER TABLE w REPLICA IDENTITY NOTHING;
 ALTER TABLE u CLUSTER ON u_pkey;
 ALTER TABLE v CLUSTER ON v_a;
 SQL
-  q{ALTER TABLE t REPLICA IDENTITY DEFAULT} => q{alter constraint t_a_key on public.t (replica_identity: none -> true)},
-  q{ALTER TABLE w REPLICA IDENTITY FULL} => q{alter table public.w (replica_identity: full -> nothing)},
-  q{ALTER TABLE v SET WITHOUT CLUSTER} => q{alter index v_a on public.v (is_clustered: none -> true)};
+  q{ALTER TABLE t REPLICA IDENTITY DEFAULT} =>
+	q{alter constraint t_a_key on public.t (replica_identity: none -> true)},
+  q{ALTER TABLE w REPLICA IDENTITY FULL} =>
+	q{alter table public.w (replica_identity: full -> nothing)},
+  q{ALTER TABLE v SET WITHOUT CLUSTER} =>
+	q{alter index v_a on public.v (is_clustered: none -> true)};
 
 schema 'tables without columns, with dropped ones, of a type', <<'SQL',
 CREATE TABLE e ();
@@ -320,8 +354,11 @@ CREATE TABLE b (id int PRIMARY KEY DEFERRABLE INITIALLY DEFERRED, a int REFERENC
 ALTER TABLE b ADD CONSTRAINT n FOREIGN KEY (y) REFERENCES a NOT VALID;
 CREATE TABLE d (id int PRIMARY KEY, up int REFERENCES d ON DELETE SET DEFAULT);
 SQL
-  q{ALTER TABLE b VALIDATE CONSTRAINT n} => q{alter constraint n on public.b (definition: FOREIGN KEY (y) REFERENCES public.a(id) -> FOREIGN KEY (y) REFERENCES public.a(id) NOT VALID)},
-  q{ALTER TABLE b ALTER CONSTRAINT b_x_y_fkey INITIALLY DEFERRED} => q{alter constraint b_x_y_fkey on public.b (definition)},
+  q{ALTER TABLE b VALIDATE CONSTRAINT n} =>
+	q{alter constraint n on public.b (definition: FOREIGN KEY (y) REFERENCES public.a(id) }
+	  . q{-> FOREIGN KEY (y) REFERENCES public.a(id) NOT VALID)},
+  q{ALTER TABLE b ALTER CONSTRAINT b_x_y_fkey INITIALLY DEFERRED} =>
+	q{alter constraint b_x_y_fkey on public.b (definition)},
   q{ALTER TABLE b DROP CONSTRAINT u} => q{create constraint u on public.b};
 
 schema 'circular foreign keys', <<'SQL',
@@ -347,8 +384,10 @@ ALTER TABLE t ADD CONSTRAINT v CHECK (a < 100) NOT VALID;
 ALTER TABLE c ADD CONSTRAINT own CHECK (a <> 7);
 SQL
   q{ALTER TABLE t VALIDATE CONSTRAINT v} => join("\n",
-	q{alter constraint v on public.c (definition: CHECK ((a < 100)) -> CHECK ((a < 100)) NOT VALID)},
-	q{alter constraint v on public.t (definition: CHECK ((a < 100)) -> CHECK ((a < 100)) NOT VALID)}),
+	q{alter constraint v on public.c (definition: CHECK ((a < 100)) -> CHECK ((a < 100)) }
+	  . q{NOT VALID)},
+	q{alter constraint v on public.t (definition: CHECK ((a < 100)) -> CHECK ((a < 100)) }
+	  . q{NOT VALID)}),
   q{ALTER TABLE c DROP CONSTRAINT own} => q{create constraint own on public.c};
 
 since 15, 'foreign keys that set some columns', <<'SQL',
@@ -356,7 +395,10 @@ CREATE TABLE a (x int, y int, PRIMARY KEY (x, y));
 CREATE TABLE b (x int, y int, FOREIGN KEY (x, y) REFERENCES a ON DELETE SET NULL (y));
 SQL
   q{ALTER TABLE b DROP CONSTRAINT b_x_y_fkey, ADD FOREIGN KEY (x, y) REFERENCES a
-	ON DELETE SET NULL} => q{alter constraint b_x_y_fkey on public.b (definition: FOREIGN KEY (x, y) REFERENCES public.a(x, y) ON DELETE SET NULL -> FOREIGN KEY (x, y) REFERENCES public.a(x, y) ON DELETE SET NULL (y))};
+	ON DELETE SET NULL} =>
+	q{alter constraint b_x_y_fkey on public.b (definition: FOREIGN KEY (x, y) REFERENCES }
+	  . q{public.a(x, y) ON DELETE SET NULL -> FOREIGN KEY (x, y) REFERENCES public.a(x, y) ON }
+	  . q{DELETE SET NULL (y))};
 
 # ------------------------------------------------------ inheritance, partitions ----
 
@@ -372,7 +414,8 @@ SQL
   q{ALTER TABLE d ALTER s SET DEFAULT 'a'} => join("\n",
 	q{alter column public.d.s (default: 'a'::text -> none)},
 	q{alter column public.e.s (default: 'a'::text -> 'e'::text)}),
-  q{ALTER TABLE e NO INHERIT d} => q{alter table public.e (inherits: public.c -> public.c, public.d)},
+  q{ALTER TABLE e NO INHERIT d} =>
+	q{alter table public.e (inherits: public.c -> public.c, public.d)},
   q{ALTER TABLE e ALTER id DROP DEFAULT} => q{alter column public.e.id (default: none -> 9)};
 
 schema 'inheritance with functions in the defaults of the parent', <<'SQL',
@@ -423,12 +466,9 @@ SQL
 	q{create trigger t on public.p_b},
 	q{drop constraint p_o_fkey on public.p_b}),
   q{ALTER TABLE p_b ENABLE TRIGGER t} => q{create trigger t on public.p_b},
-  q{ALTER TABLE p_a_1 ALTER k DROP DEFAULT} => q{alter column public.p_a_1.k (default: none -> 'own'::text)},
-  q{DROP TABLE p_a_2_x} => join("\n",
-	q{psql:/tmp/migmNGj9i/a.sql:2: ERROR:  cannot drop table p_a_2_x because other objects depend on it},
-	q{DETAIL:  constraint child_id_k_d_fkey on table child depends on table p_a_2_x},
-	q{HINT:  Use DROP ... CASCADE to drop the dependent objects too.},
-	q{}),
+  q{ALTER TABLE p_a_1 ALTER k DROP DEFAULT} =>
+	q{alter column public.p_a_1.k (default: none -> 'own'::text)},
+  q{ALTER TABLE child DROP CONSTRAINT child_id_k_d_fkey; DROP TABLE p_a_2_x} => '?',
   q{CREATE INDEX ON p (o)} => join("\n",
 	q{alter index p_a_1_own on public.p_a_1 (partition_of: public.p_a_o_idx -> none)},
 	q{drop index p_b_o_idx on public.p_b},
@@ -452,7 +492,8 @@ SQL
   q{DROP INDEX p_b} => join("\n",
 	q{create index p_b on public.p},
 	q{create index mine_b on public.p2}),
-  q{CREATE INDEX other_b ON p1 (b); ALTER INDEX p_b ATTACH PARTITION other_b} => q{drop index other_b on public.p1};
+  q{CREATE INDEX other_b ON p1 (b); ALTER INDEX p_b ATTACH PARTITION other_b} =>
+	q{drop index other_b on public.p1};
 
 # ------------------------------------------------------------------------- types ----
 
@@ -466,13 +507,9 @@ CREATE TABLE t (c c, a a DEFAULT 'own', l arr[]);
 ALTER DOMAIN n ADD CONSTRAINT pos CHECK (value > 0) NOT VALID;
 COMMENT ON DOMAIN a IS 'text'; COMMENT ON CONSTRAINT short ON DOMAIN b IS 'not long';
 SQL
-  q{ALTER DOMAIN b DROP CONSTRAINT short} => join("\n",
-	q{psql:/tmp/migmNGj9i/a.sql:3: ERROR:  cannot start a subtransaction when there are unprocessed inval messages},
-	q{}),
+  q{ALTER DOMAIN b DROP CONSTRAINT short} => q{create domain constraint short on public.b},
   q{ALTER DOMAIN b DROP NOT NULL} => q{alter domain public.b (not_null: none -> NOT NULL)},
-  q{ALTER DOMAIN n VALIDATE CONSTRAINT pos} => join("\n",
-	q{psql:/tmp/migmNGj9i/a.sql:2: ERROR:  cannot alter type "n" because column "t.l" uses it},
-	q{}),
+  q{ALTER DOMAIN n DROP CONSTRAINT pos} => q{create domain constraint pos on public.n},
   q{ALTER DOMAIN c SET DEFAULT 'q'} => q{alter domain public.c (default: 'q'::text -> 'p'::text)};
 
 schema 'composite types in tables, and in each other', <<'SQL',
@@ -503,7 +540,9 @@ SQL
 	q{alter column public.t.a (default: 'fine'::public.mood -> 'ok'::public.mood)},
 	q{alter column public.t.c (default: ARRAY['fine'::public.mood] -> ARRAY['ok'::public.mood])},
 	q{alter function public.f(public.mood) (definition)},
-	q{alter index t_a on public.t (definition: CREATE INDEX t_a ON public.t USING btree (b) WHERE (a = 'fine'::public.mood) -> CREATE INDEX t_a ON public.t USING btree (b) WHERE (a = 'ok'::public.mood))}),
+	q{alter index t_a on public.t (definition: CREATE INDEX t_a ON public.t USING btree (b) }
+	  . q{WHERE (a = 'fine'::public.mood) -> CREATE INDEX t_a ON public.t USING btree (b) WHERE }
+	  . q{(a = 'ok'::public.mood))}),
   q{ALTER TYPE "Mood" ADD VALUE 'x'} => q{alter enum public."Mood" (labels: 'x' -> none)};
 
 schema 'ranges', <<'SQL',
@@ -517,7 +556,8 @@ SQL
 	q{create range type public.f},
 	q{alter column public.x.a (type: public.g -> public.f)},
 	q{drop range type public.g},
-	q{alter constraint x_a_check on public.x (definition: CHECK ((a && '[1,2)'::public.g)) -> CHECK ((a && '[1,2)'::public.f)))});
+	q{alter constraint x_a_check on public.x (definition: CHECK ((a && '[1,2)'::public.g)) }
+	  . q{-> CHECK ((a && '[1,2)'::public.f)))});
 
 since 14, 'ranges with multiranges of other names', <<'SQL',
 CREATE TYPE f AS RANGE (subtype = float8, multirange_type_name = many_f);
@@ -537,7 +577,8 @@ COMMENT ON COLLATION c IS 'bytes';
 SQL
   q{ALTER TABLE t ALTER a TYPE text COLLATE p} => join("\n",
 	q{alter column public.t.a (collation: public.p -> public.c)},
-	q{alter index t_a on public.t (definition: CREATE INDEX t_a ON public.t USING btree (a) -> CREATE INDEX t_a ON public.t USING btree (a COLLATE public.p))});
+	q{alter index t_a on public.t (definition: CREATE INDEX t_a ON public.t USING btree (a) }
+	  . q{-> CREATE INDEX t_a ON public.t USING btree (a COLLATE public.p))});
 
 # --------------------------------------------------------------------- routines ----
 
@@ -553,9 +594,11 @@ CREATE PROCEDURE f(INOUT a date, b int) LANGUAGE plpgsql AS 'BEGIN a := NULL; EN
 COMMENT ON FUNCTION f(int) IS 'two'; COMMENT ON PROCEDURE f(date, int) IS 'call';
 SQL
   q{DROP FUNCTION f(int)} => q{create function public.f(integer)},
-  q{CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 4'} => q{alter function public.f() (definition)},
+  q{CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 4'} =>
+	q{alter function public.f() (definition)},
   q{ALTER FUNCTION f(bigint) STABLE} => q{alter function public.f(bigint) (definition)},
-  q{ALTER PROCEDURE f(date, int) SET search_path = ''} => q{alter procedure public.f(date, integer) (definition)};
+  q{ALTER PROCEDURE f(date, int) SET search_path = ''} =>
+	q{alter procedure public.f(date, integer) (definition)};
 
 schema 'functions with all options', <<'SQL',
 CREATE FUNCTION f(a int) RETURNS SETOF int LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER
@@ -567,7 +610,8 @@ CREATE FUNCTION c(cstring) RETURNS int LANGUAGE internal STRICT AS 'int4in';
 SQL
   q{ALTER FUNCTION f(int) COST 8} => q{alter function public.f(integer) (definition)},
   q{ALTER FUNCTION f(int) RESET work_mem} => q{alter function public.f(integer) (definition)},
-  q{ALTER FUNCTION c(cstring) CALLED ON NULL INPUT} => q{alter function public.c(cstring) (definition)};
+  q{ALTER FUNCTION c(cstring) CALLED ON NULL INPUT} =>
+	q{alter function public.c(cstring) (definition)};
 
 since 14, 'functions with bodies of the standard', <<'SQL',
 CREATE TABLE t (a int PRIMARY KEY, b text);
@@ -599,9 +643,11 @@ CREATE AGGREGATE o (VARIADIC "any" ORDER BY VARIADIC "any") (sfunc = ordered_set
 CREATE VIEW v AS SELECT s(x) AS a, m(x) AS b, n(*) AS c FROM generate_series(1, 3) x;
 COMMENT ON AGGREGATE s(int) IS 'sum'; COMMENT ON AGGREGATE n(*) IS 'count';
 SQL
-  q{COMMENT ON AGGREGATE s(int) IS 'sums'} => q{alter aggregate public.s(integer) (comment: sums -> sum)},
+  q{COMMENT ON AGGREGATE s(int) IS 'sums'} =>
+	q{alter aggregate public.s(integer) (comment: sums -> sum)},
   q{DROP AGGREGATE e(int)} => q{create aggregate public.e(integer)},
-  q{CREATE OR REPLACE AGGREGATE n (*) (sfunc = int8inc, stype = int8, initcond = '1')} => q{alter aggregate public.n() (initial: '1' -> '0')};
+  q{CREATE OR REPLACE AGGREGATE n (*) (sfunc = int8inc, stype = int8, initcond = '1')} =>
+	q{alter aggregate public.n() (initial: '1' -> '0')};
 
 # ------------------------------------------------------ triggers, rules, policies ----
 
@@ -651,9 +697,12 @@ CREATE POLICY d ON t FOR DELETE TO public USING (true);
 ALTER TABLE t ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 COMMENT ON POLICY i ON t IS 'own';
 SQL
-  q{ALTER TABLE t NO FORCE ROW LEVEL SECURITY} => q{alter table public.t (force_row_security: none -> true)},
+  q{ALTER TABLE t NO FORCE ROW LEVEL SECURITY} =>
+	q{alter table public.t (force_row_security: none -> true)},
   q{ALTER POLICY d ON t TO pg_monitor} => q{alter policy d on public.t (roles: pg_monitor -> none)},
-  q{ALTER POLICY i ON t WITH CHECK (a = 1)} => q{alter policy i on public.t (check: (a = 1) -> ((owner = CURRENT_USER) AND (a = ANY (ARRAY[1, 2]))))};
+  q{ALTER POLICY i ON t WITH CHECK (a = 1)} =>
+	q{alter policy i on public.t (check: (a = 1) -> ((owner = CURRENT_USER) AND (a = ANY }
+	  . q{(ARRAY[1, 2]))))};
 
 # ------------------------------------------------------------------- of everything ----
 
@@ -672,7 +721,9 @@ CREATE TABLE t (a int, b text, c timestamptz);
 CREATE STATISTICS e ON (lower(b)) FROM t;
 CREATE STATISTICS f (mcv) ON a, (a % 10), (date_trunc('day', c AT TIME ZONE 'UTC')) FROM t;
 SQL
-  q{DROP STATISTICS e; CREATE STATISTICS e ON (upper(b)) FROM t} => q{alter statistics public.e (definition: CREATE STATISTICS public.e ON upper(b) FROM public.t -> CREATE STATISTICS public.e ON lower(b) FROM public.t)};
+  q{DROP STATISTICS e; CREATE STATISTICS e ON (upper(b)) FROM t} =>
+	q{alter statistics public.e (definition: CREATE STATISTICS public.e ON upper(b) FROM }
+	  . q{public.t -> CREATE STATISTICS public.e ON lower(b) FROM public.t)};
 
 schema 'publications', <<'SQL',
 CREATE TABLE t (a int PRIMARY KEY, b text);
@@ -682,8 +733,11 @@ CREATE PUBLICATION a FOR ALL TABLES WITH (publish_via_partition_root = true);
 CREATE PUBLICATION none;
 COMMENT ON PUBLICATION p IS 'two';
 SQL
-  q{ALTER PUBLICATION p DROP TABLE u} => q{alter publication p (members: TABLE ONLY public.t -> TABLE ONLY public.t, TABLE ONLY public.u)},
-  q{ALTER PUBLICATION none SET (publish = 'truncate')} => q{alter publication "none" (publish: truncate -> insert, update, delete, truncate)},
+  q{ALTER PUBLICATION p DROP TABLE u} =>
+	q{alter publication p (members: TABLE ONLY public.t -> TABLE ONLY public.t, TABLE ONLY }
+	  . q{public.u)},
+  q{ALTER PUBLICATION none SET (publish = 'truncate')} =>
+	q{alter publication "none" (publish: truncate -> insert, update, delete, truncate)},
   q{DROP PUBLICATION a} => q{create publication a};
 
 since 15, 'publications of schemas, columns and rows', <<'SQL',
@@ -694,7 +748,9 @@ CREATE PUBLICATION p FOR TABLE t (a, b) WHERE (a > 10 AND b IN ('x', 'y'))
 CREATE PUBLICATION q FOR TABLES IN SCHEMA s, public;
 SQL
   q{ALTER PUBLICATION p SET TABLE t (a)} => q{alter publication p (members)},
-  q{ALTER PUBLICATION q DROP TABLES IN SCHEMA s} => q{alter publication q (members: TABLES IN SCHEMA public -> TABLES IN SCHEMA public, TABLES IN SCHEMA s)};
+  q{ALTER PUBLICATION q DROP TABLES IN SCHEMA s} =>
+	q{alter publication q (members: TABLES IN SCHEMA public -> TABLES IN SCHEMA public, }
+	  . q{TABLES IN SCHEMA s)};
 
 schema 'comments on everything', <<'SQL',
 CREATE SCHEMA s;
@@ -708,8 +764,10 @@ COMMENT ON INDEX s.t_pkey IS 'index of the key';
 COMMENT ON VIEW s.v IS ' '; COMMENT ON COLUMN s.v.a IS 'of the view';
 SQL
   q{COMMENT ON SCHEMA s IS NULL} => q{alter schema s (comment: none -> schema)},
-  q{COMMENT ON CONSTRAINT t_pkey ON s.t IS 'KEY'} => q{alter constraint t_pkey on s.t (comment: KEY -> key)},
-  q{COMMENT ON INDEX s.t_pkey IS NULL} => q{alter constraint t_pkey on s.t (index_comment: none -> index of the key)},
+  q{COMMENT ON CONSTRAINT t_pkey ON s.t IS 'KEY'} =>
+	q{alter constraint t_pkey on s.t (comment: KEY -> key)},
+  q{COMMENT ON INDEX s.t_pkey IS NULL} =>
+	q{alter constraint t_pkey on s.t (index_comment: none -> index of the key)},
   q{COMMENT ON SCHEMA public IS 'ours'} => q{alter schema public (comment: ours -> none)};
 
 schema 'schemas that use each other', <<'SQL',
@@ -749,10 +807,7 @@ CREATE FUNCTION spent(customer) RETURNS numeric LANGUAGE sql STABLE AS
 	'SELECT sum(total) FROM orders WHERE customer = $1.id';
 CREATE VIEW best AS SELECT c.id, c.spent FROM customer c WHERE c.spent > 100;
 SQL
-  q{ALTER TABLE customer ALTER email TYPE varchar(200)} => join("\n",
-	q{psql:/tmp/migmNGj9i/a.sql:2: ERROR:  cannot alter type of a column used by a view or rule},
-	q{DETAIL:  rule _RETURN on view open_orders depends on column "email"},
-	q{}),
+  q{DROP VIEW open_orders; ALTER TABLE customer ALTER email TYPE varchar(200)} => '?',
   q{DROP TABLE orders CASCADE} => join("\n",
 	q{create table public.orders},
 	q{create view public.open_orders},
@@ -761,6 +816,57 @@ SQL
 	q{create constraint orders_total_check on public.orders},
 	q{create index orders_open on public.orders}),
   q{CREATE TABLE extra (a int PRIMARY KEY, b int REFERENCES extra)} => q{drop table public.extra};
+
+# -------------------------------------------------------------------- extensions ----
+
+# The same where the server has some extensions.
+sub having
+{
+	my ($names, @case) = @_;
+	my $list = join ', ', map { lit($_) } @$names;
+	my $count = (run_psql('postgres',
+		"SELECT count(*) FROM pg_available_extensions WHERE name IN ($list)"))[1];
+	return schema(@case) if $count == @$names;
+	diag "left out: this server has not all of @$names";
+	return;
+}
+
+having ['hstore', 'citext', 'pg_trgm'], 'hstore, citext and pg_trgm', <<'SQL',
+CREATE SCHEMA ext;
+CREATE EXTENSION hstore;
+CREATE EXTENSION citext SCHEMA ext;
+CREATE EXTENSION pg_trgm;
+CREATE TABLE t (a ext.citext PRIMARY KEY, b hstore DEFAULT 'a=>1', c text,
+	CHECK (b ? 'a' AND a OPERATOR(ext.<>) 'x'));
+CREATE INDEX t_c ON t USING gin (c gin_trgm_ops, b);
+CREATE VIEW v AS SELECT a, b -> 'a' AS x, similarity(c, 'x') AS y FROM t WHERE c % 'x';
+CREATE FUNCTION f(hstore) RETURNS ext.citext LANGUAGE sql AS 'SELECT NULL::ext.citext';
+SQL
+  q{CREATE TABLE between (a int)} => q{drop table public.between},
+  q{DROP INDEX t_c} => q{create index t_c on public.t},
+  q{ALTER TABLE t ALTER b DROP DEFAULT} => '?',
+  q{ALTER EXTENSION pg_trgm SET SCHEMA ext} => '?';
+
+having ['postgis'], 'PostGIS in public', <<'SQL',
+CREATE EXTENSION postgis;
+CREATE TABLE t (a int PRIMARY KEY, g geometry(Point, 4326), h geography, r box3d,
+	CHECK (ST_IsValid(g)));
+CREATE INDEX t_g ON t USING gist (g);
+CREATE VIEW v AS SELECT a, ST_AsText(g) AS g FROM t WHERE g && ST_MakeEnvelope(0, 0, 1, 1, 4326);
+SQL
+  q{CREATE TABLE between (a int, g geometry)} => q{drop table public.between},
+  q{DROP INDEX t_g} => q{create index t_g on public.t},
+  q{ALTER TABLE t ALTER g TYPE geometry(Point, 3857) USING ST_SetSRID(g, 3857)} => '?';
+
+having ['pg_partman'], 'pg_partman', <<'SQL',
+CREATE SCHEMA partman;
+CREATE EXTENSION pg_partman SCHEMA partman;
+CREATE TABLE t (a int NOT NULL, d timestamptz NOT NULL) PARTITION BY RANGE (d);
+CREATE TABLE t_p2020 PARTITION OF t FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
+CREATE TABLE partman.mine (a int);
+SQL
+  q{CREATE TABLE between (a int)} => q{drop table public.between},
+  q{DROP TABLE partman.mine} => q{create table partman.mine};
 
 # ------------------------------------------------------------------------- newer ----
 
