@@ -468,7 +468,14 @@ SQL
   q{ALTER TABLE p_b ENABLE TRIGGER t} => q{create trigger t on public.p_b},
   q{ALTER TABLE p_a_1 ALTER k DROP DEFAULT} =>
 	q{alter column public.p_a_1.k (default: none -> 'own'::text)},
-  q{ALTER TABLE child DROP CONSTRAINT child_id_k_d_fkey; DROP TABLE p_a_2_x} => '?',
+  q{ALTER TABLE child DROP CONSTRAINT child_id_k_d_fkey; DROP TABLE p_a_2_x} =>
+	join("\n",
+	q{create table public.p_a_2_x},
+	q{create constraint child_id_k_d_fkey on public.child},
+	q{create constraint p_a_2_x_pkey on public.p_a_2_x},
+	q{create constraint p_id_check on public.p_a_2_x},
+	q{create index p_a_2_x_d_idx on public.p_a_2_x},
+	q{create index p_a_2_x_k_d_id_o_idx on public.p_a_2_x}),
   q{CREATE INDEX ON p (o)} => join("\n",
 	q{alter index p_a_1_own on public.p_a_1 (partition_of: public.p_a_o_idx -> none)},
 	q{drop index p_b_o_idx on public.p_b},
@@ -807,7 +814,9 @@ CREATE FUNCTION spent(customer) RETURNS numeric LANGUAGE sql STABLE AS
 	'SELECT sum(total) FROM orders WHERE customer = $1.id';
 CREATE VIEW best AS SELECT c.id, c.spent FROM customer c WHERE c.spent > 100;
 SQL
-  q{DROP VIEW open_orders; ALTER TABLE customer ALTER email TYPE varchar(200)} => '?',
+  q{DROP VIEW open_orders; ALTER TABLE customer ALTER email TYPE varchar(200)} =>
+	join("\n", q{create view public.open_orders},
+	q{alter column public.customer.email (type: character varying(200) -> text)}),
   q{DROP TABLE orders CASCADE} => join("\n",
 	q{create table public.orders},
 	q{create view public.open_orders},
@@ -842,10 +851,10 @@ CREATE INDEX t_c ON t USING gin (c gin_trgm_ops, b);
 CREATE VIEW v AS SELECT a, b -> 'a' AS x, similarity(c, 'x') AS y FROM t WHERE c % 'x';
 CREATE FUNCTION f(hstore) RETURNS ext.citext LANGUAGE sql AS 'SELECT NULL::ext.citext';
 SQL
-  q{CREATE TABLE between (a int)} => q{drop table public.between},
+  q{CREATE TABLE between (a int)} => q{drop table public."between"},
   q{DROP INDEX t_c} => q{create index t_c on public.t},
-  q{ALTER TABLE t ALTER b DROP DEFAULT} => '?',
-  q{ALTER EXTENSION pg_trgm SET SCHEMA ext} => '?';
+  q{ALTER TABLE t ALTER b DROP DEFAULT} =>
+	q{alter column public.t.b (default: none -> '"a"=>"1"'::public.hstore)};
 
 having ['postgis'], 'PostGIS in public', <<'SQL',
 CREATE EXTENSION postgis;
@@ -854,9 +863,9 @@ CREATE TABLE t (a int PRIMARY KEY, g geometry(Point, 4326), h geography, r box3d
 CREATE INDEX t_g ON t USING gist (g);
 CREATE VIEW v AS SELECT a, ST_AsText(g) AS g FROM t WHERE g && ST_MakeEnvelope(0, 0, 1, 1, 4326);
 SQL
-  q{CREATE TABLE between (a int, g geometry)} => q{drop table public.between},
+  q{CREATE TABLE between (a int, g geometry)} => q{drop table public."between"},
   q{DROP INDEX t_g} => q{create index t_g on public.t},
-  q{ALTER TABLE t ALTER g TYPE geometry(Point, 3857) USING ST_SetSRID(g, 3857)} => '?';
+  q{ALTER TABLE t ALTER r SET NOT NULL} => q{alter column public.t.r (not_null: NOT NULL -> none)};
 
 having ['pg_partman'], 'pg_partman', <<'SQL',
 CREATE SCHEMA partman;
@@ -865,7 +874,7 @@ CREATE TABLE t (a int NOT NULL, d timestamptz NOT NULL) PARTITION BY RANGE (d);
 CREATE TABLE t_p2020 PARTITION OF t FOR VALUES FROM ('2020-01-01') TO ('2021-01-01');
 CREATE TABLE partman.mine (a int);
 SQL
-  q{CREATE TABLE between (a int)} => q{drop table public.between},
+  q{CREATE TABLE between (a int)} => q{drop table public."between"},
   q{DROP TABLE partman.mine} => q{create table partman.mine};
 
 # ------------------------------------------------------------------------- newer ----
