@@ -129,6 +129,9 @@ create(const SchemaObject *object, Writer *writer)
 	const char *options = mig_objects_property(object, "options");
 	const char *sequence_comment = mig_objects_property(object, "sequence_comment");
 
+	if (mig_objects_property(object, "inherited") != NULL &&
+		mig_objects_property(object, "not_null") != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "%s SET NOT NULL", alter_column);
 	if (def != NULL)
 		mig_writer_add(writer, object, PHASE_DEFAULT, "%s SET DEFAULT %s", alter_column, def);
 	if (own_not_null != NULL)
