@@ -320,6 +320,7 @@ extern bool pq_check_connection(void);
  * column's definition says, with the constraint's name where that is no default;
  * of one that it cannot say, because the column is inherited or the constraint not
  * valid, what ALTER TABLE does.
+ * INHERITED: nothing, because the parent has said it.
  */
 #if PG_VERSION_NUM < 140000
 #define MIG_COLUMN_COMPRESSION			"''"
@@ -336,9 +337,10 @@ extern bool pq_check_connection(void);
 	"THEN format('ALTER COLUMN %I SET NOT NULL', a.attname) END"
 #else
 #define MIG_COLUMN_NOT_NULL \
-	"(SELECT CASE WHEN o.conname <> c.relname || '_' || a.attname || '_not_null' " \
+	"(SELECT CASE WHEN NOT o.conislocal AND NOT c.relispartition THEN 'INHERITED' ELSE " \
+	"CASE WHEN o.conname <> c.relname || '_' || a.attname || '_not_null' " \
 	"THEN format('CONSTRAINT %I ', o.conname) ELSE '' END || 'NOT NULL' || " \
-	"CASE WHEN o.connoinherit THEN ' NO INHERIT' ELSE '' END " \
+	"CASE WHEN o.connoinherit THEN ' NO INHERIT' ELSE '' END END " \
 	"FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype = 'n' " \
 	"AND o.conkey[1] = a.attnum AND o.convalidated)"
 #define MIG_COLUMN_OWN_NOT_NULL \

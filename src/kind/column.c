@@ -88,6 +88,8 @@ mig_column_definition(const SchemaObject *column, bool typed)
 	const char *foreign_options = mig_objects_property(column, "foreign_options");
 	StringInfoData sql;
 
+	if (not_null != NULL && strcmp(not_null, "INHERITED") == 0)
+		not_null = NULL;
 	if (mig_objects_property(column, "inherited") != NULL)
 		return NULL;
 	if (typed && not_null == NULL && generated == NULL && sequence == NULL)
@@ -129,9 +131,6 @@ create(const SchemaObject *object, Writer *writer)
 	const char *options = mig_objects_property(object, "options");
 	const char *sequence_comment = mig_objects_property(object, "sequence_comment");
 
-	if (mig_objects_property(object, "inherited") != NULL &&
-		mig_objects_property(object, "not_null") != NULL)
-		mig_writer_add(writer, object, PHASE_STATE, "%s SET NOT NULL", alter_column);
 	if (def != NULL)
 		mig_writer_add(writer, object, PHASE_DEFAULT, "%s SET DEFAULT %s", alter_column, def);
 	if (own_not_null != NULL)
