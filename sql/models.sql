@@ -3,6 +3,7 @@
 --
 \set VERBOSITY terse
 SET client_min_messages = warning;
+DROP EXTENSION IF EXISTS migrate CASCADE;
 CREATE EXTENSION migrate;
 CREATE SCHEMA models_a;
 SELECT migrate.configure('managed_schemas', 'models_a');

@@ -27,6 +27,13 @@
 #define mig_in_pipeline() false
 #endif
 
+/* The server's macro is for the compiler that the server was built with. */
+#ifdef __clang__
+#define mig_attribute_printf(format, first) __attribute__((format(printf, format, first)))
+#else
+#define mig_attribute_printf(format, first) pg_attribute_printf(format, first)
+#endif
+
 /* 15 renamed the analysis of a statement without parameters. */
 #if PG_VERSION_NUM < 150000
 #define pg_analyze_and_rewrite_fixedparams(raw, sql, types, n, env) \

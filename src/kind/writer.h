@@ -7,6 +7,7 @@
 
 #include "migrate.h"
 
+#include "compat.h"
 #include "kind/objects.h"
 #include "lib/stringinfo.h"
 
@@ -27,7 +28,7 @@ typedef struct Writer
 } Writer;
 
 extern Action *mig_writer_add(Writer *writer, const SchemaObject *object,
-							  ObjectPhase phase, const char *format,...) pg_attribute_printf(4, 5);
+							  ObjectPhase phase, const char *format,...) mig_attribute_printf(4, 5);
 extern void mig_writer_object(Writer *writer, const SchemaObject *object);
 extern void mig_writer_option(StringInfo list, const SchemaObject *object,
 							  const char *property, const char *option);

@@ -148,7 +148,7 @@ text_of(const Project *project, const char *exclude)
 	initStringInfo(&text);
 	foreach(lc, project->schemas)
 		appendStringInfo(&text, "%s\001", (char *) lfirst(lc));
-	appendStringInfo(&text, "\001%s", exclude != NULL ? exclude : "");
+	appendStringInfo(&text, "\001%s\001%d", exclude != NULL ? exclude : "", project->rights);
 	foreach(lc, project->models)
 	{
 		const Model *model = lfirst(lc);

@@ -56,6 +56,7 @@
 #include "catalog/pg_seclabel.h"
 #include "catalog/pg_sequence.h"
 #include "catalog/pg_statistic_ext.h"
+#include "catalog/pg_subscription.h"
 #include "catalog/pg_tablespace.h"
 #include "catalog/pg_transform.h"
 #include "catalog/pg_trigger.h"
@@ -65,6 +66,7 @@
 #include "catalog/pg_ts_parser.h"
 #include "catalog/pg_ts_template.h"
 #include "catalog/pg_type.h"
+#include "catalog/pg_user_mapping.h"
 #include "common/hashfn.h"
 #include "compat.h"
 #include "miscadmin.h"
@@ -88,7 +90,7 @@ static const Oid catalogs[] = {
 	EventTriggerRelationId, DefaultAclRelationId, ForeignDataWrapperRelationId,
 	ForeignServerRelationId, ForeignTableRelationId, TSConfigRelationId,
 	TSConfigMapRelationId, TSDictionaryRelationId, TSParserRelationId, TSTemplateRelationId,
-	TableSpaceRelationId
+	UserMappingRelationId, SubscriptionRelationId, TableSpaceRelationId
 };
 
 /* Settings that DDL looks at, or the literals in it; the server's version. */
