@@ -29,9 +29,9 @@
 
 /* The server's macro is for the compiler that the server was built with. */
 #ifdef __clang__
-#define mig_attribute_printf(format, first) __attribute__((format(printf, format, first)))
+#define mig_attribute_printf(f, a) __attribute__((format(__printf__, f, a)))
 #else
-#define mig_attribute_printf(format, first) pg_attribute_printf(format, first)
+#define mig_attribute_printf(f, a)	pg_attribute_printf(f, a)
 #endif
 
 /* 15 renamed the analysis of a statement without parameters. */
