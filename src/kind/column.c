@@ -15,6 +15,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+static const char *own_not_null(const SchemaObject *column, bool in_table);
 static void create(const SchemaObject *object, Writer *writer);
 static void write_sequence_comment(const SchemaObject *object, const char *comment,
 								   Writer *writer);
@@ -91,7 +92,7 @@ mig_column_definition(const SchemaObject *column, bool typed)
 	if (not_null != NULL && strcmp(not_null, "INHERITED") == 0)
 		not_null = NULL;
 	if (mig_objects_property(column, "inherited") != NULL)
-		return NULL;
+		return own_not_null(column, true);
 	if (typed && not_null == NULL && generated == NULL && sequence == NULL)
 		return NULL;
 	initStringInfo(&sql);
@@ -117,13 +118,34 @@ mig_column_definition(const SchemaObject *column, bool typed)
 }
 
 /*
+ * Return what a column has of NOT NULL besides its definition: as CREATE TABLE says
+ * it, a valid constraint of an inherited column, or as ALTER TABLE does, all else.
+ * NULL: nothing.
+ */
+static const char *
+own_not_null(const SchemaObject *column, bool in_table)
+{
+	const char *own = mig_objects_property(column, "own_not_null");
+	static const char add[] = "ADD ";
+	bool		fits;
+
+	if (own == NULL)
+		return NULL;
+	fits = mig_objects_property(column, "inherited") != NULL &&
+		strncmp(own, add, strlen(add)) == 0 && strstr(own, " NOT VALID") == NULL;
+	if (fits != in_table)
+		return NULL;
+	return in_table ? own + strlen(add) : own;
+}
+
+/*
  * Write what is said of a column when its table is there.
  */
 static void
 create(const SchemaObject *object, Writer *writer)
 {
 	const char *alter_column = alter(object);
-	const char *own_not_null = mig_objects_property(object, "own_not_null");
+	const char *not_null = own_not_null(object, false);
 	const char *def = mig_objects_property(object, "default");
 	const char *storage = mig_objects_property(object, "storage");
 	const char *compression = mig_objects_property(object, "compression");
@@ -133,9 +155,10 @@ create(const SchemaObject *object, Writer *writer)
 
 	if (def != NULL)
 		mig_writer_add(writer, object, PHASE_DEFAULT, "%s SET DEFAULT %s", alter_column, def);
-	if (own_not_null != NULL)
-		mig_writer_add(writer, object, PHASE_STATE, "ALTER TABLE ONLY %s %s",
-					   mig_objects_parent(object), own_not_null);
+	if (not_null != NULL)
+		mig_writer_add(writer, object, PHASE_STATE, "ALTER TABLE %s%s %s",
+					   strncmp(not_null, "ADD ", 4) == 0 ? "" : "ONLY ",
+					   mig_objects_parent(object), not_null);
 	if (storage != NULL)
 		mig_writer_add(writer, object, PHASE_STATE, "%s SET STORAGE %s", alter_column, storage);
 	if (compression != NULL)

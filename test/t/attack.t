@@ -142,7 +142,8 @@ sub types
 }
 
 # Tables and views named like ours and like the server's.
-my @tables = qw(revisions versions applied partial running steps models settings revisions_heads);
+my @tables =
+  qw(revisions versions applied partial running steps models compared settings revisions_heads);
 my @views = qw(log status progress);
 sub tables
 {
