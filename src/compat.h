@@ -342,6 +342,7 @@ extern bool pq_check_connection(void);
 	"ON pa.attrelid = h.inhparent AND pa.attname = a.attname AND pa.attnotnull " \
 	"WHERE h.inhrelid = c.oid) " \
 	"THEN format('ALTER COLUMN %I SET NOT NULL', a.attname) END"
+#define MIG_COLUMN_NOT_NULL_COMMENT		"NULL::text"
 #else
 #define MIG_COLUMN_NOT_NULL \
 	"(SELECT CASE WHEN NOT o.conislocal AND NOT c.relispartition THEN 'INHERITED' ELSE " \
@@ -355,8 +356,13 @@ extern bool pq_check_connection(void);
 	"CASE WHEN o.connoinherit THEN ' NO INHERIT' END, " \
 	"CASE WHEN NOT o.convalidated THEN ' NOT VALID' END) " \
 	"FROM pg_constraint o WHERE o.conrelid = c.oid AND o.contype = 'n' " \
-	"AND o.conkey[1] = a.attnum AND (NOT o.convalidated OR (o.conislocal " \
-	"AND a.attinhcount > 0 AND NOT a.attislocal AND NOT c.relispartition)))"
+	"AND o.conkey[1] = a.attnum AND o.conislocal AND (NOT o.convalidated " \
+	"OR (a.attinhcount > 0 AND NOT a.attislocal AND NOT c.relispartition)))"
+#define MIG_COLUMN_NOT_NULL_COMMENT \
+	"(SELECT format('COMMENT ON CONSTRAINT %I ON %s IS %L', o.conname, c.oid::regclass, " \
+	"obj_description(o.oid, 'pg_constraint')) FROM pg_constraint o WHERE o.conrelid = c.oid " \
+	"AND o.contype = 'n' AND o.conkey[1] = a.attnum " \
+	"AND obj_description(o.oid, 'pg_constraint') IS NOT NULL)"
 #endif
 
 /* 14 brought multiranges, 18 a constraint for a domain's NOT NULL. */

@@ -37,6 +37,7 @@ const Kind	mig_kinds_column = {
 	KIND_QUALIFIED("pg_collation", "coll", "a.attcollation") " END AS collation, "
 	"CASE WHEN a.attnotnull THEN " MIG_COLUMN_NOT_NULL " END AS not_null, "
 	MIG_COLUMN_OWN_NOT_NULL " AS own_not_null, "
+	MIG_COLUMN_NOT_NULL_COMMENT " AS not_null_comment, "
 	"CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS \"default\", "
 	"CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generated, "
 	"CASE a.attgenerated WHEN 'v' THEN 'true' END AS virtual, "
@@ -152,6 +153,7 @@ create(const SchemaObject *object, Writer *writer)
 	const char *statistics = mig_objects_property(object, "statistics");
 	const char *options = mig_objects_property(object, "options");
 	const char *sequence_comment = mig_objects_property(object, "sequence_comment");
+	const char *not_null_comment = mig_objects_property(object, "not_null_comment");
 
 	if (def != NULL)
 		mig_writer_add(writer, object, PHASE_DEFAULT, "%s SET DEFAULT %s", alter_column, def);
@@ -169,6 +171,8 @@ create(const SchemaObject *object, Writer *writer)
 					   statistics);
 	if (options != NULL)
 		mig_writer_add(writer, object, PHASE_STATE, "%s SET (%s)", alter_column, options);
+	if (not_null_comment != NULL)
+		mig_writer_add(writer, object, PHASE_COMMENT, "%s", not_null_comment);
 	if (sequence_comment != NULL)
 		write_sequence_comment(object, sequence_comment, writer);
 }

@@ -673,7 +673,8 @@ sub owner_does
 	my @attached;
 	for my $table (@tables)
 	{
-		my $column = $table =~ /^(?:settings|models)$/ ? 'name' : 'revision';
+		my %keys = (settings => 'name', models => 'name', compared => 'fingerprint');
+		my $column = $keys{$table} // 'revision';
 		push @attached,
 		  [
 			"a row trigger of $table",

@@ -437,7 +437,9 @@ ALTER TABLE b ALTER x SET NOT NULL;
 SQL
   q{ALTER TABLE b ALTER x DROP NOT NULL} =>
 	'alter column public.b.x (not_null: none -> NOT NULL; own_not_null: none -> '
-  . ($judge->{version} < 18 ? 'ALTER COLUMN x SET NOT NULL)' : 'ADD CONSTRAINT b_x_not_null NOT NULL x)');
+  . ($judge->{version} < 18
+	? 'ALTER COLUMN x SET NOT NULL)'
+	: 'ADD CONSTRAINT b_x_not_null NOT NULL x)');
 
 schema 'partitions of three levels', <<'SQL',
 CREATE TABLE other (id int PRIMARY KEY);
@@ -905,9 +907,17 @@ CREATE TABLE p (a int NOT NULL, b int CONSTRAINT x NOT NULL) PARTITION BY LIST (
 CREATE TABLE p1 PARTITION OF p DEFAULT;
 COMMENT ON CONSTRAINT mine ON t IS 'b';
 SQL
-  q{ALTER TABLE t RENAME CONSTRAINT mine TO yours} => '?',
-  q{ALTER TABLE t VALIDATE CONSTRAINT later} => '?',
-  q{ALTER TABLE t ALTER a DROP NOT NULL} => '?';
+  q{ALTER TABLE t RENAME CONSTRAINT mine TO yours} =>
+	'alter column public.t.b (not_null: CONSTRAINT yours NOT NULL -> CONSTRAINT mine NOT NULL; '
+  . q{not_null_comment: COMMENT ON CONSTRAINT yours ON public.t IS 'b' -> }
+  . q{COMMENT ON CONSTRAINT mine ON public.t IS 'b')},
+  q{ALTER TABLE t VALIDATE CONSTRAINT later} =>
+	'alter column public.t.f (not_null: CONSTRAINT later NOT NULL -> none; '
+  . "own_not_null: none -> ADD CONSTRAINT later NOT NULL f NOT VALID)\n"
+  . 'alter column public.u.f (not_null: INHERITED -> none)',
+  q{ALTER TABLE t ALTER a DROP NOT NULL} =>
+	"alter column public.t.a (not_null: none -> NOT NULL)\n"
+  . 'alter column public.u.a (not_null: none -> INHERITED)';
 
 since 18, 'virtual columns, and constraints that are not enforced', <<'SQL',
 CREATE TABLE t (a int PRIMARY KEY, b int GENERATED ALWAYS AS (a * 2) VIRTUAL,

@@ -393,7 +393,10 @@ is($rows_failed, 0, q{pg_dump --data-only -t 'migrate.*'}) or diag $rows_err;
 	my $text = slurp($file);
 	is_deeply(
 		[ $text =~ /^COPY migrate\.(\w+)/mg ],
-		[qw(applied compared models partial revisions revisions_heads running settings steps versions)],
+		[
+			qw(applied compared models partial revisions revisions_heads running settings steps
+			  versions)
+		],
 		'--data-only: all tables of ours are in it');
 	like($text, qr/setval\('migrate.log_id_seq', 1000/, '--data-only: and the sequence');
 }
