@@ -394,9 +394,13 @@ extern bool pq_check_connection(void);
  * Table r of a publication p.
  */
 #if PG_VERSION_NUM < 150000
+#define MIG_PUBLICATION_FOR				" FOR TABLE "
+#define MIG_PUBLICATION_TABLE			"ONLY "
 #define MIG_PUBLICATION_DETAILS			""
 #define MIG_PUBLICATION_SCHEMAS			""
 #else
+#define MIG_PUBLICATION_FOR				" FOR "
+#define MIG_PUBLICATION_TABLE			"TABLE ONLY "
 #define MIG_PUBLICATION_DETAILS \
 	" || coalesce((SELECT ' (' || string_agg(quote_ident(a.attname), ', ' " \
 	"ORDER BY a.attnum) || ')' FROM pg_attribute a WHERE a.attrelid = r.prrelid " \
@@ -468,12 +472,7 @@ extern bool pq_check_connection(void);
 	"o.collicurules AS rules "
 #endif
 
-/* 15 brought the catalog of published schemas, 18 a counter of frozen pages. */
-#if PG_VERSION_NUM < 150000
-#define MIG_PUBLICATION_NAMESPACE_ID	InvalidOid
-#else
-#define MIG_PUBLICATION_NAMESPACE_ID	6237	/* pg_publication_namespace */
-#endif
+/* 18 brought a counter of frozen pages. */
 #if PG_VERSION_NUM < 180000
 #define MigClassMaskFrozen(form)		((void) (form))
 #else

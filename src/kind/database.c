@@ -58,7 +58,7 @@ const Kind	mig_kinds_publication = {
 	"p.pubname AS name, NULL AS arguments, "
 	"CASE WHEN p.puballtables THEN 'true' END AS all_tables, "
 	"(SELECT string_agg(t.definition, ', ' ORDER BY t.definition) FROM ("
-	"SELECT 'TABLE ONLY ' || r.prrelid::regclass" MIG_PUBLICATION_DETAILS " AS definition "
+	"SELECT '" MIG_PUBLICATION_TABLE "' || r.prrelid::regclass" MIG_PUBLICATION_DETAILS " AS definition "
 	"FROM pg_publication_rel r WHERE r.prpubid = p.oid "
 	MIG_PUBLICATION_SCHEMAS ") t) AS members, "
 	"concat_ws(', ', CASE WHEN p.pubinsert THEN 'insert' END, "
@@ -145,7 +145,7 @@ create_publication(const SchemaObject *object, Writer *writer)
 	if (mig_objects_property(object, "all_tables") != NULL)
 		appendStringInfoString(&sql, " FOR ALL TABLES");
 	else if (members != NULL)
-		appendStringInfo(&sql, " FOR %s", members);
+		appendStringInfo(&sql, MIG_PUBLICATION_FOR "%s", members);
 	appendStringInfo(&sql, " WITH (publish = '%s'%s%s%s)",
 					 mig_objects_property(object, "publish"),
 					 mig_objects_property(object, "via_root") ?

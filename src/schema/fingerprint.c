@@ -86,7 +86,7 @@ static const Oid catalogs[] = {
 	ConversionRelationId, CollationRelationId, LanguageRelationId, TransformRelationId,
 	TriggerRelationId, RewriteRelationId, PolicyRelationId, StatisticExtRelationId,
 	DependRelationId, DescriptionRelationId, SecLabelRelationId, ExtensionRelationId,
-	PublicationRelationId, PublicationRelRelationId, MIG_PUBLICATION_NAMESPACE_ID,
+	PublicationRelationId, PublicationRelRelationId, MIG_PUBLICATION_NAMESPACE,
 	EventTriggerRelationId, DefaultAclRelationId, ForeignDataWrapperRelationId,
 	ForeignServerRelationId, ForeignTableRelationId, TSConfigRelationId,
 	TSConfigMapRelationId, TSDictionaryRelationId, TSParserRelationId, TSTemplateRelationId,
