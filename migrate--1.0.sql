@@ -183,8 +183,8 @@ CREATE TABLE migrate.models (
 );
 COMMENT ON TABLE migrate.models IS 'Models: named parts of the declared schema.';
 
--- One row.  Its content is of this database, and not dumped.
-CREATE TABLE migrate.compared (
+-- One row at most.  It is of this database: neither dumped nor replicated.
+CREATE UNLOGGED TABLE migrate.compared (
 	id pg_catalog.int4 NOT NULL DEFAULT 1,
 	fingerprint pg_catalog.text,
 	compared_at pg_catalog.timestamptz,
@@ -193,7 +193,6 @@ CREATE TABLE migrate.compared (
 );
 COMMENT ON TABLE migrate.compared IS
 'The last comparison with the models that found no difference: what it was made of.';
-INSERT INTO migrate.compared DEFAULT VALUES;
 
 CREATE TABLE migrate.settings (
 	name pg_catalog.text NOT NULL,

@@ -2,16 +2,20 @@
  * compared.c
  *		The last comparison that found nothing (migrate.compared).
  *
- * The table has one row, which the installation script makes.  It only saves time,
- * so nobody waits for it: who finds it locked does not write.
+ * The table has one row at most, and is not logged: replicas have their own
+ * catalogs.  It only saves time, so nobody waits for it: who writes has an advisory
+ * lock to the end of the transaction, and who does not get that does not write.
  */
 #include "migrate.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "store/compared.h"
+#include "store/lock.h"
 #include "store/query.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 /*
  * Return the fingerprint of the last comparison that found nothing, in the scope's
@@ -23,8 +27,12 @@ mig_compared_read(const Scope *scope)
 	static StoreQuery query = {
 		"SELECT fingerprint FROM migrate.compared WHERE fingerprint IS NOT NULL", 0, {0}, NULL
 	};
-	List	   *rows = mig_query_texts(scope, &query, NULL);
+	List	   *rows;
 
+	/* a standby has no unlogged tables */
+	if (RecoveryInProgress())
+		return NULL;
+	rows = mig_query_texts(scope, &query, NULL);
 	return rows != NIL ? linitial(rows) : NULL;
 }
 
@@ -35,8 +43,9 @@ mig_compared_read(const Scope *scope)
 void
 mig_compared_write(const Scope *scope, const char *fingerprint)
 {
-	static StoreQuery lock = {
-		"SELECT FROM migrate.compared FOR UPDATE SKIP LOCKED", 0, {0}, NULL
+	static StoreQuery insert = {
+		"INSERT INTO migrate.compared (fingerprint, compared_at) VALUES ($1, pg_catalog.now())",
+		1, {TEXTOID}, NULL
 	};
 	static StoreQuery update = {
 		"UPDATE migrate.compared SET fingerprint = $1, compared_at = pg_catalog.now()",
@@ -46,6 +55,10 @@ mig_compared_write(const Scope *scope, const char *fingerprint)
 
 	if (XactReadOnly || IsolationUsesXactSnapshot())
 		return;
-	if (mig_query_write(scope, &lock, NULL, NULL) > 0)
-		(void) mig_query_write(scope, &update, values, NULL);
+	if (!DatumGetBool(DirectFunctionCall2(pg_try_advisory_xact_lock_int4,
+										  Int32GetDatum(MIG_LOCK_CLASS),
+										  Int32GetDatum(MIG_LOCK_COMPARED))))
+		return;
+	if (mig_query_write(scope, &update, values, NULL) == 0)
+		(void) mig_query_write(scope, &insert, values, NULL);
 }

@@ -16,6 +16,7 @@
 #define MIG_LOCK_RUN		1
 #define MIG_LOCK_STEPWISE	2
 #define MIG_LOCK_SCRATCH	3
+#define MIG_LOCK_COMPARED	4
 
 extern void mig_lock_acquire(const char *function);
 extern void mig_lock_scratch(void);
