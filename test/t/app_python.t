@@ -199,6 +199,13 @@ sub fastapi
 	local $page->{environment}{DATABASE_URL} = $url;
 	my ($pid, $answer, $log) = served($page, 'uvicorn main:app --workers 4', '/users');
 	is($answer, '{"users":0}', 'app-sqlalchemy.md: FastAPI answers') or diag $log;
+	# one that answers is enough for that; the others can still be on their way
+	wait_until(
+		sub {
+			my $started = () = slurp("$page->{directory}/server.out") =~ /startup complete/g;
+			return $started == 4;
+		},
+		120);
 	end($pid);
 	$log = slurp("$page->{directory}/server.out");
 	is(() = $log =~ /running upgrade  -> 0001/g, 1, '    one worker upgrades');

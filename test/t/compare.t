@@ -750,8 +750,10 @@ CREATE PUBLICATION none;
 COMMENT ON PUBLICATION p IS 'two';
 SQL
   q{ALTER PUBLICATION p DROP TABLE u} =>
-	q{alter publication p (members: TABLE ONLY public.t -> TABLE ONLY public.t, TABLE ONLY }
-	  . q{public.u)},
+	$judge->{version} < 15
+  ? 'alter publication p (members: ONLY public.t -> ONLY public.t, ONLY public.u)'
+  : 'alter publication p (members: TABLE ONLY public.t -> TABLE ONLY public.t, TABLE ONLY '
+  . 'public.u)',
   q{ALTER PUBLICATION none SET (publish = 'truncate')} =>
 	q{alter publication "none" (publish: truncate -> insert, update, delete, truncate)},
   q{DROP PUBLICATION a} => q{create publication a};

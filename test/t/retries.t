@@ -25,7 +25,7 @@ use Time::HiRes qw(sleep time);
 
 my $rounds = $ENV{MIGRATE_FAULT_ROUNDS} // 60;
 my $seed = $ENV{MIGRATE_TEST_SEED} // int(time * 1000) % 1_000_000;
-alarm 200 + 2 * $rounds;
+alarm 900 + 3 * $rounds;
 srand $seed;
 diag "seed $seed";
 
