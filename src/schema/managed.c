@@ -11,8 +11,6 @@
 #include "utils/memutils.h"
 #include "utils/varlena.h"
 
-static void check_name(const char *name);
-
 /*
  * Return the names (char *) of the managed schemas, in the scope's context.
  */
@@ -45,7 +43,7 @@ mig_managed_parse(const char *list)
 				 errhint("Write the names of the schemas as in search_path.")));
 	foreach(lc, names)
 	{
-		check_name(lfirst(lc));
+		mig_managed_check_name(lfirst(lc));
 		result = list_append_unique_ptr(result, lfirst(lc));
 	}
 	return result;
@@ -54,8 +52,8 @@ mig_managed_parse(const char *list)
 /*
  * Check that a schema can be managed.  Errors: 22023.
  */
-static void
-check_name(const char *name)
+void
+mig_managed_check_name(const char *name)
 {
 	if (strncmp(name, "pg_", 3) == 0 || strcmp(name, "information_schema") == 0 ||
 		strcmp(name, MIG_SCHEMA) == 0)

@@ -35,6 +35,7 @@
 #include "schema/guard.h"
 #include "schema/held.h"
 #include "schema/hide.h"
+#include "schema/managed.h"
 #include "schema/scratch.h"
 #include "schema/twin.h"
 #include "storage/proc.h"
@@ -161,11 +162,7 @@ check_schema(const char *name)
 {
 	Oid			schema = get_namespace_oid(name, true);
 
-	if (strncmp(name, "pg_", 3) == 0 || strcmp(name, "information_schema") == 0 ||
-		strcmp(name, MIG_SCHEMA) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("schema \"%s\" cannot be managed", name)));
+	mig_managed_check_name(name);
 	if (!OidIsValid(schema))
 		return;
 	if (OidIsValid(getExtensionOfObject(NamespaceRelationId, schema)))
