@@ -223,7 +223,9 @@ find_members(void)
 	{
 		const Member *member = list_nth(todo, at);
 
-		if (member->classid == RelationRelationId || member->classid == TypeRelationId)
+		/* the index of a primary key is a part of the constraint, not of the table */
+		if (member->classid == RelationRelationId || member->classid == TypeRelationId ||
+			member->classid == ConstraintRelationId)
 			todo = list_concat(todo, add_dependents(members, member));
 	}
 	return members;

@@ -565,6 +565,10 @@ for my $level ('READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE')
 			q{SELECT count(*) FROM pg_extension e, pg_namespace n WHERE n.oid = extnamespace}
 			  . q{ AND nspname = 'public'})),
 		2, '    and so are the extensions');
+	is( $session->value(scratch([],
+			q{SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class}
+			  . q{ WHERE relname LIKE 'member%' AND relnamespace = 'public'::regnamespace})),
+		'member member_id_seq member_pkey', '    and the indexes of constraints');
 	is(census($session), $before, '    and nothing is left');
 	is($session->value('SELECT count(*) FROM public.member'), 0, '    not even rows');
 	$session->run('DROP EXTENSION hstore CASCADE', 'DROP EXTENSION pg_trgm');
