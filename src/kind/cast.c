@@ -33,9 +33,6 @@
 static void create(const SchemaObject *object, Writer *writer);
 static void create_conversion(const SchemaObject *object, Writer *writer);
 static void create_transform(const SchemaObject *object, Writer *writer);
-static const char *target(const SchemaObject *object);
-static const char *conversion_target(const SchemaObject *object);
-static const char *transform_target(const SchemaObject *object);
 
 const Kind	mig_kinds_cast = {
 	.name = "cast",
@@ -52,7 +49,7 @@ const Kind	mig_kinds_cast = {
 	"CASE x.castcontext WHEN 'a' THEN 'assignment' WHEN 'i' THEN 'implicit' END AS context "
 	"FROM pg_cast x WHERE " IS_OURS("pg_cast", "x.castsource, x.casttarget") "ORDER BY name",
 	.create = create,
-	.target = target
+	.comment_on = "CAST"
 };
 
 const Kind	mig_kinds_conversion = {
@@ -68,7 +65,7 @@ const Kind	mig_kinds_conversion = {
 	"FROM pg_conversion x JOIN pg_namespace n ON n.oid = x.connamespace AND n.oid = ANY ($1) "
 	"AND " KIND_NOT_MEMBER("pg_conversion", "x.oid") " ORDER BY n.nspname, x.conname",
 	.create = create_conversion,
-	.target = conversion_target
+	.comment_on = "CONVERSION"
 };
 
 const Kind	mig_kinds_transform = {
@@ -84,7 +81,7 @@ const Kind	mig_kinds_transform = {
 	"FROM pg_transform x JOIN pg_language l ON l.oid = x.trflang "
 	"WHERE " IS_OURS("pg_transform", "x.trftype") "ORDER BY name",
 	.create = create_transform,
-	.target = transform_target
+	.comment_on = "TRANSFORM"
 };
 
 /*
@@ -102,8 +99,8 @@ create(const SchemaObject *object, Writer *writer)
 		with = "WITH INOUT";
 	else if (function != NULL)
 		with = psprintf("WITH FUNCTION %s", function);
-	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s %s%s%s", target(object), with,
-				   context ? " AS " : "", context ? context : "");
+	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s %s%s%s",
+				   mig_writer_target(object), with, context ? " AS " : "", context ? context : "");
 }
 
 /*
@@ -131,35 +128,8 @@ create_transform(const SchemaObject *object, Writer *writer)
 	const char *to_sql = mig_objects_property(object, "to_sql");
 
 	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s (%s%s%s%s%s)",
-				   transform_target(object),
+				   mig_writer_target(object),
 				   from_sql ? "FROM SQL WITH FUNCTION " : "", from_sql ? from_sql : "",
 				   from_sql && to_sql ? ", " : "",
 				   to_sql ? "TO SQL WITH FUNCTION " : "", to_sql ? to_sql : "");
-}
-
-/*
- * Return what COMMENT ON calls a cast.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("CAST %s", object->name);
-}
-
-/*
- * Return what COMMENT ON calls a conversion.
- */
-static const char *
-conversion_target(const SchemaObject *object)
-{
-	return psprintf("CONVERSION %s", mig_objects_qualified(object));
-}
-
-/*
- * Return what COMMENT ON calls a transform.
- */
-static const char *
-transform_target(const SchemaObject *object)
-{
-	return psprintf("TRANSFORM %s", object->name);
 }

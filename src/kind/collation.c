@@ -16,7 +16,6 @@
 static void create(const SchemaObject *object, Writer *writer);
 static void append_option(StringInfo sql, const SchemaObject *object,
 						  const char *property);
-static const char *target(const SchemaObject *object);
 
 const Kind	mig_kinds_collation = {
 	.name = "collation",
@@ -33,7 +32,7 @@ const Kind	mig_kinds_collation = {
 	"WHERE datname = current_database())) AND " KIND_NOT_MEMBER("pg_collation", "o.oid") " "
 	"ORDER BY n.nspname, o.collname",
 	.create = create,
-	.target = target
+	.comment_on = "COLLATION"
 };
 
 /*
@@ -65,13 +64,4 @@ append_option(StringInfo sql, const SchemaObject *object, const char *property)
 
 	if (value != NULL)
 		appendStringInfo(sql, ", %s = %s", property, quote_literal_cstr(value));
-}
-
-/*
- * Return what COMMENT ON calls a collation.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("COLLATION %s", mig_objects_qualified(object));
 }

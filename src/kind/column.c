@@ -20,7 +20,6 @@ static void create(const SchemaObject *object, Writer *writer);
 static void write_sequence_comment(const SchemaObject *object, const char *comment,
 								   Writer *writer);
 static const char *alter(const SchemaObject *object);
-static const char *target(const SchemaObject *object);
 
 const Kind	mig_kinds_column = {
 	.name = "column",
@@ -73,7 +72,7 @@ const Kind	mig_kinds_column = {
 	"AND o.objoid = c.oid AND o.objsubid = a.attnum) "
 	"ORDER BY n.nspname, c.relname, a.attnum",
 	.create = create,
-	.target = target
+	.comment_on = "COLUMN"
 };
 
 /*
@@ -205,13 +204,4 @@ alter(const SchemaObject *object)
 		relation = "MATERIALIZED VIEW";
 	return psprintf("ALTER %s %s ALTER COLUMN %s", relation, mig_objects_parent(object),
 					quote_identifier(object->name));
-}
-
-/*
- * Return what COMMENT ON calls a column.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("COLUMN %s", object->identity);
 }

@@ -20,8 +20,7 @@ static void create(const SchemaObject *object, Writer *writer);
 static bool storage_fits(const SchemaObject *object);
 static void create_of_domain(const SchemaObject *object, Writer *writer);
 static void order_of_check(const SchemaObject *object, Action *action);
-static const char *target(const SchemaObject *object);
-static const char *domain_target(const SchemaObject *object);
+static const char *domain_constraint_name(const SchemaObject *object);
 
 const Kind	mig_kinds_constraint = {
 	.name = "constraint",
@@ -45,7 +44,7 @@ const Kind	mig_kinds_constraint = {
 	"LEFT JOIN pg_class ic ON ic.oid = i.indexrelid "
 	"ORDER BY n.nspname, c.relname, k.conname",
 	.create = create,
-	.target = target
+	.comment_on = "CONSTRAINT"
 };
 
 const Kind	mig_kinds_domain_constraint = {
@@ -61,7 +60,8 @@ const Kind	mig_kinds_domain_constraint = {
 	"JOIN pg_constraint k ON k.contypid = t.oid AND k.contype = 'c' "
 	"ORDER BY n.nspname, t.typname, k.conname",
 	.create = create_of_domain,
-	.target = domain_target
+	.comment_on = "CONSTRAINT",
+	.comment_name = domain_constraint_name
 };
 
 /*
@@ -131,20 +131,11 @@ create_of_domain(const SchemaObject *object, Writer *writer)
 }
 
 /*
- * Return what COMMENT ON calls a table's constraint.
+ * Return what COMMENT ON CONSTRAINT names a domain's constraint by.
  */
 static const char *
-target(const SchemaObject *object)
+domain_constraint_name(const SchemaObject *object)
 {
-	return psprintf("CONSTRAINT %s", object->identity);
-}
-
-/*
- * Return what COMMENT ON calls a domain's constraint.
- */
-static const char *
-domain_target(const SchemaObject *object)
-{
-	return psprintf("CONSTRAINT %s ON DOMAIN %s", quote_identifier(object->name),
+	return psprintf("%s ON DOMAIN %s", quote_identifier(object->name),
 					mig_objects_parent(object));
 }

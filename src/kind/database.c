@@ -18,9 +18,6 @@
 static void create_schema(const SchemaObject *object, Writer *writer);
 static void create_extension(const SchemaObject *object, Writer *writer);
 static void create_publication(const SchemaObject *object, Writer *writer);
-static const char *schema_target(const SchemaObject *object);
-static const char *publication_target(const SchemaObject *object);
-static const char *subscription_target(const SchemaObject *object);
 
 const Kind	mig_kinds_schema = {
 	.name = "schema",
@@ -32,7 +29,7 @@ const Kind	mig_kinds_schema = {
 	"n.nspname AS name, NULL AS arguments "
 	"FROM pg_namespace n WHERE n.oid = ANY ($1) ORDER BY n.nspname",
 	.create = create_schema,
-	.target = schema_target
+	.comment_on = "SCHEMA"
 };
 
 const Kind	mig_kinds_extension = {
@@ -69,7 +66,7 @@ const Kind	mig_kinds_publication = {
 	"FROM pg_publication p WHERE " KIND_NOT_MEMBER("pg_publication", "p.oid")
 	" AND $1 IS NOT NULL ORDER BY p.pubname",
 	.create = create_publication,
-	.target = publication_target
+	.comment_on = "PUBLICATION"
 };
 
 /* Who may not read the connection cannot compare it. */
@@ -86,7 +83,7 @@ const Kind	mig_kinds_subscription = {
 	MIG_SUBSCRIPTION_OPTIONS " AS options "
 	"FROM pg_subscription x WHERE x.subdbid = (SELECT d.oid FROM pg_database d "
 	"WHERE d.datname = current_database()) AND $1 IS NOT NULL ORDER BY x.subname",
-	.target = subscription_target
+	.comment_on = "SUBSCRIPTION"
 };
 
 /* They are read where privileges are compared. */
@@ -153,31 +150,4 @@ create_publication(const SchemaObject *object, Writer *writer)
 					 generated ? ", publish_generated_columns = " : "",
 					 generated ? generated : "");
 	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
-}
-
-/*
- * Return what COMMENT ON calls a schema.
- */
-static const char *
-schema_target(const SchemaObject *object)
-{
-	return psprintf("SCHEMA %s", quote_identifier(object->name));
-}
-
-/*
- * Return what COMMENT ON calls a publication.
- */
-static const char *
-publication_target(const SchemaObject *object)
-{
-	return psprintf("PUBLICATION %s", quote_identifier(object->name));
-}
-
-/*
- * Return what COMMENT ON calls a subscription.
- */
-static const char *
-subscription_target(const SchemaObject *object)
-{
-	return psprintf("SUBSCRIPTION %s", quote_identifier(object->name));
 }

@@ -17,8 +17,6 @@
 
 static void create_wrapper(const SchemaObject *object, Writer *writer);
 static void create_server(const SchemaObject *object, Writer *writer);
-static const char *wrapper_target(const SchemaObject *object);
-static const char *server_target(const SchemaObject *object);
 
 const Kind	mig_kinds_wrapper = {
 	.name = "foreign data wrapper",
@@ -32,7 +30,7 @@ const Kind	mig_kinds_wrapper = {
 	KIND_NOT_MEMBER("pg_foreign_data_wrapper", "x.oid") " AND $1 IS NOT NULL "
 	"ORDER BY x.fdwname",
 	.create = create_wrapper,
-	.target = wrapper_target
+	.comment_on = "FOREIGN DATA WRAPPER"
 };
 
 const Kind	mig_kinds_server = {
@@ -46,7 +44,7 @@ const Kind	mig_kinds_server = {
 	"WHERE " KIND_NOT_MEMBER("pg_foreign_server", "x.oid") " AND $1 IS NOT NULL "
 	"ORDER BY x.srvname",
 	.create = create_server,
-	.target = server_target
+	.comment_on = "SERVER"
 };
 
 /* Messages do not show a value of more than one line. */
@@ -75,7 +73,7 @@ create_wrapper(const SchemaObject *object, Writer *writer)
 	const char *options = mig_objects_property(object, "options");
 
 	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s%s%s%s%s%s%s%s",
-				   wrapper_target(object), handler ? " HANDLER " : "", handler ? handler : "",
+				   mig_writer_target(object), handler ? " HANDLER " : "", handler ? handler : "",
 				   validator ? " VALIDATOR " : "", validator ? validator : "",
 				   options ? " OPTIONS (" : "", options ? options : "", options ? ")" : "");
 }
@@ -92,7 +90,7 @@ create_server(const SchemaObject *object, Writer *writer)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE %s", server_target(object));
+	appendStringInfo(&sql, "CREATE %s", mig_writer_target(object));
 	if (type != NULL)
 		appendStringInfo(&sql, " TYPE %s", quote_literal_cstr(type));
 	if (version != NULL)
@@ -102,22 +100,4 @@ create_server(const SchemaObject *object, Writer *writer)
 	if (options != NULL)
 		appendStringInfo(&sql, " OPTIONS (%s)", options);
 	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
-}
-
-/*
- * Return what COMMENT ON calls a foreign data wrapper.
- */
-static const char *
-wrapper_target(const SchemaObject *object)
-{
-	return psprintf("FOREIGN DATA WRAPPER %s", quote_identifier(object->name));
-}
-
-/*
- * Return what COMMENT ON calls a server.
- */
-static const char *
-server_target(const SchemaObject *object)
-{
-	return psprintf("SERVER %s", quote_identifier(object->name));
 }

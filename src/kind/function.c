@@ -9,7 +9,6 @@
 #include "kind/kind.h"
 #include "kind/kinds.h"
 #include "lib/stringinfo.h"
-#include "utils/builtins.h"
 
 /* The beginning and the end of a query that reads routines. */
 #define FIXED_COLUMNS \
@@ -26,9 +25,7 @@ static void create(const SchemaObject *object, Writer *writer);
 static void create_aggregate(const SchemaObject *object, Writer *writer);
 static void append_option(StringInfo sql, const SchemaObject *object,
 						  const char *property, const char *option);
-static const char *target(const SchemaObject *object);
-static const char *procedure_target(const SchemaObject *object);
-static const char *aggregate_target(const SchemaObject *object);
+static const char *aggregate_name(const SchemaObject *object);
 
 const Kind	mig_kinds_function = {
 	.name = "function",
@@ -37,7 +34,7 @@ const Kind	mig_kinds_function = {
 	"pg_get_functiondef(p.oid) AS definition "
 	ROUTINES("'f', 'w'") SORTED,
 	.create = create,
-	.target = target
+	.comment_on = "FUNCTION"
 };
 
 const Kind	mig_kinds_procedure = {
@@ -47,7 +44,7 @@ const Kind	mig_kinds_procedure = {
 	"pg_get_functiondef(p.oid) AS definition "
 	ROUTINES("'p'") SORTED,
 	.create = create,
-	.target = procedure_target
+	.comment_on = "PROCEDURE"
 };
 
 const Kind	mig_kinds_aggregate = {
@@ -78,7 +75,8 @@ const Kind	mig_kinds_aggregate = {
 	"CASE a.aggkind WHEN 'h' THEN 'true' END AS hypothetical "
 	ROUTINES("'a'") "JOIN pg_aggregate a ON a.aggfnoid = p.oid " SORTED,
 	.create = create_aggregate,
-	.target = aggregate_target
+	.comment_on = "AGGREGATE",
+	.comment_name = aggregate_name
 };
 
 /*
@@ -111,11 +109,9 @@ create_aggregate(const SchemaObject *object, Writer *writer)
 		{"moving_initial", "minitcond"}, {"sort_operator", "sortop"}, {"parallel", "parallel"}
 	};
 	StringInfoData sql;
-	const char *signature = mig_objects_property(object, "signature");
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE AGGREGATE %s(%s) (\n    sfunc = %s",
-					 mig_objects_qualified(object), *signature ? signature : "*",
+	appendStringInfo(&sql, "CREATE %s (\n    sfunc = %s", mig_writer_target(object),
 					 mig_objects_property(object, "transition"));
 	for (size_t i = 0; i < lengthof(options); i++)
 		append_option(&sql, object, options[i][0], options[i][1]);
@@ -142,31 +138,13 @@ append_option(StringInfo sql, const SchemaObject *object, const char *property,
 }
 
 /*
- * Return what COMMENT ON calls a function.
+ * Return the name of an aggregate with its arguments.
  */
 static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("FUNCTION %s", object->identity);
-}
-
-/*
- * Return what COMMENT ON calls a procedure.
- */
-static const char *
-procedure_target(const SchemaObject *object)
-{
-	return psprintf("PROCEDURE %s", object->identity);
-}
-
-/*
- * Return what COMMENT ON calls an aggregate.
- */
-static const char *
-aggregate_target(const SchemaObject *object)
+aggregate_name(const SchemaObject *object)
 {
 	const char *signature = mig_objects_property(object, "signature");
 
-	return psprintf("AGGREGATE %s(%s)", mig_objects_qualified(object),
+	return psprintf("%s(%s)", mig_objects_qualified(object),
 					*signature ? signature : "*");
 }

@@ -14,7 +14,6 @@
 static void create(const SchemaObject *object, Writer *writer);
 static void write_statistics(const SchemaObject *object, const char *list,
 							 Writer *writer);
-static const char *target(const SchemaObject *object);
 
 const Kind	mig_kinds_index = {
 	.name = "index",
@@ -33,7 +32,8 @@ const Kind	mig_kinds_index = {
 	"AND k.contype IN ('p', 'u', 'x') AND k.conrelid = c.oid) "
 	"ORDER BY n.nspname, c.relname, ic.relname",
 	.create = create,
-	.target = target
+	.comment_on = "INDEX",
+	.comment_name = mig_objects_qualified
 };
 
 /*
@@ -130,13 +130,4 @@ write_statistics(const SchemaObject *object, const char *list, Writer *writer)
 		at = strchr(at, ',');
 		at = at != NULL ? at + 1 : NULL;
 	}
-}
-
-/*
- * Return what COMMENT ON calls an index.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("INDEX %s", mig_objects_qualified(object));
 }

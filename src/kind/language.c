@@ -12,8 +12,6 @@
 
 static void create(const SchemaObject *object, Writer *writer);
 static void create_access_method(const SchemaObject *object, Writer *writer);
-static const char *target(const SchemaObject *object);
-static const char *access_method_target(const SchemaObject *object);
 
 const Kind	mig_kinds_language = {
 	.name = "language",
@@ -27,7 +25,7 @@ const Kind	mig_kinds_language = {
 	"FROM pg_language x WHERE x.oid >= 16384 AND " KIND_NOT_MEMBER("pg_language", "x.oid")
 	" AND $1 IS NOT NULL ORDER BY x.lanname",
 	.create = create,
-	.target = target
+	.comment_on = "LANGUAGE"
 };
 
 const Kind	mig_kinds_access_method = {
@@ -40,7 +38,7 @@ const Kind	mig_kinds_access_method = {
 	"FROM pg_am x WHERE x.oid >= 16384 AND " KIND_NOT_MEMBER("pg_am", "x.oid")
 	" AND $1 IS NOT NULL ORDER BY x.amname",
 	.create = create_access_method,
-	.target = access_method_target
+	.comment_on = "ACCESS METHOD"
 };
 
 /*
@@ -67,24 +65,6 @@ static void
 create_access_method(const SchemaObject *object, Writer *writer)
 {
 	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s TYPE %s HANDLER %s",
-				   access_method_target(object), mig_objects_property(object, "type"),
+				   mig_writer_target(object), mig_objects_property(object, "type"),
 				   mig_objects_property(object, "handler"));
-}
-
-/*
- * Return what COMMENT ON calls a language.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("LANGUAGE %s", quote_identifier(object->name));
-}
-
-/*
- * Return what COMMENT ON calls an access method.
- */
-static const char *
-access_method_target(const SchemaObject *object)
-{
-	return psprintf("ACCESS METHOD %s", quote_identifier(object->name));
 }

@@ -9,7 +9,6 @@
 
 #include "common/hashfn.h"
 #include "kind/objects.h"
-#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 

@@ -87,8 +87,10 @@ typedef struct Kind
 	void		(*divide) (const struct SchemaObject *object, struct Action *create,
 						   struct Writer *writer);
 
-	/* Return what COMMENT ON names an object by; NULL: no comments. */
-	const char *(*target) (const struct SchemaObject *object);
+	const char *comment_on;		/* the keywords for the kind; NULL: no comments */
+
+	/* Return what COMMENT ON names an object by; NULL: its identity. */
+	const char *(*comment_name) (const struct SchemaObject *object);
 } Kind;
 
 /* A property: a fact about an object that is compared. */

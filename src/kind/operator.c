@@ -38,9 +38,6 @@
 static void create(const SchemaObject *object, Writer *writer);
 static void create_family(const SchemaObject *object, Writer *writer);
 static void create_class(const SchemaObject *object, Writer *writer);
-static const char *target(const SchemaObject *object);
-static const char *family_target(const SchemaObject *object);
-static const char *class_target(const SchemaObject *object);
 
 /* An operator that another names, but that has not been made yet, has no function. */
 const Kind	mig_kinds_operator = {
@@ -62,7 +59,7 @@ const Kind	mig_kinds_operator = {
 	"FROM pg_operator x JOIN pg_namespace n ON n.oid = x.oprnamespace AND n.oid = ANY ($1) "
 	"AND " KIND_NOT_MEMBER("pg_operator", "x.oid") " ORDER BY n.nspname, x.oprname, arguments",
 	.create = create,
-	.target = target
+	.comment_on = "OPERATOR"
 };
 
 const Kind	mig_kinds_operator_family = {
@@ -77,7 +74,7 @@ const Kind	mig_kinds_operator_family = {
 	"JOIN pg_am m ON m.oid = x.opfmethod "
 	"WHERE " KIND_NOT_MEMBER("pg_opfamily", "x.oid") " ORDER BY n.nspname, x.opfname, m.amname",
 	.create = create_family,
-	.target = family_target
+	.comment_on = "OPERATOR FAMILY"
 };
 
 const Kind	mig_kinds_operator_class = {
@@ -96,7 +93,7 @@ const Kind	mig_kinds_operator_class = {
 	"JOIN pg_am m ON m.oid = x.opcmethod "
 	"WHERE " KIND_NOT_MEMBER("pg_opclass", "x.oid") " ORDER BY n.nspname, x.opcname, m.amname",
 	.create = create_class,
-	.target = class_target
+	.comment_on = "OPERATOR CLASS"
 };
 
 /*
@@ -135,9 +132,9 @@ create_family(const SchemaObject *object, Writer *writer)
 {
 	const char *items = mig_objects_property(object, "items");
 
-	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s", family_target(object));
+	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s", mig_writer_target(object));
 	if (items != NULL)
-		mig_writer_add(writer, object, PHASE_STATE, "ALTER %s ADD %s", family_target(object),
+		mig_writer_add(writer, object, PHASE_STATE, "ALTER %s ADD %s", mig_writer_target(object),
 					   items);
 }
 
@@ -164,31 +161,4 @@ create_class(const SchemaObject *object, Writer *writer)
 	if (storage != NULL)
 		appendStringInfo(&sql, "%sSTORAGE %s", items != NULL ? ", " : "", storage);
 	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
-}
-
-/*
- * Return what COMMENT ON calls an operator.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("OPERATOR %s", object->identity);
-}
-
-/*
- * Return what COMMENT ON calls an operator family.
- */
-static const char *
-family_target(const SchemaObject *object)
-{
-	return psprintf("OPERATOR FAMILY %s", object->identity);
-}
-
-/*
- * Return what COMMENT ON calls an operator class.
- */
-static const char *
-class_target(const SchemaObject *object)
-{
-	return psprintf("OPERATOR CLASS %s", object->identity);
 }

@@ -9,10 +9,8 @@
 #include "kind/kind.h"
 #include "kind/kinds.h"
 #include "lib/stringinfo.h"
-#include "utils/builtins.h"
 
 static void create(const SchemaObject *object, Writer *writer);
-static const char *target(const SchemaObject *object);
 
 const Kind	mig_kinds_policy = {
 	.name = "policy",
@@ -32,7 +30,7 @@ const Kind	mig_kinds_policy = {
 	"JOIN pg_policy p ON p.polrelid = c.oid "
 	"ORDER BY n.nspname, c.relname, p.polname",
 	.create = create,
-	.target = target
+	.comment_on = "POLICY"
 };
 
 /*
@@ -60,13 +58,4 @@ create(const SchemaObject *object, Writer *writer)
 	if (check != NULL)
 		appendStringInfo(&sql, " WITH CHECK (%s)", check);
 	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
-}
-
-/*
- * Return what COMMENT ON calls a policy.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("POLICY %s", object->identity);
 }

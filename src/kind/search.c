@@ -26,10 +26,6 @@ static void create_template(const SchemaObject *object, Writer *writer);
 static void create_dictionary(const SchemaObject *object, Writer *writer);
 static void create_configuration(const SchemaObject *object, Writer *writer);
 static void write_mappings(const SchemaObject *object, char *mappings, Writer *writer);
-static const char *parser_target(const SchemaObject *object);
-static const char *template_target(const SchemaObject *object);
-static const char *dictionary_target(const SchemaObject *object);
-static const char *configuration_target(const SchemaObject *object);
 
 const Kind	mig_kinds_search_parser = {
 	.name = "text search parser",
@@ -40,7 +36,7 @@ const Kind	mig_kinds_search_parser = {
 	KIND_FUNCTION("x.prsheadline") " AS headline "
 	OBJECTS("pg_ts_parser", "prs"),
 	.create = create_parser,
-	.target = parser_target
+	.comment_on = "TEXT SEARCH PARSER"
 };
 
 const Kind	mig_kinds_search_template = {
@@ -50,7 +46,7 @@ const Kind	mig_kinds_search_template = {
 	KIND_FUNCTION("x.tmplinit") " AS init, " KIND_FUNCTION("x.tmpllexize") " AS lexize "
 	OBJECTS("pg_ts_template", "tmpl"),
 	.create = create_template,
-	.target = template_target
+	.comment_on = "TEXT SEARCH TEMPLATE"
 };
 
 const Kind	mig_kinds_search_dictionary = {
@@ -61,7 +57,7 @@ const Kind	mig_kinds_search_dictionary = {
 	"x.dictinitoption AS options "
 	OBJECTS("pg_ts_dict", "dict"),
 	.create = create_dictionary,
-	.target = dictionary_target
+	.comment_on = "TEXT SEARCH DICTIONARY"
 };
 
 const Kind	mig_kinds_search_configuration = {
@@ -76,7 +72,7 @@ const Kind	mig_kinds_search_configuration = {
 	"JOIN ts_token_type(x.cfgparser) t ON t.tokid = m.maptokentype) AS mappings "
 	OBJECTS("pg_ts_config", "cfg"),
 	.create = create_configuration,
-	.target = configuration_target
+	.comment_on = "TEXT SEARCH CONFIGURATION"
 };
 
 /*
@@ -92,7 +88,7 @@ create_parser(const SchemaObject *object, Writer *writer)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE %s (start = %s", parser_target(object),
+	appendStringInfo(&sql, "CREATE %s (start = %s", mig_writer_target(object),
 					 mig_objects_property(object, "start"));
 	for (size_t i = 0; i < lengthof(options); i++)
 		mig_writer_option(&sql, object, options[i][0], options[i][1]);
@@ -108,7 +104,7 @@ create_template(const SchemaObject *object, Writer *writer)
 	StringInfoData sql;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE %s (lexize = %s", template_target(object),
+	appendStringInfo(&sql, "CREATE %s (lexize = %s", mig_writer_target(object),
 					 mig_objects_property(object, "lexize"));
 	mig_writer_option(&sql, object, "init", "init");
 	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
@@ -124,7 +120,7 @@ create_dictionary(const SchemaObject *object, Writer *writer)
 	const char *options = mig_objects_property(object, "options");
 
 	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s (template = %s%s%s)",
-				   dictionary_target(object), mig_objects_property(object, "template"),
+				   mig_writer_target(object), mig_objects_property(object, "template"),
 				   options ? ", " : "", options ? options : "");
 }
 
@@ -137,7 +133,7 @@ create_configuration(const SchemaObject *object, Writer *writer)
 	const char *mappings = mig_objects_property(object, "mappings");
 
 	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s (parser = %s)",
-				   configuration_target(object), mig_objects_property(object, "parser"));
+				   mig_writer_target(object), mig_objects_property(object, "parser"));
 	if (mappings != NULL)
 		write_mappings(object, pstrdup(mappings), writer);
 }
@@ -162,45 +158,9 @@ write_mappings(const SchemaObject *object, char *mappings, Writer *writer)
 			continue;
 		*at = '\0';
 		mig_writer_add(writer, object, PHASE_CREATE, "ALTER %s ADD MAPPING FOR %s",
-					   configuration_target(object), line);
+					   mig_writer_target(object), line);
 		if (last)
 			break;
 		line = at + 1;
 	}
-}
-
-/*
- * Return what COMMENT ON calls a parser.
- */
-static const char *
-parser_target(const SchemaObject *object)
-{
-	return psprintf("TEXT SEARCH PARSER %s", mig_objects_qualified(object));
-}
-
-/*
- * Return what COMMENT ON calls a template.
- */
-static const char *
-template_target(const SchemaObject *object)
-{
-	return psprintf("TEXT SEARCH TEMPLATE %s", mig_objects_qualified(object));
-}
-
-/*
- * Return what COMMENT ON calls a dictionary.
- */
-static const char *
-dictionary_target(const SchemaObject *object)
-{
-	return psprintf("TEXT SEARCH DICTIONARY %s", mig_objects_qualified(object));
-}
-
-/*
- * Return what COMMENT ON calls a configuration.
- */
-static const char *
-configuration_target(const SchemaObject *object)
-{
-	return psprintf("TEXT SEARCH CONFIGURATION %s", mig_objects_qualified(object));
 }

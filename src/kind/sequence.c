@@ -8,10 +8,8 @@
 #include "compat.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
-#include "utils/builtins.h"
 
 static void create(const SchemaObject *object, Writer *writer);
-static const char *target(const SchemaObject *object);
 
 const Kind	mig_kinds_sequence = {
 	.name = "sequence",
@@ -33,7 +31,7 @@ const Kind	mig_kinds_sequence = {
 	"AND o.objid = c.oid AND o.deptype = 'i') "
 	"ORDER BY n.nspname, c.relname",
 	.create = create,
-	.target = target
+	.comment_on = "SEQUENCE"
 };
 
 /*
@@ -58,13 +56,4 @@ create(const SchemaObject *object, Writer *writer)
 	if (owned_by != NULL)
 		mig_writer_add(writer, object, PHASE_STATE, "ALTER SEQUENCE %s OWNED BY %s",
 					   mig_objects_qualified(object), owned_by);
-}
-
-/*
- * Return what COMMENT ON calls a sequence.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("SEQUENCE %s", mig_objects_qualified(object));
 }

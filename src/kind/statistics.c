@@ -7,10 +7,8 @@
 #include "catalog/pg_statistic_ext.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
-#include "utils/builtins.h"
 
 static void create(const SchemaObject *object, Writer *writer);
-static const char *target(const SchemaObject *object);
 
 const Kind	mig_kinds_statistics = {
 	.name = "statistics",
@@ -24,7 +22,7 @@ const Kind	mig_kinds_statistics = {
 	"AND n.oid = ANY ($1) AND " KIND_NOT_MEMBER("pg_statistic_ext", "s.oid") " "
 	"ORDER BY n.nspname, s.stxname",
 	.create = create,
-	.target = target
+	.comment_on = "STATISTICS"
 };
 
 /*
@@ -40,13 +38,4 @@ create(const SchemaObject *object, Writer *writer)
 	if (value != NULL)
 		mig_writer_add(writer, object, PHASE_STATE, "ALTER STATISTICS %s SET STATISTICS %s",
 					   mig_objects_qualified(object), value);
-}
-
-/*
- * Return what COMMENT ON calls a statistics object.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("STATISTICS %s", mig_objects_qualified(object));
 }

@@ -21,8 +21,6 @@ static void append_columns(StringInfo sql, const SchemaObject *table, bool typed
 static void append_inherits(StringInfo sql, const char *tables);
 static void write_attach(const SchemaObject *object, Writer *writer);
 static void write_state(const SchemaObject *object, Writer *writer);
-static const char *target(const SchemaObject *object);
-static const char *foreign_target(const SchemaObject *object);
 
 const Kind	mig_kinds_table = {
 	.name = "table",
@@ -47,7 +45,7 @@ const Kind	mig_kinds_table = {
 	"FROM " KIND_RELATIONS("'r', 'p'")
 	"ORDER BY n.nspname, c.relname",
 	.create = create,
-	.target = target
+	.comment_on = "TABLE"
 };
 
 const Kind	mig_kinds_foreign_table = {
@@ -67,7 +65,7 @@ const Kind	mig_kinds_foreign_table = {
 	"JOIN pg_foreign_table f ON f.ftrelid = c.oid "
 	"ORDER BY n.nspname, c.relname",
 	.create = create_foreign,
-	.target = foreign_target
+	.comment_on = "FOREIGN TABLE"
 };
 
 /*
@@ -198,22 +196,4 @@ write_state(const SchemaObject *object, Writer *writer)
 	if (identity != NULL)
 		mig_writer_add(writer, object, PHASE_STATE, "ALTER TABLE ONLY %s REPLICA IDENTITY %s",
 					   name, strcmp(identity, "full") == 0 ? "FULL" : "NOTHING");
-}
-
-/*
- * Return what COMMENT ON calls a table.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("TABLE %s", mig_objects_qualified(object));
-}
-
-/*
- * Return what COMMENT ON calls a foreign table.
- */
-static const char *
-foreign_target(const SchemaObject *object)
-{
-	return psprintf("FOREIGN TABLE %s", mig_objects_qualified(object));
 }

@@ -24,9 +24,6 @@
 static void create(const SchemaObject *object, Writer *writer);
 static void create_rule(const SchemaObject *object, Writer *writer);
 static void write_enabled(const SchemaObject *object, const char *what, Writer *writer);
-static const char *target(const SchemaObject *object);
-static const char *rule_target(const SchemaObject *object);
-static const char *event_target(const SchemaObject *object);
 
 const Kind	mig_kinds_trigger = {
 	.name = "trigger",
@@ -45,7 +42,7 @@ const Kind	mig_kinds_trigger = {
 	"ELSE p.tgenabled <> t.tgenabled AND p.tgname = t.tgname END "
 	"ORDER BY n.nspname, c.relname, t.tgname",
 	.create = create,
-	.target = target
+	.comment_on = "TRIGGER"
 };
 
 const Kind	mig_kinds_rule = {
@@ -60,7 +57,7 @@ const Kind	mig_kinds_rule = {
 	"JOIN pg_rewrite r ON r.ev_class = c.oid AND r.ev_type <> '1' "
 	"ORDER BY n.nspname, c.relname, r.rulename",
 	.create = create_rule,
-	.target = rule_target
+	.comment_on = "RULE"
 };
 
 const Kind	mig_kinds_event_trigger = {
@@ -74,7 +71,7 @@ const Kind	mig_kinds_event_trigger = {
 	ENABLED("e.evtenabled") " AS enabled "
 	"FROM pg_event_trigger e WHERE " KIND_NOT_MEMBER("pg_event_trigger", "e.oid")
 	" AND $1 IS NOT NULL ORDER BY e.evtname",
-	.target = event_target
+	.comment_on = "EVENT TRIGGER"
 };
 
 /*
@@ -117,31 +114,4 @@ write_enabled(const SchemaObject *object, const char *what, Writer *writer)
 		mig_writer_add(writer, object, PHASE_STATE, "ALTER TABLE %s %s %s %s",
 					   mig_objects_parent(object), enabled, what,
 					   quote_identifier(object->name));
-}
-
-/*
- * Return what COMMENT ON calls a trigger.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("TRIGGER %s", object->identity);
-}
-
-/*
- * Return what COMMENT ON calls a rule.
- */
-static const char *
-rule_target(const SchemaObject *object)
-{
-	return psprintf("RULE %s", object->identity);
-}
-
-/*
- * Return what COMMENT ON calls an event trigger.
- */
-static const char *
-event_target(const SchemaObject *object)
-{
-	return psprintf("EVENT TRIGGER %s", quote_identifier(object->name));
 }

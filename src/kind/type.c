@@ -11,7 +11,6 @@
 #include "kind/kind.h"
 #include "kind/kinds.h"
 #include "lib/stringinfo.h"
-#include "utils/builtins.h"
 
 /* The beginning of a query that reads types; members of extensions left out. */
 #define FIXED_COLUMNS \
@@ -26,8 +25,6 @@ static void create_enum(const SchemaObject *object, Writer *writer);
 static void create_domain(const SchemaObject *object, Writer *writer);
 static void create_composite(const SchemaObject *object, Writer *writer);
 static void create_range(const SchemaObject *object, Writer *writer);
-static const char *target(const SchemaObject *object);
-static const char *domain_target(const SchemaObject *object);
 
 const Kind	mig_kinds_enum = {
 	.name = "enum",
@@ -37,7 +34,7 @@ const Kind	mig_kinds_enum = {
 	"FROM pg_enum l WHERE l.enumtypid = t.oid) AS labels "
 	TYPES("e") SORTED,
 	.create = create_enum,
-	.target = target
+	.comment_on = "TYPE"
 };
 
 const Kind	mig_kinds_domain = {
@@ -51,7 +48,7 @@ const Kind	mig_kinds_domain = {
 	"pg_get_expr(t.typdefaultbin, 0) AS \"default\" "
 	TYPES("d") "JOIN pg_type b ON b.oid = t.typbasetype " SORTED,
 	.create = create_domain,
-	.target = domain_target
+	.comment_on = "DOMAIN"
 };
 
 const Kind	mig_kinds_composite_type = {
@@ -65,7 +62,7 @@ const Kind	mig_kinds_composite_type = {
 	"AND e.objid = c.reltype AND e.deptype = 'e') "
 	"ORDER BY n.nspname, c.relname",
 	.create = create_composite,
-	.target = target
+	.comment_on = "TYPE"
 };
 
 const Kind	mig_kinds_range = {
@@ -84,7 +81,7 @@ const Kind	mig_kinds_range = {
 	TYPES("r") "JOIN pg_range r ON r.rngtypid = t.oid "
 	"JOIN pg_type b ON b.oid = r.rngsubtype " SORTED,
 	.create = create_range,
-	.target = target
+	.comment_on = "TYPE"
 };
 
 const Kind	mig_kinds_base_type = {
@@ -102,7 +99,7 @@ const Kind	mig_kinds_base_type = {
 	"CASE WHEN t.typelem <> 0 THEN format_type(t.typelem, NULL) END AS element "
 	TYPES("b")
 	"AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid) " SORTED,
-	.target = target
+	.comment_on = "TYPE"
 };
 
 const Kind	mig_kinds_shell_type = {
@@ -111,7 +108,7 @@ const Kind	mig_kinds_shell_type = {
 	.query = FIXED_COLUMNS
 	"NULL::text AS definition "
 	TYPES("p") SORTED,
-	.target = target
+	.comment_on = "TYPE"
 };
 
 /*
@@ -182,22 +179,4 @@ create_range(const SchemaObject *object, Writer *writer)
 	mig_writer_option(&sql, object, "canonical", "canonical");
 	mig_writer_option(&sql, object, "difference", "subtype_diff");
 	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
-}
-
-/*
- * Return what COMMENT ON calls a type.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("TYPE %s", mig_objects_qualified(object));
-}
-
-/*
- * Return what COMMENT ON calls a domain.
- */
-static const char *
-domain_target(const SchemaObject *object)
-{
-	return psprintf("DOMAIN %s", mig_objects_qualified(object));
 }

@@ -15,8 +15,6 @@ static void divide(const SchemaObject *object, Action *create_action, Writer *wr
 static void create_materialized(const SchemaObject *object, Writer *writer);
 static const char *query_of(const SchemaObject *object);
 static const char *options_of(const SchemaObject *object);
-static const char *target(const SchemaObject *object);
-static const char *materialized_target(const SchemaObject *object);
 
 const Kind	mig_kinds_view = {
 	.name = "view",
@@ -34,7 +32,7 @@ const Kind	mig_kinds_view = {
 	"ORDER BY n.nspname, c.relname",
 	.create = create,
 	.divide = divide,
-	.target = target
+	.comment_on = "VIEW"
 };
 
 const Kind	mig_kinds_materialized_view = {
@@ -49,7 +47,7 @@ const Kind	mig_kinds_materialized_view = {
 	"FROM " KIND_RELATIONS("'m'")
 	"ORDER BY n.nspname, c.relname",
 	.create = create_materialized,
-	.target = materialized_target
+	.comment_on = "MATERIALIZED VIEW"
 };
 
 /*
@@ -118,22 +116,4 @@ options_of(const SchemaObject *object)
 	const char *options = mig_objects_property(object, "options");
 
 	return options != NULL ? psprintf(" WITH (%s)", options) : "";
-}
-
-/*
- * Return what COMMENT ON calls a view.
- */
-static const char *
-target(const SchemaObject *object)
-{
-	return psprintf("VIEW %s", mig_objects_qualified(object));
-}
-
-/*
- * Return what COMMENT ON calls a materialized view.
- */
-static const char *
-materialized_target(const SchemaObject *object)
-{
-	return psprintf("MATERIALIZED VIEW %s", mig_objects_qualified(object));
 }

@@ -52,12 +52,25 @@ mig_writer_object(Writer *writer, const SchemaObject *object)
 	if (object->kind->create == NULL)
 		return;
 	object->kind->create(object, writer);
-	if (object->kind->target == NULL)
+	if (object->kind->comment_on == NULL)
 		return;
 	comment = mig_objects_property(object, "comment");
 	if (comment != NULL)
 		mig_writer_add(writer, object, PHASE_COMMENT, "COMMENT ON %s IS %s",
-					   object->kind->target(object), quote_literal_cstr(comment));
+					   mig_writer_target(object), quote_literal_cstr(comment));
+}
+
+/*
+ * Return what statements name an object by, with the keywords for its kind, which
+ * must be one that has comments.
+ */
+const char *
+mig_writer_target(const SchemaObject *object)
+{
+	const Kind *kind = object->kind;
+
+	return psprintf("%s %s", kind->comment_on,
+					kind->comment_name ? kind->comment_name(object) : object->identity);
 }
 
 /*

@@ -30,6 +30,7 @@ typedef struct Writer
 extern Action *mig_writer_add(Writer *writer, const SchemaObject *object,
 							  ObjectPhase phase, const char *format,...) mig_attribute_printf(4, 5);
 extern void mig_writer_object(Writer *writer, const SchemaObject *object);
+extern const char *mig_writer_target(const SchemaObject *object);
 extern void mig_writer_option(StringInfo list, const SchemaObject *object,
 							  const char *property, const char *option);
 

@@ -291,7 +291,7 @@ read_object(const Kind *kind, const Schema *schema, SPITupleTable *table, uint64
 		add_property(object, pstrdup(SPI_fname(desc, KIND_FIXED_COLUMNS + i + 1)));
 		object->properties[i].value = SPI_getvalue(tuple, desc, KIND_FIXED_COLUMNS + i + 1);
 	}
-	for (size_t i = 0; kind->target != NULL && i < lengthof(common_properties); i++)
+	for (size_t i = 0; kind->comment_on != NULL && i < lengthof(common_properties); i++)
 		add_property(object, common_properties[i]);
 	for (size_t i = 0; rights && i < lengthof(rights_properties); i++)
 		add_property(object, rights_properties[i]);
