@@ -40,14 +40,13 @@ const Kind	mig_kinds_cast = {
 	.identity = IDENTITY_AS_IS,
 	.of_database = true,
 	.query =
-	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
-	"format('(%s AS %s)', format_type(x.castsource, NULL), format_type(x.casttarget, NULL)) "
-	"AS name, NULL AS arguments, "
+	KIND_OF_DATABASE("x.oid", "format('(%s AS %s)', format_type(x.castsource, NULL), "
+					 "format_type(x.casttarget, NULL))") ", "
 	SIGNATURE("x.castfunc") " AS function, "
 	"CASE x.castmethod WHEN 'i' THEN 'inout' WHEN 'b' THEN 'binary' ELSE 'function' END "
 	"AS method, "
 	"CASE x.castcontext WHEN 'a' THEN 'assignment' WHEN 'i' THEN 'implicit' END AS context "
-	"FROM pg_cast x WHERE " IS_OURS("pg_cast", "x.castsource, x.casttarget") "ORDER BY name",
+	"FROM pg_cast x WHERE " IS_OURS("pg_cast", "x.castsource, x.casttarget"),
 	.create = create,
 	.comment_on = "CAST"
 };
@@ -55,15 +54,12 @@ const Kind	mig_kinds_cast = {
 const Kind	mig_kinds_conversion = {
 	.name = "conversion",
 	.catalog = ConversionRelationId,
-	.query =
-	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
-	"x.conname AS name, NULL AS arguments, "
+	.query = KIND_OF_SCHEMA("x", "con") ", "
 	"pg_encoding_to_char(x.conforencoding)::text AS from_encoding, "
 	"pg_encoding_to_char(x.contoencoding)::text AS to_encoding, "
 	KIND_FUNCTION("x.conproc") " AS function, "
 	"CASE WHEN x.condefault THEN 'true' END AS is_default "
-	"FROM pg_conversion x JOIN pg_namespace n ON n.oid = x.connamespace AND n.oid = ANY ($1) "
-	"AND " KIND_NOT_MEMBER("pg_conversion", "x.oid") " ORDER BY n.nspname, x.conname",
+	"FROM " KIND_IN_SCHEMAS("pg_conversion", "x", "con"),
 	.create = create_conversion,
 	.comment_on = "CONVERSION"
 };
@@ -74,12 +70,11 @@ const Kind	mig_kinds_transform = {
 	.identity = IDENTITY_AS_IS,
 	.of_database = true,
 	.query =
-	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
-	"format('FOR %s LANGUAGE %I', format_type(x.trftype, NULL), l.lanname) AS name, "
-	"NULL AS arguments, "
+	KIND_OF_DATABASE("x.oid", "format('FOR %s LANGUAGE %I', format_type(x.trftype, NULL), "
+					 "l.lanname)") ", "
 	SIGNATURE("x.trffromsql") " AS from_sql, " SIGNATURE("x.trftosql") " AS to_sql "
 	"FROM pg_transform x JOIN pg_language l ON l.oid = x.trflang "
-	"WHERE " IS_OURS("pg_transform", "x.trftype") "ORDER BY name",
+	"WHERE " IS_OURS("pg_transform", "x.trftype"),
 	.create = create_transform,
 	.comment_on = "TRANSFORM"
 };

@@ -20,17 +20,14 @@ static void append_option(StringInfo sql, const SchemaObject *object,
 const Kind	mig_kinds_collation = {
 	.name = "collation",
 	.catalog = CollationRelationId,
-	.query =
-	"SELECT o.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
-	"o.collname AS name, NULL AS arguments, "
+	.query = KIND_OF_SCHEMA("o", "coll") ", "
 	"CASE o.collprovider WHEN 'c' THEN 'libc' WHEN 'i' THEN 'icu' WHEN 'b' THEN 'builtin' "
 	"ELSE 'default' END AS provider, "
 	"CASE WHEN NOT o.collisdeterministic THEN 'false' END AS deterministic, "
 	MIG_COLLATION_LOCALE
-	"FROM pg_collation o JOIN pg_namespace n ON n.oid = o.collnamespace "
-	"AND n.oid = ANY ($1) AND o.collencoding IN (-1, (SELECT encoding FROM pg_database "
-	"WHERE datname = current_database())) AND " KIND_NOT_MEMBER("pg_collation", "o.oid") " "
-	"ORDER BY n.nspname, o.collname",
+	"FROM " KIND_IN_SCHEMAS("pg_collation", "o", "coll")
+	"AND o.collencoding IN (-1, (SELECT encoding FROM pg_database "
+	"WHERE datname = current_database()))",
 	.create = create,
 	.comment_on = "COLLATION"
 };

@@ -28,8 +28,8 @@ const Kind	mig_kinds_column = {
 	.identity = IDENTITY_COLUMN,
 	.part_of_owner = true,
 	.query =
-	"SELECT c.oid AS id, a.attnum::int4 AS subid, c.oid AS owner, n.nspname AS schema, "
-	"c.relname AS parent, a.attname AS name, NULL AS arguments, "
+	KIND_COLUMNS("c.oid", "a.attnum::int4", "c.oid", "n.nspname", "c.relname", "a.attname", "NULL")
+	", "
 	"CASE WHEN c.relkind NOT IN ('v', 'm') THEN format_type(a.atttypid, a.atttypmod) END "
 	"AS type, "
 	"CASE WHEN c.relkind NOT IN ('v', 'm') AND a.attcollation <> t.typcollation THEN "
@@ -69,8 +69,7 @@ const Kind	mig_kinds_column = {
 	"OR a.attstorage <> t.typstorage OR " KIND_OPTIONS("a.attoptions") " IS NOT NULL "
 	"OR " MIG_COLUMN_COMPRESSION " <> '' OR ($2 AND a.attacl IS NOT NULL) "
 	"OR EXISTS (SELECT FROM pg_description o WHERE o.classoid = 'pg_class'::regclass "
-	"AND o.objoid = c.oid AND o.objsubid = a.attnum) "
-	"ORDER BY n.nspname, c.relname, a.attnum",
+	"AND o.objoid = c.oid AND o.objsubid = a.attnum)",
 	.create = create,
 	.comment_on = "COLUMN"
 };

@@ -26,9 +26,7 @@ const Kind	mig_kinds_constraint = {
 	.name = "constraint",
 	.catalog = ConstraintRelationId,
 	.owner_catalog = RelationRelationId,
-	.query =
-	"SELECT k.oid AS id, 0 AS subid, c.oid AS owner, n.nspname AS schema, "
-	"c.relname AS parent, k.conname AS name, NULL AS arguments, "
+	.query = KIND_OF_RELATION("k", "con") ", "
 	"CASE k.contype WHEN 'p' THEN 'primary key' WHEN 'u' THEN 'unique' "
 	"WHEN 'f' THEN 'foreign key' WHEN 'c' THEN 'check' ELSE 'exclude' END AS type, "
 	"pg_get_constraintdef(k.oid) AS definition, "
@@ -41,8 +39,7 @@ const Kind	mig_kinds_constraint = {
 	"JOIN pg_constraint k ON k.conrelid = c.oid AND k.contype IN ('p', 'u', 'f', 'c', 'x') "
 	"AND NOT (k.contype = 'f' AND k.conparentid <> 0) "
 	"LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x') "
-	"LEFT JOIN pg_class ic ON ic.oid = i.indexrelid "
-	"ORDER BY n.nspname, c.relname, k.conname",
+	"LEFT JOIN pg_class ic ON ic.oid = i.indexrelid",
 	.create = create,
 	.comment_on = "CONSTRAINT"
 };
@@ -52,13 +49,10 @@ const Kind	mig_kinds_domain_constraint = {
 	.catalog = ConstraintRelationId,
 	.owner_catalog = TypeRelationId,
 	.query =
-	"SELECT k.oid AS id, 0 AS subid, t.oid AS owner, n.nspname AS schema, "
-	"t.typname AS parent, k.conname AS name, NULL AS arguments, "
+	KIND_COLUMNS("k.oid", "0", "t.oid", "n.nspname", "t.typname", "k.conname", "NULL") ", "
 	"pg_get_constraintdef(k.oid) AS definition "
-	"FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace AND n.oid = ANY ($1) "
-	"AND t.typtype = 'd' AND " KIND_NOT_MEMBER("pg_type", "t.oid") " "
-	"JOIN pg_constraint k ON k.contypid = t.oid AND k.contype = 'c' "
-	"ORDER BY n.nspname, t.typname, k.conname",
+	"FROM " KIND_IN_SCHEMAS("pg_type", "t", "typ") "AND t.typtype = 'd' "
+	"JOIN pg_constraint k ON k.contypid = t.oid AND k.contype = 'c'",
 	.create = create_of_domain,
 	.comment_on = "CONSTRAINT",
 	.comment_name = domain_constraint_name

@@ -24,10 +24,8 @@ const Kind	mig_kinds_schema = {
 	.catalog = NamespaceRelationId,
 	.identity = IDENTITY_NAME,
 	.of_database = true,
-	.query =
-	"SELECT n.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
-	"n.nspname AS name, NULL AS arguments "
-	"FROM pg_namespace n WHERE n.oid = ANY ($1) ORDER BY n.nspname",
+	.query = KIND_OF_DATABASE("n.oid", "n.nspname") " "
+	"FROM pg_namespace n WHERE n.oid = ANY ($1)",
 	.create = create_schema,
 	.comment_on = "SCHEMA"
 };
@@ -37,11 +35,10 @@ const Kind	mig_kinds_extension = {
 	.catalog = ExtensionRelationId,
 	.identity = IDENTITY_NAME,
 	.of_database = true,
-	.query =
-	"SELECT e.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
-	"e.extname AS name, NULL AS arguments, n.nspname::text AS in_schema "
+	.query = KIND_OF_DATABASE("e.oid", "e.extname") ", "
+	"n.nspname::text AS in_schema "
 	"FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
-	"WHERE e.extname NOT IN ('plpgsql', 'migrate') AND $1 IS NOT NULL ORDER BY e.extname",
+	"WHERE e.extname NOT IN ('plpgsql', 'migrate')",
 	.create = create_extension
 };
 
@@ -50,9 +47,7 @@ const Kind	mig_kinds_publication = {
 	.catalog = PublicationRelationId,
 	.identity = IDENTITY_NAME,
 	.of_database = true,
-	.query =
-	"SELECT p.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
-	"p.pubname AS name, NULL AS arguments, "
+	.query = KIND_OF_DATABASE("p.oid", "p.pubname") ", "
 	"CASE WHEN p.puballtables THEN 'true' END AS all_tables, "
 	"(SELECT string_agg(t.definition, ', ' ORDER BY t.definition) FROM ("
 	"SELECT '" MIG_PUBLICATION_TABLE "' || r.prrelid::regclass" MIG_PUBLICATION_DETAILS " AS definition "
@@ -63,8 +58,7 @@ const Kind	mig_kinds_publication = {
 	"CASE WHEN p.pubtruncate THEN 'truncate' END) AS publish, "
 	"CASE WHEN p.pubviaroot THEN 'true' END AS via_root, "
 	MIG_PUBLICATION_GENERATED " AS generated_columns "
-	"FROM pg_publication p WHERE " KIND_NOT_MEMBER("pg_publication", "p.oid")
-	" AND $1 IS NOT NULL ORDER BY p.pubname",
+	"FROM pg_publication p WHERE " KIND_NOT_MEMBER("pg_publication", "p.oid"),
 	.create = create_publication,
 	.comment_on = "PUBLICATION"
 };
@@ -74,15 +68,13 @@ const Kind	mig_kinds_subscription = {
 	.name = "subscription",
 	.catalog = SubscriptionRelationId,
 	.of_database = true,
-	.query =
-	"SELECT " MIG_SUBSCRIPTION_OID " AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, "
-	"NULL AS parent, x.subname AS name, NULL AS arguments, "
+	.query = KIND_OF_DATABASE(MIG_SUBSCRIPTION_OID, "x.subname") ", "
 	"array_to_string(ARRAY(SELECT p FROM unnest(x.subpublications) p ORDER BY p), ', ') "
 	"AS publications, "
 	"CASE WHEN NOT x.subenabled THEN 'true' END AS disabled, x.subslotname::text AS slot, "
 	MIG_SUBSCRIPTION_OPTIONS " AS options "
 	"FROM pg_subscription x WHERE x.subdbid = (SELECT d.oid FROM pg_database d "
-	"WHERE d.datname = current_database()) AND $1 IS NOT NULL ORDER BY x.subname",
+	"WHERE d.datname = current_database())",
 	.comment_on = "SUBSCRIPTION"
 };
 
@@ -92,16 +84,15 @@ const Kind	mig_kinds_default_privileges = {
 	.catalog = DefaultAclRelationId,
 	.identity = IDENTITY_AS_IS,
 	.of_database = true,
-	.query = KIND_OF_DATABASE("format('FOR ROLE %I%s ON %s', pg_get_userbyid(x.defaclrole), "
-							  "' IN SCHEMA ' || quote_ident(n.nspname), "
-							  "CASE x.defaclobjtype WHEN 'r' THEN 'TABLES' "
-							  "WHEN 'S' THEN 'SEQUENCES' WHEN 'f' THEN 'FUNCTIONS' "
-							  "WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' "
-							  "WHEN 'L' THEN 'LARGE OBJECTS' "
-							  "ELSE x.defaclobjtype::text END)")
+	.query =
+	KIND_OF_DATABASE("x.oid", "format('FOR ROLE %I%s ON %s', pg_get_userbyid(x.defaclrole), "
+					 "' IN SCHEMA ' || quote_ident(n.nspname), "
+					 "CASE x.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' "
+					 "WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' "
+					 "WHEN 'L' THEN 'LARGE OBJECTS' ELSE x.defaclobjtype::text END)") ", "
 	"(SELECT string_agg(i::text, ', ' ORDER BY i::text) FROM unnest(x.defaclacl) i) AS grants "
 	"FROM pg_default_acl x LEFT JOIN pg_namespace n ON n.oid = x.defaclnamespace "
-	"WHERE $2 AND (x.defaclnamespace = 0 OR x.defaclnamespace = ANY ($1)) ORDER BY name"
+	"WHERE $2 AND (x.defaclnamespace = 0 OR x.defaclnamespace = ANY ($1))"
 };
 
 /*

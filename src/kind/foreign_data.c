@@ -22,13 +22,12 @@ const Kind	mig_kinds_wrapper = {
 	.name = "foreign data wrapper",
 	.catalog = ForeignDataWrapperRelationId,
 	.of_database = true,
-	.query = KIND_OF_DATABASE("x.fdwname")
+	.query = KIND_OF_DATABASE("x.oid", "x.fdwname") ", "
 	KIND_FUNCTION("x.fdwhandler") " AS handler, "
 	KIND_FUNCTION("x.fdwvalidator") " AS validator, "
 	KIND_FOREIGN_OPTIONS("x.fdwoptions") " AS options "
 	"FROM pg_foreign_data_wrapper x WHERE x.oid >= 16384 AND "
-	KIND_NOT_MEMBER("pg_foreign_data_wrapper", "x.oid") " AND $1 IS NOT NULL "
-	"ORDER BY x.fdwname",
+	KIND_NOT_MEMBER("pg_foreign_data_wrapper", "x.oid"),
 	.create = create_wrapper,
 	.comment_on = "FOREIGN DATA WRAPPER"
 };
@@ -37,12 +36,11 @@ const Kind	mig_kinds_server = {
 	.name = "server",
 	.catalog = ForeignServerRelationId,
 	.of_database = true,
-	.query = KIND_OF_DATABASE("x.srvname")
+	.query = KIND_OF_DATABASE("x.oid", "x.srvname") ", "
 	"w.fdwname::text AS wrapper, x.srvtype AS type, x.srvversion AS version, "
 	KIND_FOREIGN_OPTIONS("x.srvoptions") " AS options "
 	"FROM pg_foreign_server x JOIN pg_foreign_data_wrapper w ON w.oid = x.srvfdw "
-	"WHERE " KIND_NOT_MEMBER("pg_foreign_server", "x.oid") " AND $1 IS NOT NULL "
-	"ORDER BY x.srvname",
+	"WHERE " KIND_NOT_MEMBER("pg_foreign_server", "x.oid"),
 	.create = create_server,
 	.comment_on = "SERVER"
 };
@@ -54,12 +52,10 @@ const Kind	mig_kinds_user_mapping = {
 	.identity = IDENTITY_AS_IS,
 	.of_database = true,
 	.query =
-	"SELECT x.umid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
-	"format('FOR %s SERVER %I', CASE WHEN x.umuser = 0 THEN 'PUBLIC' "
-	"ELSE quote_ident(x.usename) END, x.srvname) AS name, NULL AS arguments, "
+	KIND_OF_DATABASE("x.umid", "format('FOR %s SERVER %I', CASE WHEN x.umuser = 0 "
+					 "THEN 'PUBLIC' ELSE quote_ident(x.usename) END, x.srvname)") ", "
 	"E'\\n' || " KIND_FOREIGN_OPTIONS("x.umoptions") " AS options "
-	"FROM pg_user_mappings x WHERE "
-	KIND_NOT_MEMBER("pg_user_mapping", "x.umid") " AND $1 IS NOT NULL ORDER BY name"
+	"FROM pg_user_mappings x WHERE " KIND_NOT_MEMBER("pg_user_mapping", "x.umid")
 };
 
 /*

@@ -11,15 +11,11 @@
 #include "lib/stringinfo.h"
 
 /* The beginning and the end of a query that reads routines. */
-#define FIXED_COLUMNS \
-	"SELECT p.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, " \
-	"p.proname AS name, oidvectortypes(p.proargtypes) AS arguments, "
+#define FIXED_COLUMNS KIND_OF_SCHEMA_WITH("p", "pro", "oidvectortypes(p.proargtypes)") ", "
 #define ROUTINES(prokinds) \
-	"FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace AND n.oid = ANY ($1) " \
-	"AND p.prokind IN (" prokinds ") AND " KIND_NOT_MEMBER("pg_proc", "p.oid") " " \
+	"FROM " KIND_IN_SCHEMAS("pg_proc", "p", "pro") "AND p.prokind IN (" prokinds ") " \
 	"AND NOT EXISTS (SELECT FROM pg_depend i WHERE i.classid = 'pg_proc'::regclass " \
 	"AND i.objid = p.oid AND i.deptype = 'i') "
-#define SORTED "ORDER BY n.nspname, p.proname, oidvectortypes(p.proargtypes)"
 
 static void create(const SchemaObject *object, Writer *writer);
 static void create_aggregate(const SchemaObject *object, Writer *writer);
@@ -32,7 +28,7 @@ const Kind	mig_kinds_function = {
 	.catalog = ProcedureRelationId,
 	.query = FIXED_COLUMNS
 	"pg_get_functiondef(p.oid) AS definition "
-	ROUTINES("'f', 'w'") SORTED,
+	ROUTINES("'f', 'w'"),
 	.create = create,
 	.comment_on = "FUNCTION"
 };
@@ -42,7 +38,7 @@ const Kind	mig_kinds_procedure = {
 	.catalog = ProcedureRelationId,
 	.query = FIXED_COLUMNS
 	"pg_get_functiondef(p.oid) AS definition "
-	ROUTINES("'p'") SORTED,
+	ROUTINES("'p'"),
 	.create = create,
 	.comment_on = "PROCEDURE"
 };
@@ -61,8 +57,8 @@ const Kind	mig_kinds_aggregate = {
 	KIND_FUNCTION("a.aggdeserialfn") " AS deserialize, quote_literal(a.agginitval) AS initial, "
 	KIND_FUNCTION("a.aggmtransfn") " AS moving_transition, "
 	KIND_FUNCTION("a.aggminvtransfn") " AS moving_inverse, "
-	"CASE WHEN a.aggmtranstype <> 0 THEN format_type(a.aggmtranstype, NULL) END "
-	"AS moving_state_type, nullif(a.aggmtransspace, 0)::text AS moving_state_size, "
+	KIND_TYPE("a.aggmtranstype") " AS moving_state_type, "
+	"nullif(a.aggmtransspace, 0)::text AS moving_state_size, "
 	KIND_FUNCTION("a.aggmfinalfn") " AS moving_final, "
 	"CASE WHEN a.aggmfinalextra THEN 'true' END AS moving_final_extra, "
 	"CASE WHEN a.aggmfinalfn <> 0 THEN CASE a.aggmfinalmodify WHEN 'r' THEN 'read_only' "
@@ -73,7 +69,7 @@ const Kind	mig_kinds_aggregate = {
 	"WHERE o.oid = a.aggsortop) AS sort_operator, "
 	"CASE p.proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' END AS parallel, "
 	"CASE a.aggkind WHEN 'h' THEN 'true' END AS hypothetical "
-	ROUTINES("'a'") "JOIN pg_aggregate a ON a.aggfnoid = p.oid " SORTED,
+	ROUTINES("'a'") "JOIN pg_aggregate a ON a.aggfnoid = p.oid",
 	.create = create_aggregate,
 	.comment_on = "AGGREGATE",
 	.comment_name = aggregate_name

@@ -8,7 +8,6 @@
 #include "kind/index.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
-#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
 static void create(const SchemaObject *object, Writer *writer);
@@ -20,17 +19,14 @@ const Kind	mig_kinds_index = {
 	.catalog = RelationRelationId,
 	.owner_catalog = RelationRelationId,
 	.identity = IDENTITY_NAME,
-	.query =
-	"SELECT ic.oid AS id, 0 AS subid, c.oid AS owner, n.nspname AS schema, "
-	"c.relname AS parent, ic.relname AS name, NULL AS arguments, "
+	.query = KIND_OF_RELATION("ic", "rel") ", "
 	"pg_get_indexdef(ic.oid) AS definition, "
 	"CASE WHEN NOT i.indisvalid AND ic.relkind = 'i' THEN 'true' END AS is_invalid, "
 	KIND_INDEX_PROPERTIES
 	"FROM " KIND_RELATIONS("'r', 'p', 'm'")
 	"JOIN pg_index i ON i.indrelid = c.oid JOIN pg_class ic ON ic.oid = i.indexrelid "
 	"AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = ic.oid "
-	"AND k.contype IN ('p', 'u', 'x') AND k.conrelid = c.oid) "
-	"ORDER BY n.nspname, c.relname, ic.relname",
+	"AND k.contype IN ('p', 'u', 'x') AND k.conrelid = c.oid)",
 	.create = create,
 	.comment_on = "INDEX",
 	.comment_name = mig_objects_qualified

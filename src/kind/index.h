@@ -12,8 +12,7 @@
 
 /* Properties of an index ic (pg_class) and i (pg_index), none where they are null. */
 #define KIND_INDEX_PROPERTIES \
-	"(SELECT s.spcname FROM pg_tablespace s WHERE s.oid = ic.reltablespace) " \
-	"AS index_tablespace, " \
+	KIND_TABLESPACE("ic.reltablespace") " AS index_tablespace, " \
 	KIND_OPTIONS("ic.reloptions") " AS index_options, " \
 	"CASE WHEN i.indisclustered THEN 'true' END AS is_clustered, " \
 	"CASE WHEN i.indisreplident THEN 'true' END AS replica_identity, " \

@@ -2,8 +2,8 @@
  * kind.h
  *		What the files of this folder that define kinds share.
  *
- * Each defines constants of type Kind (objects.h), and kinds.c lists them.  The
- * parts of queries here are for relations in the managed schemas.
+ * Each defines constants of type Kind (objects.h), and kinds.c lists them.  Their
+ * queries are made of the parts here.
  */
 #ifndef MIG_KIND_H
 #define MIG_KIND_H
@@ -13,24 +13,48 @@
 #include "kind/objects.h"
 #include "kind/writer.h"
 
+/* The first columns of a query: those that are no properties. */
+#define KIND_COLUMNS(id, subid, owner, schema, parent, name, arguments) \
+	"SELECT " id " AS id, " subid " AS subid, " owner "::oid AS owner, " \
+	schema " AS schema, " parent " AS parent, " name " AS name, " arguments " AS arguments"
+
+/* Those for objects of the database. */
+#define KIND_OF_DATABASE(id, name) \
+	KIND_COLUMNS(id, "0", "0", "NULL", "NULL", name, "NULL")
+
+/* Those for objects x of a schema n, whose catalog's columns begin with a prefix. */
+#define KIND_OF_SCHEMA(x, prefix) \
+	KIND_OF_SCHEMA_WITH(x, prefix, "NULL")
+#define KIND_OF_SCHEMA_WITH(x, prefix, arguments) \
+	KIND_COLUMNS(x ".oid", "0", "0", "n.nspname", "NULL", x "." prefix "name", arguments)
+
+/* Those for objects x of a relation c. */
+#define KIND_OF_RELATION(x, prefix) \
+	KIND_COLUMNS(x ".oid", "0", "c.oid", "n.nspname", "c.relname", x "." prefix "name", "NULL")
+
+/* The objects x of a catalog that are in a managed schema n. */
+#define KIND_IN_SCHEMAS(catalog, x, prefix) \
+	catalog " " x " JOIN pg_namespace n ON n.oid = " x "." prefix "namespace " \
+	"AND n.oid = ANY ($1) AND " KIND_NOT_MEMBER(catalog, x ".oid") " "
+
 /* The relations of a managed schema that have one of the kinds. */
 #define KIND_RELATIONS(relkinds) \
-	"pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace " \
-	"AND n.oid = ANY ($1) AND c.relkind IN (" relkinds ") AND c.relpersistence <> 't' " \
-	"AND " KIND_NOT_MEMBER("pg_class", "c.oid")
+	KIND_IN_SCHEMAS("pg_class", "c", "rel") \
+	"AND c.relkind IN (" relkinds ") AND c.relpersistence <> 't' "
 
 /* True for what is no member of an extension. */
 #define KIND_NOT_MEMBER(catalog, id) \
 	"NOT EXISTS (SELECT FROM pg_depend xe WHERE xe.classid = '" catalog "'::regclass " \
 	"AND xe.objid = " id " AND xe.deptype = 'e')"
 
-/* The first columns of a query for objects x of the database. */
-#define KIND_OF_DATABASE(name) \
-	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, " \
-	name " AS name, NULL AS arguments, "
-
 /* The quoted name of a function, or null for none. */
 #define KIND_FUNCTION(column) "CASE WHEN " column " <> 0 THEN " column "::regproc::text END"
+
+/* A type, or null for none. */
+#define KIND_TYPE(column) "CASE WHEN " column " <> 0 THEN format_type(" column ", NULL) END"
+
+/* The name of a tablespace, or null for the database's. */
+#define KIND_TABLESPACE(id) "(SELECT xs.spcname FROM pg_tablespace xs WHERE xs.oid = " id ")"
 
 /* Options of foreign data, an array of "name=value", as OPTIONS has them. */
 #define KIND_FOREIGN_OPTIONS(options) \

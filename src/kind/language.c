@@ -17,13 +17,12 @@ const Kind	mig_kinds_language = {
 	.name = "language",
 	.catalog = LanguageRelationId,
 	.of_database = true,
-	.query = KIND_OF_DATABASE("x.lanname")
+	.query = KIND_OF_DATABASE("x.oid", "x.lanname") ", "
 	"CASE WHEN x.lanpltrusted THEN 'true' END AS trusted, "
 	KIND_FUNCTION("x.lanplcallfoid") " AS handler, "
 	KIND_FUNCTION("x.laninline") " AS inline, "
 	KIND_FUNCTION("x.lanvalidator") " AS validator "
-	"FROM pg_language x WHERE x.oid >= 16384 AND " KIND_NOT_MEMBER("pg_language", "x.oid")
-	" AND $1 IS NOT NULL ORDER BY x.lanname",
+	"FROM pg_language x WHERE x.oid >= 16384 AND " KIND_NOT_MEMBER("pg_language", "x.oid"),
 	.create = create,
 	.comment_on = "LANGUAGE"
 };
@@ -32,11 +31,10 @@ const Kind	mig_kinds_access_method = {
 	.name = "access method",
 	.catalog = AccessMethodRelationId,
 	.of_database = true,
-	.query = KIND_OF_DATABASE("x.amname")
+	.query = KIND_OF_DATABASE("x.oid", "x.amname") ", "
 	"CASE x.amtype WHEN 'i' THEN 'INDEX' ELSE 'TABLE' END AS type, "
 	KIND_FUNCTION("x.amhandler") " AS handler "
-	"FROM pg_am x WHERE x.oid >= 16384 AND " KIND_NOT_MEMBER("pg_am", "x.oid")
-	" AND $1 IS NOT NULL ORDER BY x.amname",
+	"FROM pg_am x WHERE x.oid >= 16384 AND " KIND_NOT_MEMBER("pg_am", "x.oid"),
 	.create = create_access_method,
 	.comment_on = "ACCESS METHOD"
 };

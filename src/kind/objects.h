@@ -59,9 +59,8 @@ typedef enum KindIdentity
  *	owner oid			of the kind's owner catalog; 0: none
  *	schema, parent, name, arguments
  *
- * and all others, of type text, are properties, called as the column.  A query
- * orders its rows by names, because that is the order in which differences are
- * listed; columns by number.
+ * and all others, of type text, are properties, called as the column.  It has no
+ * ORDER BY: mig_read_schema adds it.
  */
 typedef struct Kind
 {

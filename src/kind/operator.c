@@ -20,6 +20,9 @@
 	"(SELECT 'OPERATOR(' || quote_ident(xn.nspname) || '.' || xo.oprname || ')' " \
 	"FROM pg_operator xo JOIN pg_namespace xn ON xn.oid = xo.oprnamespace WHERE xo.oid = " id ")"
 
+/* An operand's type, as messages name operators. */
+#define OPERAND(type) "coalesce(" KIND_TYPE(type) ", 'NONE')"
+
 /* The operators and functions that are part of a class or a family x. */
 #define ITEMS(catalog) \
 	"(SELECT string_agg(i.item, ', ' ORDER BY i.sort, i.number, i.item) FROM (" \
@@ -45,19 +48,15 @@ const Kind	mig_kinds_operator = {
 	.catalog = OperatorRelationId,
 	.identity = IDENTITY_OPERATOR,
 	.query =
-	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
-	"x.oprname AS name, concat(CASE WHEN x.oprleft <> 0 THEN format_type(x.oprleft, NULL) "
-	"ELSE 'NONE' END, ', ', CASE WHEN x.oprright <> 0 THEN format_type(x.oprright, NULL) "
-	"ELSE 'NONE' END) AS arguments, "
-	"CASE WHEN x.oprleft <> 0 THEN format_type(x.oprleft, NULL) END AS left_type, "
-	"CASE WHEN x.oprright <> 0 THEN format_type(x.oprright, NULL) END AS right_type, "
+	KIND_OF_SCHEMA_WITH("x", "opr", "concat(" OPERAND("x.oprleft") ", ', ', "
+						OPERAND("x.oprright") ")") ", "
+	KIND_TYPE("x.oprleft") " AS left_type, " KIND_TYPE("x.oprright") " AS right_type, "
 	KIND_FUNCTION("x.oprcode") " AS function, " OPERATOR("x.oprcom") " AS commutator, "
 	OPERATOR("x.oprnegate") " AS negator, " KIND_FUNCTION("x.oprrest") " AS restrict, "
 	KIND_FUNCTION("x.oprjoin") " AS \"join\", "
 	"CASE WHEN x.oprcanhash THEN 'true' END AS hashes, "
 	"CASE WHEN x.oprcanmerge THEN 'true' END AS merges "
-	"FROM pg_operator x JOIN pg_namespace n ON n.oid = x.oprnamespace AND n.oid = ANY ($1) "
-	"AND " KIND_NOT_MEMBER("pg_operator", "x.oid") " ORDER BY n.nspname, x.oprname, arguments",
+	"FROM " KIND_IN_SCHEMAS("pg_operator", "x", "opr"),
 	.create = create,
 	.comment_on = "OPERATOR"
 };
@@ -66,13 +65,10 @@ const Kind	mig_kinds_operator_family = {
 	.name = "operator family",
 	.catalog = OperatorFamilyRelationId,
 	.identity = IDENTITY_USING,
-	.query =
-	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
-	"x.opfname AS name, quote_ident(m.amname) AS arguments, "
+	.query = KIND_OF_SCHEMA_WITH("x", "opf", "quote_ident(m.amname)") ", "
 	ITEMS("pg_opfamily") " AS items "
-	"FROM pg_opfamily x JOIN pg_namespace n ON n.oid = x.opfnamespace AND n.oid = ANY ($1) "
-	"JOIN pg_am m ON m.oid = x.opfmethod "
-	"WHERE " KIND_NOT_MEMBER("pg_opfamily", "x.oid") " ORDER BY n.nspname, x.opfname, m.amname",
+	"FROM " KIND_IN_SCHEMAS("pg_opfamily", "x", "opf")
+	"JOIN pg_am m ON m.oid = x.opfmethod",
 	.create = create_family,
 	.comment_on = "OPERATOR FAMILY"
 };
@@ -81,17 +77,14 @@ const Kind	mig_kinds_operator_class = {
 	.name = "operator class",
 	.catalog = OperatorClassRelationId,
 	.identity = IDENTITY_USING,
-	.query =
-	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
-	"x.opcname AS name, quote_ident(m.amname) AS arguments, "
+	.query = KIND_OF_SCHEMA_WITH("x", "opc", "quote_ident(m.amname)") ", "
 	"format_type(x.opcintype, NULL) AS type, "
 	"CASE WHEN x.opcdefault THEN 'true' END AS is_default, "
 	KIND_QUALIFIED("pg_opfamily", "opf", "x.opcfamily") " AS family, "
 	ITEMS("pg_opclass") " AS items, "
-	"CASE WHEN x.opckeytype <> 0 THEN format_type(x.opckeytype, NULL) END AS storage "
-	"FROM pg_opclass x JOIN pg_namespace n ON n.oid = x.opcnamespace AND n.oid = ANY ($1) "
-	"JOIN pg_am m ON m.oid = x.opcmethod "
-	"WHERE " KIND_NOT_MEMBER("pg_opclass", "x.oid") " ORDER BY n.nspname, x.opcname, m.amname",
+	KIND_TYPE("x.opckeytype") " AS storage "
+	"FROM " KIND_IN_SCHEMAS("pg_opclass", "x", "opc")
+	"JOIN pg_am m ON m.oid = x.opcmethod",
 	.create = create_class,
 	.comment_on = "OPERATOR CLASS"
 };

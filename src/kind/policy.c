@@ -16,9 +16,7 @@ const Kind	mig_kinds_policy = {
 	.name = "policy",
 	.catalog = PolicyRelationId,
 	.owner_catalog = RelationRelationId,
-	.query =
-	"SELECT p.oid AS id, 0 AS subid, c.oid AS owner, n.nspname AS schema, "
-	"c.relname AS parent, p.polname AS name, NULL AS arguments, "
+	.query = KIND_OF_RELATION("p", "pol") ", "
 	"CASE WHEN NOT p.polpermissive THEN 'true' END AS restrictive, "
 	"CASE p.polcmd WHEN 'r' THEN 'SELECT' WHEN 'a' THEN 'INSERT' WHEN 'w' THEN 'UPDATE' "
 	"WHEN 'd' THEN 'DELETE' END AS command, "
@@ -27,8 +25,7 @@ const Kind	mig_kinds_policy = {
 	"pg_get_expr(p.polqual, p.polrelid) AS \"using\", "
 	"pg_get_expr(p.polwithcheck, p.polrelid) AS \"check\" "
 	"FROM " KIND_RELATIONS("'r', 'p'")
-	"JOIN pg_policy p ON p.polrelid = c.oid "
-	"ORDER BY n.nspname, c.relname, p.polname",
+	"JOIN pg_policy p ON p.polrelid = c.oid",
 	.create = create,
 	.comment_on = "POLICY"
 };

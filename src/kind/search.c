@@ -12,15 +12,6 @@
 #include "kind/kinds.h"
 #include "lib/stringinfo.h"
 
-/* A query for the objects of one catalog, whose columns begin with a prefix. */
-#define FIXED_COLUMNS(prefix) \
-	"SELECT x.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, " \
-	"x." prefix "name AS name, NULL AS arguments, "
-#define OBJECTS(catalog, prefix) \
-	"FROM " catalog " x JOIN pg_namespace n ON n.oid = x." prefix "namespace " \
-	"AND n.oid = ANY ($1) AND " KIND_NOT_MEMBER(catalog, "x.oid") " " \
-	"ORDER BY n.nspname, x." prefix "name"
-
 static void create_parser(const SchemaObject *object, Writer *writer);
 static void create_template(const SchemaObject *object, Writer *writer);
 static void create_dictionary(const SchemaObject *object, Writer *writer);
@@ -30,11 +21,11 @@ static void write_mappings(const SchemaObject *object, char *mappings, Writer *w
 const Kind	mig_kinds_search_parser = {
 	.name = "text search parser",
 	.catalog = TSParserRelationId,
-	.query = FIXED_COLUMNS("prs")
+	.query = KIND_OF_SCHEMA("x", "prs") ", "
 	KIND_FUNCTION("x.prsstart") " AS start, " KIND_FUNCTION("x.prstoken") " AS gettoken, "
 	KIND_FUNCTION("x.prsend") " AS \"end\", " KIND_FUNCTION("x.prslextype") " AS lextypes, "
 	KIND_FUNCTION("x.prsheadline") " AS headline "
-	OBJECTS("pg_ts_parser", "prs"),
+	"FROM " KIND_IN_SCHEMAS("pg_ts_parser", "x", "prs"),
 	.create = create_parser,
 	.comment_on = "TEXT SEARCH PARSER"
 };
@@ -42,9 +33,9 @@ const Kind	mig_kinds_search_parser = {
 const Kind	mig_kinds_search_template = {
 	.name = "text search template",
 	.catalog = TSTemplateRelationId,
-	.query = FIXED_COLUMNS("tmpl")
+	.query = KIND_OF_SCHEMA("x", "tmpl") ", "
 	KIND_FUNCTION("x.tmplinit") " AS init, " KIND_FUNCTION("x.tmpllexize") " AS lexize "
-	OBJECTS("pg_ts_template", "tmpl"),
+	"FROM " KIND_IN_SCHEMAS("pg_ts_template", "x", "tmpl"),
 	.create = create_template,
 	.comment_on = "TEXT SEARCH TEMPLATE"
 };
@@ -52,10 +43,10 @@ const Kind	mig_kinds_search_template = {
 const Kind	mig_kinds_search_dictionary = {
 	.name = "text search dictionary",
 	.catalog = TSDictionaryRelationId,
-	.query = FIXED_COLUMNS("dict")
+	.query = KIND_OF_SCHEMA("x", "dict") ", "
 	KIND_QUALIFIED("pg_ts_template", "tmpl", "x.dicttemplate") " AS template, "
 	"x.dictinitoption AS options "
-	OBJECTS("pg_ts_dict", "dict"),
+	"FROM " KIND_IN_SCHEMAS("pg_ts_dict", "x", "dict"),
 	.create = create_dictionary,
 	.comment_on = "TEXT SEARCH DICTIONARY"
 };
@@ -63,14 +54,14 @@ const Kind	mig_kinds_search_dictionary = {
 const Kind	mig_kinds_search_configuration = {
 	.name = "text search configuration",
 	.catalog = TSConfigRelationId,
-	.query = FIXED_COLUMNS("cfg")
+	.query = KIND_OF_SCHEMA("x", "cfg") ", "
 	KIND_QUALIFIED("pg_ts_parser", "prs", "x.cfgparser") " AS parser, "
 	"(SELECT string_agg(quote_ident(t.alias) || ' WITH ' || m.dictionaries, E'\\n' "
 	"ORDER BY t.tokid) FROM (SELECT maptokentype, string_agg("
 	KIND_QUALIFIED("pg_ts_dict", "dict", "mapdict") ", ', ' ORDER BY mapseqno) AS dictionaries "
 	"FROM pg_ts_config_map WHERE mapcfg = x.oid GROUP BY maptokentype) m "
 	"JOIN ts_token_type(x.cfgparser) t ON t.tokid = m.maptokentype) AS mappings "
-	OBJECTS("pg_ts_config", "cfg"),
+	"FROM " KIND_IN_SCHEMAS("pg_ts_config", "x", "cfg"),
 	.create = create_configuration,
 	.comment_on = "TEXT SEARCH CONFIGURATION"
 };

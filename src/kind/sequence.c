@@ -14,9 +14,7 @@ static void create(const SchemaObject *object, Writer *writer);
 const Kind	mig_kinds_sequence = {
 	.name = "sequence",
 	.catalog = RelationRelationId,
-	.query =
-	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
-	"c.relname AS name, NULL AS arguments, "
+	.query = KIND_OF_SCHEMA("c", "rel") ", "
 	"CASE c.relpersistence WHEN 'u' THEN 'true' END AS unlogged, "
 	"format_type(s.seqtypid, NULL) AS type, s.seqstart::text AS start, "
 	"s.seqincrement::text AS increment, s.seqmin::text AS minimum, s.seqmax::text AS maximum, "
@@ -28,8 +26,7 @@ const Kind	mig_kinds_sequence = {
 	"FROM " KIND_RELATIONS("'S'")
 	"JOIN pg_sequence s ON s.seqrelid = c.oid "
 	"WHERE NOT EXISTS (SELECT FROM pg_depend o WHERE o.classid = 'pg_class'::regclass "
-	"AND o.objid = c.oid AND o.deptype = 'i') "
-	"ORDER BY n.nspname, c.relname",
+	"AND o.objid = c.oid AND o.deptype = 'i')",
 	.create = create,
 	.comment_on = "SEQUENCE"
 };

@@ -13,14 +13,10 @@ static void create(const SchemaObject *object, Writer *writer);
 const Kind	mig_kinds_statistics = {
 	.name = "statistics",
 	.catalog = StatisticExtRelationId,
-	.query =
-	"SELECT s.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
-	"s.stxname AS name, NULL AS arguments, "
+	.query = KIND_OF_SCHEMA("s", "stx") ", "
 	"pg_get_statisticsobjdef(s.oid) AS definition, "
 	"CASE WHEN s.stxstattarget >= 0 THEN s.stxstattarget::text END AS target "
-	"FROM pg_statistic_ext s JOIN pg_namespace n ON n.oid = s.stxnamespace "
-	"AND n.oid = ANY ($1) AND " KIND_NOT_MEMBER("pg_statistic_ext", "s.oid") " "
-	"ORDER BY n.nspname, s.stxname",
+	"FROM " KIND_IN_SCHEMAS("pg_statistic_ext", "s", "stx"),
 	.create = create,
 	.comment_on = "STATISTICS"
 };

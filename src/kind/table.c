@@ -15,6 +15,14 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+/* The tables that a table c inherits from, and whose partition it is. */
+#define INHERITANCE \
+	"CASE WHEN NOT c.relispartition THEN (SELECT string_agg(i.inhparent::regclass::text, ', ' " \
+	"ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS inherits, " \
+	"CASE WHEN c.relispartition THEN (SELECT i.inhparent::regclass::text " \
+	"FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS partition_of, " \
+	"pg_get_expr(c.relpartbound, c.oid) AS partition_bound"
+
 static void create(const SchemaObject *object, Writer *writer);
 static void create_foreign(const SchemaObject *object, Writer *writer);
 static void append_columns(StringInfo sql, const SchemaObject *table, bool typed);
@@ -25,25 +33,16 @@ static void write_state(const SchemaObject *object, Writer *writer);
 const Kind	mig_kinds_table = {
 	.name = "table",
 	.catalog = RelationRelationId,
-	.query =
-	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
-	"c.relname AS name, NULL AS arguments, "
+	.query = KIND_OF_SCHEMA("c", "rel") ", "
 	"CASE c.relpersistence WHEN 'u' THEN 'true' END AS unlogged, "
-	"CASE WHEN c.reloftype <> 0 THEN format_type(c.reloftype, NULL) END AS of_type, "
-	"CASE WHEN NOT c.relispartition THEN (SELECT string_agg(i.inhparent::regclass::text, ', ' "
-	"ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS inherits, "
-	"pg_get_partkeydef(c.oid) AS partition_key, "
-	"CASE WHEN c.relispartition THEN (SELECT i.inhparent::regclass::text "
-	"FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS partition_of, "
-	"pg_get_expr(c.relpartbound, c.oid) AS partition_bound, "
+	KIND_TYPE("c.reloftype") " AS of_type, "
+	"pg_get_partkeydef(c.oid) AS partition_key, " INHERITANCE ", "
 	"(SELECT a.amname FROM pg_am a WHERE a.oid = c.relam) AS access_method, "
-	"(SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) AS tablespace, "
-	KIND_STORAGE_OPTIONS " AS options, "
+	KIND_TABLESPACE("c.reltablespace") " AS tablespace, " KIND_STORAGE_OPTIONS " AS options, "
 	"CASE WHEN c.relrowsecurity THEN 'true' END AS row_security, "
 	"CASE WHEN c.relforcerowsecurity THEN 'true' END AS force_row_security, "
 	"CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' END AS replica_identity "
-	"FROM " KIND_RELATIONS("'r', 'p'")
-	"ORDER BY n.nspname, c.relname",
+	"FROM " KIND_RELATIONS("'r', 'p'"),
 	.create = create,
 	.comment_on = "TABLE"
 };
@@ -51,19 +50,11 @@ const Kind	mig_kinds_table = {
 const Kind	mig_kinds_foreign_table = {
 	.name = "foreign table",
 	.catalog = RelationRelationId,
-	.query =
-	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
-	"c.relname AS name, NULL AS arguments, "
+	.query = KIND_OF_SCHEMA("c", "rel") ", "
 	"(SELECT s.srvname FROM pg_foreign_server s WHERE s.oid = f.ftserver) AS server, "
-	KIND_FOREIGN_OPTIONS("f.ftoptions") " AS options, "
-	"CASE WHEN NOT c.relispartition THEN (SELECT string_agg(i.inhparent::regclass::text, ', ' "
-	"ORDER BY i.inhseqno) FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS inherits, "
-	"CASE WHEN c.relispartition THEN (SELECT i.inhparent::regclass::text "
-	"FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS partition_of, "
-	"pg_get_expr(c.relpartbound, c.oid) AS partition_bound "
+	KIND_FOREIGN_OPTIONS("f.ftoptions") " AS options, " INHERITANCE " "
 	"FROM " KIND_RELATIONS("'f'")
-	"JOIN pg_foreign_table f ON f.ftrelid = c.oid "
-	"ORDER BY n.nspname, c.relname",
+	"JOIN pg_foreign_table f ON f.ftrelid = c.oid",
 	.create = create_foreign,
 	.comment_on = "FOREIGN TABLE"
 };

@@ -29,9 +29,7 @@ const Kind	mig_kinds_trigger = {
 	.name = "trigger",
 	.catalog = TriggerRelationId,
 	.owner_catalog = RelationRelationId,
-	.query =
-	"SELECT t.oid AS id, 0 AS subid, c.oid AS owner, n.nspname AS schema, "
-	"c.relname AS parent, t.tgname AS name, NULL AS arguments, "
+	.query = KIND_OF_RELATION("t", "tg") ", "
 	"CASE WHEN p.oid IS NULL THEN pg_get_triggerdef(t.oid) END AS definition, "
 	"CASE WHEN p.oid IS NOT NULL AND t.tgenabled = 'O' THEN 'enable' ELSE "
 	ENABLED("t.tgenabled") " END AS enabled "
@@ -39,8 +37,7 @@ const Kind	mig_kinds_trigger = {
 	"JOIN pg_trigger t ON t.tgrelid = c.oid "
 	"LEFT JOIN pg_trigger p ON p.oid = " MIG_TRIGGER_PARENT " "
 	"WHERE CASE WHEN p.oid IS NULL THEN NOT t.tgisinternal "
-	"ELSE p.tgenabled <> t.tgenabled AND p.tgname = t.tgname END "
-	"ORDER BY n.nspname, c.relname, t.tgname",
+	"ELSE p.tgenabled <> t.tgenabled AND p.tgname = t.tgname END",
 	.create = create,
 	.comment_on = "TRIGGER"
 };
@@ -49,13 +46,10 @@ const Kind	mig_kinds_rule = {
 	.name = "rule",
 	.catalog = RewriteRelationId,
 	.owner_catalog = RelationRelationId,
-	.query =
-	"SELECT r.oid AS id, 0 AS subid, c.oid AS owner, n.nspname AS schema, "
-	"c.relname AS parent, r.rulename AS name, NULL AS arguments, "
+	.query = KIND_OF_RELATION("r", "rule") ", "
 	"pg_get_ruledef(r.oid) AS definition, " ENABLED("r.ev_enabled") " AS enabled "
 	"FROM " KIND_RELATIONS("'r', 'p', 'v', 'f'")
-	"JOIN pg_rewrite r ON r.ev_class = c.oid AND r.ev_type <> '1' "
-	"ORDER BY n.nspname, c.relname, r.rulename",
+	"JOIN pg_rewrite r ON r.ev_class = c.oid AND r.ev_type <> '1'",
 	.create = create_rule,
 	.comment_on = "RULE"
 };
@@ -64,13 +58,11 @@ const Kind	mig_kinds_event_trigger = {
 	.name = "event trigger",
 	.catalog = EventTriggerRelationId,
 	.of_database = true,
-	.query =
-	"SELECT e.oid AS id, 0 AS subid, 0::oid AS owner, NULL AS schema, NULL AS parent, "
-	"e.evtname AS name, NULL AS arguments, e.evtevent::text AS event, "
-	"e.evtfoid::regproc::text AS function, array_to_string(e.evttags, ', ') AS tags, "
+	.query = KIND_OF_DATABASE("e.oid", "e.evtname") ", "
+	"e.evtevent::text AS event, e.evtfoid::regproc::text AS function, "
+	"array_to_string(e.evttags, ', ') AS tags, "
 	ENABLED("e.evtenabled") " AS enabled "
-	"FROM pg_event_trigger e WHERE " KIND_NOT_MEMBER("pg_event_trigger", "e.oid")
-	" AND $1 IS NOT NULL ORDER BY e.evtname",
+	"FROM pg_event_trigger e WHERE " KIND_NOT_MEMBER("pg_event_trigger", "e.oid"),
 	.comment_on = "EVENT TRIGGER"
 };
 

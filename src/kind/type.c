@@ -12,14 +12,8 @@
 #include "kind/kinds.h"
 #include "lib/stringinfo.h"
 
-/* The beginning of a query that reads types; members of extensions left out. */
-#define FIXED_COLUMNS \
-	"SELECT t.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, " \
-	"t.typname AS name, NULL AS arguments, "
-#define TYPES(typtype) \
-	"FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace AND n.oid = ANY ($1) " \
-	"AND t.typtype = '" typtype "' AND " KIND_NOT_MEMBER("pg_type", "t.oid") " "
-#define SORTED "ORDER BY n.nspname, t.typname"
+/* The types of a kind in the managed schemas. */
+#define TYPES(typtype) KIND_IN_SCHEMAS("pg_type", "t", "typ") "AND t.typtype = '" typtype "' "
 
 static void create_enum(const SchemaObject *object, Writer *writer);
 static void create_domain(const SchemaObject *object, Writer *writer);
@@ -29,10 +23,10 @@ static void create_range(const SchemaObject *object, Writer *writer);
 const Kind	mig_kinds_enum = {
 	.name = "enum",
 	.catalog = TypeRelationId,
-	.query = FIXED_COLUMNS
+	.query = KIND_OF_SCHEMA("t", "typ") ", "
 	"(SELECT string_agg(quote_literal(l.enumlabel), ', ' ORDER BY l.enumsortorder) "
 	"FROM pg_enum l WHERE l.enumtypid = t.oid) AS labels "
-	TYPES("e") SORTED,
+	"FROM " TYPES("e"),
 	.create = create_enum,
 	.comment_on = "TYPE"
 };
@@ -40,13 +34,13 @@ const Kind	mig_kinds_enum = {
 const Kind	mig_kinds_domain = {
 	.name = "domain",
 	.catalog = TypeRelationId,
-	.query = FIXED_COLUMNS
+	.query = KIND_OF_SCHEMA("t", "typ") ", "
 	"format_type(t.typbasetype, t.typtypmod) AS type, "
 	"CASE WHEN t.typcollation <> b.typcollation THEN "
 	KIND_QUALIFIED("pg_collation", "coll", "t.typcollation") " END AS collation, "
 	"CASE WHEN t.typnotnull THEN " MIG_DOMAIN_NOT_NULL " END AS not_null, "
 	"pg_get_expr(t.typdefaultbin, 0) AS \"default\" "
-	TYPES("d") "JOIN pg_type b ON b.oid = t.typbasetype " SORTED,
+	"FROM " TYPES("d") "JOIN pg_type b ON b.oid = t.typbasetype",
 	.create = create_domain,
 	.comment_on = "DOMAIN"
 };
@@ -54,13 +48,10 @@ const Kind	mig_kinds_domain = {
 const Kind	mig_kinds_composite_type = {
 	.name = "composite type",
 	.catalog = RelationRelationId,
-	.query =
-	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
-	"c.relname AS name, NULL AS arguments "
+	.query = KIND_OF_SCHEMA("c", "rel") " "
 	"FROM " KIND_RELATIONS("'c'")
 	"WHERE NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_type'::regclass "
-	"AND e.objid = c.reltype AND e.deptype = 'e') "
-	"ORDER BY n.nspname, c.relname",
+	"AND e.objid = c.reltype AND e.deptype = 'e')",
 	.create = create_composite,
 	.comment_on = "TYPE"
 };
@@ -68,7 +59,7 @@ const Kind	mig_kinds_composite_type = {
 const Kind	mig_kinds_range = {
 	.name = "range type",
 	.catalog = TypeRelationId,
-	.query = FIXED_COLUMNS
+	.query = KIND_OF_SCHEMA("t", "typ") ", "
 	"format_type(r.rngsubtype, NULL) AS subtype, "
 	"(SELECT CASE WHEN NOT c.opcdefault THEN quote_ident(cn.nspname) || '.' || "
 	"quote_ident(c.opcname) END FROM pg_opclass c JOIN pg_namespace cn "
@@ -78,8 +69,8 @@ const Kind	mig_kinds_range = {
 	KIND_FUNCTION("r.rngcanonical") " AS canonical, "
 	KIND_FUNCTION("r.rngsubdiff") " AS difference, "
 	MIG_RANGE_MULTIRANGE " AS multirange "
-	TYPES("r") "JOIN pg_range r ON r.rngtypid = t.oid "
-	"JOIN pg_type b ON b.oid = r.rngsubtype " SORTED,
+	"FROM " TYPES("r") "JOIN pg_range r ON r.rngtypid = t.oid "
+	"JOIN pg_type b ON b.oid = r.rngsubtype",
 	.create = create_range,
 	.comment_on = "TYPE"
 };
@@ -87,7 +78,7 @@ const Kind	mig_kinds_range = {
 const Kind	mig_kinds_base_type = {
 	.name = "base type",
 	.catalog = TypeRelationId,
-	.query = FIXED_COLUMNS
+	.query = KIND_OF_SCHEMA("t", "typ") ", "
 	"CASE WHEN t.typisdefined THEN 'true' END AS is_defined, t.typlen::text AS length, "
 	"CASE WHEN t.typbyval THEN 'true' END AS by_value, t.typcategory::text AS category, "
 	"CASE WHEN t.typispreferred THEN 'true' END AS preferred, t.typdelim::text AS delimiter, "
@@ -96,18 +87,17 @@ const Kind	mig_kinds_base_type = {
 	KIND_FUNCTION("t.typmodin") " AS modifier_input, " KIND_FUNCTION("t.typmodout")
 	" AS modifier_output, " KIND_FUNCTION("t.typanalyze") " AS \"analyze\", "
 	"t.typalign::text AS alignment, t.typstorage::text AS storage, t.typdefault AS \"default\", "
-	"CASE WHEN t.typelem <> 0 THEN format_type(t.typelem, NULL) END AS element "
-	TYPES("b")
-	"AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid) " SORTED,
+	KIND_TYPE("t.typelem") " AS element "
+	"FROM " TYPES("b")
+	"AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)",
 	.comment_on = "TYPE"
 };
 
 const Kind	mig_kinds_shell_type = {
 	.name = "shell type",
 	.catalog = TypeRelationId,
-	.query = FIXED_COLUMNS
-	"NULL::text AS definition "
-	TYPES("p") SORTED,
+	.query = KIND_OF_SCHEMA("t", "typ") " "
+	"FROM " TYPES("p"),
 	.comment_on = "TYPE"
 };
 

@@ -19,17 +19,14 @@ static const char *options_of(const SchemaObject *object);
 const Kind	mig_kinds_view = {
 	.name = "view",
 	.catalog = RelationRelationId,
-	.query =
-	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
-	"c.relname AS name, NULL AS arguments, "
+	.query = KIND_OF_SCHEMA("c", "rel") ", "
 	"pg_get_viewdef(c.oid) AS definition, " KIND_OPTIONS("c.reloptions") " AS options, "
 	"(SELECT 'SELECT' || string_agg(format(E'\\n    NULL::%s%s AS %I', "
 	"format_type(a.atttypid, a.atttypmod), CASE WHEN a.attcollation <> t.typcollation "
 	"THEN ' COLLATE ' || " KIND_QUALIFIED("pg_collation", "coll", "a.attcollation") " END, "
 	"a.attname), ',' ORDER BY a.attnum) FROM pg_attribute a JOIN pg_type t "
 	"ON t.oid = a.atttypid WHERE a.attrelid = c.oid AND a.attnum > 0) AS " KIND_STANDIN " "
-	"FROM " KIND_RELATIONS("'v'")
-	"ORDER BY n.nspname, c.relname",
+	"FROM " KIND_RELATIONS("'v'"),
 	.create = create,
 	.divide = divide,
 	.comment_on = "VIEW"
@@ -38,14 +35,11 @@ const Kind	mig_kinds_view = {
 const Kind	mig_kinds_materialized_view = {
 	.name = "materialized view",
 	.catalog = RelationRelationId,
-	.query =
-	"SELECT c.oid AS id, 0 AS subid, 0::oid AS owner, n.nspname AS schema, NULL AS parent, "
-	"c.relname AS name, NULL AS arguments, "
+	.query = KIND_OF_SCHEMA("c", "rel") ", "
 	"pg_get_viewdef(c.oid) AS definition, " KIND_STORAGE_OPTIONS " AS options, "
 	"(SELECT a.amname FROM pg_am a WHERE a.oid = c.relam) AS access_method, "
-	"(SELECT s.spcname FROM pg_tablespace s WHERE s.oid = c.reltablespace) AS tablespace "
-	"FROM " KIND_RELATIONS("'m'")
-	"ORDER BY n.nspname, c.relname",
+	KIND_TABLESPACE("c.reltablespace") " AS tablespace "
+	"FROM " KIND_RELATIONS("'m'"),
 	.create = create_materialized,
 	.comment_on = "MATERIALIZED VIEW"
 };

@@ -233,7 +233,8 @@ end(const Reading *reading)
 }
 
 /*
- * Read the objects of a kind into a schema.
+ * Read the objects of a kind into a schema, by names, because that is the order in
+ * which differences are listed; columns by number.
  */
 static void
 read_kind(const Kind *kind, Schema *schema, Datum oids, bool rights)
@@ -244,7 +245,8 @@ read_kind(const Kind *kind, Schema *schema, Datum oids, bool rights)
 	SPITupleTable *table;
 	uint64		n;
 
-	run(kind->query, 2, types, values);
+	run(psprintf("%s ORDER BY schema, parent, subid, name, arguments", kind->query), 2, types,
+		values);
 	table = SPI_tuptable;
 	n = SPI_processed;
 	MemoryContextSwitchTo(GetMemoryChunkContext(schema));
