@@ -13,6 +13,7 @@
 #include "catalog/pg_transform.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
+#include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
 /*
@@ -87,15 +88,17 @@ create(const SchemaObject *object, Writer *writer)
 {
 	const char *method = mig_objects_property(object, "method");
 	const char *function = mig_objects_property(object, "function");
-	const char *context = mig_objects_property(object, "context");
 	const char *with = "WITHOUT FUNCTION";
+	StringInfoData sql;
 
 	if (strcmp(method, "inout") == 0)
 		with = "WITH INOUT";
 	else if (function != NULL)
 		with = psprintf("WITH FUNCTION %s", function);
-	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s %s%s%s",
-				   mig_writer_target(object), with, context ? " AS " : "", context ? context : "");
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE %s %s", mig_writer_target(object), with);
+	mig_writer_clause(&sql, object, " AS ", "context", "");
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
 }
 
 /*
@@ -119,12 +122,13 @@ create_conversion(const SchemaObject *object, Writer *writer)
 static void
 create_transform(const SchemaObject *object, Writer *writer)
 {
-	const char *from_sql = mig_objects_property(object, "from_sql");
 	const char *to_sql = mig_objects_property(object, "to_sql");
+	StringInfoData sql;
 
-	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s (%s%s%s%s%s)",
-				   mig_writer_target(object),
-				   from_sql ? "FROM SQL WITH FUNCTION " : "", from_sql ? from_sql : "",
-				   from_sql && to_sql ? ", " : "",
-				   to_sql ? "TO SQL WITH FUNCTION " : "", to_sql ? to_sql : "");
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE %s (", mig_writer_target(object));
+	mig_writer_clause(&sql, object, "FROM SQL WITH FUNCTION ", "from_sql",
+					  to_sql != NULL ? ", " : "");
+	mig_writer_clause(&sql, object, "TO SQL WITH FUNCTION ", "to_sql", "");
+	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
 }

@@ -11,11 +11,8 @@
 #include "kind/kind.h"
 #include "kind/kinds.h"
 #include "lib/stringinfo.h"
-#include "utils/builtins.h"
 
 static void create(const SchemaObject *object, Writer *writer);
-static void append_option(StringInfo sql, const SchemaObject *object,
-						  const char *property);
 
 const Kind	mig_kinds_collation = {
 	.name = "collation",
@@ -38,27 +35,15 @@ const Kind	mig_kinds_collation = {
 static void
 create(const SchemaObject *object, Writer *writer)
 {
+	static const WriterOption options[] = {
+		{"deterministic", "deterministic"}, {"locale", "locale"},
+		{"lc_collate", "lc_collate"}, {"lc_ctype", "lc_ctype"}, {"rules", "rules"}
+	};
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE COLLATION %s (provider = %s",
 					 mig_objects_qualified(object), mig_objects_property(object, "provider"));
-	append_option(&sql, object, "deterministic");
-	append_option(&sql, object, "locale");
-	append_option(&sql, object, "lc_collate");
-	append_option(&sql, object, "lc_ctype");
-	append_option(&sql, object, "rules");
+	mig_writer_options(&sql, object, ", ", OPTION_LITERAL, options, lengthof(options));
 	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
-}
-
-/*
- * Append an option to a list, where its property is set.
- */
-static void
-append_option(StringInfo sql, const SchemaObject *object, const char *property)
-{
-	const char *value = mig_objects_property(object, property);
-
-	if (value != NULL)
-		appendStringInfo(sql, ", %s = %s", property, quote_literal_cstr(value));
 }

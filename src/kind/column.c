@@ -81,11 +81,9 @@ const Kind	mig_kinds_column = {
 const char *
 mig_column_definition(const SchemaObject *column, bool typed)
 {
-	const char *collation = mig_objects_property(column, "collation");
 	const char *generated = mig_objects_property(column, "generated");
 	const char *not_null = mig_objects_property(column, "not_null");
 	const char *sequence = mig_objects_property(column, "identity_sequence");
-	const char *foreign_options = mig_objects_property(column, "foreign_options");
 	StringInfoData sql;
 
 	if (not_null != NULL && strcmp(not_null, "INHERITED") == 0)
@@ -100,10 +98,9 @@ mig_column_definition(const SchemaObject *column, bool typed)
 		appendStringInfoString(&sql, " WITH OPTIONS");
 	else
 		appendStringInfo(&sql, " %s", mig_objects_property(column, "type"));
-	if (foreign_options != NULL)
-		appendStringInfo(&sql, " OPTIONS (%s)", foreign_options);
-	if (collation != NULL && !typed)
-		appendStringInfo(&sql, " COLLATE %s", collation);
+	mig_writer_clause(&sql, column, " OPTIONS (", "foreign_options", ")");
+	if (!typed)
+		mig_writer_clause(&sql, column, " COLLATE ", "collation", "");
 	if (generated != NULL)
 		appendStringInfo(&sql, " GENERATED ALWAYS AS (%s)%s", generated,
 						 mig_objects_property(column, "virtual") ? "" : " STORED");

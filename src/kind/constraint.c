@@ -19,7 +19,6 @@
 static void create(const SchemaObject *object, Writer *writer);
 static bool storage_fits(const SchemaObject *object);
 static void create_of_domain(const SchemaObject *object, Writer *writer);
-static void order_of_check(const SchemaObject *object, Action *action);
 static const char *domain_constraint_name(const SchemaObject *object);
 
 const Kind	mig_kinds_constraint = {
@@ -84,7 +83,7 @@ create(const SchemaObject *object, Writer *writer)
 							mig_objects_property(object, "definition"),
 							storage_fits(object) ? mig_index_storage(object) : "");
 	if (is_check)
-		order_of_check(object, action);
+		action->before_attach = object->owner;
 	if (index_comment != NULL)
 		mig_writer_add(writer, object, PHASE_COMMENT, "COMMENT ON INDEX %s IS %s",
 					   mig_objects_qualified(object), quote_literal_cstr(index_comment));
@@ -102,15 +101,6 @@ storage_fits(const SchemaObject *object)
 {
 	return strcmp(mig_objects_property(object, "type"), "exclude") != 0 &&
 		strstr(mig_objects_property(object, "definition"), " DEFERRABLE") == NULL;
-}
-
-/*
- * Have a table attached to its parent when it has its checks.
- */
-static void
-order_of_check(const SchemaObject *object, Action *action)
-{
-	action->before_attach = object->owner;
 }
 
 /*

@@ -64,14 +64,14 @@ const Kind	mig_kinds_user_mapping = {
 static void
 create_wrapper(const SchemaObject *object, Writer *writer)
 {
-	const char *handler = mig_objects_property(object, "handler");
-	const char *validator = mig_objects_property(object, "validator");
-	const char *options = mig_objects_property(object, "options");
+	StringInfoData sql;
 
-	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s%s%s%s%s%s%s%s",
-				   mig_writer_target(object), handler ? " HANDLER " : "", handler ? handler : "",
-				   validator ? " VALIDATOR " : "", validator ? validator : "",
-				   options ? " OPTIONS (" : "", options ? options : "", options ? ")" : "");
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE %s", mig_writer_target(object));
+	mig_writer_clause(&sql, object, " HANDLER ", "handler", "");
+	mig_writer_clause(&sql, object, " VALIDATOR ", "validator", "");
+	mig_writer_clause(&sql, object, " OPTIONS (", "options", ")");
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
 }
 
 /*
@@ -82,7 +82,6 @@ create_server(const SchemaObject *object, Writer *writer)
 {
 	const char *type = mig_objects_property(object, "type");
 	const char *version = mig_objects_property(object, "version");
-	const char *options = mig_objects_property(object, "options");
 	StringInfoData sql;
 
 	initStringInfo(&sql);
@@ -93,7 +92,6 @@ create_server(const SchemaObject *object, Writer *writer)
 		appendStringInfo(&sql, " VERSION %s", quote_literal_cstr(version));
 	appendStringInfo(&sql, " FOREIGN DATA WRAPPER %s",
 					 quote_identifier(mig_objects_property(object, "wrapper")));
-	if (options != NULL)
-		appendStringInfo(&sql, " OPTIONS (%s)", options);
+	mig_writer_clause(&sql, object, " OPTIONS (", "options", ")");
 	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
 }

@@ -19,8 +19,6 @@
 
 static void create(const SchemaObject *object, Writer *writer);
 static void create_aggregate(const SchemaObject *object, Writer *writer);
-static void append_option(StringInfo sql, const SchemaObject *object,
-						  const char *property, const char *option);
 static const char *aggregate_name(const SchemaObject *object);
 
 const Kind	mig_kinds_function = {
@@ -64,9 +62,7 @@ const Kind	mig_kinds_aggregate = {
 	"CASE WHEN a.aggmfinalfn <> 0 THEN CASE a.aggmfinalmodify WHEN 'r' THEN 'read_only' "
 	"WHEN 's' THEN 'shareable' ELSE 'read_write' END END AS moving_final_modify, "
 	"quote_literal(a.aggminitval) AS moving_initial, "
-	"(SELECT 'OPERATOR(' || quote_ident(n2.nspname) || '.' || o.oprname || ')' "
-	"FROM pg_operator o JOIN pg_namespace n2 ON n2.oid = o.oprnamespace "
-	"WHERE o.oid = a.aggsortop) AS sort_operator, "
+	KIND_OPERATOR("a.aggsortop") " AS sort_operator, "
 	"CASE p.proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' END AS parallel, "
 	"CASE a.aggkind WHEN 'h' THEN 'true' END AS hypothetical "
 	ROUTINES("'a'") "JOIN pg_aggregate a ON a.aggfnoid = p.oid",
@@ -95,42 +91,27 @@ create(const SchemaObject *object, Writer *writer)
 static void
 create_aggregate(const SchemaObject *object, Writer *writer)
 {
-	static const char *const options[][2] = {
-		{"state_type", "stype"}, {"state_size", "sspace"}, {"final", "finalfunc"},
-		{"final_modify", "finalfunc_modify"}, {"combine", "combinefunc"},
-		{"serialize", "serialfunc"}, {"deserialize", "deserialfunc"}, {"initial", "initcond"},
-		{"moving_transition", "msfunc"}, {"moving_inverse", "minvfunc"},
-		{"moving_state_type", "mstype"}, {"moving_state_size", "msspace"},
-		{"moving_final", "mfinalfunc"}, {"moving_final_modify", "mfinalfunc_modify"},
-		{"moving_initial", "minitcond"}, {"sort_operator", "sortop"}, {"parallel", "parallel"}
+	static const WriterOption options[] = {
+		{"stype", "state_type"}, {"sspace", "state_size"}, {"finalfunc", "final"},
+		{"finalfunc_modify", "final_modify"}, {"combinefunc", "combine"},
+		{"serialfunc", "serialize"}, {"deserialfunc", "deserialize"}, {"initcond", "initial"},
+		{"msfunc", "moving_transition"}, {"minvfunc", "moving_inverse"},
+		{"mstype", "moving_state_type"}, {"msspace", "moving_state_size"},
+		{"mfinalfunc", "moving_final"}, {"mfinalfunc_modify", "moving_final_modify"},
+		{"minitcond", "moving_initial"}, {"sortop", "sort_operator"}, {"parallel", "parallel"}
+	};
+	static const WriterOption flags[] = {
+		{"finalfunc_extra", "final_extra"}, {"mfinalfunc_extra", "moving_final_extra"},
+		{"hypothetical", "hypothetical"}
 	};
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE %s (\n    sfunc = %s", mig_writer_target(object),
 					 mig_objects_property(object, "transition"));
-	for (size_t i = 0; i < lengthof(options); i++)
-		append_option(&sql, object, options[i][0], options[i][1]);
-	if (mig_objects_property(object, "final_extra") != NULL)
-		appendStringInfoString(&sql, ",\n    finalfunc_extra");
-	if (mig_objects_property(object, "moving_final_extra") != NULL)
-		appendStringInfoString(&sql, ",\n    mfinalfunc_extra");
-	if (mig_objects_property(object, "hypothetical") != NULL)
-		appendStringInfoString(&sql, ",\n    hypothetical");
+	mig_writer_options(&sql, object, ",\n    ", OPTION_VALUE, options, lengthof(options));
+	mig_writer_options(&sql, object, ",\n    ", OPTION_FLAG, flags, lengthof(flags));
 	mig_writer_add(writer, object, PHASE_CREATE, "%s\n)", sql.data);
-}
-
-/*
- * Append an option to a list, where its property is set.
- */
-static void
-append_option(StringInfo sql, const SchemaObject *object, const char *property,
-			  const char *option)
-{
-	const char *value = mig_objects_property(object, property);
-
-	if (value != NULL)
-		appendStringInfo(sql, ",\n    %s = %s", option, value);
 }
 
 /*

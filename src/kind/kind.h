@@ -50,6 +50,11 @@
 /* The quoted name of a function, or null for none. */
 #define KIND_FUNCTION(column) "CASE WHEN " column " <> 0 THEN " column "::regproc::text END"
 
+/* An operator, as OPERATOR(schema.name); null for none. */
+#define KIND_OPERATOR(id) \
+	"(SELECT 'OPERATOR(' || quote_ident(xn.nspname) || '.' || xo.oprname || ')' " \
+	"FROM pg_operator xo JOIN pg_namespace xn ON xn.oid = xo.oprnamespace WHERE xo.oid = " id ")"
+
 /* A type, or null for none. */
 #define KIND_TYPE(column) "CASE WHEN " column " <> 0 THEN format_type(" column ", NULL) END"
 

@@ -8,7 +8,7 @@
 #include "catalog/pg_language.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
-#include "utils/builtins.h"
+#include "lib/stringinfo.h"
 
 static void create(const SchemaObject *object, Writer *writer);
 static void create_access_method(const SchemaObject *object, Writer *writer);
@@ -45,15 +45,16 @@ const Kind	mig_kinds_access_method = {
 static void
 create(const SchemaObject *object, Writer *writer)
 {
-	const char *inline_handler = mig_objects_property(object, "inline");
-	const char *validator = mig_objects_property(object, "validator");
+	StringInfoData sql;
 
-	mig_writer_add(writer, object, PHASE_CREATE,
-				   "CREATE %sLANGUAGE %s HANDLER %s%s%s%s%s",
-				   mig_objects_property(object, "trusted") ? "TRUSTED " : "",
-				   quote_identifier(object->name), mig_objects_property(object, "handler"),
-				   inline_handler ? " INLINE " : "", inline_handler ? inline_handler : "",
-				   validator ? " VALIDATOR " : "", validator ? validator : "");
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE %s%s",
+					 mig_objects_property(object, "trusted") ? "TRUSTED " : "",
+					 mig_writer_target(object));
+	mig_writer_clause(&sql, object, " HANDLER ", "handler", "");
+	mig_writer_clause(&sql, object, " INLINE ", "inline", "");
+	mig_writer_clause(&sql, object, " VALIDATOR ", "validator", "");
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
 }
 
 /*

@@ -15,11 +15,6 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
-/* The operator of an id, as OPERATOR(schema.name); null for none. */
-#define OPERATOR(id) \
-	"(SELECT 'OPERATOR(' || quote_ident(xn.nspname) || '.' || xo.oprname || ')' " \
-	"FROM pg_operator xo JOIN pg_namespace xn ON xn.oid = xo.oprnamespace WHERE xo.oid = " id ")"
-
 /* An operand's type, as messages name operators. */
 #define OPERAND(type) "coalesce(" KIND_TYPE(type) ", 'NONE')"
 
@@ -51,8 +46,9 @@ const Kind	mig_kinds_operator = {
 	KIND_OF_SCHEMA_WITH("x", "opr", "concat(" OPERAND("x.oprleft") ", ', ', "
 						OPERAND("x.oprright") ")") ", "
 	KIND_TYPE("x.oprleft") " AS left_type, " KIND_TYPE("x.oprright") " AS right_type, "
-	KIND_FUNCTION("x.oprcode") " AS function, " OPERATOR("x.oprcom") " AS commutator, "
-	OPERATOR("x.oprnegate") " AS negator, " KIND_FUNCTION("x.oprrest") " AS restrict, "
+	KIND_FUNCTION("x.oprcode") " AS function, "
+	KIND_OPERATOR("x.oprcom") " AS commutator, "
+	KIND_OPERATOR("x.oprnegate") " AS negator, " KIND_FUNCTION("x.oprrest") " AS restrict, "
 	KIND_FUNCTION("x.oprjoin") " AS \"join\", "
 	"CASE WHEN x.oprcanhash THEN 'true' END AS hashes, "
 	"CASE WHEN x.oprcanmerge THEN 'true' END AS merges "
@@ -96,10 +92,11 @@ const Kind	mig_kinds_operator_class = {
 static void
 create(const SchemaObject *object, Writer *writer)
 {
-	static const char *const options[][2] = {
-		{"left_type", "leftarg"}, {"right_type", "rightarg"}, {"commutator", "commutator"},
+	static const WriterOption options[] = {
+		{"leftarg", "left_type"}, {"rightarg", "right_type"}, {"commutator", "commutator"},
 		{"negator", "negator"}, {"restrict", "restrict"}, {"join", "join"}
 	};
+	static const WriterOption flags[] = {{"hashes", "hashes"}, {"merges", "merges"}};
 	const char *function = mig_objects_property(object, "function");
 	StringInfoData sql;
 
@@ -108,12 +105,8 @@ create(const SchemaObject *object, Writer *writer)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE OPERATOR %s.%s (function = %s",
 					 quote_identifier(object->schema), object->name, function);
-	for (size_t i = 0; i < lengthof(options); i++)
-		mig_writer_option(&sql, object, options[i][0], options[i][1]);
-	if (mig_objects_property(object, "hashes") != NULL)
-		appendStringInfoString(&sql, ", hashes");
-	if (mig_objects_property(object, "merges") != NULL)
-		appendStringInfoString(&sql, ", merges");
+	mig_writer_options(&sql, object, ", ", OPTION_VALUE, options, lengthof(options));
+	mig_writer_options(&sql, object, ", ", OPTION_FLAG, flags, lengthof(flags));
 	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
 }
 

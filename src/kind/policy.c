@@ -36,23 +36,15 @@ const Kind	mig_kinds_policy = {
 static void
 create(const SchemaObject *object, Writer *writer)
 {
-	const char *command = mig_objects_property(object, "command");
-	const char *roles = mig_objects_property(object, "roles");
-	const char *qual = mig_objects_property(object, "using");
-	const char *check = mig_objects_property(object, "check");
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE POLICY %s", object->identity);
 	if (mig_objects_property(object, "restrictive") != NULL)
 		appendStringInfoString(&sql, " AS RESTRICTIVE");
-	if (command != NULL)
-		appendStringInfo(&sql, " FOR %s", command);
-	if (roles != NULL)
-		appendStringInfo(&sql, " TO %s", roles);
-	if (qual != NULL)
-		appendStringInfo(&sql, " USING (%s)", qual);
-	if (check != NULL)
-		appendStringInfo(&sql, " WITH CHECK (%s)", check);
+	mig_writer_clause(&sql, object, " FOR ", "command", "");
+	mig_writer_clause(&sql, object, " TO ", "roles", "");
+	mig_writer_clause(&sql, object, " USING (", "using", ")");
+	mig_writer_clause(&sql, object, " WITH CHECK (", "check", ")");
 	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
 }

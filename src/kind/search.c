@@ -72,8 +72,8 @@ const Kind	mig_kinds_search_configuration = {
 static void
 create_parser(const SchemaObject *object, Writer *writer)
 {
-	static const char *const options[][2] = {
-		{"gettoken", "gettoken"}, {"end", "\"end\""}, {"lextypes", "lextypes"},
+	static const WriterOption options[] = {
+		{"gettoken", "gettoken"}, {"\"end\"", "end"}, {"lextypes", "lextypes"},
 		{"headline", "headline"}
 	};
 	StringInfoData sql;
@@ -81,8 +81,7 @@ create_parser(const SchemaObject *object, Writer *writer)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE %s (start = %s", mig_writer_target(object),
 					 mig_objects_property(object, "start"));
-	for (size_t i = 0; i < lengthof(options); i++)
-		mig_writer_option(&sql, object, options[i][0], options[i][1]);
+	mig_writer_options(&sql, object, ", ", OPTION_VALUE, options, lengthof(options));
 	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
 }
 
@@ -97,7 +96,7 @@ create_template(const SchemaObject *object, Writer *writer)
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE %s (lexize = %s", mig_writer_target(object),
 					 mig_objects_property(object, "lexize"));
-	mig_writer_option(&sql, object, "init", "init");
+	mig_writer_clause(&sql, object, ", init = ", "init", "");
 	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
 }
 
@@ -108,11 +107,13 @@ create_template(const SchemaObject *object, Writer *writer)
 static void
 create_dictionary(const SchemaObject *object, Writer *writer)
 {
-	const char *options = mig_objects_property(object, "options");
+	StringInfoData sql;
 
-	mig_writer_add(writer, object, PHASE_CREATE, "CREATE %s (template = %s%s%s)",
-				   mig_writer_target(object), mig_objects_property(object, "template"),
-				   options ? ", " : "", options ? options : "");
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE %s (template = %s", mig_writer_target(object),
+					 mig_objects_property(object, "template"));
+	mig_writer_clause(&sql, object, ", ", "options", "");
+	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
 }
 
 /*

@@ -26,7 +26,6 @@
 static void create(const SchemaObject *object, Writer *writer);
 static void create_foreign(const SchemaObject *object, Writer *writer);
 static void append_columns(StringInfo sql, const SchemaObject *table, bool typed);
-static void append_inherits(StringInfo sql, const char *tables);
 static void write_attach(const SchemaObject *object, Writer *writer);
 static void write_state(const SchemaObject *object, Writer *writer);
 
@@ -66,9 +65,7 @@ static void
 create(const SchemaObject *object, Writer *writer)
 {
 	const char *of_type = mig_objects_property(object, "of_type");
-	const char *partition_key = mig_objects_property(object, "partition_key");
 	const char *access_method = mig_objects_property(object, "access_method");
-	const char *options = mig_objects_property(object, "options");
 	const char *tablespace = mig_objects_property(object, "tablespace");
 	StringInfoData sql;
 
@@ -76,16 +73,13 @@ create(const SchemaObject *object, Writer *writer)
 	appendStringInfo(&sql, "CREATE %sTABLE %s",
 					 mig_objects_property(object, "unlogged") ? "UNLOGGED " : "",
 					 mig_objects_qualified(object));
-	if (of_type != NULL)
-		appendStringInfo(&sql, " OF %s", of_type);
+	mig_writer_clause(&sql, object, " OF ", "of_type", "");
 	append_columns(&sql, object, of_type != NULL);
-	append_inherits(&sql, mig_objects_property(object, "inherits"));
-	if (partition_key != NULL)
-		appendStringInfo(&sql, "\nPARTITION BY %s", partition_key);
+	mig_writer_clause(&sql, object, "\nINHERITS (", "inherits", ")");
+	mig_writer_clause(&sql, object, "\nPARTITION BY ", "partition_key", "");
 	if (access_method != NULL && strcmp(access_method, "heap") != 0)
 		appendStringInfo(&sql, "\nUSING %s", quote_identifier(access_method));
-	if (options != NULL)
-		appendStringInfo(&sql, "\nWITH (%s)", options);
+	mig_writer_clause(&sql, object, "\nWITH (", "options", ")");
 	if (tablespace != NULL)
 		appendStringInfo(&sql, "\nTABLESPACE %s", quote_identifier(tablespace));
 	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
@@ -99,17 +93,15 @@ create(const SchemaObject *object, Writer *writer)
 static void
 create_foreign(const SchemaObject *object, Writer *writer)
 {
-	const char *options = mig_objects_property(object, "options");
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE FOREIGN TABLE %s", mig_objects_qualified(object));
 	append_columns(&sql, object, false);
-	append_inherits(&sql, mig_objects_property(object, "inherits"));
+	mig_writer_clause(&sql, object, "\nINHERITS (", "inherits", ")");
 	appendStringInfo(&sql, "\nSERVER %s",
 					 quote_identifier(mig_objects_property(object, "server")));
-	if (options != NULL)
-		appendStringInfo(&sql, "\nOPTIONS (%s)", options);
+	mig_writer_clause(&sql, object, "\nOPTIONS (", "options", ")");
 	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
 	write_attach(object, writer);
 }
@@ -141,16 +133,6 @@ append_columns(StringInfo sql, const SchemaObject *table, bool typed)
 		appendStringInfoString(sql, "\n)");
 	else if (!typed)
 		appendStringInfoString(sql, " ()");
-}
-
-/*
- * Append the tables that a table inherits from; NULL: none.
- */
-static void
-append_inherits(StringInfo sql, const char *tables)
-{
-	if (tables != NULL)
-		appendStringInfo(sql, "\nINHERITS (%s)", tables);
 }
 
 /*

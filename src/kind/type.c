@@ -119,15 +119,15 @@ create_enum(const SchemaObject *object, Writer *writer)
 static void
 create_domain(const SchemaObject *object, Writer *writer)
 {
-	const char *collation = mig_objects_property(object, "collation");
-	const char *def = mig_objects_property(object, "default");
-	const char *not_null = mig_objects_property(object, "not_null");
+	StringInfoData sql;
 
-	mig_writer_add(writer, object, PHASE_CREATE, "CREATE DOMAIN %s AS %s%s%s%s%s%s%s",
-				   mig_objects_qualified(object), mig_objects_property(object, "type"),
-				   collation ? " COLLATE " : "", collation ? collation : "",
-				   not_null ? " " : "", not_null ? not_null : "",
-				   def ? " DEFAULT " : "", def ? def : "");
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "CREATE DOMAIN %s", mig_objects_qualified(object));
+	mig_writer_clause(&sql, object, " AS ", "type", "");
+	mig_writer_clause(&sql, object, " COLLATE ", "collation", "");
+	mig_writer_clause(&sql, object, " ", "not_null", "");
+	mig_writer_clause(&sql, object, " DEFAULT ", "default", "");
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
 }
 
 /*
@@ -158,15 +158,15 @@ create_composite(const SchemaObject *object, Writer *writer)
 static void
 create_range(const SchemaObject *object, Writer *writer)
 {
+	static const WriterOption options[] = {
+		{"multirange_type_name", "multirange"}, {"subtype_opclass", "operator_class"},
+		{"collation", "collation"}, {"canonical", "canonical"}, {"subtype_diff", "difference"}
+	};
 	StringInfoData sql;
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE TYPE %s AS RANGE (subtype = %s",
 					 mig_objects_qualified(object), mig_objects_property(object, "subtype"));
-	mig_writer_option(&sql, object, "multirange", "multirange_type_name");
-	mig_writer_option(&sql, object, "operator_class", "subtype_opclass");
-	mig_writer_option(&sql, object, "collation", "collation");
-	mig_writer_option(&sql, object, "canonical", "canonical");
-	mig_writer_option(&sql, object, "difference", "subtype_diff");
+	mig_writer_options(&sql, object, ", ", OPTION_VALUE, options, lengthof(options));
 	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
 }

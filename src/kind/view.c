@@ -80,7 +80,7 @@ create_materialized(const SchemaObject *object, Writer *writer)
 	appendStringInfo(&sql, "CREATE MATERIALIZED VIEW %s", mig_objects_qualified(object));
 	if (access_method != NULL && strcmp(access_method, "heap") != 0)
 		appendStringInfo(&sql, " USING %s", quote_identifier(access_method));
-	appendStringInfoString(&sql, options_of(object));
+	mig_writer_clause(&sql, object, " WITH (", "options", ")");
 	if (tablespace != NULL)
 		appendStringInfo(&sql, " TABLESPACE %s", quote_identifier(tablespace));
 	mig_writer_add(writer, object, PHASE_CREATE, "%s AS\n%s\n  WITH NO DATA", sql.data,

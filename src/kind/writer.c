@@ -74,14 +74,34 @@ mig_writer_target(const SchemaObject *object)
 }
 
 /*
- * Append ", option = value" to a list, where a property is set.
+ * Append the value of a property to a statement, between two texts, where it is set.
  */
 void
-mig_writer_option(StringInfo list, const SchemaObject *object, const char *property,
-				  const char *option)
+mig_writer_clause(StringInfo sql, const SchemaObject *object, const char *before,
+				  const char *property, const char *after)
 {
 	const char *value = mig_objects_property(object, property);
 
 	if (value != NULL)
-		appendStringInfo(list, ", %s = %s", option, value);
+		appendStringInfo(sql, "%s%s%s", before, value, after);
+}
+
+/*
+ * Append options, each after a separator, to a statement.
+ */
+void
+mig_writer_options(StringInfo sql, const SchemaObject *object, const char *separator,
+				   OptionForm form, const WriterOption *options, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		const char *value = mig_objects_property(object, options[i].property);
+
+		if (value == NULL)
+			continue;
+		appendStringInfo(sql, "%s%s", separator, options[i].name);
+		if (form != OPTION_FLAG)
+			appendStringInfo(sql, " = %s",
+							 form == OPTION_LITERAL ? quote_literal_cstr(value) : value);
+	}
 }

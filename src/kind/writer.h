@@ -21,6 +21,21 @@ typedef struct Action
 										 * after this; NULL: none */
 } Action;
 
+/* How options are written. */
+typedef enum OptionForm
+{
+	OPTION_VALUE,				/* name = value */
+	OPTION_LITERAL,				/* name = 'value' */
+	OPTION_FLAG					/* name */
+} OptionForm;
+
+/* An option of a statement, written where its property is set. */
+typedef struct WriterOption
+{
+	const char *name;
+	const char *property;
+} WriterOption;
+
 /* The actions written so far. */
 typedef struct Writer
 {
@@ -31,7 +46,11 @@ extern Action *mig_writer_add(Writer *writer, const SchemaObject *object,
 							  ObjectPhase phase, const char *format,...) mig_attribute_printf(4, 5);
 extern void mig_writer_object(Writer *writer, const SchemaObject *object);
 extern const char *mig_writer_target(const SchemaObject *object);
-extern void mig_writer_option(StringInfo list, const SchemaObject *object,
-							  const char *property, const char *option);
+extern void mig_writer_clause(StringInfo sql, const SchemaObject *object,
+							  const char *before, const char *property,
+							  const char *after);
+extern void mig_writer_options(StringInfo sql, const SchemaObject *object,
+							   const char *separator, OptionForm form,
+							   const WriterOption *options, int count);
 
 #endif							/* MIG_WRITER_H */
