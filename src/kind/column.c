@@ -15,6 +15,7 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+static const char *definition_of(const SchemaObject *column, bool typed);
 static const char *own_not_null(const SchemaObject *column, bool in_table);
 static void create(const SchemaObject *object, Writer *writer);
 static void write_sequence_comment(const SchemaObject *object, const char *comment,
@@ -75,11 +76,40 @@ const Kind	mig_kinds_column = {
 };
 
 /*
+ * Append the columns of a table or a composite type in parentheses.  A typed table has
+ * those of its type, and an inherited column is the parent's.
+ */
+void
+mig_column_append_all(StringInfo sql, const SchemaObject *owner, bool typed)
+{
+	const char *separator = " (\n";
+	ListCell   *lc;
+
+	foreach(lc, owner->children)
+	{
+		const SchemaObject *column = lfirst(lc);
+		const char *definition;
+
+		if (column->kind != &mig_kinds_column)
+			continue;
+		definition = definition_of(column, typed);
+		if (definition == NULL)
+			continue;
+		appendStringInfo(sql, "%s    %s", separator, definition);
+		separator = ",\n";
+	}
+	if (*separator == ',')
+		appendStringInfoString(sql, "\n)");
+	else if (!typed)
+		appendStringInfoString(sql, " ()");
+}
+
+/*
  * Return a column as CREATE TABLE and CREATE TYPE have it, or NULL where its
  * table has it from elsewhere.
  */
-const char *
-mig_column_definition(const SchemaObject *column, bool typed)
+static const char *
+definition_of(const SchemaObject *column, bool typed)
 {
 	const char *generated = mig_objects_property(column, "generated");
 	const char *not_null = mig_objects_property(column, "not_null");

@@ -8,7 +8,8 @@
 #include "migrate.h"
 
 #include "kind/objects.h"
+#include "lib/stringinfo.h"
 
-extern const char *mig_column_definition(const SchemaObject *column, bool typed);
+extern void mig_column_append_all(StringInfo sql, const SchemaObject *owner, bool typed);
 
 #endif							/* MIG_COLUMN_H */

@@ -22,7 +22,6 @@ static void create_publication(const SchemaObject *object, Writer *writer);
 const Kind	mig_kinds_schema = {
 	.name = "schema",
 	.catalog = NamespaceRelationId,
-	.identity = IDENTITY_NAME,
 	.of_database = true,
 	.query = KIND_OF_DATABASE("n.oid", "n.nspname") " "
 	"FROM pg_namespace n WHERE n.oid = ANY ($1)",
@@ -33,7 +32,6 @@ const Kind	mig_kinds_schema = {
 const Kind	mig_kinds_extension = {
 	.name = "extension",
 	.catalog = ExtensionRelationId,
-	.identity = IDENTITY_NAME,
 	.of_database = true,
 	.query = KIND_OF_DATABASE("e.oid", "e.extname") ", "
 	"n.nspname::text AS in_schema "
@@ -45,7 +43,6 @@ const Kind	mig_kinds_extension = {
 const Kind	mig_kinds_publication = {
 	.name = "publication",
 	.catalog = PublicationRelationId,
-	.identity = IDENTITY_NAME,
 	.of_database = true,
 	.query = KIND_OF_DATABASE("p.oid", "p.pubname") ", "
 	"CASE WHEN p.puballtables THEN 'true' END AS all_tables, "

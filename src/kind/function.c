@@ -77,12 +77,7 @@ const Kind	mig_kinds_aggregate = {
 static void
 create(const SchemaObject *object, Writer *writer)
 {
-	char	   *sql = pstrdup(mig_objects_property(object, "definition"));
-	size_t		len = strlen(sql);
-
-	while (len > 0 && sql[len - 1] == '\n')
-		sql[--len] = '\0';
-	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql);
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", mig_writer_definition(object));
 }
 
 /*

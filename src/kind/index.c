@@ -18,7 +18,6 @@ const Kind	mig_kinds_index = {
 	.name = "index",
 	.catalog = RelationRelationId,
 	.owner_catalog = RelationRelationId,
-	.identity = IDENTITY_NAME,
 	.query = KIND_OF_RELATION("ic", "rel") ", "
 	"pg_get_indexdef(ic.oid) AS definition, "
 	"CASE WHEN NOT i.indisvalid AND ic.relkind = 'i' THEN 'true' END AS is_invalid, "

@@ -53,7 +53,7 @@ typedef enum KindIdentity
  * A kind of objects.  Its query reads all of them in the managed schemas, whose
  * OIDs are $1 (oid[]), with search_path "pg_catalog, pg_temp", so that nothing in
  * it has to be qualified and all names in its results are.  $2 says whether owners
- * and privileges are read, too.  Its first columns are
+ * and privileges are read, too.  Its first columns (KIND_COLUMNS) are
  *
  *	id oid, subid int4	address of the object, with the kind's catalog
  *	owner oid			of the kind's owner catalog; 0: none

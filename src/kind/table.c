@@ -25,7 +25,6 @@
 
 static void create(const SchemaObject *object, Writer *writer);
 static void create_foreign(const SchemaObject *object, Writer *writer);
-static void append_columns(StringInfo sql, const SchemaObject *table, bool typed);
 static void write_attach(const SchemaObject *object, Writer *writer);
 static void write_state(const SchemaObject *object, Writer *writer);
 
@@ -74,7 +73,7 @@ create(const SchemaObject *object, Writer *writer)
 					 mig_objects_property(object, "unlogged") ? "UNLOGGED " : "",
 					 mig_objects_qualified(object));
 	mig_writer_clause(&sql, object, " OF ", "of_type", "");
-	append_columns(&sql, object, of_type != NULL);
+	mig_column_append_all(&sql, object, of_type != NULL);
 	mig_writer_clause(&sql, object, "\nINHERITS (", "inherits", ")");
 	mig_writer_clause(&sql, object, "\nPARTITION BY ", "partition_key", "");
 	if (access_method != NULL && strcmp(access_method, "heap") != 0)
@@ -97,42 +96,13 @@ create_foreign(const SchemaObject *object, Writer *writer)
 
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "CREATE FOREIGN TABLE %s", mig_objects_qualified(object));
-	append_columns(&sql, object, false);
+	mig_column_append_all(&sql, object, false);
 	mig_writer_clause(&sql, object, "\nINHERITS (", "inherits", ")");
 	appendStringInfo(&sql, "\nSERVER %s",
 					 quote_identifier(mig_objects_property(object, "server")));
 	mig_writer_clause(&sql, object, "\nOPTIONS (", "options", ")");
 	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
 	write_attach(object, writer);
-}
-
-/*
- * Append the columns of a table in parentheses.  A typed table has those of its
- * type, and an inherited column is the parent's.
- */
-static void
-append_columns(StringInfo sql, const SchemaObject *table, bool typed)
-{
-	const char *separator = " (\n";
-	ListCell   *lc;
-
-	foreach(lc, table->children)
-	{
-		const SchemaObject *column = lfirst(lc);
-		const char *definition;
-
-		if (column->kind != &mig_kinds_column)
-			continue;
-		definition = mig_column_definition(column, typed);
-		if (definition == NULL)
-			continue;
-		appendStringInfo(sql, "%s    %s", separator, definition);
-		separator = ",\n";
-	}
-	if (*separator == ',')
-		appendStringInfoString(sql, "\n)");
-	else if (!typed)
-		appendStringInfoString(sql, " ()");
 }
 
 /*

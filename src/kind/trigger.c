@@ -85,12 +85,7 @@ create(const SchemaObject *object, Writer *writer)
 static void
 create_rule(const SchemaObject *object, Writer *writer)
 {
-	char	   *sql = pstrdup(mig_objects_property(object, "definition"));
-	size_t		len = strlen(sql);
-
-	if (len > 0 && sql[len - 1] == ';')
-		sql[len - 1] = '\0';
-	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql);
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", mig_writer_definition(object));
 	write_enabled(object, "RULE", writer);
 }
 

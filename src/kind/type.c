@@ -137,19 +137,11 @@ static void
 create_composite(const SchemaObject *object, Writer *writer)
 {
 	StringInfoData sql;
-	const char *separator = "\n";
-	ListCell   *lc;
 
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "CREATE TYPE %s AS (", mig_objects_qualified(object));
-	foreach(lc, object->children)
-	{
-		appendStringInfo(&sql, "%s    %s", separator,
-						 mig_column_definition(lfirst(lc), false));
-		separator = ",\n";
-	}
-	mig_writer_add(writer, object, PHASE_CREATE, "%s%s)", sql.data,
-				   object->children != NIL ? "\n" : "");
+	appendStringInfo(&sql, "CREATE TYPE %s AS", mig_objects_qualified(object));
+	mig_column_append_all(&sql, object, false);
+	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
 }
 
 /*

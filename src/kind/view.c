@@ -13,7 +13,6 @@
 static void create(const SchemaObject *object, Writer *writer);
 static void divide(const SchemaObject *object, Action *create_action, Writer *writer);
 static void create_materialized(const SchemaObject *object, Writer *writer);
-static const char *query_of(const SchemaObject *object);
 static const char *options_of(const SchemaObject *object);
 
 const Kind	mig_kinds_view = {
@@ -51,7 +50,8 @@ static void
 create(const SchemaObject *object, Writer *writer)
 {
 	mig_writer_add(writer, object, PHASE_CREATE, "CREATE VIEW %s%s AS\n%s",
-				   mig_objects_qualified(object), options_of(object), query_of(object));
+				   mig_objects_qualified(object), options_of(object),
+				   mig_writer_definition(object));
 }
 
 /*
@@ -63,7 +63,8 @@ divide(const SchemaObject *object, Action *create_action, Writer *writer)
 	create_action->sql = psprintf("CREATE VIEW %s AS\n%s", mig_objects_qualified(object),
 								  mig_objects_property(object, KIND_STANDIN));
 	mig_writer_add(writer, object, PHASE_DEFAULT, "CREATE OR REPLACE VIEW %s%s AS\n%s",
-				   mig_objects_qualified(object), options_of(object), query_of(object));
+				   mig_objects_qualified(object), options_of(object),
+				   mig_writer_definition(object));
 }
 
 /*
@@ -84,21 +85,7 @@ create_materialized(const SchemaObject *object, Writer *writer)
 	if (tablespace != NULL)
 		appendStringInfo(&sql, " TABLESPACE %s", quote_identifier(tablespace));
 	mig_writer_add(writer, object, PHASE_CREATE, "%s AS\n%s\n  WITH NO DATA", sql.data,
-				   query_of(object));
-}
-
-/*
- * Return the query of a view, without the semicolon at its end.
- */
-static const char *
-query_of(const SchemaObject *object)
-{
-	char	   *query = pstrdup(mig_objects_property(object, "definition"));
-	size_t		len = strlen(query);
-
-	if (len > 0 && query[len - 1] == ';')
-		query[len - 1] = '\0';
-	return query;
+				   mig_writer_definition(object));
 }
 
 /*

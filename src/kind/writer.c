@@ -74,6 +74,21 @@ mig_writer_target(const SchemaObject *object)
 }
 
 /*
+ * Return the definition of an object, as the server prints it, without the semicolon
+ * and the line break that it has at its end.
+ */
+const char *
+mig_writer_definition(const SchemaObject *object)
+{
+	char	   *sql = pstrdup(mig_objects_property(object, "definition"));
+	size_t		len = strlen(sql);
+
+	while (len > 0 && (sql[len - 1] == ';' || sql[len - 1] == '\n'))
+		sql[--len] = '\0';
+	return sql;
+}
+
+/*
  * Append the value of a property to a statement, between two texts, where it is set.
  */
 void

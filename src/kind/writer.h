@@ -46,6 +46,7 @@ extern Action *mig_writer_add(Writer *writer, const SchemaObject *object,
 							  ObjectPhase phase, const char *format,...) mig_attribute_printf(4, 5);
 extern void mig_writer_object(Writer *writer, const SchemaObject *object);
 extern const char *mig_writer_target(const SchemaObject *object);
+extern const char *mig_writer_definition(const SchemaObject *object);
 extern void mig_writer_clause(StringInfo sql, const SchemaObject *object,
 							  const char *before, const char *property,
 							  const char *after);
