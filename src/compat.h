@@ -222,6 +222,19 @@
 #define MIG_PUBLICATION_NAMESPACE		PublicationNamespaceRelationId
 #endif
 
+/*
+ * 15 made public the database owner's, and lets only that one create in it.  Before, the
+ * role that ran initdb has it, and pg_dump did not write whose it is.
+ */
+#if PG_VERSION_NUM < 150000
+#define MIG_PUBLIC_OWNER				InvalidOid
+#define MIG_PUBLIC_RIGHTS				(ACL_USAGE | ACL_CREATE)
+#else
+#include "catalog/pg_authid.h"
+#define MIG_PUBLIC_OWNER				ROLE_PG_DATABASE_OWNER
+#define MIG_PUBLIC_RIGHTS				ACL_USAGE
+#endif
+
 /* 16 made the right to SET ROLE one of its own. */
 #if PG_VERSION_NUM < 160000
 #define mig_can_set_role(member, role)	is_member_of_role(member, role)

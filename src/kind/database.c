@@ -10,6 +10,7 @@
 #include "catalog/pg_publication.h"
 #include "catalog/pg_subscription.h"
 #include "compat.h"
+#include "kind/grants.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
 #include "lib/stringinfo.h"
@@ -93,14 +94,17 @@ const Kind	mig_kinds_default_privileges = {
 };
 
 /*
- * Write CREATE SCHEMA, but for the one that every database has.
+ * Write CREATE SCHEMA, but for the one that every database has; owner and privileges
+ * where they were read.
  */
 static void
 create_schema(const SchemaObject *object, Writer *writer)
 {
-	if (strcmp(object->name, "public") != 0)
+	if (!mig_grants_is_public(object->name))
 		mig_writer_add(writer, object, PHASE_CREATE, "CREATE SCHEMA %s",
 					   quote_identifier(object->name));
+	if (mig_objects_has_property(object, "owner"))
+		mig_grants_write(object, writer);
 }
 
 /*

@@ -149,6 +149,18 @@ mig_objects_property(const SchemaObject *object, const char *name)
 }
 
 /*
+ * Return whether an object has a property, set or not.
+ */
+bool
+mig_objects_has_property(const SchemaObject *object, const char *name)
+{
+	for (int i = 0; i < object->nproperties; i++)
+		if (strcmp(object->properties[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/*
  * Return the quoted name of an object with that of its schema.
  */
 const char *

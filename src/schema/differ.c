@@ -238,7 +238,8 @@ mig_differ_live(const Project *project)
 static Schema *
 read_declared(const Project *project, List *models, bool uses)
 {
-	ScratchOptions options = {.schemas = project->schemas, .function = project->function};
+	ScratchOptions options = {.schemas = project->schemas, .function = project->function,
+		.new_rights = project->rights};
 	Work		work = {.project = project, .context = CurrentMemoryContext,
 		.models = models, .uses = uses};
 
@@ -254,7 +255,8 @@ static Schema *
 read_replayed(const Project *project, Schema *live)
 {
 	ScratchOptions options = {.schemas = project->schemas,
-		.keep_default_privileges = true, .function = project->function};
+		.keep_default_privileges = true, .new_rights = project->rights,
+		.function = project->function};
 	Work		work = {.project = project, .context = CurrentMemoryContext, .uses = true};
 
 	mig_read_uses(live);
@@ -272,7 +274,7 @@ declare_and_read(Scratch *scratch pg_attribute_unused(), void *argument)
 {
 	Work	   *work = argument;
 	MemoryContext old = MemoryContextSwitchTo(work->context);
-	DeclareNotes notes = {0};
+	DeclareNotes notes = {.new_rights = work->project->rights};
 	ListCell   *lc;
 
 	notes.before = mig_read_database(work->project->schemas,

@@ -249,10 +249,13 @@ is_there(const Node *stmt)
 		case T_CreateRoleStmt:
 			return OidIsValid(get_role_oid(((const CreateRoleStmt *) stmt)->role, true));
 		case T_CreateSchemaStmt:
-			return ((const CreateSchemaStmt *) stmt)->schemaElts == NIL &&
-				((const CreateSchemaStmt *) stmt)->schemaname != NULL &&
-				OidIsValid(get_namespace_oid(((const CreateSchemaStmt *) stmt)->schemaname,
-											 true));
+			if (((const CreateSchemaStmt *) stmt)->schemaElts != NIL ||
+				((const CreateSchemaStmt *) stmt)->schemaname == NULL ||
+				!OidIsValid(get_namespace_oid(((const CreateSchemaStmt *) stmt)->schemaname,
+											  true)))
+				return false;
+			mig_mend_own_schema((const CreateSchemaStmt *) stmt, replay);
+			return true;
 		default:
 			return false;
 	}

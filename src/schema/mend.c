@@ -15,13 +15,16 @@
 #include "migrate.h"
 
 #include "access/relation.h"
+#include "access/xact.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "commands/extension.h"
+#include "commands/schemacmds.h"
 #include "compat.h"
+#include "kind/grants.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parse_type.h"
@@ -445,6 +448,8 @@ mend_schema(RawStmt *raw, DeclareNotes *notes)
 	const char *name = stmt->schemaname ? stmt->schemaname :
 		get_rolespec_name(stmt->authrole);
 
+	if (OidIsValid(get_namespace_oid(name, true)))
+		mig_mend_own_schema(stmt, notes);
 	note(notes, &notes->schemas, name);
 	if (OidIsValid(get_namespace_oid(name, true)))
 		return stmt->schemaElts == NIL ? NIL : elements_of_schema(raw, name);
@@ -454,6 +459,31 @@ mend_schema(RawStmt *raw, DeclareNotes *notes)
 		stmt->authrole = NULL;
 	}
 	return list_make1(raw);
+}
+
+/*
+ * Give a schema that is there to the role which the first CREATE SCHEMA of it would have
+ * made the owner, if that counts.  Every database has public: only AUTHORIZATION says
+ * anything about it.
+ */
+void
+mig_mend_own_schema(const CreateSchemaStmt *stmt, DeclareNotes *notes)
+{
+	const char *name = stmt->schemaname ? stmt->schemaname :
+		get_rolespec_name(stmt->authrole);
+	Oid			owner = GetUserId();
+	ListCell   *lc;
+
+	if (!notes->new_rights || (stmt->authrole == NULL && mig_grants_is_public(name)))
+		return;
+	foreach(lc, notes->schemas)
+		if (strcmp(lfirst(lc), name) == 0)
+			return;
+	if (stmt->authrole != NULL && can_give(stmt->authrole, InvalidOid, notes))
+		owner = get_rolespec_oid(stmt->authrole, false);
+	AlterSchemaOwner_oid(get_namespace_oid(name, false), owner);
+	CommandCounterIncrement();
+	note(notes, &notes->schemas, name);
 }
 
 /*

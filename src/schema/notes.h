@@ -25,6 +25,8 @@ typedef struct DeclareNotes
 	List	   *kept;			/* ObjectAddress *: live objects that a model creates, but
 								 * the caller cannot; they count as they are */
 	MemoryContext context;		/* of the lists */
+	bool		new_rights;		/* what creates a schema makes it the creator's, though
+								 * it is there */
 	bool		replay;			/* scripts of revisions are run again, which may hold
 								 * what a model may not */
 } DeclareNotes;

@@ -146,8 +146,8 @@ mig_read_schema(List *names, List *oids, bool rights)
 	read_common(schema,
 				"SELECT " OF_RELATION ", objsubid, description FROM pg_description " JOIN_RELATION
 				"WHERE (objoid >= 16384 OR classoid = 'pg_namespace'::regclass) "
-				"AND NOT (classoid = 'pg_namespace'::regclass "
-				"AND description = 'standard public schema')",
+				"AND NOT (classoid = 'pg_namespace'::regclass AND description = "
+				"'standard public schema' AND objoid::regnamespace::text = 'public')",
 				&common_properties[0], 1);
 	read_common(schema,
 				"SELECT " OF_RELATION ", objsubid, "

@@ -299,6 +299,9 @@ enter(ScratchRun *run)
 	mig_twin_clear_database();
 	foreach(lc, run->options->schemas)
 		scratch->live = lappend_oid(scratch->live, mig_twin_lock_schema(lfirst(lc)));
+	/* a new schema would get those of all schemas */
+	if (!run->options->keep_default_privileges)
+		mig_twin_drop_privileges(scratch->live);
 	forboth(lc, run->options->schemas, lc2, scratch->live)
 	{
 		Oid			live = lfirst_oid(lc2);
@@ -307,13 +310,12 @@ enter(ScratchRun *run)
 		if (OidIsValid(live))
 			check_owner(lfirst(lc), live);
 		scratch->twins = lappend_oid(scratch->twins, OidIsValid(live) ?
-									 mig_twin_make(live, lfirst(lc)) : InvalidOid);
+									 mig_twin_make(live, lfirst(lc),
+												   run->options->new_rights) : InvalidOid);
 	}
 	mig_twin_move_members(scratch->live, scratch->twins);
 	if (run->options->keep_default_privileges)
 		mig_twin_move_privileges(scratch->live, scratch->twins);
-	else
-		mig_twin_drop_privileges(scratch->live);
 	if (run->options->hide)
 		mig_hide_live(scratch->live);
 }

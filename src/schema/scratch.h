@@ -15,6 +15,8 @@ typedef struct ScratchOptions
 	bool		hide;			/* hide live objects from look-ups in the catalogs
 								 * too: for replays of revisions only */
 	bool		keep_default_privileges;	/* for replays; a model begins without */
+	bool		new_rights;		/* schemas have the privileges of new ones, not their
+								 * live ones */
 	const char *function;		/* who needs it, "migrate.compare()", for errors; NULL:
 								 * "a comparison of schemas" */
 } ScratchOptions;

@@ -33,9 +33,12 @@
 #include "catalog/pg_publication_rel.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
+#include "kind/grants.h"
+#include "miscadmin.h"
 #include "schema/rows.h"
 #include "schema/twin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
@@ -55,7 +58,8 @@ typedef struct Member
 
 static void rename_schema(Oid live);
 static void check_snapshot(HeapTuple tuple);
-static void copy_privileges(Oid twin, Datum acl, bool isnull);
+static Oid	new_owner(const char *name, Oid owner);
+static void set_privileges(Oid twin, Datum acl, bool isnull);
 static HTAB *find_members(void);
 static List *add_dependents(HTAB *members, const Member *of);
 static bool moves_along(Form_pg_depend dependency, bool of_extension);
@@ -91,10 +95,10 @@ mig_twin_lock_schema(const char *name)
 
 /*
  * Give a schema another name, and make an empty one of its own name, with the same
- * owner and privileges.  Returns that.
+ * owner and privileges, or those of a new one.  Returns that.
  */
 Oid
-mig_twin_make(Oid live, const char *name)
+mig_twin_make(Oid live, const char *name, bool new_rights)
 {
 	HeapTuple	tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(live));
 	Oid			twin;
@@ -111,10 +115,29 @@ mig_twin_make(Oid live, const char *name)
 	ReleaseSysCache(tuple);
 
 	rename_schema(live);
+	if (new_rights)
+		owner = new_owner(name, owner);
 	twin = NamespaceCreate(name, owner, false);
 	CommandCounterIncrement();
-	copy_privileges(twin, acl, isnull);
+	if (!new_rights)
+		set_privileges(twin, acl, isnull);
+	else if (mig_grants_is_public(name))
+		set_privileges(twin, PointerGetDatum(mig_grants_initial(name, owner)), false);
 	return twin;
+}
+
+/*
+ * Return who owns the twin of a schema before anything is said about it: the schema's
+ * own owner, but for public the one that it has in a new database.  A caller who
+ * is not that one could not use it then, and needs public to be his own.
+ */
+static Oid
+new_owner(const char *name, Oid owner)
+{
+	if (mig_grants_is_public(name) && OidIsValid(MIG_PUBLIC_OWNER) &&
+		has_privs_of_role(GetUserId(), MIG_PUBLIC_OWNER))
+		return MIG_PUBLIC_OWNER;
+	return owner;
 }
 
 /*
@@ -153,11 +176,10 @@ check_snapshot(HeapTuple tuple)
 }
 
 /*
- * Give a twin the privileges of its schema, in place of those that default privileges
- * may have given it.
+ * Give a twin privileges in place of those that it was created with.
  */
 static void
-copy_privileges(Oid twin, Datum acl, bool isnull)
+set_privileges(Oid twin, Datum acl, bool isnull)
 {
 	Relation	catalog = table_open(NamespaceRelationId, RowExclusiveLock);
 	HeapTuple	tuple = SearchSysCacheCopy1(NAMESPACEOID, ObjectIdGetDatum(twin));

@@ -723,6 +723,9 @@ CREATE SERVER s FOREIGN DATA WRAPPER w;
 CREATE TRUSTED LANGUAGE kl HANDLER plpgsql_call_handler;
 SQL
 my @rights = (
+	[ 'schema', 'owner', 'ALTER SCHEMA k OWNER TO kinds_other' ],
+	[ 'schema', 'privileges', 'GRANT USAGE ON SCHEMA k TO PUBLIC' ],
+	[ 'schema', 'privileges', 'REVOKE CREATE ON SCHEMA k FROM kinds_other' ],
 	[ 'table', 'owner', 'ALTER TABLE k.t OWNER TO kinds_other' ],
 	[ 'table', 'privileges', 'GRANT SELECT ON k.t TO kinds_other' ],
 	[ 'table', 'privileges', 'REVOKE INSERT ON k.t FROM CURRENT_USER' ],

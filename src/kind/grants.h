@@ -1,0 +1,18 @@
+/*
+ * grants.h
+ *		Owner and privileges of a schema, as statements.
+ */
+#ifndef MIG_GRANTS_H
+#define MIG_GRANTS_H
+
+#include "migrate.h"
+
+#include "kind/objects.h"
+#include "kind/writer.h"
+#include "utils/acl.h"
+
+extern bool mig_grants_is_public(const char *schema);
+extern Acl *mig_grants_initial(const char *schema, Oid owner);
+extern void mig_grants_write(const SchemaObject *object, Writer *writer);
+
+#endif							/* MIG_GRANTS_H */
