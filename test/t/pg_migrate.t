@@ -327,7 +327,7 @@ subtest 'usage: status 2 and one line' => sub {
 	$p->is_refused([ 'upgrade', '--dry-run', '--stepwise' ], 2, 'no --dry-run');
 	$p->is_refused([ 'wait', '--timeout', 'x' ], 2, 'number of seconds');
 	$p->is_refused($_, 2, 'not in this version')
-	  for ['lint'], ['rehearse'], ['drift'], ['test'], [ 'new', '--autogenerate', '-m', 'x' ],
+	  for ['lint'], ['rehearse'], ['test'], [ 'new', '--autogenerate', '-m', 'x' ],
 	  [ 'check', '--lint' ];
 	is_deeply([ $p->files ], [], 'and nothing is written');
 };
@@ -895,6 +895,7 @@ subtest 'the run lock: status 4' => sub {
 	$other->run('SELECT pg_advisory_unlock(1835624306, 1), pg_advisory_lock(1835624306, 3)');
 	$p->{environment}{PGOPTIONS} = '-c migrate.scratch_lock_timeout=200ms';
 	$p->is_run([ 'check', '--models', '-M', 'model.sql' ], 4, '', qr/^ERROR:  [^\n]*scratch/);
+	$p->is_run(['drift'], 4, '', qr/^ERROR:  [^\n]*scratch/);
 	$other->finish;
 };
 
@@ -1061,6 +1062,40 @@ subtest 'load --models' => sub {
 	$p->revision('0003', '0002', 'SELECT 3;');
 	$p->is_run([ @load, '-M', 'models' ], 1, qr//, qr/model "2.sql" cannot be taken: models/);
 	is($p->sql(q{SELECT count(*) FROM migrate.revisions}), 2, 'nothing is loaded then');
+};
+
+subtest 'drift: status 3 where the database was changed by hand' => sub {
+	my $p = project_with_table();
+	$p->is_run(['drift'], 0, '', undef, 'it was not');
+	$p->is_run([ 'drift', '--json' ], 0, qr/\A\[\]\s*\z/);
+	$p->sql(qq{CREATE TABLE "b\n" (); ALTER TABLE a ALTER id TYPE bigint; ALTER TABLE a DROP t});
+	$p->is_run(['drift'], 3, qq{create table public."b "\nalter column public.a.id: }
+		  . "type: integer -> bigint\ndrop column public.a.t\n", undef, 'a line each');
+	my $out = $p->is_run([ 'drift', '--json' ], 3, qr/\A\[/);
+	is(json_value($p, $out, q{#>> '{0,object_identity}'}), qq{public."b\n"},
+		'--json: the name as it is');
+	is($p->sql(q{SELECT to_regclass('a')}), 'a', 'nothing is changed');
+	$p->is_refused([ 'drift', 'x' ], 2, 'unexpected argument');
+	$p->is_refused([ 'drift', '--models' ], 2, '--models');
+
+	# files do not count, nor are they needed
+	$p->revision('0002', '0001', 'CREATE TABLE c ();');
+	$p->is_run(['drift'], 3, qr/^drop column/m, undef, 'a file that is not loaded');
+	rename("$p->{dir}/migrations", "$p->{dir}/elsewhere") or die $!;
+	$p->is_run(['drift'], 3, qr/^drop column/m, undef, 'no files');
+
+	$p->sql(qq{DROP TABLE "b\n"; ALTER TABLE a ALTER id TYPE int; ALTER TABLE a ADD t text});
+	$p->is_run(['drift'], 0, '', undef, 'undone');
+	$p->sql(q{UPDATE migrate.revisions SET upgrade_sql = 'SELECT 1/0' WHERE revision = '0001'});
+	$p->is_run(['drift'], 3, '', qr/^ERROR:  /, 'an applied revision was edited');
+};
+
+subtest 'drift: a script that cannot be run again' => sub {
+	my $p = project();
+	$p->sql('CREATE TABLE rows_of (n int); INSERT INTO rows_of VALUES (1)');
+	$p->revision('0001', '', 'CREATE TABLE a AS SELECT 1 / count(*) AS n FROM rows_of;');
+	$p->run('upgrade');
+	$p->is_run(['drift'], 1, '', qr/^ERROR:  .*revision "0001"/ms, 'is an error');
 };
 
 # The models are run as migrations are: with the search_path of the role.
