@@ -35,10 +35,12 @@ $other->run(q{SELECT migrate.revision('one', 'CREATE TABLE a (id int)', rev_id =
 
 for my $level ('REPEATABLE READ', 'SERIALIZABLE')
 {
-	my $begin = sub { $session->run("BEGIN ISOLATION LEVEL $level", 'SELECT count(*) FROM pg_class') };
+	my $begin =
+	  sub { $session->run("BEGIN ISOLATION LEVEL $level", 'SELECT count(*) FROM pg_class') };
 	$begin->();
 	is(differences('migrate.compare()'), '', "$level: nothing differs");
-	$other->run('CREATE TABLE by_hand (id int PRIMARY KEY)', 'CREATE VIEW v AS SELECT * FROM by_hand');
+	$other->run('CREATE TABLE by_hand (id int PRIMARY KEY)',
+		'CREATE VIEW v AS SELECT * FROM by_hand');
 	my $created = "create table public.by_hand\ncreate view public.v\n"
 	  . "create constraint by_hand_pkey on public.by_hand\n";
 	my $dropped = "drop view public.v\ndrop table public.by_hand\n";
