@@ -950,6 +950,74 @@ $server->stop;
 	drop_databases();
 }
 
+# ---------------------------------------------------------------- pgaudit ----
+
+# An auditor that logs everything sees what scripts execute, and is not in the way.
+chomp(my $pkglibdir = (run_program(tool('pg_config'), '--pkglibdir'))[1]);
+SKIP:
+{
+	skip 'pgaudit is not installed', 1 unless -e "$pkglibdir/pgaudit.so";
+	my $audited = MigrateServer->create(
+		settings => [ "shared_preload_libraries = 'pgaudit'", q{pgaudit.log = 'all'},
+			'max_connections = 10' ]);
+	$audited->use;
+	my $name = create_database('mig_scratch_audit');
+	my $one = connect_to($name);
+	my $up = 'CREATE TABLE live (id serial PRIMARY KEY, body text);'
+	  . q{ DO $$ BEGIN CREATE TABLE in_block (a int); END $$; INSERT INTO in_block VALUES (71)};
+	$one->run(
+		'CREATE EXTENSION pgaudit',
+		q{SELECT migrate.configure('exclude', 'extension:pgaudit')},
+		'SELECT migrate.revision(' . lit('first') . ', ' . lit($up) . q{, '', 'r1')},
+		'SELECT migrate.upgrade()',
+		'SELECT migrate.set_model(' . lit($up =~ s/body text/body varchar/r) . ')',
+		'ALTER TABLE live ADD by_hand int');
+	# what one call writes into the log, and that nothing else remains of it
+	my $logged = sub {
+		my ($sql, $state, $expected, $what) = @_;
+		my @before = (census($one), schema_dump($name));
+		my $from = length $audited->log_text;
+		my $result = $one->query($sql);
+		my $log = substr $audited->log_text, $from;
+		is("$result->{state} $result->{out}", "$state $expected", "pgaudit: $what")
+		  or diag $result->{err};
+		is_deeply([ census($one), schema_dump($name) ], \@before, '    nothing is left');
+		unlike($log, qr/stack|WARNING|PANIC|TRAP/, '    and nothing went wrong');
+		like($log, qr/AUDIT: SESSION,\d+,1,READ,SELECT,,,"SELECT .*migrate\./,
+			'    the log has the call');
+		return $log;
+	};
+	my $rest = sub { return join '', map { "$_\n" } @_ };
+	my $drift = 'SELECT action, object_identity FROM migrate.drift()';
+	my $compare = 'SELECT action, object_identity FROM migrate.compare()';
+	my @drifted = $rest->('create|public.live.by_hand');
+	my @compared = $rest->('alter|public.live.body', 'drop|public.live.by_hand');
+	my $block = qr/AUDIT: SESSION,\d+,\d+,DDL,CREATE TABLE,,,CREATE TABLE in_block/;
+	my $rows = qr/AUDIT: SESSION,\d+,\d+,WRITE,INSERT,,,.*INSERT INTO in_block VALUES \(71\)/;
+	my $plain = qr/AUDIT: .*CREATE TABLE live/;
+	my $log;
+	for ([ $compare, @compared, 'compare()' ], [ $drift, @drifted, 'drift()' ])
+	{
+		$log = $logged->($_->[0], '00000', $_->[1], $_->[2]);
+		like($log, $block, '    what a block executes');
+		like($log, $rows, '    and the rows that are written');
+		unlike($log, $plain, '    but not the plain DDL, which has no effect');
+	}
+	$one->run('BEGIN');
+	$logged->($compare, '00000', @compared, 'in a transaction');
+	$logged->($drift, '00000', @drifted, '    twice');
+	my $broken = 'CREATE TABLE broken (a int);'
+	  . q{ DO $$ BEGIN CREATE TABLE in_block (a int); PERFORM 1/0; END $$};
+	$one->run('COMMIT', 'SELECT migrate.set_model(' . lit($broken) . ')');
+	$log = $logged->($compare, '22012', '', 'an error in a block');
+	like($log, $block, '    what was executed before it');
+	$log = $logged->($drift, '00000', @drifted, 'after an error');
+	like($log, $rows, '    as before');
+	$one->finish;
+	drop_databases();
+	$audited->stop('immediate');
+}
+
 # ---------------------------------------------------------------- standby ----
 
 {
