@@ -23,6 +23,7 @@
 #include "schema/exclude.h"
 #include "schema/fingerprint.h"
 #include "schema/managed.h"
+#include "schema/published.h"
 #include "schema/read.h"
 #include "schema/replay.h"
 #include "schema/replace.h"
@@ -242,7 +243,10 @@ read_declared(const Project *project, List *models, bool uses)
 		.new_rights = project->rights};
 	Work		work = {.project = project, .context = CurrentMemoryContext,
 		.models = models, .uses = uses};
+	ListCell   *lc;
 
+	foreach(lc, models)
+		options.hide_publications |= mig_published_is_asked(((Model *) lfirst(lc))->ddl);
 	mig_scratch_run(&options, declare_and_read, &work);
 	return work.result;
 }
@@ -262,6 +266,7 @@ read_replayed(const Project *project, Schema *live)
 	mig_read_uses(live);
 	work.replay = mig_replay_read(live, project->function);
 	options.hide = work.replay->looks;
+	options.hide_publications = work.replay->asks;
 	mig_scratch_run(&options, declare_and_read, &work);
 	return work.result;
 }

@@ -30,6 +30,7 @@
 #include "schema/fence.h"
 #include "schema/guard.h"
 #include "schema/managed.h"
+#include "schema/published.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
@@ -168,6 +169,7 @@ process_utility(MIG_UTILITY_PARAMETERS)
 		if (replay != NULL && passes_over(planned->utilityStmt))
 			return;
 		check(planned->utilityStmt);
+		mig_published_make_room(planned->utilityStmt);
 		/* writes into the rows of live tables where they are */
 		if (IsA(planned->utilityStmt, VacuumStmt))
 			return;

@@ -19,6 +19,7 @@
 #include "schema/closure.h"
 #include "schema/declare.h"
 #include "schema/guard.h"
+#include "schema/published.h"
 #include "schema/read.h"
 #include "schema/replay.h"
 #include "schema/write.h"
@@ -83,7 +84,12 @@ mig_replay_read(const Schema *live, const char *function)
 	mig_verify_applied(position.graph, position.rows, applied);
 	mig_verify_edited(edited);
 	foreach(lc, replay->scripts)
-		replay->looks |= looks_into_catalogs(((StoredScript *) lfirst(lc))->sql);
+	{
+		const char *sql = ((StoredScript *) lfirst(lc))->sql;
+
+		replay->looks |= looks_into_catalogs(sql);
+		replay->asks |= mig_published_is_asked(sql);
+	}
 	replay->tables = write_tables(live, replay->scripts);
 	report_empty_base(&position, replay->scripts);
 	mig_report_incomplete();

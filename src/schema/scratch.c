@@ -36,6 +36,7 @@
 #include "schema/held.h"
 #include "schema/hide.h"
 #include "schema/managed.h"
+#include "schema/published.h"
 #include "schema/scratch.h"
 #include "schema/twin.h"
 #include "storage/proc.h"
@@ -266,6 +267,7 @@ end(ScratchRun *run)
 	active = false;
 	mig_deferred_suspend(false);
 	mig_guard_end();
+	mig_published_end();
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(run->work);
 	CurrentResourceOwner = run->owner;
@@ -297,6 +299,7 @@ enter(ScratchRun *run)
 	mig_lock_scratch();
 	mig_guard_begin();
 	mig_twin_clear_database();
+	mig_published_suspend(run->options->hide_publications);
 	foreach(lc, run->options->schemas)
 		scratch->live = lappend_oid(scratch->live, mig_twin_lock_schema(lfirst(lc)));
 	/* a new schema would get those of all schemas */
@@ -349,11 +352,14 @@ set(const char *name, const char *value)
 }
 
 /*
- * Return whether an error says that others have changed a row that we have to change.
+ * Return whether an error says that others have changed a row that we have to change, or
+ * that they wait for one of ours while we wait for one of theirs.
  */
 static bool
 is_of_others(const ErrorData *error)
 {
+	if (error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+		return true;
 	return error->sqlerrcode == ERRCODE_INTERNAL_ERROR && error->message != NULL &&
 		strncmp(error->message, "tuple concurrently", strlen("tuple concurrently")) == 0;
 }

@@ -29,7 +29,6 @@
 #include "catalog/pg_event_trigger.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
-#include "catalog/pg_publication.h"
 #include "catalog/pg_publication_rel.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -42,7 +41,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/hsearch.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -68,7 +66,7 @@ static void move(Oid classid, Oid objid, List *live, List *twins);
 static void set_schema(Relation catalog, HeapTuple tuple, AttrNumber column,
 					   List *live, List *twins);
 static Oid	twin_of(Oid schema, List *live, List *twins);
-static bool delete_rows(Oid catalogid);
+static void delete_rows(Oid catalogid);
 
 /*
  * Return the schema of a name, InvalidOid if there is none, locked so that it cannot
@@ -439,44 +437,33 @@ mig_twin_drop_privileges(List *live)
 
 /*
  * Delete what is the whole database's: event triggers, which would see what is run
- * here, and publications, whose names a model uses again.
+ * here, and what publications publish.
  */
 void
 mig_twin_clear_database(void)
 {
 	const Oid	catalogs[] = {
-		EventTriggerRelationId, PublicationRelationId, PublicationRelRelationId,
-		MIG_PUBLICATION_NAMESPACE
+		EventTriggerRelationId, PublicationRelRelationId, MIG_PUBLICATION_NAMESPACE
 	};
 
-	bool		found = false;
-
 	for (size_t i = 0; i < lengthof(catalogs); i++)
-		if (OidIsValid(catalogs[i]) && delete_rows(catalogs[i]))
-			found = true;
-	/* tables remember who publishes them */
-	if (found)
-		CacheInvalidateRelcacheAll();
+		if (OidIsValid(catalogs[i]))
+			delete_rows(catalogs[i]);
 	CommandCounterIncrement();
 }
 
 /*
- * Delete all rows of a catalog; return whether there were any.
+ * Delete all rows of a catalog.
  */
-static bool
+static void
 delete_rows(Oid catalogid)
 {
 	Relation	catalog = table_open(catalogid, RowExclusiveLock);
 	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
 	HeapTuple	tuple;
-	bool		found = false;
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
 		CatalogTupleDelete(catalog, &tuple->t_self);
-		found = true;
-	}
 	systable_endscan(scan);
 	table_close(catalog, NoLock);
-	return found;
 }

@@ -19,7 +19,8 @@ my $server = MigrateServer->create(
 		'max_replication_slots = 20',
 		'max_wal_senders = 20',
 		'max_logical_replication_workers = 10',
-		'wal_retrieve_retry_interval = 200ms'
+		'wal_retrieve_retry_interval = 200ms',
+		'logical_decoding_work_mem = 64kB'
 	]);
 $server->use;
 my $version = (split /\D/, connect_to('postgres')->value('SHOW server_version'))[0];
@@ -82,6 +83,13 @@ sub content
 				qq{SELECT t::text FROM migrate.$table t ORDER BY t::text COLLATE "C"}) ];
 	}
 	return \%content;
+}
+
+# The number of rows, and a hash of them all.
+sub content_of
+{
+	my $session = shift;
+	return [ $session->rows('SELECT count(*), sum(hashtextextended(d::text, 0)) FROM data d') ];
 }
 
 # The cache holds the heads or nothing.
@@ -410,6 +418,95 @@ heads_ok($subscriber, 'after revisions that went');
 	is($two->value('SELECT count(*) FROM migrate.log'), 2, 'and nothing of ours is replicated');
 	unsubscribe($two, 'sub_app');
 	$_->finish for $one, $two;
+}
+
+# ----------------------------------------------- comparisons under load ----
+
+# What a comparison makes is of subtransactions that are rolled back: rows and files of the
+# catalogs that decoding meets while others write, alter and rewrite.  The rows of scripts,
+# in tables of the same names, must not arrive; nor may decoding stop at a file that it
+# finds no table for.  Large transactions are sent before they end.
+{
+	create_database($_) for qw(busy mirror);
+	my ($busy, $mirror, $writer, $alterer) = map { connect_to($_) } qw(busy mirror busy busy);
+	my $plugin = -e (run_program(tool('pg_config'), '--pkglibdir'))[1] =~ s/\n//r
+	  . '/test_decoding.so';
+	my $up = <<'SQL';
+CREATE TABLE data (id serial PRIMARY KEY, body text);
+INSERT INTO data (body) SELECT 'of the script' FROM generate_series(1, 1000);
+ALTER TABLE data ALTER id TYPE bigint;
+CREATE INDEX data_body ON data (body);
+UPDATE data SET body = 'of the script, too';
+SQL
+	$busy->run(
+		'SELECT migrate.revision(' . join(', ', map { lit($_) } 'data', $up, '', 'r1') . ')',
+		'SELECT migrate.upgrade()',
+		'SELECT migrate.set_model(' . lit("$up; CREATE TABLE more (a int)") . ')',
+		'TRUNCATE data',
+		'CREATE PUBLICATION busy FOR ALL TABLES',
+		$plugin ? q{SELECT pg_create_logical_replication_slot('plain', 'test_decoding')} : (),
+		q{SELECT pg_create_logical_replication_slot('sub_busy', 'pgoutput')});
+	$mirror->run('CREATE TABLE data (id bigint PRIMARY KEY, body text)',
+		q{CREATE SUBSCRIPTION sub_busy CONNECTION 'host=} . $server->socket_dir
+		  . q{ port=5432 user=postgres dbname=busy' PUBLICATION busy WITH (create_slot = false,}
+		  . q{ slot_name = 'sub_busy'} . ($version >= 14 ? ', streaming = on)' : ')'));
+	becomes_true($mirror,
+		q{SELECT count(*) > 0 AND bool_and(srsubstate = 'r') FROM pg_subscription_rel},
+		'under load: the first copy');
+
+	# until the lock can be had
+	my $from = length $server->log_text;
+	my $gate = connect_to('busy');
+	$gate->run('SELECT pg_advisory_lock(42)');
+	my $loop = q{DO $$ BEGIN WHILE NOT pg_try_advisory_xact_lock_shared(42) LOOP %s }
+	  . q{END LOOP; END $$};
+	$writer->send(sprintf $loop, <<'SQL');
+INSERT INTO data (body) SELECT 'row' FROM generate_series(1, 5); COMMIT;
+UPDATE data SET body = body || '.' WHERE id > (SELECT max(id) - 3 FROM data); COMMIT;
+SQL
+	$alterer->send(sprintf $loop, <<'SQL');
+CREATE TABLE passing (a int PRIMARY KEY, b text); COMMIT;
+ALTER TABLE passing ALTER a TYPE bigint; COMMIT;
+CLUSTER data USING data_pkey; COMMIT;
+DROP TABLE passing; COMMIT; PERFORM pg_sleep(0.02);
+SQL
+	my (%states, $rows);
+	my @calls = map { "SELECT count(*) FROM migrate.$_" } 'compare()', 'drift()';
+	for my $round (1 .. 12)
+	{
+		$states{ $busy->query($_)->{state} }++ for @calls;
+		# rows of the same transaction, before and after
+		my $insert = q{INSERT INTO data (body) SELECT 'around' FROM generate_series(1, 300)};
+		$busy->run('BEGIN', $insert);
+		my $state = $busy->query($calls[ $round % 2 ])->{state};
+		$states{$state}++;
+		next $busy->run('ROLLBACK') if $state ne '00000';
+		$busy->run($insert, 'COMMIT');
+		$rows += 600;
+	}
+	$gate->run('SELECT pg_advisory_unlock(42)');
+	is($_->receive->{state}, '00000', 'under load: others work') for $writer, $alterer;
+	is_deeply(\%states, { '00000' => 36 }, 'under load: comparisons too');
+	catch_up($busy, 'sub_busy', 'under load: all is decoded and applied');
+	is_deeply(content_of($mirror), content_of($busy), 'under load: all rows arrive');
+	is($mirror->value(q{SELECT count(*) FROM data WHERE body LIKE 'around%'}), $rows,
+		'under load: those around comparisons, too');
+	is($mirror->value(q{SELECT count(*) FROM data WHERE body LIKE 'of the script%'}), 0,
+		'under load: and none of those that scripts wrote');
+	SKIP:
+	{
+		skip 'test_decoding is not installed', 2 unless $plugin;
+		my $result = $busy->query(
+			q{SELECT count(*) FILTER (WHERE data LIKE '%of the script%'), count(*) FILTER }
+			  . q{(WHERE data LIKE 'table public.data: INSERT:%around%')}
+			  . q{ FROM pg_logical_slot_get_changes('plain', NULL, NULL)});
+		is($result->{out}, "0|$rows\n", 'under load: the same, decoded afterwards')
+		  or diag $result->{err};
+	}
+	unlike(substr($server->log_text, $from), qr/(?:ERROR|FATAL|PANIC): /,
+		'under load: no error in the log');
+	unsubscribe($mirror, 'sub_busy');
+	$_->finish for $busy, $mirror, $writer, $alterer, $gate;
 }
 
 unlike($server->log_text, qr/was terminated by signal|TRAP:|PANIC:/, 'nothing crashed');

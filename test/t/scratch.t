@@ -524,8 +524,24 @@ for my $level ('READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE')
 		'CREATE PUBLICATION pub FOR TABLE apart.published');
 	is( $session->value(scratch('CREATE PUBLICATION pub FOR ALL TABLES; CREATE TABLE x (a int);'
 			  . ' DROP PUBLICATION pub; UPDATE apart.published SET a = 2',
-			'SELECT count(*) FROM pg_publication')),
+			'SELECT count(*) FROM pg_publication_tables')),
 		0, 'publications are the model\'s own');
+	# each of these finds none
+	for my $missing (
+		'ALTER PUBLICATION pub ADD TABLE x',          'ALTER PUBLICATION pub RENAME TO bup',
+		'ALTER PUBLICATION pub OWNER TO scratch_other', 'DROP PUBLICATION pub',
+		q{COMMENT ON PUBLICATION pub IS 'x'},
+		'DO $$ BEGIN DROP PUBLICATION pub; END $$')
+	{
+		is($session->query(scratch("CREATE TABLE x (a int); $missing"))->{state}, '42704',
+			"    $missing: no");
+	}
+	is( $session->value(scratch(
+			'CREATE TABLE x (a int); CREATE PUBLICATION two;'
+			  . ' ALTER PUBLICATION two RENAME TO pub; DROP PUBLICATION IF EXISTS two;'
+			  . ' ALTER PUBLICATION pub ADD TABLE x',
+			q{SELECT string_agg(tablename, '') FROM pg_publication_tables})),
+		'x', '    a name can be given again');
 	is($session->query('UPDATE apart.published SET a = 3')->{state}, '55000',
 		'    afterwards the table is published as before');
 	$session->value(scratch('UPDATE apart.published SET a = 2'));
@@ -670,6 +686,22 @@ for my $level ('READ COMMITTED', 'REPEATABLE READ', 'SERIALIZABLE')
 	ok(wait_for_lock($session->{pid}), '    an ALTER TABLE is waited for');
 	$other->run('COMMIT');
 	is($session->receive->{out}, "1 2 0 1 1 1\n", '    then all is hidden');
+
+	# who waits for what is hidden already, and is waited for
+	$session->run('CREATE TABLE public.early (a int)', q{SET deadlock_timeout = '2s'});
+	$other->run(q{SET deadlock_timeout = '60s'});
+	my $order = q{SELECT string_agg(relname, ' ' ORDER BY ctid) FROM pg_class}
+	  . q{ WHERE relname IN ('early', 'live')};
+	my ($first, $last) = split ' ', $session->value($order);
+	$other->run('BEGIN', "ALTER TABLE public.$last ADD COLUMN third int");
+	$session->send(scratch($once, $looks, hide => 1));
+	ok(wait_for_lock($session->{pid}), '    another ALTER TABLE is waited for');
+	is($other->query("ALTER TABLE public.$first ADD COLUMN fourth int")->{state},
+		'00000', '    it waits for us, and is not stopped for that');
+	$other->run('ROLLBACK');
+	is($session->receive->{out}, "1 2 0 1 1 1\n", '    but all is hidden in the end');
+	$session->run('DROP TABLE public.early', 'RESET deadlock_timeout');
+	$other->run('RESET deadlock_timeout');
 	$session->run('RESET migrate.scratch_lock_timeout', 'DROP FUNCTION public.known()',
 		'ALTER TABLE public.live DROP COLUMN other, DROP CONSTRAINT positive',
 		'DROP INDEX public.by_body', 'TRUNCATE public.live');
