@@ -261,10 +261,9 @@ $admin->run(
 	'CREATE TABLE app.alembic_version (version_num pg_catalog.varchar(32) NOT NULL)',
 	q{INSERT INTO app.alembic_version VALUES ('0001')});
 my $array = 'pg_catalog.text[]';
-my $no_internal =
-  $admin->value(q{SELECT pg_catalog.current_setting('server_version_num')}) =~ /^13/ ?
-  '0A000' :
-  '42883';
+# as for a function of the server's own: minor versions differ
+my $no_internal = $admin->query('SELECT pg_catalog.numeric_avg_serialize(NULL)')->{state};
+like($no_internal, qr/^(?:0A000|42883)$/, 'what takes "internal" cannot be called');
 my @calls = (
 	q{SELECT migrate.configure('revision_ids', 'serial')},
 	q{SELECT migrate.configure('managed_schemas', 'app')},
