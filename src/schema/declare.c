@@ -135,9 +135,14 @@ before_statement(RawStmt *raw, void *argument)
 {
 	Declaration *declaration = argument;
 
-	/* RESET ALL, for one, must not have the scratch wait for ever */
+	/*
+	 * RESET ALL, for one, must not have the scratch wait for ever.  Set as the script's own
+	 * SET would, for what was set at this level already cannot be saved.
+	 */
 	if (LockTimeout != declaration->lock_timeout)
-		set("lock_timeout", psprintf("%d", declaration->lock_timeout));
+		(void) set_config_option("lock_timeout", psprintf("%d", declaration->lock_timeout),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0,
+								 false);
 	/* no utility command is called for one whose rows are in the script */
 	if (declaration->notes->replay && IsA(raw->stmt, CopyStmt))
 		mig_fence_check(raw->stmt);
