@@ -259,7 +259,7 @@ static Schema *
 read_replayed(const Project *project, Schema *live)
 {
 	ScratchOptions options = {.schemas = project->schemas,
-		.keep_default_privileges = true, .new_rights = project->rights,
+		.is_replay = true, .keep_default_privileges = true, .new_rights = project->rights,
 		.function = project->function};
 	Work		work = {.project = project, .context = CurrentMemoryContext, .uses = true};
 

@@ -82,7 +82,7 @@ static ErrorData *run(ScratchRun *run, void (*body) (Scratch *scratch, void *arg
 static void begin(ScratchRun *run);
 static void end(ScratchRun *run);
 static void enter(ScratchRun *run);
-static void set_limits(void);
+static void set_limits(const ScratchOptions *options);
 static void set(const char *name, const char *value);
 static bool is_of_others(const ErrorData *error);
 static void complete_error(ErrorData *error, bool entered);
@@ -295,7 +295,7 @@ enter(ScratchRun *run)
 	ListCell   *lc;
 	ListCell   *lc2;
 
-	set_limits();
+	set_limits(run->options);
 	mig_lock_scratch();
 	mig_guard_begin();
 	mig_twin_clear_database();
@@ -327,7 +327,7 @@ enter(ScratchRun *run)
  * Set what holds in the scratch.
  */
 static void
-set_limits(void)
+set_limits(const ScratchOptions *options)
 {
 	int			timeout = mig_scratch_lock_timeout;
 
@@ -338,6 +338,9 @@ set_limits(void)
 	/* 17 and newer can do without them; auto_explain would write all of it to the log */
 	set("event_triggers", "off");
 	set("auto_explain.log_min_duration", "-1");
+	/* PL/pgSQL keeps what it has compiled, also of functions that are gone */
+	if (options->is_replay)
+		set("check_function_bodies", "off");
 }
 
 /*

@@ -14,6 +14,7 @@ typedef struct ScratchOptions
 	List	   *schemas;		/* char *: names of the managed schemas, each once */
 	bool		hide;			/* hide live objects from look-ups in the catalogs
 								 * too: for replays of revisions only */
+	bool		is_replay;		/* of scripts that have run before */
 	bool		hide_publications;	/* from look-ups in the catalogs */
 	bool		keep_default_privileges;	/* for replays; a model begins without */
 	bool		new_rights;		/* schemas have the privileges of new ones, not their
