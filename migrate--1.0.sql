@@ -282,24 +282,30 @@ CREATE FUNCTION migrate.revision(
 	branch_label pg_catalog.text DEFAULT NULL,
 	depends_on pg_catalog.text[] DEFAULT '{}',
 	transactional pg_catalog.bool DEFAULT true,
-	autogenerate pg_catalog.bool DEFAULT false)
+	autogenerate pg_catalog.bool DEFAULT false,
+	prove pg_catalog.bool DEFAULT true,
+	renames pg_catalog.text[] DEFAULT '{}')
 RETURNS pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_revision'
 LANGUAGE C VOLATILE;
 
 COMMENT ON FUNCTION migrate.revision(
 	pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text,
-	pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool) IS
+	pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool,
+	pg_catalog.bool, pg_catalog.text[]) IS
 'Store a new revision.
 Arguments: message; upgrade and downgrade: the scripts (downgrade NULL: the revision cannot be '
 'downgraded, but '''' if the upgrade is empty too); rev_id: its identifier (NULL: generate one '
 'according to the setting revision_ids); head: the parent (an identifier, or base); splice: allow '
 'a parent that is not a head; branch_label; depends_on: identifiers; transactional: of both '
-'scripts; autogenerate.
-Result: the new identifier.
+'scripts; autogenerate: write both scripts, from what differs from the models, instead of '
+'taking them; prove: only if both were seen to work in the scratch; renames: what has another '
+'name now, ''column public.users.fullname -> full_name''.
+Result: the new identifier; NULL where autogenerate finds no difference.
 Errors: 22023 invalid message or identifier; 42601 or MG011 unacceptable script; MG001, MG002, '
 'MG003 head or depends_on does not name one revision; MG005 the parent is not a head; MG010 '
-'identifier or label in use; 0A000 autogenerate; 22004 null argument; 25006 read-only '
+'identifier or label in use; with autogenerate those of compare, MG004 revisions are pending, '
+'0A000 what migrate cannot write, MG014 a script was not proved; 22004 null argument; 25006 read-only '
 'transaction; 40001 stale snapshot; 40P01 the holder of the run lock waits for this transaction; '
 '55000 called from a migration script; MG012 run lock not available.
 Locks: the run lock, until the end of the transaction.';
@@ -786,7 +792,8 @@ Errors: 42704 there is none of that name.';
 
 CREATE FUNCTION migrate.compare(source pg_catalog.text DEFAULT 'models', OUT action pg_catalog.text,
 	OUT object_type pg_catalog.text, OUT object_identity pg_catalog.text,
-	OUT detail pg_catalog.text)
+	OUT detail pg_catalog.text, OUT upgrade_sql pg_catalog.text,
+	OUT downgrade_sql pg_catalog.text, OUT hazard pg_catalog.text)
 RETURNS SETOF pg_catalog.record
 AS 'MODULE_PATHNAME', 'migrate_compare'
 LANGUAGE C VOLATILE;
@@ -803,7 +810,9 @@ Errors: 22023 another source; 55000 no model is declared; 42501 the managed sche
 'one was edited; 0A000 a script changes a schema that is not managed.';
 
 CREATE FUNCTION migrate.drift(OUT action pg_catalog.text, OUT object_type pg_catalog.text,
-	OUT object_identity pg_catalog.text, OUT detail pg_catalog.text)
+	OUT object_identity pg_catalog.text, OUT detail pg_catalog.text,
+	OUT upgrade_sql pg_catalog.text, OUT downgrade_sql pg_catalog.text,
+	OUT hazard pg_catalog.text)
 RETURNS SETOF pg_catalog.record
 AS 'MODULE_PATHNAME', 'migrate_drift'
 LANGUAGE C VOLATILE;
@@ -812,6 +821,17 @@ COMMENT ON FUNCTION migrate.drift() IS
 'of migrate.compare(''revisions''), the other way round.
 Result: a row a difference, as migrate.compare().
 Errors: those of migrate.compare(''revisions'').';
+
+CREATE FUNCTION migrate.diff_sql(source pg_catalog.text DEFAULT 'models',
+	OUT upgrade_sql pg_catalog.text, OUT downgrade_sql pg_catalog.text)
+RETURNS SETOF pg_catalog.record
+AS 'MODULE_PATHNAME', 'migrate_diff_sql'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.diff_sql(pg_catalog.text) IS
+'Return the scripts that would turn the managed schemas into what the source says, and back.
+Arguments: source: models or revisions.
+Result: one row, of two scripts.
+Errors: as compare.';
 
 CREATE FUNCTION migrate.schema_sql(source pg_catalog.text DEFAULT 'live')
 RETURNS pg_catalog.text
@@ -1139,7 +1159,8 @@ ALTER FUNCTION migrate.script_checksum(pg_catalog.text, pg_catalog.bool) OWNER T
 ALTER FUNCTION migrate.forget_heads() OWNER TO @extowner@;
 ALTER FUNCTION migrate.revision(
 	pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text,
-	pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool)
+	pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool, pg_catalog.bool,
+	pg_catalog.bool, pg_catalog.text[])
 OWNER TO @extowner@;
 ALTER FUNCTION migrate.merge(
 	pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.text)
@@ -1164,6 +1185,7 @@ ALTER FUNCTION migrate.set_model(pg_catalog.text, pg_catalog.text, pg_catalog.in
 ALTER FUNCTION migrate.drop_model(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.compare(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.drift() OWNER TO @extowner@;
+ALTER FUNCTION migrate.diff_sql(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.schema_sql(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.create_all() OWNER TO @extowner@;
 ALTER FUNCTION migrate.init_db(pg_catalog.text) OWNER TO @extowner@;
@@ -1207,7 +1229,7 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.forget_heads(),
 	migrate.revision(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text,
 		pg_catalog.text, pg_catalog.bool, pg_catalog.text, pg_catalog.text[], pg_catalog.bool,
-		pg_catalog.bool),
+		pg_catalog.bool, pg_catalog.bool, pg_catalog.text[]),
 	migrate.merge(pg_catalog.text[], pg_catalog.text, pg_catalog.text, pg_catalog.text),
 	migrate.edit(pg_catalog.text, pg_catalog.text, pg_catalog.text, pg_catalog.text,
 		pg_catalog.bool, pg_catalog.bool),
@@ -1221,6 +1243,7 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.check(pg_catalog.bool),
 	migrate.compare(pg_catalog.text),
 	migrate.drift(),
+	migrate.diff_sql(pg_catalog.text),
 	migrate.schema_sql(pg_catalog.text),
 	migrate.create_all(),
 	migrate.init_db(pg_catalog.text),

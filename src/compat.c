@@ -4,6 +4,10 @@
  */
 #include "compat.h"
 
+#if PG_VERSION_NUM >= 160000
+#include "nodes/miscnodes.h"
+#endif
+#include "parser/parse_type.h"
 #include "pgstat.h"
 #if PG_VERSION_NUM >= 140000
 #include "utils/backend_status.h"
@@ -56,5 +60,22 @@ mig_result_relations(const PlannedStmt *plan)
 	foreach(lc, plan->resultRelations)
 		relations = bms_add_member(relations, lfirst_int(lc));
 	return relations;
+#endif
+}
+
+/*
+ * Find the type that a name and its modifiers say; InvalidOid: there is none.  Errors:
+ * the parser's.
+ */
+void
+mig_parse_type(const char *name, Oid *type, int32 *typmod)
+{
+#if PG_VERSION_NUM >= 160000
+	ErrorSaveContext context = {T_ErrorSaveContext};
+
+	if (!parseTypeString(name, type, typmod, (Node *) &context))
+		*type = InvalidOid;
+#else
+	parseTypeString(name, type, typmod, true);
 #endif
 }

@@ -235,6 +235,13 @@
 #define MIG_PUBLIC_RIGHTS				ACL_USAGE
 #endif
 
+/* 17 has the privilege MAINTAIN. */
+#if PG_VERSION_NUM < 170000
+#define MIG_ACL_MAINTAIN				ACL_NO_RIGHTS
+#else
+#define MIG_ACL_MAINTAIN				ACL_MAINTAIN
+#endif
+
 /* 16 made the right to SET ROLE one of its own. */
 #if PG_VERSION_NUM < 160000
 #define mig_can_set_role(member, role)	is_member_of_role(member, role)
@@ -504,6 +511,7 @@ typedef struct MigBackend
 	TimestampTz since;			/* start of its transaction, or of the backend */
 } MigBackend;
 
+extern void mig_parse_type(const char *name, Oid *type, int32 *typmod);
 extern bool mig_backend_status(int pid, MigBackend *backend);
 extern Bitmapset *mig_result_relations(const PlannedStmt *plan);
 

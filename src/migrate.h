@@ -39,6 +39,7 @@
 #define ERRCODE_MIG_BAD_SCRIPT			MAKE_SQLSTATE('M', 'G', '0', '1', '1')
 #define ERRCODE_MIG_LOCK_NOT_HAD		MAKE_SQLSTATE('M', 'G', '0', '1', '2')
 #define ERRCODE_MIG_IN_DOUBT			MAKE_SQLSTATE('M', 'G', '0', '1', '3')
+#define ERRCODE_MIG_NOT_PROVED			MAKE_SQLSTATE('M', 'G', '0', '1', '4')
 
 /* Which of its two scripts a revision runs. */
 typedef enum MigDirection

@@ -20,6 +20,7 @@
 #include "revision/revision.h"
 #include "revision/target.h"
 #include "schema/exclude.h"
+#include "schema/generate.h"
 #include "schema/managed.h"
 #include "script/script.h"
 #include "sql.h"
@@ -30,6 +31,7 @@
 #include "store/project.h"
 #include "store/revisions.h"
 #include "store/scope.h"
+#include "store/verify.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -47,6 +49,8 @@ static const char *const settings[] = {
 };
 
 static bool is_name_of_another(const char *name, const char *revision);
+static bool generate_scripts(const Position *position, FunctionCallInfo fcinfo,
+							 GeneratedScripts *scripts);
 static Position begin(const char *function);
 static int	one_revision(const Position *position, const char *target);
 static bool is_applied(const Position *position, int node);
@@ -65,7 +69,8 @@ static void check_setting(const char *name, const char *value);
 
 /*
  * Implement migrate.revision(): store a new revision. Errors: 22023 and 22004
- * for arguments, 0A000, MG001 to MG003, MG005, MG010, MG011, and the parser's.
+ * for arguments, MG001 to MG003, MG005, MG010, MG011, and the parser's; with
+ * autogenerate those of generate_scripts.
  */
 Datum
 migrate_revision(PG_FUNCTION_ARGS)
@@ -77,11 +82,6 @@ migrate_revision(PG_FUNCTION_ARGS)
 	bool		splice = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
 
 	memset(&rev, 0, sizeof(rev));
-	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("autogenerate is not available in this version of migrate"),
-				 errhint("Give the upgrade and downgrade scripts.")));
 	rev.message = mig_header_check_message(optional_text(fcinfo, 0));
 	position = begin("migrate.revision()");
 	rev.revision = new_id(&position, optional_text(fcinfo, 3));
@@ -94,11 +94,51 @@ migrate_revision(PG_FUNCTION_ARGS)
 		check_new_name(label, "branch label");
 		rev.branch_labels = list_make1(label);
 	}
-	fill_scripts(&rev, PG_ARGISNULL(1) ? "" : optional_text(fcinfo, 1),
-				 optional_text(fcinfo, 2),
-				 PG_ARGISNULL(8) || PG_GETARG_BOOL(8));
+	if (!PG_ARGISNULL(9) && PG_GETARG_BOOL(9))
+	{
+		GeneratedScripts scripts;
+
+		if (!generate_scripts(&position, fcinfo, &scripts))
+			PG_RETURN_NULL();
+		fill_scripts(&rev, scripts.upgrade, scripts.downgrade, true);
+	}
+	else
+		fill_scripts(&rev, PG_ARGISNULL(1) ? "" : optional_text(fcinfo, 1),
+					 optional_text(fcinfo, 2),
+					 PG_ARGISNULL(8) || PG_GETARG_BOOL(8));
 	insert(&position, &rev);
 	PG_RETURN_TEXT_P(cstring_to_text(rev.revision));
+}
+
+/*
+ * Generate the scripts of a new revision from what differs from the models.  Return
+ * false when nothing does, with a NOTICE.  Errors: 22023 when the caller gives scripts, too;
+ * MG004 when revisions are pending; those of the comparison and of the scripts.
+ */
+static bool
+generate_scripts(const Position *position, FunctionCallInfo fcinfo, GeneratedScripts *scripts)
+{
+	const char *upgrade = optional_text(fcinfo, 1);
+	bool		prove = PG_ARGISNULL(10) || PG_GETARG_BOOL(10);
+	List	   *renames = PG_ARGISNULL(11) ? NIL : mig_sql_array_arg(fcinfo, 11, "renames");
+	Project		project;
+	Differing	differing;
+
+	if ((upgrade != NULL && *upgrade != '\0') || optional_text(fcinfo, 2) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("autogenerate writes the scripts itself"),
+				 errhint("Leave out upgrade and downgrade, and change the scripts with migrate.edit().")));
+	mig_verify_nothing_pending(position);
+	project = mig_differ_project("migrate.revision()");
+	differing = mig_differ_source(&project, "models");
+	if (differing.differences == NIL)
+	{
+		ereport(NOTICE, (errmsg("no changes in the schema detected")));
+		return false;
+	}
+	*scripts = mig_generate_scripts(&project, &differing, renames, prove);
+	return true;
 }
 
 /*

@@ -11,10 +11,8 @@
  */
 #include "migrate.h"
 
-#include "lib/stringinfo.h"
 #include "revision/graph.h"
 #include "revision/ids.h"
-#include "revision/plan.h"
 #include "schema/compare.h"
 #include "schema/differ.h"
 #include "sql.h"
@@ -28,9 +26,6 @@
 
 PG_FUNCTION_INFO_V1(migrate_check);
 PG_FUNCTION_INFO_V1(migrate_check_revisions);
-
-/* Most differences that an error lists. */
-#define MAX_LISTED 10
 
 /* What check has read. */
 typedef struct State
@@ -46,10 +41,7 @@ static State check_revisions(void);
 static State read_state(void);
 static void check_some_loaded(const Graph *graph);
 static void check_none_incomplete(List *partials);
-static void check_nothing_pending(const Position *position);
-static bool are_transactional(List *ids);
 static void check_models(void);
-static char *list_differences(List *differences);
 
 /*
  * Implement migrate.check(models). Errors: MG004, MG007, MG009, MG010; those of the
@@ -89,7 +81,7 @@ check_revisions(void)
 	mig_verify_edited(state.edited);
 	check_some_loaded(state.position.graph);
 	check_none_incomplete(state.partials);
-	check_nothing_pending(&state.position);
+	mig_verify_nothing_pending(&state.position);
 	return state;
 }
 
@@ -149,41 +141,6 @@ check_none_incomplete(List *partials)
 }
 
 /*
- * MG004 unless every revision is applied.
- */
-static void
-check_nothing_pending(const Position *position)
-{
-	List	   *plan = mig_plan_upgrade(position->graph, position->rows, "heads");
-	List	   *ids = mig_graph_plan_ids(position->graph, plan, 0, list_length(plan));
-
-	if (ids != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_NOT_UP_TO_DATE),
-				 errmsg("target database is not up to date"),
-				 errdetail("Pending revisions: %s.", mig_ids_quote(ids)),
-				 are_transactional(ids) ?
-				 errhint("SELECT migrate.upgrade('heads');") :
-				 errhint("CALL migrate.upgrade_stepwise('heads');")));
-}
-
-/*
- * Return whether all upgrade scripts of some revisions (char *) are
- * transactional.
- */
-static bool
-are_transactional(List *ids)
-{
-	char	   *other;
-	Scope		scope;
-
-	mig_scope_enter(&scope);
-	other = mig_revisions_first_not_transactional(&scope, ids, MIG_UPGRADE);
-	mig_scope_leave(&scope);
-	return other == NULL;
-}
-
-/*
  * Check that the database is what the models declare.  Errors: MG009, those of the
  * comparison.
  */
@@ -191,40 +148,12 @@ static void
 check_models(void)
 {
 	Project		project = mig_differ_project("migrate.check()");
-	List	   *differences = mig_differ_from_models(&project);
+	List	   *differences = mig_differ_from_models(&project).differences;
 
 	if (differences != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_DIFFERS),
 				 errmsg("database differs from the models"),
-				 errdetail("%s", list_differences(differences)),
+				 errdetail("%s", mig_compare_list(differences)),
 				 errhint("SELECT * FROM migrate.compare();")));
-}
-
-/*
- * Return what would have to be done, a line each; of many, the first.
- */
-static char *
-list_differences(List *differences)
-{
-	StringInfoData list;
-	ListCell   *lc;
-
-	initStringInfo(&list);
-	foreach(lc, differences)
-	{
-		const Difference *difference = lfirst(lc);
-		const SchemaObject *object = difference->to ? difference->to : difference->from;
-		const char *detail = mig_compare_detail(difference);
-
-		if (foreach_current_index(lc) == MAX_LISTED)
-		{
-			appendStringInfo(&list, "\nAnd %d more.", list_length(differences) - MAX_LISTED);
-			break;
-		}
-		appendStringInfo(&list, "%s%s %s %s%s%s", list.len > 0 ? "\n" : "",
-						 mig_compare_action(difference), object->kind->name, object->identity,
-						 detail ? ": " : "", detail ? detail : "");
-	}
-	return list.data;
 }

@@ -13,6 +13,8 @@
 #include "kind/objects.h"
 #include "schema/compare.h"
 #include "schema/differ.h"
+#include "schema/generate.h"
+#include "schema/rename.h"
 #include "script/script.h"
 #include "sql.h"
 #include "store/position.h"
@@ -26,11 +28,11 @@ PG_FUNCTION_INFO_V1(migrate_schema_sql);
 PG_FUNCTION_INFO_V1(migrate_compare);
 PG_FUNCTION_INFO_V1(migrate_drift);
 
-static void check_models(const Project *project);
-pg_noreturn static void unrecognized_source(const char *source, const char *known);
-static Datum put_differences(FunctionCallInfo fcinfo, List *differences);
+static Datum put_differences(FunctionCallInfo fcinfo, const Project *project,
+							 const Differing *differing);
+static void put_rename(Tuplestorestate *store, TupleDesc desc, const Rename *rename);
 static void put_difference(Tuplestorestate *store, TupleDesc desc,
-						   const Difference *difference);
+						   const Difference *difference, const Generated *generated);
 
 /*
  * Implement migrate.set_model(ddl, name, ordinal): store a model.  Errors: 22004
@@ -93,13 +95,13 @@ migrate_schema_sql(PG_FUNCTION_ARGS)
 		script = mig_differ_live_sql(&project);
 	else if (strcmp(source, "models") == 0)
 	{
-		check_models(&project);
+		mig_differ_check_models(&project);
 		script = mig_differ_models_sql(&project);
 	}
 	else if (strcmp(source, "revisions") == 0)
 		script = mig_differ_revisions_sql(&project);
 	else
-		unrecognized_source(source, "live, models, revisions");
+		mig_differ_unrecognized(source, "live, models, revisions");
 	PG_RETURN_TEXT_P(cstring_to_text(script));
 }
 
@@ -111,15 +113,9 @@ migrate_compare(PG_FUNCTION_ARGS)
 {
 	const char *source = mig_sql_text_arg(fcinfo, 0, "source");
 	Project		project = mig_differ_project("migrate.compare()");
+	Differing	differing = mig_differ_source(&project, source);
 
-	if (strcmp(source, "models") == 0)
-	{
-		check_models(&project);
-		return put_differences(fcinfo, mig_differ_from_models(&project));
-	}
-	if (strcmp(source, "revisions") != 0)
-		unrecognized_source(source, "models, revisions");
-	return put_differences(fcinfo, mig_differ_from_revisions(&project));
+	return put_differences(fcinfo, &project, &differing);
 }
 
 /*
@@ -129,64 +125,72 @@ Datum
 migrate_drift(PG_FUNCTION_ARGS)
 {
 	Project		project = mig_differ_project("migrate.drift()");
+	Differing	differing = mig_differ_drift(&project);
 
-	return put_differences(fcinfo, mig_differ_drift(&project));
+	return put_differences(fcinfo, &project, &differing);
 }
 
 /*
- * Check that there are models.  Errors: 55000.
- */
-static void
-check_models(const Project *project)
-{
-	if (project->models == NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no model is declared"),
-				 errhint("Declare one with migrate.set_model().")));
-}
-
-/*
- * Report a source that does not exist.
- */
-static void
-unrecognized_source(const char *source, const char *known)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unrecognized source \"%s\"", source),
-			 errhint("The sources are: %s.", known)));
-}
-
-/*
- * Make some differences (Difference *) the result.
+ * Make differences the result, with the statements that would take them away.
  */
 static Datum
-put_differences(FunctionCallInfo fcinfo, List *differences)
+put_differences(FunctionCallInfo fcinfo, const Project *project, const Differing *differing)
 {
 	TupleDesc	desc;
 	Tuplestorestate *store = mig_sql_begin(fcinfo, &desc);
+	Generated	generated = {0};
 	ListCell   *lc;
 
-	foreach(lc, differences)
-		put_difference(store, desc, lfirst(lc));
+	if (differing->differences != NIL)
+		generated = mig_generate_plan(project, differing, NIL);
+	foreach(lc, generated.renames)
+		put_rename(store, desc, lfirst(lc));
+	foreach(lc, generated.differing.differences)
+		put_difference(store, desc, lfirst(lc), &generated);
 	return (Datum) 0;
+}
+
+/*
+ * Add a rename to the result.
+ */
+static void
+put_rename(Tuplestorestate *store, TupleDesc desc, const Rename *rename)
+{
+	Datum		values[7];
+	bool		nulls[7] = {false};
+
+	values[0] = CStringGetTextDatum("rename");
+	values[1] = CStringGetTextDatum(rename->object->kind->name);
+	values[2] = CStringGetTextDatum(rename->object->identity);
+	values[3] = CStringGetTextDatum(rename->name);
+	values[4] = CStringGetTextDatum(rename->there);
+	values[5] = CStringGetTextDatum(rename->back);
+	nulls[6] = true;
+	tuplestore_putvalues(store, desc, values, nulls);
 }
 
 /*
  * Add a difference to the result.
  */
 static void
-put_difference(Tuplestorestate *store, TupleDesc desc, const Difference *difference)
+put_difference(Tuplestorestate *store, TupleDesc desc, const Difference *difference,
+			   const Generated *generated)
 {
 	const SchemaObject *object = difference->to ? difference->to : difference->from;
-	const char *detail = mig_compare_detail(difference);
-	Datum		values[4];
-	bool		nulls[4] = {false, false, false, detail == NULL};
+	const char *texts[7] = {
+		mig_compare_action(difference), object->kind->name, object->identity,
+		mig_compare_detail(difference),
+		mig_generate_part(&generated->upgrade, difference),
+		mig_generate_part(&generated->downgrade, difference),
+		mig_generate_hazard(&generated->upgrade, difference)
+	};
+	Datum		values[7];
+	bool		nulls[7];
 
-	values[0] = CStringGetTextDatum(mig_compare_action(difference));
-	values[1] = CStringGetTextDatum(object->kind->name);
-	values[2] = CStringGetTextDatum(object->identity);
-	values[3] = detail != NULL ? CStringGetTextDatum(detail) : (Datum) 0;
+	for (size_t i = 0; i < lengthof(texts); i++)
+	{
+		nulls[i] = texts[i] == NULL;
+		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(texts[i]);
+	}
 	tuplestore_putvalues(store, desc, values, nulls);
 }

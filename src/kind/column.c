@@ -13,17 +13,61 @@
 #include "kind/kind.h"
 #include "kind/kinds.h"
 #include "lib/stringinfo.h"
+#include "parser/parse_coerce.h"
+#include "parser/parse_type.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
-static const char *definition_of(const SchemaObject *column, bool typed);
+/* What changes a property, with the differences of its column. */
+typedef struct PropertyChange
+{
+	const char *property;
+	bool		(*change) (const Difference *difference, Writer *writer);
+} PropertyChange;
+
 static const char *own_not_null(const SchemaObject *column, bool in_table);
 static void create(const SchemaObject *object, Writer *writer);
 static void write_sequence_comment(const SchemaObject *object, const char *comment,
 								   Writer *writer);
-static const char *alter(const SchemaObject *object);
+static void add_to_table(const SchemaObject *column, const char *definition, Writer *writer);
+static const char *table_of(const SchemaObject *column, bool only);
+static bool change_attribute(const Difference *difference, Writer *writer);
+static bool change_type(const Difference *difference, Writer *writer);
+static const char *using_of(const Difference *difference);
+static Oid	type_of(const SchemaObject *column);
+static bool change_not_null(const Difference *difference, Writer *writer);
+static bool change_default(const Difference *difference, Writer *writer);
+static bool change_generated(const Difference *difference, Writer *writer);
+static bool change_identity(const Difference *difference, Writer *writer);
+static const char *sequence_options(const char *sequence, const char **name);
+static bool change_storage(const Difference *difference, Writer *writer);
+static bool change_compression(const Difference *difference, Writer *writer);
+static bool change_statistics(const Difference *difference, Writer *writer);
+static bool change_options(const Difference *difference, Writer *writer);
+static const char *definition_of(const SchemaObject *column, bool typed);
+static const char *alter_column_of(const SchemaObject *object);
+static void write_state(const SchemaObject *object, Writer *writer);
+static void add(const SchemaObject *column, Writer *writer);
+static bool change(const Difference *difference, Writer *writer);
+static const char *drop(const SchemaObject *column);
+
+static const PropertyChange changes[] = {
+	{"type", change_type},
+	{"collation", change_type},
+	{"not_null", change_not_null},
+	{"default", change_default},
+	{"generated", change_generated},
+	{"identity", change_identity},
+	{"identity_sequence", change_identity},
+	{"storage", change_storage},
+	{"compression", change_compression},
+	{"statistics", change_statistics},
+	{"options", change_options}
+};
 
 const Kind	mig_kinds_column = {
 	.name = "column",
+	.has_rows = true,
 	.catalog = RelationRelationId,
 	.owner_catalog = RelationRelationId,
 	.identity = IDENTITY_COLUMN,
@@ -72,6 +116,9 @@ const Kind	mig_kinds_column = {
 	"OR EXISTS (SELECT FROM pg_description o WHERE o.classoid = 'pg_class'::regclass "
 	"AND o.objoid = c.oid AND o.objsubid = a.attnum)",
 	.create = create,
+	.add = add,
+	.alter = change,
+	.drop = drop,
 	.comment_on = "COLUMN"
 };
 
@@ -170,9 +217,19 @@ own_not_null(const SchemaObject *column, bool in_table)
 static void
 create(const SchemaObject *object, Writer *writer)
 {
-	const char *alter_column = alter(object);
+	if (mig_objects_property(object, "default") != NULL)
+		mig_column_write_default(object, writer);
+	write_state(object, writer);
+}
+
+/*
+ * Write what ALTER says of a column besides its default.
+ */
+static void
+write_state(const SchemaObject *object, Writer *writer)
+{
+	const char *alter_column = alter_column_of(object);
 	const char *not_null = own_not_null(object, false);
-	const char *def = mig_objects_property(object, "default");
 	const char *storage = mig_objects_property(object, "storage");
 	const char *compression = mig_objects_property(object, "compression");
 	const char *statistics = mig_objects_property(object, "statistics");
@@ -180,8 +237,6 @@ create(const SchemaObject *object, Writer *writer)
 	const char *sequence_comment = mig_objects_property(object, "sequence_comment");
 	const char *not_null_comment = mig_objects_property(object, "not_null_comment");
 
-	if (def != NULL)
-		mig_writer_add(writer, object, PHASE_DEFAULT, "%s SET DEFAULT %s", alter_column, def);
 	if (not_null != NULL)
 		mig_writer_add(writer, object, PHASE_STATE, "ALTER TABLE %s%s %s",
 					   strncmp(not_null, "ADD ", 4) == 0 ? "" : "ONLY ",
@@ -220,7 +275,7 @@ write_sequence_comment(const SchemaObject *object, const char *comment, Writer *
  * Return the beginning of a statement that alters a column.
  */
 static const char *
-alter(const SchemaObject *object)
+alter_column_of(const SchemaObject *object)
 {
 	const char *relation = "TABLE ONLY";
 
@@ -230,4 +285,401 @@ alter(const SchemaObject *object)
 		relation = "MATERIALIZED VIEW";
 	return psprintf("ALTER %s %s ALTER COLUMN %s", relation, mig_objects_parent(object),
 					quote_identifier(object->name));
+}
+
+/*
+ * Write what adds a column to its table or type, with its default, which the rows that are
+ * there get.  Of a view, there is nothing to add.
+ */
+static void
+add(const SchemaObject *column, Writer *writer)
+{
+	const char *definition = definition_of(column, false);
+	const char *def = mig_objects_property(column, "default");
+	const Kind *kind = column->owner->kind;
+
+	if (kind == &mig_kinds_composite_type && definition != NULL)
+		mig_writer_add(writer, column, PHASE_CREATE, "ALTER TYPE %s ADD ATTRIBUTE %s",
+					   mig_objects_parent(column), definition);
+	else if (kind == &mig_kinds_view || kind == &mig_kinds_materialized_view ||
+			 definition == NULL)
+	{
+		if (def != NULL)
+			mig_column_write_default(column, writer);
+	}
+	else
+		add_to_table(column, definition, writer);
+	write_state(column, writer);
+}
+
+/*
+ * Write ALTER TABLE ... ADD COLUMN.
+ */
+static void
+add_to_table(const SchemaObject *column, const char *definition, Writer *writer)
+{
+	const char *def = mig_objects_property(column, "default");
+	Action	   *action = mig_writer_add(writer, column, PHASE_CREATE, "%s ADD COLUMN %s%s%s",
+										table_of(column, false), definition,
+										def ? " DEFAULT " : "", def ? def : "");
+
+	if (def == NULL && mig_objects_property(column, "not_null") != NULL &&
+		mig_objects_property(column, "generated") == NULL &&
+		mig_objects_property(column, "identity") == NULL)
+		action->hazard = "fails on a table with rows: NOT NULL without a default";
+}
+
+/*
+ * Return what drops a column of a table or a type.
+ */
+static const char *
+drop(const SchemaObject *column)
+{
+	if (column->owner->kind == &mig_kinds_composite_type)
+		return psprintf("ALTER TYPE %s DROP ATTRIBUTE %s", mig_objects_parent(column),
+						quote_identifier(column->name));
+	return psprintf("%s DROP COLUMN %s", table_of(column, false),
+					quote_identifier(column->name));
+}
+
+/*
+ * Write what sets the default of a column.
+ */
+void
+mig_column_write_default(const SchemaObject *column, Writer *writer)
+{
+	mig_writer_add(writer, column, PHASE_DEFAULT, "%s SET DEFAULT %s",
+				   alter_column_of(column), mig_objects_property(column, "default"));
+}
+
+/*
+ * Write what gives a column its type, whose name was that of another type before.
+ */
+void
+mig_column_write_type(const SchemaObject *column, Writer *writer)
+{
+	const char *type = mig_objects_property(column, "type");
+
+	mig_writer_add(writer, column, PHASE_CREATE,
+				   "%s ALTER COLUMN %s TYPE %s USING %s::pg_catalog.text::%s",
+				   table_of(column, false), quote_identifier(column->name), type,
+				   quote_identifier(column->name), type)->hazard =
+		"rewrites the table, or fails on rows that do not fit";
+}
+
+/*
+ * Write what takes the default of a column away, as a drop of its own.
+ */
+void
+mig_column_drop_default(const SchemaObject *column, Writer *writer)
+{
+	ActionType	type = writer->type;
+
+	writer->type = ACTION_DROP;
+	mig_writer_add(writer, column, PHASE_DEFAULT, "%s DROP DEFAULT", alter_column_of(column));
+	writer->type = type;
+}
+
+/*
+ * Write what alters a column in place; return false when that cannot be done.
+ */
+static bool
+change(const Difference *difference, Writer *writer)
+{
+	ListCell   *lc;
+	size_t		done = lengthof(changes);
+
+	if (difference->to->owner->kind == &mig_kinds_composite_type)
+		return change_attribute(difference, writer);
+	foreach(lc, difference->properties)
+	{
+		const ObjectProperty *property = lfirst(lc);
+		size_t		i = 0;
+
+		while (i < lengthof(changes) && strcmp(changes[i].property, property->name) != 0)
+			i++;
+		if (i == lengthof(changes))
+			return false;
+		/* two properties that one statement changes follow each other */
+		if (done == lengthof(changes) || changes[done].change != changes[i].change)
+			if (!changes[i].change(difference, writer))
+				return false;
+		done = i;
+	}
+	return true;
+}
+
+/*
+ * Return the beginning of a statement that changes the table of a column.
+ */
+static const char *
+table_of(const SchemaObject *column, bool only)
+{
+	return psprintf("ALTER %sTABLE %s%s",
+					column->owner->kind == &mig_kinds_foreign_table ? "FOREIGN " : "",
+					only ? "ONLY " : "", mig_objects_parent(column));
+}
+
+/*
+ * Write what changes the type of an attribute of a composite type.
+ */
+static bool
+change_attribute(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+	const char *collation = mig_objects_property(to, "collation");
+	ListCell   *lc;
+
+	foreach(lc, difference->properties)
+	{
+		const char *name = ((const ObjectProperty *) lfirst(lc))->name;
+
+		if (strcmp(name, "type") != 0 && strcmp(name, "collation") != 0)
+			return false;
+	}
+	mig_writer_add(writer, to, PHASE_CREATE, "ALTER TYPE %s ALTER ATTRIBUTE %s TYPE %s%s%s",
+				   mig_objects_parent(to), quote_identifier(to->name),
+				   mig_objects_property(to, "type"), collation ? " COLLATE " : "",
+				   collation ? collation : "");
+	return true;
+}
+
+/*
+ * Write what changes the type or the collation of a column.  Its default is taken away
+ * meanwhile where it might not fit the type.
+ */
+static bool
+change_type(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *from = difference->from;
+	const SchemaObject *to = difference->to;
+	const char *collation = mig_objects_property(to, "collation");
+	const char *using = using_of(difference);
+	bool		has_default = mig_objects_property(from, "default") != NULL;
+	Action	   *action;
+
+	if (mig_objects_property(to, "inherited") != NULL)
+		return true;
+	if (has_default && *using)
+		mig_writer_add(writer, to, PHASE_CREATE, "%s DROP DEFAULT", alter_column_of(to));
+	action = mig_writer_add(writer, to, PHASE_CREATE, "%s ALTER COLUMN %s TYPE %s%s%s%s",
+							table_of(to, false), quote_identifier(to->name),
+							mig_objects_property(to, "type"), collation ? " COLLATE " : "",
+							collation ? collation : "", using);
+	action->hazard = "rewrites the table, or fails on rows that do not fit";
+	if (has_default && *using && mig_objects_property(to, "default") != NULL &&
+		!mig_writer_has(difference, "default"))
+		mig_column_write_default(to, writer);
+	return true;
+}
+
+/*
+ * Return the USING clause of a change of type: none where the server assigns the values
+ * itself, and else a cast, through text where there is no other.
+ */
+static const char *
+using_of(const Difference *difference)
+{
+	const SchemaObject *to = difference->to;
+	const char *name = quote_identifier(to->name);
+	const char *type = mig_objects_property(to, "type");
+	Oid			from_type = type_of(difference->from);
+	Oid			to_type = type_of(to);
+
+	if (!mig_writer_has(difference, "type"))
+		return "";
+	if (OidIsValid(from_type) && OidIsValid(to_type))
+	{
+		if (can_coerce_type(1, &from_type, &to_type, COERCION_ASSIGNMENT))
+			return "";
+		if (can_coerce_type(1, &from_type, &to_type, COERCION_EXPLICIT))
+			return psprintf(" USING %s::%s", name, type);
+	}
+	return psprintf(" USING %s::pg_catalog.text::%s", name, type);
+}
+
+/*
+ * Return the type of a column; InvalidOid where the database has none of its name.
+ */
+static Oid
+type_of(const SchemaObject *column)
+{
+	Oid			type;
+	int32		typmod;
+
+	mig_parse_type(mig_objects_property(column, "type"), &type, &typmod);
+	return type;
+}
+
+/*
+ * Write SET NOT NULL or DROP NOT NULL.
+ */
+static bool
+change_not_null(const Difference *difference, Writer *writer)
+{
+	const char *not_null = mig_objects_property(difference->to, "not_null");
+	Action	   *action;
+
+	if (not_null != NULL && strcmp(not_null, "NOT NULL") != 0)
+		return false;
+	action = mig_writer_add(writer, difference->to, PHASE_STATE, "%s ALTER COLUMN %s %s NOT NULL",
+							table_of(difference->to, false),
+							quote_identifier(difference->to->name), not_null ? "SET" : "DROP");
+	if (not_null != NULL)
+		action->hazard = "fails on rows with a null, scans the table under an exclusive lock";
+	return true;
+}
+
+/*
+ * Write SET DEFAULT or DROP DEFAULT.
+ */
+static bool
+change_default(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+
+	if (mig_objects_property(to, "default") != NULL)
+		mig_column_write_default(to, writer);
+	else if (mig_objects_property(to, "generated") == NULL)
+		mig_writer_add(writer, to, PHASE_DEFAULT, "%s DROP DEFAULT", alter_column_of(to));
+	return true;
+}
+
+/*
+ * Write DROP EXPRESSION.  Another expression is another column.
+ */
+static bool
+change_generated(const Difference *difference, Writer *writer)
+{
+	if (mig_objects_property(difference->to, "generated") != NULL)
+		return false;
+	mig_writer_add(writer, difference->to, PHASE_CREATE, "%s DROP EXPRESSION",
+				   alter_column_of(difference->to));
+	return true;
+}
+
+/*
+ * Write what makes a column an identity or none, or alters that.
+ */
+static bool
+change_identity(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+	const char *identity = mig_objects_property(to, "identity");
+	const char *before = mig_objects_property(difference->from, "identity");
+	const char *old_name = NULL;
+	const char *new_name = NULL;
+	const char *options;
+
+	if (identity == NULL)
+	{
+		mig_writer_add(writer, to, PHASE_CREATE, "%s DROP IDENTITY", alter_column_of(to));
+		return true;
+	}
+	identity = strcmp(identity, "always") == 0 ? "ALWAYS" : "BY DEFAULT";
+	if (before == NULL)
+	{
+		mig_writer_add(writer, to, PHASE_COMMENT, "%s ADD GENERATED %s AS IDENTITY (%s)",
+					   alter_column_of(to), identity,
+					   mig_objects_property(to, "identity_sequence"));
+		return true;
+	}
+	if (mig_writer_has(difference, "identity"))
+		mig_writer_add(writer, to, PHASE_STATE, "%s SET GENERATED %s", alter_column_of(to),
+					   identity);
+	if (!mig_writer_has(difference, "identity_sequence"))
+		return true;
+	(void) sequence_options(mig_objects_property(difference->from, "identity_sequence"),
+							&old_name);
+	options = sequence_options(mig_objects_property(to, "identity_sequence"), &new_name);
+	if (strcmp(old_name, new_name) != 0)
+		return false;
+	mig_writer_add(writer, to, PHASE_STATE, "ALTER SEQUENCE %s%s", new_name, options);
+	return true;
+}
+
+/*
+ * Divide what identity_sequence says in the name of the sequence and its options.
+ */
+static const char *
+sequence_options(const char *sequence, const char **name)
+{
+	const char *begin = sequence + strlen("SEQUENCE NAME ");
+	const char *options = strstr(begin, " START WITH ");
+
+	*name = pnstrdup(begin, options - begin);
+	return strstr(options, " CYCLE") ? options : psprintf("%s NO CYCLE", options);
+}
+
+/*
+ * Write SET STORAGE.  Without one, it is that of the type, which "DEFAULT" says since 16
+ * only.
+ */
+static bool
+change_storage(const Difference *difference, Writer *writer)
+{
+	const char *storage = mig_objects_property(difference->to, "storage");
+
+	if (storage == NULL && mig_writer_has(difference, "type"))
+		return true;
+	if (storage == NULL)
+	{
+		Oid			type = type_of(difference->to);
+
+		if (!OidIsValid(type))
+			return false;
+		switch (get_typstorage(type))
+		{
+			case TYPSTORAGE_MAIN:
+				storage = "main";
+				break;
+			case TYPSTORAGE_EXTERNAL:
+				storage = "external";
+				break;
+			case TYPSTORAGE_EXTENDED:
+				storage = "extended";
+				break;
+			default:
+				storage = "plain";
+		}
+	}
+	mig_writer_add(writer, difference->to, PHASE_STATE, "%s SET STORAGE %s",
+				   alter_column_of(difference->to), storage);
+	return true;
+}
+
+/*
+ * Write SET COMPRESSION.
+ */
+static bool
+change_compression(const Difference *difference, Writer *writer)
+{
+	const char *compression = mig_objects_property(difference->to, "compression");
+
+	mig_writer_add(writer, difference->to, PHASE_STATE, "%s SET COMPRESSION %s",
+				   alter_column_of(difference->to), compression ? compression : "default");
+	return true;
+}
+
+/*
+ * Write SET STATISTICS.
+ */
+static bool
+change_statistics(const Difference *difference, Writer *writer)
+{
+	const char *statistics = mig_objects_property(difference->to, "statistics");
+
+	mig_writer_add(writer, difference->to, PHASE_STATE, "%s SET STATISTICS %s",
+				   alter_column_of(difference->to), statistics ? statistics : "-1");
+	return true;
+}
+
+/*
+ * Write what sets and resets the options of a column.
+ */
+static bool
+change_options(const Difference *difference, Writer *writer)
+{
+	mig_writer_change_options(difference, "options", alter_column_of(difference->to), writer);
+	return true;
 }

@@ -1,6 +1,6 @@
 /*
  * column.h
- *		Columns, as the statements that make their tables have them.
+ *		Columns, as the statements that make and change their tables have them.
  */
 #ifndef MIG_COLUMN_H
 #define MIG_COLUMN_H
@@ -8,8 +8,12 @@
 #include "migrate.h"
 
 #include "kind/objects.h"
+#include "kind/writer.h"
 #include "lib/stringinfo.h"
 
 extern void mig_column_append_all(StringInfo sql, const SchemaObject *owner, bool typed);
+extern void mig_column_write_type(const SchemaObject *column, Writer *writer);
+extern void mig_column_write_default(const SchemaObject *column, Writer *writer);
+extern void mig_column_drop_default(const SchemaObject *column, Writer *writer);
 
 #endif							/* MIG_COLUMN_H */

@@ -19,6 +19,9 @@
 static void create(const SchemaObject *object, Writer *writer);
 static bool storage_fits(const SchemaObject *object);
 static void create_of_domain(const SchemaObject *object, Writer *writer);
+static bool change(const Difference *difference, Writer *writer);
+static const char *drop(const SchemaObject *object);
+static const char *drop_of_domain(const SchemaObject *object);
 static const char *domain_constraint_name(const SchemaObject *object);
 
 const Kind	mig_kinds_constraint = {
@@ -40,6 +43,8 @@ const Kind	mig_kinds_constraint = {
 	"LEFT JOIN pg_index i ON i.indexrelid = k.conindid AND k.contype IN ('p', 'u', 'x') "
 	"LEFT JOIN pg_class ic ON ic.oid = i.indexrelid",
 	.create = create,
+	.alter = change,
+	.drop = drop,
 	.comment_on = "CONSTRAINT"
 };
 
@@ -53,6 +58,7 @@ const Kind	mig_kinds_domain_constraint = {
 	"FROM " KIND_IN_SCHEMAS("pg_type", "t", "typ") "AND t.typtype = 'd' "
 	"JOIN pg_constraint k ON k.contypid = t.oid AND k.contype = 'c'",
 	.create = create_of_domain,
+	.drop = drop_of_domain,
 	.comment_on = "CONSTRAINT",
 	.comment_name = domain_constraint_name
 };
@@ -122,4 +128,51 @@ domain_constraint_name(const SchemaObject *object)
 {
 	return psprintf("%s ON DOMAIN %s", quote_identifier(object->name),
 					mig_objects_parent(object));
+}
+
+/*
+ * Write what alters a constraint in place; return false when that cannot be done.
+ */
+static bool
+change(const Difference *difference, Writer *writer)
+{
+	const char *before = mig_objects_property(difference->from, "definition");
+	const char *after = mig_objects_property(difference->to, "definition");
+	bool		valid = strcmp(before, psprintf("%s NOT VALID", after)) == 0;
+	ListCell   *lc;
+
+	foreach(lc, difference->properties)
+	{
+		const char *name = ((ObjectProperty *) lfirst(lc))->name;
+
+		if (strcmp(name, "definition") == 0 && valid)
+			mig_writer_add(writer, difference->to, PHASE_STATE,
+						   "ALTER TABLE %s VALIDATE CONSTRAINT %s",
+						   mig_objects_parent(difference->to),
+						   quote_identifier(difference->to->name))->hazard =
+				"fails on rows that violate the constraint";
+		else if (!mig_index_change(difference, name, writer))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Return what drops a table's constraint.
+ */
+static const char *
+drop(const SchemaObject *object)
+{
+	return psprintf("ALTER TABLE %s DROP CONSTRAINT %s", mig_objects_parent(object),
+					quote_identifier(object->name));
+}
+
+/*
+ * Return what drops a domain's constraint.
+ */
+static const char *
+drop_of_domain(const SchemaObject *object)
+{
+	return psprintf("ALTER DOMAIN %s DROP CONSTRAINT %s", mig_objects_parent(object),
+					quote_identifier(object->name));
 }

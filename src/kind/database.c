@@ -19,6 +19,7 @@
 static void create_schema(const SchemaObject *object, Writer *writer);
 static void create_extension(const SchemaObject *object, Writer *writer);
 static void create_publication(const SchemaObject *object, Writer *writer);
+static const char *drop_extension(const SchemaObject *object);
 
 const Kind	mig_kinds_schema = {
 	.name = "schema",
@@ -38,7 +39,8 @@ const Kind	mig_kinds_extension = {
 	"n.nspname::text AS in_schema "
 	"FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
 	"WHERE e.extname NOT IN ('plpgsql', 'migrate')",
-	.create = create_extension
+	.create = create_extension,
+	.drop = drop_extension
 };
 
 const Kind	mig_kinds_publication = {
@@ -103,8 +105,6 @@ create_schema(const SchemaObject *object, Writer *writer)
 	if (!mig_grants_is_public(object->name))
 		mig_writer_add(writer, object, PHASE_CREATE, "CREATE SCHEMA %s",
 					   quote_identifier(object->name));
-	if (mig_objects_has_property(object, "owner"))
-		mig_grants_write(object, writer);
 }
 
 /*
@@ -142,4 +142,13 @@ create_publication(const SchemaObject *object, Writer *writer)
 					 generated ? ", publish_generated_columns = " : "",
 					 generated ? generated : "");
 	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
+}
+
+/*
+ * Return what drops an extension.
+ */
+static const char *
+drop_extension(const SchemaObject *object)
+{
+	return psprintf("DROP EXTENSION %s", quote_identifier(object->name));
 }

@@ -19,6 +19,7 @@
 
 static void create(const SchemaObject *object, Writer *writer);
 static void create_aggregate(const SchemaObject *object, Writer *writer);
+static bool change(const Difference *difference, Writer *writer);
 static const char *aggregate_name(const SchemaObject *object);
 
 const Kind	mig_kinds_function = {
@@ -28,6 +29,7 @@ const Kind	mig_kinds_function = {
 	"pg_get_functiondef(p.oid) AS definition "
 	ROUTINES("'f', 'w'"),
 	.create = create,
+	.alter = change,
 	.comment_on = "FUNCTION"
 };
 
@@ -38,6 +40,7 @@ const Kind	mig_kinds_procedure = {
 	"pg_get_functiondef(p.oid) AS definition "
 	ROUTINES("'p'"),
 	.create = create,
+	.alter = change,
 	.comment_on = "PROCEDURE"
 };
 
@@ -119,4 +122,22 @@ aggregate_name(const SchemaObject *object)
 
 	return psprintf("%s(%s)", mig_objects_qualified(object),
 					*signature ? signature : "*");
+}
+
+/*
+ * Write what replaces a function whose arguments and result stay.  Return false when
+ * they do not.
+ */
+static bool
+change(const Difference *difference, Writer *writer)
+{
+	const char *before = mig_objects_property(difference->from, "definition");
+	const char *after = mig_objects_property(difference->to, "definition");
+	const char *head_end = strstr(after, "\n LANGUAGE ");
+
+	if (head_end == NULL ||
+		strncmp(before, after, head_end - after + strlen("\n LANGUAGE ")) != 0)
+		return false;
+	create(difference->to, writer);
+	return true;
 }

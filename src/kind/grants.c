@@ -1,27 +1,80 @@
 /*
  * grants.c
- *		Owner and privileges of a schema, as statements.
+ *		Owners and privileges, as statements.
  *
- * The privileges of a new schema are those that its owner has without a GRANT.  public
- * is in every new database, where PUBLIC has some too: which, depends on the server.
+ * The privileges of a new object are those that its owner has without a GRANT, and
+ * PUBLIC of some kinds.  The schema public is in every new database, where PUBLIC has
+ * some too: which, depends on the server.
  *
  * Everything is allocated in the current memory context.
  */
 #include "migrate.h"
 
-#include "catalog/pg_class.h"
 #include "compat.h"
 #include "kind/grants.h"
+#include "kind/kinds.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
+/* What GRANT calls objects of a kind. */
+typedef struct Grantable
+{
+	const Kind *kind;
+	const char *keywords;
+	ObjectType	type;
+} Grantable;
+
+static const Grantable grantables[] = {
+	{&mig_kinds_schema, "SCHEMA", OBJECT_SCHEMA},
+	{&mig_kinds_table, "TABLE", OBJECT_TABLE},
+	{&mig_kinds_foreign_table, "TABLE", OBJECT_TABLE},
+	{&mig_kinds_view, "TABLE", OBJECT_TABLE},
+	{&mig_kinds_materialized_view, "TABLE", OBJECT_TABLE},
+	{&mig_kinds_column, "TABLE", OBJECT_COLUMN},
+	{&mig_kinds_sequence, "SEQUENCE", OBJECT_SEQUENCE},
+	{&mig_kinds_function, "FUNCTION", OBJECT_FUNCTION},
+	{&mig_kinds_aggregate, "FUNCTION", OBJECT_FUNCTION},
+	{&mig_kinds_procedure, "PROCEDURE", OBJECT_FUNCTION},
+	{&mig_kinds_enum, "TYPE", OBJECT_TYPE},
+	{&mig_kinds_domain, "TYPE", OBJECT_TYPE},
+	{&mig_kinds_composite_type, "TYPE", OBJECT_TYPE},
+	{&mig_kinds_range, "TYPE", OBJECT_TYPE},
+	{&mig_kinds_base_type, "TYPE", OBJECT_TYPE},
+	{&mig_kinds_language, "LANGUAGE", OBJECT_LANGUAGE},
+	{&mig_kinds_wrapper, "FOREIGN DATA WRAPPER", OBJECT_FDW},
+	{&mig_kinds_server, "FOREIGN SERVER", OBJECT_FOREIGN_SERVER}
+};
+
+/* A privilege. */
+typedef struct Right
+{
+	AclMode		bit;
+	const char *name;
+} Right;
+
+static const Right rights[] = {
+	{ACL_SELECT, "SELECT"}, {ACL_INSERT, "INSERT"}, {ACL_UPDATE, "UPDATE"},
+	{ACL_DELETE, "DELETE"}, {ACL_TRUNCATE, "TRUNCATE"}, {ACL_REFERENCES, "REFERENCES"},
+	{ACL_TRIGGER, "TRIGGER"}, {ACL_EXECUTE, "EXECUTE"}, {ACL_USAGE, "USAGE"},
+	{ACL_CREATE, "CREATE"}, {MIG_ACL_MAINTAIN, "MAINTAIN"}
+};
+
+static const char *owner_of(const SchemaObject *object);
+static bool is_carried(const Difference *difference);
+static const Grantable *grantable_of(const SchemaObject *object);
+static List *initial_items(const SchemaObject *object, Oid owner);
 static List *parse_items(const char *text);
-static void write_grants(const SchemaObject *object, List *wanted, List *before, Oid owner,
-						 Writer *writer);
-static bool has_item(List *items, const AclItem *item);
-static void write_grant(const SchemaObject *object, const AclItem *item, Writer *writer);
-static const char *rights_of(AclMode rights);
+static void replace_role(List *items, Oid from, Oid to);
+static void write_owner(const SchemaObject *object, Writer *writer);
+static void write_changes(const SchemaObject *object, List *before, List *wanted, Oid owner,
+						  Writer *writer);
+static void write_revokes(const SchemaObject *object, List *before, List *wanted,
+						  Writer *writer);
+static const AclItem *find_item(List *items, const AclItem *like);
+static void write_item(const SchemaObject *object, const AclItem *item, AclMode change,
+					   bool option, bool grant, Writer *writer);
+static const char *rights_of(const SchemaObject *object, AclMode change);
 static const char *grantee_of(const AclItem *item);
 
 /*
@@ -49,64 +102,97 @@ mig_grants_initial(const char *schema, Oid owner)
 }
 
 /*
- * Write what gives a new schema, or that of a new database, its owner and privileges.
- * Errors: 42704 when a role is gone meanwhile.
+ * Write what gives a new object, or the schema of a new database, its owner and
+ * privileges, where these have been read.  Errors: 42704 when a role is gone meanwhile.
  */
 void
 mig_grants_write(const SchemaObject *object, Writer *writer)
 {
-	const char *name = quote_identifier(object->name);
-	const char *owner = mig_objects_property(object, "owner");
-	Acl		   *initial = mig_grants_initial(object->name, get_role_oid(owner, false));
-	List	   *wanted = parse_items(mig_objects_property(object, "privileges"));
-	List	   *before = NIL;
-	ListCell   *lc;
+	const char *owner;
+	Oid			role = InvalidOid;
 
-	for (int i = 0; i < ACL_NUM(initial); i++)
-		before = lappend(before, &ACL_DAT(initial)[i]);
-	mig_writer_add(writer, object, PHASE_STATE, "ALTER SCHEMA %s OWNER TO %s", name,
-				   quote_identifier(owner));
-	foreach(lc, before)
-		if (!has_item(wanted, lfirst(lc)))
-			mig_writer_add(writer, object, PHASE_STATE, "REVOKE ALL ON SCHEMA %s FROM %s",
-						   name, grantee_of(lfirst(lc)));
-	write_grants(object, wanted, before, get_role_oid(owner, false), writer);
+	if (!mig_objects_has_property(object, "owner"))
+		return;
+	owner = mig_objects_property(object, "owner");
+	if (owner != NULL)
+	{
+		role = get_role_oid(owner, false);
+		write_owner(object, writer);
+	}
+	if (grantable_of(object) != NULL)
+		write_changes(object, initial_items(object, role),
+					  parse_items(mig_objects_property(object, "privileges")), role, writer);
 }
 
 /*
- * Write the GRANTs of those items (AclItem *) that are not among others, each after the
- * one that its grantor has its option from; of the owner, all.
+ * Write what gives an object another owner or other privileges.  Likewise.
  */
-static void
-write_grants(const SchemaObject *object, List *wanted, List *before, Oid owner,
-			 Writer *writer)
+void
+mig_grants_change(const Difference *difference, Writer *writer)
 {
-	List	   *grantors = list_make1_oid(owner);
-	bool		found = true;
+	const SchemaObject *to = difference->to;
+	const char *old_owner = owner_of(difference->from);
+	const char *owner = owner_of(to);
+	List	   *before = parse_items(mig_objects_property(difference->from, "privileges"));
+	Oid			role = owner != NULL ? get_role_oid(owner, false) : InvalidOid;
 
-	while (found && wanted != NIL)
-	{
-		List	   *left = NIL;
-		ListCell   *lc;
+	if (mig_writer_has(difference, "owner") && !is_carried(difference))
+		write_owner(to, writer);
+	/* the new owner takes over what the old one has and has granted */
+	if (owner != NULL && old_owner != NULL)
+		replace_role(before, get_role_oid(old_owner, false), role);
+	if (grantable_of(to) != NULL)
+		write_changes(to, before, parse_items(mig_objects_property(to, "privileges")), role,
+					  writer);
+}
 
-		found = false;
-		foreach(lc, wanted)
-		{
-			const AclItem *item = lfirst(lc);
+/*
+ * Return the owner of an object, of a column that of its table; NULL: none.
+ */
+static const char *
+owner_of(const SchemaObject *object)
+{
+	return mig_objects_property(object->kind == &mig_kinds_column ? object->owner : object,
+								"owner");
+}
 
-			if (!list_member_oid(grantors, item->ai_grantor))
-			{
-				left = lappend(left, lfirst(lc));
-				continue;
-			}
-			if (ACLITEM_GET_GOPTIONS(*item) != ACL_NO_RIGHTS)
-				grantors = lappend_oid(grantors, item->ai_grantee);
-			if (!has_item(before, item))
-				write_grant(object, item, writer);
-			found = true;
-		}
-		wanted = left;
-	}
+/*
+ * Return whether an object gets its owner with its table: a sequence that is a column's.
+ */
+static bool
+is_carried(const Difference *difference)
+{
+	return difference->to->kind == &mig_kinds_sequence &&
+		mig_objects_property(difference->from, "owned_by") != NULL &&
+		mig_objects_property(difference->to, "owned_by") != NULL;
+}
+
+/*
+ * Return what GRANT calls an object, NULL where its kind has no privileges.
+ */
+static const Grantable *
+grantable_of(const SchemaObject *object)
+{
+	for (size_t i = 0; i < lengthof(grantables); i++)
+		if (grantables[i].kind == object->kind)
+			return &grantables[i];
+	return NULL;
+}
+
+/*
+ * Return the privileges (AclItem *) of an object that is new.
+ */
+static List *
+initial_items(const SchemaObject *object, Oid owner)
+{
+	List	   *items = NIL;
+	Acl		   *acl = object->kind == &mig_kinds_schema ?
+		mig_grants_initial(object->name, owner) :
+		acldefault(grantable_of(object)->type, owner);
+
+	for (int i = 0; i < ACL_NUM(acl); i++)
+		items = lappend(items, &ACL_DAT(acl)[i]);
+	return items;
 }
 
 /*
@@ -135,59 +221,159 @@ parse_items(const char *text)
 }
 
 /*
- * Return whether an item is in a list (AclItem *).
+ * Have items (AclItem *) that are of a role, or granted by it, be another's.
  */
-static bool
-has_item(List *items, const AclItem *item)
+static void
+replace_role(List *items, Oid from, Oid to)
 {
 	ListCell   *lc;
 
 	foreach(lc, items)
-		if (((const AclItem *) lfirst(lc))->ai_grantee == item->ai_grantee &&
-			((const AclItem *) lfirst(lc))->ai_grantor == item->ai_grantor &&
-			((const AclItem *) lfirst(lc))->ai_privs == item->ai_privs)
-			return true;
-	return false;
+	{
+		AclItem    *item = lfirst(lc);
+
+		if (item->ai_grantee == from)
+			item->ai_grantee = to;
+		if (item->ai_grantor == from)
+			item->ai_grantor = to;
+	}
 }
 
 /*
- * Write the GRANTs of an item, as the role that has granted it where that is not the
- * owner.
+ * Write ALTER ... OWNER TO.
  */
 static void
-write_grant(const SchemaObject *object, const AclItem *item, Writer *writer)
+write_owner(const SchemaObject *object, Writer *writer)
 {
-	AclMode		options = ACLITEM_GET_GOPTIONS(*item);
-	AclMode		plain = ACLITEM_GET_PRIVS(*item) & ~options;
-	const char *grantor = GetUserNameFromId(item->ai_grantor, false);
-	bool		other = strcmp(grantor, mig_objects_property(object, "owner")) != 0;
-	StringInfoData sql;
-
-	initStringInfo(&sql);
-	if (other)
-		appendStringInfo(&sql, "SET SESSION AUTHORIZATION %s;\n", quote_identifier(grantor));
-	if (plain != ACL_NO_RIGHTS)
-		appendStringInfo(&sql, "GRANT %s ON SCHEMA %s TO %s%s", rights_of(plain),
-						 quote_identifier(object->name), grantee_of(item),
-						 options != ACL_NO_RIGHTS ? ";\n" : "");
-	if (options != ACL_NO_RIGHTS)
-		appendStringInfo(&sql, "GRANT %s ON SCHEMA %s TO %s WITH GRANT OPTION",
-						 rights_of(options), quote_identifier(object->name),
-						 grantee_of(item));
-	if (other)
-		appendStringInfoString(&sql, ";\nRESET SESSION AUTHORIZATION");
-	mig_writer_add(writer, object, PHASE_STATE, "%s", sql.data);
+	mig_writer_add(writer, object, PHASE_CREATE, "ALTER %s OWNER TO %s",
+				   mig_writer_target(object),
+				   quote_identifier(mig_objects_property(object, "owner")));
 }
 
 /*
- * Return the privileges of a schema as GRANT has them.
+ * Write the REVOKEs and GRANTs that lead from some privileges (AclItem *) to others, each
+ * GRANT after the one that its grantor has its option from.
+ */
+static void
+write_changes(const SchemaObject *object, List *before, List *wanted, Oid owner,
+			  Writer *writer)
+{
+	List	   *grantors = list_make1_oid(owner);
+	bool		found = true;
+
+	write_revokes(object, before, wanted, writer);
+	while (found && wanted != NIL)
+	{
+		List	   *left = NIL;
+		ListCell   *lc;
+
+		found = false;
+		foreach(lc, wanted)
+		{
+			const AclItem *item = lfirst(lc);
+			const AclItem *old = find_item(before, item);
+			AclMode		options = ACLITEM_GET_GOPTIONS(*item);
+			AclMode		has = old ? ACLITEM_GET_PRIVS(*old) : ACL_NO_RIGHTS;
+			AclMode		has_options = old ? ACLITEM_GET_GOPTIONS(*old) : ACL_NO_RIGHTS;
+
+			if (OidIsValid(owner) && !list_member_oid(grantors, item->ai_grantor))
+			{
+				left = lappend(left, lfirst(lc));
+				continue;
+			}
+			if (options != ACL_NO_RIGHTS)
+				grantors = lappend_oid(grantors, item->ai_grantee);
+			write_item(object, item, ACLITEM_GET_PRIVS(*item) & ~options & ~has, false, true,
+					   writer);
+			write_item(object, item, options & ~has_options, true, true, writer);
+			found = true;
+		}
+		wanted = left;
+	}
+}
+
+/*
+ * Write the REVOKEs of what is among some privileges (AclItem *) and not among others.
+ */
+static void
+write_revokes(const SchemaObject *object, List *before, List *wanted, Writer *writer)
+{
+	ListCell   *lc;
+
+	foreach(lc, before)
+	{
+		const AclItem *item = lfirst(lc);
+		const AclItem *new = find_item(wanted, item);
+		AclMode		keeps = new ? ACLITEM_GET_PRIVS(*new) : ACL_NO_RIGHTS;
+		AclMode		keeps_options = new ? ACLITEM_GET_GOPTIONS(*new) : ACL_NO_RIGHTS;
+
+		write_item(object, item, ACLITEM_GET_PRIVS(*item) & ~keeps, false, false, writer);
+		write_item(object, item, ACLITEM_GET_GOPTIONS(*item) & keeps & ~keeps_options, true,
+				   false, writer);
+	}
+}
+
+/*
+ * Return the item of a list (AclItem *) that has the roles of another; NULL: none.
+ */
+static const AclItem *
+find_item(List *items, const AclItem *like)
+{
+	ListCell   *lc;
+
+	foreach(lc, items)
+	{
+		const AclItem *item = lfirst(lc);
+
+		if (item->ai_grantee == like->ai_grantee && item->ai_grantor == like->ai_grantor)
+			return item;
+	}
+	return NULL;
+}
+
+/*
+ * Write the GRANT or REVOKE of some privileges of an item, or of the option to grant them,
+ * as the role that has granted it where that is not the owner.
+ */
+static void
+write_item(const SchemaObject *object, const AclItem *item, AclMode change, bool option,
+		   bool grant, Writer *writer)
+{
+	const char *owner = owner_of(object);
+	const char *grantor = GetUserNameFromId(item->ai_grantor, false);
+	bool		other = owner != NULL && strcmp(grantor, owner) != 0;
+	const char *name = object->kind == &mig_kinds_column ? mig_objects_parent(object) :
+		mig_writer_target(object) + strlen(object->kind->comment_on) + 1;
+
+	if (change == ACL_NO_RIGHTS)
+		return;
+	mig_writer_add(writer, object, PHASE_COMMENT, "%s%s%s%s%s ON %s %s %s %s%s%s",
+				   other ? "SET SESSION AUTHORIZATION " : "",
+				   other ? psprintf("%s;\n", quote_identifier(grantor)) : "",
+				   grant ? "GRANT " : "REVOKE ",
+				   option && !grant ? "GRANT OPTION FOR " : "", rights_of(object, change),
+				   grantable_of(object)->keywords, name, grant ? "TO" : "FROM",
+				   grantee_of(item), option && grant ? " WITH GRANT OPTION" : "",
+				   other ? ";\nRESET SESSION AUTHORIZATION" : "");
+}
+
+/*
+ * Return privileges as GRANT has them.
  */
 static const char *
-rights_of(AclMode rights)
+rights_of(const SchemaObject *object, AclMode change)
 {
-	if (rights == ACL_ALL_RIGHTS_SCHEMA)
-		return "ALL";
-	return rights == ACL_CREATE ? "CREATE" : "USAGE";
+	StringInfoData list;
+
+	initStringInfo(&list);
+	for (size_t i = 0; i < lengthof(rights); i++)
+		if (change & rights[i].bit)
+		{
+			appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", rights[i].name);
+			if (object->kind == &mig_kinds_column)
+				appendStringInfo(&list, " (%s)", quote_identifier(object->name));
+		}
+	return list.data;
 }
 
 /*

@@ -1,6 +1,6 @@
 /*
  * grants.h
- *		Owner and privileges of a schema, as statements.
+ *		Owners and privileges, as statements.
  */
 #ifndef MIG_GRANTS_H
 #define MIG_GRANTS_H
@@ -14,5 +14,6 @@
 extern bool mig_grants_is_public(const char *schema);
 extern Acl *mig_grants_initial(const char *schema, Oid owner);
 extern void mig_grants_write(const SchemaObject *object, Writer *writer);
+extern void mig_grants_change(const Difference *difference, Writer *writer);
 
 #endif							/* MIG_GRANTS_H */

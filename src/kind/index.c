@@ -11,6 +11,10 @@
 #include "utils/builtins.h"
 
 static void create(const SchemaObject *object, Writer *writer);
+static bool change(const Difference *difference, Writer *writer);
+static const char *without_options(const char *definition);
+static void write_cluster(const Difference *difference, Writer *writer);
+static void write_replica_identity(const Difference *difference, Writer *writer);
 static void write_statistics(const SchemaObject *object, const char *list,
 							 Writer *writer);
 
@@ -27,6 +31,7 @@ const Kind	mig_kinds_index = {
 	"AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = ic.oid "
 	"AND k.contype IN ('p', 'u', 'x') AND k.conrelid = c.oid)",
 	.create = create,
+	.alter = change,
 	.comment_on = "INDEX",
 	.comment_name = mig_objects_qualified
 };
@@ -125,4 +130,108 @@ write_statistics(const SchemaObject *object, const char *list, Writer *writer)
 		at = strchr(at, ',');
 		at = at != NULL ? at + 1 : NULL;
 	}
+}
+
+/*
+ * Write what alters an index in place; return false when that cannot be done.
+ */
+static bool
+change(const Difference *difference, Writer *writer)
+{
+	ListCell   *lc;
+
+	foreach(lc, difference->properties)
+	{
+		const char *name = ((ObjectProperty *) lfirst(lc))->name;
+
+		if (strcmp(name, "definition") == 0 &&
+			strcmp(without_options(mig_objects_property(difference->from, name)),
+				   without_options(mig_objects_property(difference->to, name))) == 0)
+			continue;
+		if (!mig_index_change(difference, name, writer))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Return the definition of an index without its storage parameters.
+ */
+static const char *
+without_options(const char *definition)
+{
+	const char *with = strstr(definition, " WITH (");
+	const char *end = with;
+	bool		quoted = false;
+
+	if (with == NULL)
+		return definition;
+	for (; *end != '\0' && (quoted || *end != ')'); end++)
+		if (*end == '\'')
+			quoted = !quoted;
+	return psprintf("%.*s%s", (int) (with - definition), definition, *end ? end + 1 : end);
+}
+
+/*
+ * Write what alters a property of an index, or of that of a constraint; return false when
+ * that cannot be done.
+ */
+bool
+mig_index_change(const Difference *difference, const char *property, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+	const char *name = mig_objects_qualified(to);
+	const char *value = mig_objects_property(to, property);
+
+	if (strcmp(property, "index_options") == 0)
+		mig_writer_change_options(difference, property, psprintf("ALTER INDEX %s", name),
+								  writer);
+	else if (strcmp(property, "index_tablespace") == 0)
+		mig_writer_add(writer, to, PHASE_STATE, "ALTER INDEX %s SET TABLESPACE %s", name,
+					   value != NULL ? quote_identifier(value) : "pg_default");
+	else if (strcmp(property, "is_clustered") == 0)
+		write_cluster(difference, writer);
+	else if (strcmp(property, "replica_identity") == 0)
+		write_replica_identity(difference, writer);
+	else if (strcmp(property, "index_statistics") == 0 && value != NULL)
+		write_statistics(to, value, writer);
+	else if (strcmp(property, "index_comment") == 0)
+		mig_writer_add(writer, to, PHASE_COMMENT, "COMMENT ON INDEX %s IS %s", name,
+					   value != NULL ? quote_literal_cstr(value) : "NULL");
+	else
+		return false;
+	return true;
+}
+
+/*
+ * Write CLUSTER ON, or SET WITHOUT CLUSTER before another index gets it.
+ */
+static void
+write_cluster(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+
+	if (mig_objects_property(to, "is_clustered") != NULL)
+		mig_writer_add(writer, to, PHASE_STATE, "ALTER TABLE %s CLUSTER ON %s",
+					   mig_objects_parent(to), quote_identifier(to->name));
+	else
+		mig_writer_add(writer, to, PHASE_CREATE, "ALTER TABLE %s SET WITHOUT CLUSTER",
+					   mig_objects_parent(to));
+}
+
+/*
+ * Write REPLICA IDENTITY USING INDEX, or the default one before another index gets it.
+ */
+static void
+write_replica_identity(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+
+	if (mig_objects_property(to, "replica_identity") != NULL)
+		mig_writer_add(writer, to, PHASE_STATE,
+					   "ALTER TABLE ONLY %s REPLICA IDENTITY USING INDEX %s",
+					   mig_objects_parent(to), quote_identifier(to->name));
+	else
+		mig_writer_add(writer, to, PHASE_CREATE,
+					   "ALTER TABLE ONLY %s REPLICA IDENTITY DEFAULT", mig_objects_parent(to));
 }

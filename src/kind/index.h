@@ -24,6 +24,8 @@
 
 extern const char *mig_index_storage(const SchemaObject *constraint);
 extern void mig_index_alter_storage(const SchemaObject *constraint, Writer *writer);
+extern bool mig_index_change(const Difference *difference, const char *property,
+							 Writer *writer);
 extern void mig_index_create_state(const SchemaObject *object, Writer *writer);
 
 #endif							/* MIG_INDEX_H */

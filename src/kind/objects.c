@@ -135,6 +135,20 @@ mig_objects_alias(Schema *schema, const ObjectAddress *address, SchemaObject *ob
 }
 
 /*
+ * Return a copy of an object with another name.
+ */
+SchemaObject *
+mig_objects_renamed(const SchemaObject *object, const char *name)
+{
+	SchemaObject *renamed = palloc(sizeof(SchemaObject));
+
+	*renamed = *object;
+	renamed->name = name;
+	renamed->identity = identity_of(renamed);
+	return renamed;
+}
+
+/*
  * Return the value of a property, NULL when it is not set.  Errors: XX000 when
  * the kind has no such property.
  */

@@ -38,6 +38,7 @@ typedef enum ObjectPhase
 struct SchemaObject;
 struct Writer;
 struct Action;
+struct Difference;
 
 /* How messages name an object. */
 typedef enum KindIdentity
@@ -70,6 +71,7 @@ typedef struct Kind
 	KindIdentity identity;
 	bool		part_of_owner;	/* made together with its owner */
 	bool		of_database;	/* its objects are in no schema */
+	bool		has_rows;		/* rows go with its objects */
 	const char *query;
 
 	/*
@@ -85,6 +87,22 @@ typedef struct Kind
 	 */
 	void		(*divide) (const struct SchemaObject *object, struct Action *create,
 						   struct Writer *writer);
+
+	/*
+	 * Write what adds an object to its owner, which is there; of kinds that are part
+	 * of their owner.
+	 */
+	void		(*add) (const struct SchemaObject *object, struct Writer *writer);
+
+	/*
+	 * Write what alters an object in place where properties differ that not all kinds
+	 * have.  Return false, having written anything or nothing, when that cannot be
+	 * done; NULL: it never can.
+	 */
+	bool		(*alter) (const struct Difference *difference, struct Writer *writer);
+
+	/* Return what drops an object; NULL: DROP and what COMMENT ON says. */
+	const char *(*drop) (const struct SchemaObject *object);
 
 	const char *comment_on;		/* the keywords for the kind; NULL: no comments */
 
@@ -119,6 +137,14 @@ typedef struct SchemaObject
 								 * more */
 } SchemaObject;
 
+/* A difference: what would have to be done to one object to make it another. */
+typedef struct Difference
+{
+	const SchemaObject *from;	/* NULL: to be created */
+	const SchemaObject *to;		/* NULL: to be dropped */
+	List	   *properties;		/* ObjectProperty *, of "to", that differ */
+} Difference;
+
 /* What an object uses. */
 typedef struct ObjectUse
 {
@@ -143,6 +169,7 @@ extern SchemaObject *mig_objects_find(const Schema *schema, const SchemaObject *
 extern SchemaObject *mig_objects_at(const Schema *schema, const ObjectAddress *address);
 extern void mig_objects_alias(Schema *schema, const ObjectAddress *address,
 							  SchemaObject *object);
+extern SchemaObject *mig_objects_renamed(const SchemaObject *object, const char *name);
 extern const char *mig_objects_property(const SchemaObject *object, const char *name);
 extern const char *mig_objects_qualified(const SchemaObject *object);
 extern bool mig_objects_has_property(const SchemaObject *object, const char *name);

@@ -27,9 +27,15 @@ static void create(const SchemaObject *object, Writer *writer);
 static void create_foreign(const SchemaObject *object, Writer *writer);
 static void write_attach(const SchemaObject *object, Writer *writer);
 static void write_state(const SchemaObject *object, Writer *writer);
+static bool change(const Difference *difference, Writer *writer);
+static bool change_property(const Difference *difference, const char *property, Writer *writer);
+static void change_state(const Difference *difference, const char *property, Writer *writer);
+static bool change_partition(const Difference *difference, Writer *writer);
+static bool change_inherits(const Difference *difference, Writer *writer);
 
 const Kind	mig_kinds_table = {
 	.name = "table",
+	.has_rows = true,
 	.catalog = RelationRelationId,
 	.query = KIND_OF_SCHEMA("c", "rel") ", "
 	"CASE c.relpersistence WHEN 'u' THEN 'true' END AS unlogged, "
@@ -42,6 +48,7 @@ const Kind	mig_kinds_table = {
 	"CASE c.relreplident WHEN 'n' THEN 'nothing' WHEN 'f' THEN 'full' END AS replica_identity "
 	"FROM " KIND_RELATIONS("'r', 'p'"),
 	.create = create,
+	.alter = change,
 	.comment_on = "TABLE"
 };
 
@@ -139,4 +146,114 @@ write_state(const SchemaObject *object, Writer *writer)
 	if (identity != NULL)
 		mig_writer_add(writer, object, PHASE_STATE, "ALTER TABLE ONLY %s REPLICA IDENTITY %s",
 					   name, strcmp(identity, "full") == 0 ? "FULL" : "NOTHING");
+}
+
+/*
+ * Write what alters a table in place; return false when that cannot be done.
+ */
+static bool
+change(const Difference *difference, Writer *writer)
+{
+	ListCell   *lc;
+
+	foreach(lc, difference->properties)
+		if (!change_property(difference, ((ObjectProperty *) lfirst(lc))->name, writer))
+			return false;
+	return true;
+}
+
+/*
+ * Write what alters a property; return false when that cannot be done.
+ */
+static bool
+change_property(const Difference *difference, const char *property, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+	const char *name = mig_objects_qualified(to);
+	const char *value = mig_objects_property(to, property);
+
+	if (strcmp(property, "unlogged") == 0)
+		mig_writer_add(writer, to, PHASE_STATE, "ALTER TABLE %s SET %s", name,
+					   value != NULL ? "UNLOGGED" : "LOGGED")->hazard =
+			"rewrites the table under an exclusive lock";
+	else if (strcmp(property, "options") == 0)
+		mig_writer_change_options(difference, property, psprintf("ALTER TABLE %s", name),
+								  writer);
+	else if (strcmp(property, "tablespace") == 0)
+		mig_writer_add(writer, to, PHASE_STATE, "ALTER TABLE %s SET TABLESPACE %s", name,
+					   value != NULL ? quote_identifier(value) : "pg_default")->hazard =
+			"copies the table under an exclusive lock";
+	else if (strcmp(property, "partition_of") == 0)
+		return change_partition(difference, writer);
+	else if (strcmp(property, "partition_bound") == 0)
+		return mig_writer_has(difference, "partition_of") ||
+			change_partition(difference, writer);
+	else if (strcmp(property, "inherits") == 0)
+		return change_inherits(difference, writer);
+	else if (strcmp(property, "row_security") == 0 ||
+			 strcmp(property, "force_row_security") == 0 ||
+			 strcmp(property, "replica_identity") == 0)
+		change_state(difference, property, writer);
+	else
+		return false;
+	return true;
+}
+
+/*
+ * Write what alters row security or the replica identity.
+ */
+static void
+change_state(const Difference *difference, const char *property, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+	const char *value = mig_objects_property(to, property);
+	const char *what = "REPLICA IDENTITY DEFAULT";
+
+	if (strcmp(property, "row_security") == 0)
+		what = value != NULL ? "ENABLE ROW LEVEL SECURITY" : "DISABLE ROW LEVEL SECURITY";
+	else if (strcmp(property, "force_row_security") == 0)
+		what = value != NULL ? "FORCE ROW LEVEL SECURITY" : "NO FORCE ROW LEVEL SECURITY";
+	else if (value != NULL)
+		what = strcmp(value, "full") == 0 ? "REPLICA IDENTITY FULL" :
+			"REPLICA IDENTITY NOTHING";
+	mig_writer_add(writer, to, PHASE_STATE, "ALTER TABLE ONLY %s %s",
+				   mig_objects_qualified(to), what);
+}
+
+/*
+ * Write what detaches a partition and attaches it, with its new bound or elsewhere.
+ */
+static bool
+change_partition(const Difference *difference, Writer *writer)
+{
+	const char *before = mig_objects_property(difference->from, "partition_of");
+
+	if (before != NULL)
+		mig_writer_add(writer, difference->to, PHASE_CREATE,
+					   "ALTER TABLE %s DETACH PARTITION %s", before,
+					   mig_objects_qualified(difference->from));
+	write_attach(difference->to, writer);
+	return true;
+}
+
+/*
+ * Write what has a table inherit from others.  Return false where one of several stays.
+ */
+static bool
+change_inherits(const Difference *difference, Writer *writer)
+{
+	const char *before = mig_objects_property(difference->from, "inherits");
+	const char *after = mig_objects_property(difference->to, "inherits");
+	const char *name = mig_objects_qualified(difference->to);
+
+	if ((before != NULL && strchr(before, ',') != NULL) ||
+		(after != NULL && strchr(after, ',') != NULL))
+		return false;
+	if (before != NULL)
+		mig_writer_add(writer, difference->to, PHASE_CREATE, "ALTER TABLE %s NO INHERIT %s",
+					   name, before);
+	if (after != NULL)
+		mig_writer_add(writer, difference->to, PHASE_STATE, "ALTER TABLE %s INHERIT %s",
+					   name, after);
+	return true;
 }

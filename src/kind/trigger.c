@@ -23,6 +23,8 @@
 
 static void create(const SchemaObject *object, Writer *writer);
 static void create_rule(const SchemaObject *object, Writer *writer);
+static bool change(const Difference *difference, Writer *writer);
+static bool change_rule(const Difference *difference, Writer *writer);
 static void write_enabled(const SchemaObject *object, const char *what, Writer *writer);
 
 const Kind	mig_kinds_trigger = {
@@ -39,6 +41,7 @@ const Kind	mig_kinds_trigger = {
 	"WHERE CASE WHEN p.oid IS NULL THEN NOT t.tgisinternal "
 	"ELSE p.tgenabled <> t.tgenabled AND p.tgname = t.tgname END",
 	.create = create,
+	.alter = change,
 	.comment_on = "TRIGGER"
 };
 
@@ -51,6 +54,7 @@ const Kind	mig_kinds_rule = {
 	"FROM " KIND_RELATIONS("'r', 'p', 'v', 'f'")
 	"JOIN pg_rewrite r ON r.ev_class = c.oid AND r.ev_type <> '1'",
 	.create = create_rule,
+	.alter = change_rule,
 	.comment_on = "RULE"
 };
 
@@ -90,15 +94,41 @@ create_rule(const SchemaObject *object, Writer *writer)
 }
 
 /*
- * Write when a trigger or a rule fires, where that is not as usual.
+ * Write when a trigger or a rule fires, where that is not as usual or altered.
  */
 static void
 write_enabled(const SchemaObject *object, const char *what, Writer *writer)
 {
 	const char *enabled = mig_objects_property(object, "enabled");
 
+	if (enabled == NULL && writer->type == ACTION_ALTER)
+		enabled = "enable";
 	if (enabled != NULL)
 		mig_writer_add(writer, object, PHASE_STATE, "ALTER TABLE %s %s %s %s",
 					   mig_objects_parent(object), enabled, what,
 					   quote_identifier(object->name));
+}
+
+/*
+ * Write when a trigger fires, if nothing else differs.
+ */
+static bool
+change(const Difference *difference, Writer *writer)
+{
+	if (mig_writer_has(difference, "definition"))
+		return false;
+	write_enabled(difference->to, "TRIGGER", writer);
+	return true;
+}
+
+/*
+ * Write when a rule is in force, if nothing else differs.
+ */
+static bool
+change_rule(const Difference *difference, Writer *writer)
+{
+	if (mig_writer_has(difference, "definition"))
+		return false;
+	write_enabled(difference->to, "RULE", writer);
+	return true;
 }

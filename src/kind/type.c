@@ -19,6 +19,9 @@ static void create_enum(const SchemaObject *object, Writer *writer);
 static void create_domain(const SchemaObject *object, Writer *writer);
 static void create_composite(const SchemaObject *object, Writer *writer);
 static void create_range(const SchemaObject *object, Writer *writer);
+static bool change_enum(const Difference *difference, Writer *writer);
+static const char *next_label(const char **at);
+static bool change_domain(const Difference *difference, Writer *writer);
 
 const Kind	mig_kinds_enum = {
 	.name = "enum",
@@ -28,6 +31,7 @@ const Kind	mig_kinds_enum = {
 	"FROM pg_enum l WHERE l.enumtypid = t.oid) AS labels "
 	"FROM " TYPES("e"),
 	.create = create_enum,
+	.alter = change_enum,
 	.comment_on = "TYPE"
 };
 
@@ -42,6 +46,7 @@ const Kind	mig_kinds_domain = {
 	"pg_get_expr(t.typdefaultbin, 0) AS \"default\" "
 	"FROM " TYPES("d") "JOIN pg_type b ON b.oid = t.typbasetype",
 	.create = create_domain,
+	.alter = change_domain,
 	.comment_on = "DOMAIN"
 };
 
@@ -161,4 +166,83 @@ create_range(const SchemaObject *object, Writer *writer)
 					 mig_objects_qualified(object), mig_objects_property(object, "subtype"));
 	mig_writer_options(&sql, object, ", ", OPTION_VALUE, options, lengthof(options));
 	mig_writer_add(writer, object, PHASE_CREATE, "%s)", sql.data);
+}
+
+/*
+ * Write what adds labels to an enum.  Return false when there are others that go, or
+ * change places.
+ */
+static bool
+change_enum(const Difference *difference, Writer *writer)
+{
+	const char *name = mig_objects_qualified(difference->to);
+	const char *before = mig_objects_property(difference->from, "labels");
+	const char *after = mig_objects_property(difference->to, "labels");
+	const char *previous = NULL;
+	const char *old;
+
+	if (before == NULL || after == NULL)
+		return false;
+	old = next_label(&before);
+	while (*after != '\0')
+	{
+		const char *label = next_label(&after);
+
+		if (old != NULL && strcmp(label, old) == 0)
+			old = *before != '\0' ? next_label(&before) : NULL;
+		else if (previous != NULL)
+			mig_writer_add(writer, difference->to, PHASE_CREATE,
+						   "ALTER TYPE %s ADD VALUE %s AFTER %s", name, label, previous);
+		else
+			mig_writer_add(writer, difference->to, PHASE_CREATE,
+						   "ALTER TYPE %s ADD VALUE %s BEFORE %s", name, label, old);
+		previous = label;
+	}
+	return old == NULL;
+}
+
+/*
+ * Return the next of a list of quoted labels, as it is there, and go past it.
+ */
+static const char *
+next_label(const char **at)
+{
+	const char *begin = *at;
+	const char *end = begin;
+	bool		quoted = false;
+
+	for (; *end != '\0' && (quoted || *end != ','); end++)
+		if (*end == '\'')
+			quoted = !quoted;
+	*at = end + strspn(end, ", ");
+	return pnstrdup(begin, end - begin);
+}
+
+/*
+ * Write what alters a domain in place; return false when that cannot be done.
+ */
+static bool
+change_domain(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+	const char *name = mig_objects_qualified(to);
+	const char *def = mig_objects_property(to, "default");
+	const char *not_null = mig_objects_property(to, "not_null");
+	ListCell   *lc;
+
+	foreach(lc, difference->properties)
+	{
+		const char *property = ((ObjectProperty *) lfirst(lc))->name;
+
+		if (strcmp(property, "default") == 0)
+			mig_writer_add(writer, to, PHASE_DEFAULT, "ALTER DOMAIN %s %s DEFAULT %s", name,
+						   def != NULL ? "SET" : "DROP", def != NULL ? def : "");
+		else if (strcmp(property, "not_null") == 0 &&
+				 (not_null == NULL || strcmp(not_null, "NOT NULL") == 0))
+			mig_writer_add(writer, to, PHASE_STATE, "ALTER DOMAIN %s %s NOT NULL", name,
+						   not_null != NULL ? "SET" : "DROP");
+		else
+			return false;
+	}
+	return true;
 }

@@ -14,6 +14,8 @@ static void create(const SchemaObject *object, Writer *writer);
 static void divide(const SchemaObject *object, Action *create_action, Writer *writer);
 static void create_materialized(const SchemaObject *object, Writer *writer);
 static const char *options_of(const SchemaObject *object);
+static bool change(const Difference *difference, Writer *writer);
+static bool change_materialized(const Difference *difference, Writer *writer);
 
 const Kind	mig_kinds_view = {
 	.name = "view",
@@ -28,6 +30,7 @@ const Kind	mig_kinds_view = {
 	"FROM " KIND_RELATIONS("'v'"),
 	.create = create,
 	.divide = divide,
+	.alter = change,
 	.comment_on = "VIEW"
 };
 
@@ -40,6 +43,7 @@ const Kind	mig_kinds_materialized_view = {
 	KIND_TABLESPACE("c.reltablespace") " AS tablespace "
 	"FROM " KIND_RELATIONS("'m'"),
 	.create = create_materialized,
+	.alter = change_materialized,
 	.comment_on = "MATERIALIZED VIEW"
 };
 
@@ -97,4 +101,56 @@ options_of(const SchemaObject *object)
 	const char *options = mig_objects_property(object, "options");
 
 	return options != NULL ? psprintf(" WITH (%s)", options) : "";
+}
+
+/*
+ * Write what replaces a view whose columns stay, though others can follow.  Return false
+ * when they do not.
+ */
+static bool
+change(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+	const char *before = mig_objects_property(difference->from, KIND_STANDIN);
+	const char *after = mig_objects_property(to, KIND_STANDIN);
+	size_t		length = before != NULL ? strlen(before) : 0;
+
+	if (!mig_writer_has(difference, "definition"))
+	{
+		mig_writer_change_options(difference, "options",
+								  psprintf("ALTER VIEW %s", mig_objects_qualified(to)), writer);
+		return true;
+	}
+	if (before == NULL || after == NULL || strncmp(before, after, length) != 0 ||
+		(after[length] != '\0' && after[length] != ','))
+		return false;
+	mig_writer_add(writer, to, PHASE_CREATE, "CREATE OR REPLACE VIEW %s%s AS\n%s",
+				   mig_objects_qualified(to), options_of(to), mig_writer_definition(to));
+	return true;
+}
+
+/*
+ * Write what alters a materialized view in place; return false when that cannot be done.
+ */
+static bool
+change_materialized(const Difference *difference, Writer *writer)
+{
+	const char *alter = psprintf("ALTER MATERIALIZED VIEW %s",
+								 mig_objects_qualified(difference->to));
+	const char *tablespace = mig_objects_property(difference->to, "tablespace");
+	ListCell   *lc;
+
+	foreach(lc, difference->properties)
+	{
+		const char *property = ((ObjectProperty *) lfirst(lc))->name;
+
+		if (strcmp(property, "options") == 0)
+			mig_writer_change_options(difference, "options", alter, writer);
+		else if (strcmp(property, "tablespace") == 0)
+			mig_writer_add(writer, difference->to, PHASE_STATE, "%s SET TABLESPACE %s", alter,
+						   tablespace ? quote_identifier(tablespace) : "pg_default");
+		else
+			return false;
+	}
+	return true;
 }

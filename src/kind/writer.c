@@ -10,6 +10,8 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+static const char *options_without(const char *from, const char *to);
+
 /*
  * Add a statement that belongs to a phase of making an object.
  */
@@ -33,6 +35,8 @@ mig_writer_add(Writer *writer, const SchemaObject *object, ObjectPhase phase,
 			break;
 		enlargeStringInfo(&sql, needed);
 	}
+	action->type = writer->type;
+	action->cause = writer->cause;
 	action->object = object;
 	action->phase = phase;
 	action->sql = sql.data;
@@ -47,17 +51,116 @@ mig_writer_add(Writer *writer, const SchemaObject *object, ObjectPhase phase,
 void
 mig_writer_object(Writer *writer, const SchemaObject *object)
 {
-	const char *comment;
-
 	if (object->kind->create == NULL)
 		return;
 	object->kind->create(object, writer);
-	if (object->kind->comment_on == NULL)
-		return;
-	comment = mig_objects_property(object, "comment");
-	if (comment != NULL)
-		mig_writer_add(writer, object, PHASE_COMMENT, "COMMENT ON %s IS %s",
-					   mig_writer_target(object), quote_literal_cstr(comment));
+	if (object->kind->comment_on != NULL && mig_objects_property(object, "comment") != NULL)
+		mig_writer_comment(writer, object);
+}
+
+/*
+ * Write what adds an object to its owner, which is there, with its comment.
+ */
+void
+mig_writer_part(Writer *writer, const SchemaObject *object)
+{
+	object->kind->add(object, writer);
+	if (mig_objects_property(object, "comment") != NULL)
+		mig_writer_comment(writer, object);
+}
+
+/*
+ * Write the comment of an object, which may be none.
+ */
+void
+mig_writer_comment(Writer *writer, const SchemaObject *object)
+{
+	const char *comment = mig_objects_property(object, "comment");
+
+	mig_writer_add(writer, object, PHASE_COMMENT, "COMMENT ON %s IS %s",
+				   mig_writer_target(object),
+				   comment != NULL ? quote_literal_cstr(comment) : "NULL");
+}
+
+/*
+ * Write what drops an object.
+ */
+Action *
+mig_writer_drop(Writer *writer, const SchemaObject *object)
+{
+	ActionType	type = writer->type;
+	Action	   *action;
+
+	writer->type = ACTION_DROP;
+	action = mig_writer_add(writer, object, PHASE_CREATE, "%s",
+							object->kind->drop != NULL ? object->kind->drop(object) :
+							psprintf("DROP %s", mig_writer_target(object)));
+	if (object->kind->has_rows &&
+		(object->owner == NULL || object->owner->kind->has_rows))
+		action->hazard = "loses the data in it";
+	writer->type = type;
+	return action;
+}
+
+/*
+ * Return whether a property differs.
+ */
+bool
+mig_writer_has(const Difference *difference, const char *property)
+{
+	ListCell   *lc;
+
+	foreach(lc, difference->properties)
+		if (strcmp(((ObjectProperty *) lfirst(lc))->name, property) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Write RESET and SET after the beginning of a statement, where a property
+ * with storage parameters differs.
+ */
+void
+mig_writer_change_options(const Difference *difference, const char *property,
+						  const char *alter, Writer *writer)
+{
+	const char *from = mig_objects_property(difference->from, property);
+	const char *to = mig_objects_property(difference->to, property);
+	const char *gone = options_without(from, to);
+
+	if (gone != NULL)
+		mig_writer_add(writer, difference->to, PHASE_STATE, "%s RESET (%s)", alter, gone);
+	if (to != NULL)
+		mig_writer_add(writer, difference->to, PHASE_STATE, "%s SET (%s)", alter, to);
+}
+
+/*
+ * Return the names of storage parameters, lists of "name='value'" with quotes
+ * doubled, that are in the first list and not in the second, as RESET has them; NULL:
+ * none.  Either list may be NULL.
+ */
+static const char *
+options_without(const char *from, const char *to)
+{
+	StringInfoData names;
+	const char *at = from;
+
+	initStringInfo(&names);
+	while (at != NULL && *at != '\0')
+	{
+		size_t		length = strcspn(at, "=");
+		const char *name = pnstrdup(at, length);
+		const char *in_both = to != NULL ? strstr(to, psprintf("%s=", name)) : NULL;
+
+		if (in_both == NULL || (in_both != to && in_both[-1] != ' '))
+			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", name);
+		/* to the end of the value, where an even number of quotes has gone by */
+		for (bool quoted = false; *at != '\0' && (quoted || *at != ','); at++)
+			if (*at == '\'')
+				quoted = !quoted;
+		at += strspn(at, ", ");
+	}
+	return names.len > 0 ? names.data : NULL;
 }
 
 /*

@@ -11,14 +11,26 @@
 #include "kind/objects.h"
 #include "lib/stringinfo.h"
 
+/* What a statement does to its object. */
+typedef enum ActionType
+{
+	ACTION_CREATE,
+	ACTION_ALTER,
+	ACTION_DROP
+} ActionType;
+
 /* A statement to run. */
 typedef struct Action
 {
-	const SchemaObject *object;
+	ActionType	type;
+	const Difference *cause;	/* that it is needed for; NULL: unknown */
+	const SchemaObject *object; /* as it will be; ACTION_DROP: as it was */
 	ObjectPhase phase;
 	const char *sql;			/* without a semicolon at its end */
 	const SchemaObject *before_attach;	/* a table that is attached to its parent
 										 * after this; NULL: none */
+	bool		aside;			/* drops what has another name by then */
+	const char *hazard;			/* what is dangerous in it; NULL: nothing */
 } Action;
 
 /* How options are written. */
@@ -40,11 +52,19 @@ typedef struct WriterOption
 typedef struct Writer
 {
 	List	   *actions;		/* Action * */
+	ActionType	type;			/* of the next ones */
+	const Difference *cause;	/* likewise */
 } Writer;
 
 extern Action *mig_writer_add(Writer *writer, const SchemaObject *object,
 							  ObjectPhase phase, const char *format,...) mig_attribute_printf(4, 5);
 extern void mig_writer_object(Writer *writer, const SchemaObject *object);
+extern void mig_writer_part(Writer *writer, const SchemaObject *object);
+extern void mig_writer_comment(Writer *writer, const SchemaObject *object);
+extern Action *mig_writer_drop(Writer *writer, const SchemaObject *object);
+extern bool mig_writer_has(const Difference *difference, const char *property);
+extern void mig_writer_change_options(const Difference *difference, const char *property,
+									  const char *alter, Writer *writer);
 extern const char *mig_writer_target(const SchemaObject *object);
 extern const char *mig_writer_definition(const SchemaObject *object);
 extern void mig_writer_clause(StringInfo sql, const SchemaObject *object,

@@ -13,6 +13,9 @@
 #include "schema/compare.h"
 #include "utils/builtins.h"
 
+/* Most differences that an error lists. */
+#define MAX_LISTED 10
+
 /* Longest value of a property that messages show, in bytes. */
 #define MAX_SHOWN 80
 
@@ -199,4 +202,32 @@ mig_compare_detail(const Difference *difference)
 			appendStringInfo(&detail, ": %s -> %s", from ? from : "none", to ? to : "none");
 	}
 	return detail.data;
+}
+
+/*
+ * Return what would have to be done, a line each; of many, the first.
+ */
+char *
+mig_compare_list(List *differences)
+{
+	StringInfoData list;
+	ListCell   *lc;
+
+	initStringInfo(&list);
+	foreach(lc, differences)
+	{
+		const Difference *difference = lfirst(lc);
+		const SchemaObject *object = difference->to ? difference->to : difference->from;
+		const char *detail = mig_compare_detail(difference);
+
+		if (foreach_current_index(lc) == MAX_LISTED)
+		{
+			appendStringInfo(&list, "\nAnd %d more.", list_length(differences) - MAX_LISTED);
+			break;
+		}
+		appendStringInfo(&list, "%s%s %s %s%s%s", list.len > 0 ? "\n" : "",
+						 mig_compare_action(difference), object->kind->name, object->identity,
+						 detail ? ": " : "", detail ? detail : "");
+	}
+	return list.data;
 }

@@ -9,17 +9,10 @@
 
 #include "kind/objects.h"
 
-/* A difference: what would have to be done to the first schema to make it the second. */
-typedef struct Difference
-{
-	const SchemaObject *from;	/* NULL: to be created */
-	const SchemaObject *to;		/* NULL: to be dropped */
-	List	   *properties;		/* ObjectProperty *, of "to", that differ */
-} Difference;
-
 extern List *mig_compare_schemas(const Schema *from, const Schema *to);
 extern bool mig_compare_is_text(const Difference *difference);
 extern const char *mig_compare_action(const Difference *difference);
 extern const char *mig_compare_detail(const Difference *difference);
+extern char *mig_compare_list(List *differences);
 
 #endif							/* MIG_COMPARE_H */

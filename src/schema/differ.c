@@ -22,6 +22,7 @@
 #include "schema/differ.h"
 #include "schema/exclude.h"
 #include "schema/fingerprint.h"
+#include "schema/guard.h"
 #include "schema/managed.h"
 #include "schema/published.h"
 #include "schema/read.h"
@@ -39,11 +40,13 @@ typedef struct Work
 	MemoryContext context;
 	const Replay *replay;		/* of revisions, before the models; NULL: none */
 	List	   *models;			/* Model * */
+	const char *script;			/* that is run after the models; NULL: none */
 	bool		uses;			/* read which object uses which, too */
 	Schema	   *result;
 } Work;
 
-static List *compare_models(const Project *project);
+static Differing differ_from_revisions(const Project *project);
+static void compare(const Project *project, Differing *differing);
 static void remember(const Project *project, const char *fingerprint);
 static char *text_of(const Project *project, const char *exclude);
 static Schema *read_declared(const Project *project, List *models, bool uses);
@@ -54,12 +57,9 @@ static void place_extension(SchemaObject *object, const DeclareNotes *notes);
 static bool is_undeclared(const SchemaObject *object, const Schema *schema,
 						  const DeclareNotes *notes);
 static bool is_in(List *names, const char *name);
-static List *settle_texts(const Project *project, const Schema *live,
-						  const Schema *declared, List *differences);
 static bool settle(const Project *project, const Schema *live, const Schema *declared,
 				   List *differences, List **left);
 static Schema *remake(const Project *project, const Schema *schema, List *objects);
-static bool is_about_definitions(const ErrorData *error);
 static bool is_same_again(const Difference *difference, const Schema *live,
 						  const Schema *declared);
 
@@ -88,38 +88,97 @@ mig_differ_project(const char *function)
 }
 
 /*
- * Return what would have to be done to the database to make it what the models
- * declare (Difference *), in the current memory context.  Errors: those of the
- * scratch and of the models.
+ * Return how the database differs from the source, models or revisions.  Errors: 22023
+ * for another source; those of mig_differ_from_models and of the revisions' scripts.
  */
-List *
-mig_differ_from_models(const Project *project)
+Differing
+mig_differ_source(const Project *project, const char *source)
 {
-	char	   *fingerprint = mig_fingerprint_take(project->text);
-	List	   *differences;
-
-	if (project->compared != NULL && strcmp(fingerprint, project->compared) == 0)
-		return NIL;
-	differences = compare_models(project);
-	if (differences == NIL)
-		remember(project, fingerprint);
-	return differences;
+	if (strcmp(source, "revisions") == 0)
+		return differ_from_revisions(project);
+	if (strcmp(source, "models") != 0)
+		mig_differ_unrecognized(source, "models, revisions");
+	mig_differ_check_models(project);
+	return mig_differ_from_models(project);
 }
 
 /*
- * Compare the database with the models.
+ * Report a source that does not exist.
  */
-static List *
-compare_models(const Project *project)
+void
+mig_differ_unrecognized(const char *source, const char *known)
 {
-	Schema	   *live = mig_differ_live(project);
-	Schema	   *declared = read_declared(project, project->models, true);
-	List	   *differences = mig_compare_schemas(live, declared);
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unrecognized source \"%s\"", source),
+			 errhint("The sources are: %s.", known)));
+}
+
+/*
+ * Check that there are models.  Errors: 55000.
+ */
+void
+mig_differ_check_models(const Project *project)
+{
+	if (project->models == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("no model is declared"),
+				 errhint("Declare one with migrate.set_model().")));
+}
+
+/*
+ * Return how the database differs from what the models declare, in the current memory
+ * context; where nothing does since the last time, the schemas are not read.  Errors: those
+ * of the scratch and of the models.
+ */
+Differing
+mig_differ_from_models(const Project *project)
+{
+	char	   *fingerprint = mig_fingerprint_take(project->text);
+	Differing	differing = {0};
+
+	if (project->compared != NULL && strcmp(fingerprint, project->compared) == 0)
+		return differing;
+	differing.live = mig_differ_live(project);
+	differing.declared = read_declared(project, project->models, true);
+	compare(project, &differing);
+	if (differing.differences == NIL)
+		remember(project, fingerprint);
+	return differing;
+}
+
+/*
+ * Compare two schemas.
+ */
+static void
+compare(const Project *project, Differing *differing)
+{
+	List	   *differences = mig_compare_schemas(differing->live, differing->declared);
 
 	if (differences == NIL)
-		return NIL;
-	mig_read_uses(live);
-	return settle_texts(project, live, declared, differences);
+		return;
+	mig_read_uses(differing->live);
+	differing->differences = mig_differ_settle(project, differing->live, differing->declared,
+											   differences);
+}
+
+/*
+ * Return what a script makes of some objects (SchemaObject *) of a schema, with its
+ * uses.  Errors: those of the script.
+ */
+Schema *
+mig_differ_run(const Project *project, const Schema *before, List *objects,
+			   const char *script)
+{
+	Model		model = {.name = "the schema before",
+	.ddl = mig_write_schema(before, objects)};
+	ScratchOptions options = {.schemas = project->schemas, .function = project->function};
+	Work		work = {.project = project, .context = CurrentMemoryContext,
+		.models = list_make1(&model), .script = script, .uses = true};
+
+	mig_scratch_run(&options, declare_and_read, &work);
+	return work.result;
 }
 
 /*
@@ -160,30 +219,35 @@ text_of(const Project *project, const char *exclude)
 }
 
 /*
- * Return what would have to be done to the database to make it what the applied
- * revisions make (Difference *), in the current memory context.  Errors: those of the
- * scratch and of the scripts.
+ * Return how the database differs from what the applied revisions make, in the current
+ * memory context.  Errors: those of the scratch and of the scripts.
  */
-List *
-mig_differ_from_revisions(const Project *project)
+static Differing
+differ_from_revisions(const Project *project)
 {
-	Schema	   *live = mig_differ_live(project);
-	Schema	   *replayed = read_replayed(project, live);
+	Differing	differing = {.live = mig_differ_live(project)};
 
-	return settle_texts(project, live, replayed, mig_compare_schemas(live, replayed));
+	differing.declared = read_replayed(project, differing.live);
+	differing.differences =
+		mig_differ_settle(project, differing.live, differing.declared,
+						  mig_compare_schemas(differing.live, differing.declared));
+	return differing;
 }
 
 /*
- * Return what was done to the database since the applied revisions made it (Difference
- * *), likewise.
+ * Return how what the applied revisions make differs from the database: what was done to
+ * it since.  Likewise.
  */
-List *
+Differing
 mig_differ_drift(const Project *project)
 {
-	Schema	   *live = mig_differ_live(project);
-	Schema	   *replayed = read_replayed(project, live);
+	Differing	differing = {.declared = mig_differ_live(project)};
 
-	return settle_texts(project, replayed, live, mig_compare_schemas(replayed, live));
+	differing.live = read_replayed(project, differing.declared);
+	differing.differences =
+		mig_differ_settle(project, differing.live, differing.declared,
+						  mig_compare_schemas(differing.live, differing.declared));
+	return differing;
 }
 
 /*
@@ -292,6 +356,12 @@ declare_and_read(Scratch *scratch pg_attribute_unused(), void *argument)
 
 		mig_declare_model(model->name, model->ddl, &notes);
 	}
+	if (work->script != NULL)
+	{
+		notes.replay = true;
+		mig_guard_replay(work->project->schemas, &notes);
+		mig_declare_model("the generated script", work->script, &notes);
+	}
 	work->result = mig_read_schema(work->project->schemas,
 								   mig_managed_oids(work->project->schemas),
 								   work->project->rights);
@@ -388,8 +458,8 @@ is_in(List *names, const char *name)
  * how the server prints a text.  All are settled together, and each by itself when
  * one of them cannot be made.
  */
-static List *
-settle_texts(const Project *project, const Schema *live, const Schema *declared,
+List *
+mig_differ_settle(const Project *project, const Schema *live, const Schema *declared,
 			 List *differences)
 {
 	List	   *open = NIL;
@@ -463,7 +533,7 @@ remake(const Project *project, const Schema *schema, List *objects)
 
 		MemoryContextSwitchTo(context);
 		error = CopyErrorData();
-		if (!is_about_definitions(error))
+		if (!mig_differ_is_about_definitions(error))
 			PG_RE_THROW();
 		FlushErrorState();
 		FreeErrorData(error);
@@ -476,8 +546,8 @@ remake(const Project *project, const Schema *schema, List *objects)
  * Return whether an error says something about the statement that was run, rather
  * than about the server or the wish of the user.
  */
-static bool
-is_about_definitions(const ErrorData *error)
+bool
+mig_differ_is_about_definitions(const ErrorData *error)
 {
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{

@@ -7,6 +7,7 @@
 
 #include "migrate.h"
 
+#include "compat.h"
 #include "kind/objects.h"
 #include "nodes/pg_list.h"
 #include "store/project.h"
@@ -23,10 +24,25 @@ typedef struct Project
 	const char *function;		/* who asks, for errors */
 } Project;
 
+/* Two schemas and how they differ. */
+typedef struct Differing
+{
+	Schema	   *live;			/* with its uses */
+	Schema	   *declared;		/* likewise */
+	List	   *differences;	/* Difference * */
+} Differing;
+
 extern Project mig_differ_project(const char *function);
-extern List *mig_differ_from_models(const Project *project);
-extern List *mig_differ_from_revisions(const Project *project);
-extern List *mig_differ_drift(const Project *project);
+extern Differing mig_differ_source(const Project *project, const char *source);
+pg_noreturn extern void mig_differ_unrecognized(const char *source, const char *known);
+extern void mig_differ_check_models(const Project *project);
+extern Differing mig_differ_from_models(const Project *project);
+extern Differing mig_differ_drift(const Project *project);
+extern Schema *mig_differ_run(const Project *project, const Schema *before, List *objects,
+							  const char *script);
+extern List *mig_differ_settle(const Project *project, const Schema *live,
+							   const Schema *declared, List *differences);
+extern bool mig_differ_is_about_definitions(const ErrorData *error);
 extern Schema *mig_differ_live(const Project *project);
 extern char *mig_differ_live_sql(const Project *project);
 extern char *mig_differ_models_sql(const Project *project);

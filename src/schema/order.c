@@ -2,15 +2,17 @@
  * order.c
  *		The order of actions: one graph, one sort.
  *
- * An action comes after those that make what it uses.  Of the actions that could
- * come next, the least is taken by phase, kind and the object's place in its
- * schema, so that the order depends on nothing but the schema.
+ * An action comes after those that make what it uses, and what is dropped after all
+ * that used it is dropped or altered.  Of the actions that could come next, the least is
+ * taken by phase, kind and the object's place in its schema, drops before all, so
+ * that the order depends on nothing but the schemas.
  */
 #include "migrate.h"
 
 #include "compat.h"
 #include "kind/kinds.h"
 #include "lib/pairingheap.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "schema/order.h"
 
@@ -32,9 +34,18 @@ typedef struct Order
 	OrderNode	  **first;			/* of each object and phase, its first action; NULL:
 								 * none */
 	OrderNode	  **last;			/* likewise */
+	OrderNode	  **drops;			/* of each object of the schema before, its drop */
+	const OrderedChange *change;
 } Order;
 
-static void make_nodes(Order *order, const Writer *writer, const Schema *schema);
+/* Entry of a table of names that are free after an object has been dropped. */
+typedef struct FreedName
+{
+	char		name[2 * NAMEDATALEN];	/* schema and name */
+	OrderNode  *drop;
+} FreedName;
+
+static void make_nodes(Order *order, const Writer *writer);
 static long rank_of(const Action *action);
 static void add_edges(Order *order, OrderNode *node);
 static void add_edge(OrderNode *before, OrderNode *after);
@@ -44,41 +55,62 @@ static bool follows_partitions(const SchemaObject *object);
 static void order_attached(Order *order, const Schema *schema);
 static bool has_attach(const Order *order, const SchemaObject *object);
 static void order_inherited(Order *order, const Schema *schema);
+static void order_drops(Order *order);
+static void order_detached(Order *order, const SchemaObject *table, OrderNode *alter);
+static void order_users(Order *order, const SchemaObject *object);
+static bool uses(const SchemaObject *object, const SchemaObject *used);
+static OrderNode *drop_of(const Order *order, const SchemaObject *object);
+static void order_names(Order *order);
+static bool set_name(FreedName *key, const SchemaObject *object);
 static List *sort(Order *order);
 static int	compare_nodes(const pairingheap_node *a, const pairingheap_node *b, void *arg);
 static OrderNode *find_divisible(const Order *order);
+static bool divide_drops(const Order *order, Writer *writer);
 static bool leads_to(const OrderNode *from, const OrderNode *to, bool *seen,
 					 const Order *order);
-pg_noreturn static void report_circle(const Order *order);
+static char *describe_circle(const Order *order);
 
 /*
  * Return the actions (Action *) of a writer in an order in which they can run,
- * in the current memory context.  The schema is the one that they make; its uses
- * have been read.  Where objects use each other in a circle, one of them is divided in
- * two actions.  Errors: XX000 when there is no order still.
+ * in the current memory context.  The uses of both schemas have been read.  Where objects
+ * use each other in a circle, one of them is divided in two actions.  When there is no
+ * order still, circle is set to the statements that wait for each other, and the rest is
+ * returned.
  */
 List *
-mig_order_actions(Writer *writer, const Schema *schema)
+mig_order_actions(Writer *writer, const OrderedChange *change, char **circle)
 {
+	*circle = NULL;
 	for (;;)
 	{
-		Order		order = {0};
+		Order		order = {.change = change};
 		List	   *sorted;
 		OrderNode  *node;
 
-		make_nodes(&order, writer, schema);
+		make_nodes(&order, writer);
 		for (int i = 0; i < order.count; i++)
-			add_edges(&order, &order.nodes[i]);
-		order_partitions(&order, schema);
-		order_attached(&order, schema);
-		order_inherited(&order, schema);
+			if (order.nodes[i].action->type != ACTION_DROP)
+				add_edges(&order, &order.nodes[i]);
+		order_partitions(&order, change->to);
+		order_attached(&order, change->to);
+		order_inherited(&order, change->to);
+		if (change->from != NULL)
+			order_drops(&order);
 		sorted = sort(&order);
 		if (list_length(sorted) == order.count)
 			return sorted;
 		node = find_divisible(&order);
-		if (node == NULL)
-			report_circle(&order);
-		node->action->object->kind->divide(node->action->object, node->action, writer);
+		if (node != NULL)
+		{
+			writer->type = ACTION_CREATE;
+			writer->cause = node->action->cause;
+			node->action->object->kind->divide(node->action->object, node->action, writer);
+		}
+		else if (!divide_drops(&order, writer))
+		{
+			*circle = describe_circle(&order);
+			return sorted;
+		}
 	}
 }
 
@@ -86,15 +118,18 @@ mig_order_actions(Writer *writer, const Schema *schema)
  * Make a node of each action.
  */
 static void
-make_nodes(Order *order, const Writer *writer, const Schema *schema)
+make_nodes(Order *order, const Writer *writer)
 {
-	int			places = list_length(schema->objects) * PHASE_COUNT;
+	const OrderedChange *change = order->change;
+	int			places = list_length(change->to->objects) * PHASE_COUNT;
 	ListCell   *lc;
 
 	order->count = list_length(writer->actions);
 	order->nodes = palloc0(sizeof(OrderNode) * (order->count + 1));
 	order->first = palloc0(sizeof(OrderNode *) * (places + 1));
 	order->last = palloc0(sizeof(OrderNode *) * (places + 1));
+	if (change->from != NULL)
+		order->drops = palloc0(sizeof(OrderNode *) * (list_length(change->from->objects) + 1));
 	foreach(lc, writer->actions)
 	{
 		Action	   *action = lfirst(lc);
@@ -103,6 +138,11 @@ make_nodes(Order *order, const Writer *writer, const Schema *schema)
 
 		node->action = action;
 		node->rank = rank_of(action);
+		if (action->type == ACTION_DROP)
+		{
+			order->drops[action->object->number] = node;
+			continue;
+		}
 		if (order->first[place] == NULL)
 			order->first[place] = node;
 		else
@@ -119,6 +159,8 @@ rank_of(const Action *action)
 {
 	int			kind = 0;
 
+	if (action->type == ACTION_DROP)
+		return -1;
 	while (mig_kinds_all[kind] != action->object->kind)
 		kind++;
 	return (long) action->phase * mig_kinds_count + kind;
@@ -194,7 +236,7 @@ node_of(const Order *order, const SchemaObject *object, ObjectPhase phase)
 		return NULL;
 	if (order->last[place + phase] != NULL)
 		return order->last[place + phase];
-	if (object->kind->part_of_owner)
+	if (order->last[place + PHASE_CREATE] == NULL && object->kind->part_of_owner)
 		return order->last[object->owner->number * PHASE_COUNT + PHASE_CREATE];
 	return order->last[place + PHASE_CREATE];
 }
@@ -348,6 +390,180 @@ order_inherited(Order *order, const Schema *schema)
 }
 
 /*
+ * Have each drop come after what frees the object, and before what takes its place.
+ */
+static void
+order_drops(Order *order)
+{
+	const Schema *from = order->change->from;
+	ListCell   *lc;
+
+	foreach(lc, from->objects)
+	{
+		const SchemaObject *object = lfirst(lc);
+		const SchemaObject *after = mig_objects_find(order->change->to, object);
+		OrderNode  *drop = drop_of(order, object);
+
+		order_users(order, object);
+		if (drop == NULL && after != NULL && object->kind == &mig_kinds_table)
+			order_detached(order, object,
+						   order->first[after->number * PHASE_COUNT + PHASE_CREATE]);
+		if (drop == NULL || after == NULL)
+			continue;
+		if (drop->action->aside)
+			add_edge(order->first[after->number * PHASE_COUNT + PHASE_CREATE], drop);
+		for (int phase = 0; !drop->action->aside && phase < PHASE_COUNT; phase++)
+			add_edge(drop, order->first[after->number * PHASE_COUNT + phase]);
+	}
+	order_names(order);
+}
+
+/*
+ * Have what alters a table, which detaches it where it was a partition, come before its
+ * columns and those of its parents are dropped.
+ */
+static void
+order_detached(Order *order, const SchemaObject *table, OrderNode *alter)
+{
+	ListCell   *lc;
+	ListCell   *child;
+
+	if (alter == NULL)
+		return;
+	foreach(child, table->children)
+		add_edge(alter, drop_of(order, lfirst(child)));
+	foreach(lc, table->uses)
+	{
+		const SchemaObject *parent = ((const ObjectUse *) lfirst(lc))->object;
+
+		if (parent->kind != &mig_kinds_table)
+			continue;
+		foreach(child, parent->children)
+			add_edge(alter, drop_of(order, lfirst(child)));
+	}
+}
+
+/*
+ * Have what drops or alters an object come before what it used is dropped, and what
+ * drops it before what it used is altered.
+ */
+static void
+order_users(Order *order, const SchemaObject *object)
+{
+	const SchemaObject *after = mig_objects_find(order->change->to, object);
+	OrderNode  *drop = drop_of(order, object);
+	bool		of_default = drop != NULL && drop->action->phase == PHASE_DEFAULT;
+	ListCell   *lc;
+
+	foreach(lc, object->uses)
+	{
+		const ObjectUse *use = lfirst(lc);
+		OrderNode  *used = drop_of(order, use->object);
+		const SchemaObject *altered = mig_objects_find(order->change->to, use->object);
+
+		if (drop != NULL && drop == used)
+			continue;
+		if (drop != NULL && (!of_default || use->phase == PHASE_DEFAULT))
+		{
+			add_edge(drop, used);
+			if (altered != NULL && use->phase == PHASE_CREATE)
+				add_edge(drop, order->first[altered->number * PHASE_COUNT + PHASE_CREATE]);
+		}
+		else if (after != NULL)
+			for (int phase = 0; phase < PHASE_COUNT; phase++)
+			{
+				OrderNode  *node = order->last[after->number * PHASE_COUNT + phase];
+
+				add_edge(node, used);
+				if (altered != NULL && use->phase == PHASE_CREATE && !uses(after, altered))
+					add_edge(node,
+							 order->first[altered->number * PHASE_COUNT + PHASE_CREATE]);
+			}
+	}
+}
+
+/*
+ * Return whether an object uses another.
+ */
+static bool
+uses(const SchemaObject *object, const SchemaObject *used)
+{
+	ListCell   *lc;
+
+	foreach(lc, object->uses)
+		if (((const ObjectUse *) lfirst(lc))->object == used)
+			return true;
+	return false;
+}
+
+/*
+ * Return the action that drops an object; NULL: it stays.
+ */
+static OrderNode *
+drop_of(const Order *order, const SchemaObject *object)
+{
+	const SchemaObject *root;
+
+	if (object->number < 0)
+		return NULL;
+	root = order->change->roots[object->number];
+	return root != NULL ? order->drops[root->number] : NULL;
+}
+
+/*
+ * Have an object that takes the name of another come after the other's drop.
+ */
+static void
+order_names(Order *order)
+{
+	HASHCTL		control = {.keysize = sizeof(((FreedName *) 0)->name),
+		.entrysize = sizeof(FreedName), .hcxt = CurrentMemoryContext};
+	HTAB	   *names = hash_create("migrate freed names", 64, &control,
+									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ListCell   *lc;
+
+	foreach(lc, order->change->from->objects)
+	{
+		const SchemaObject *object = lfirst(lc);
+		OrderNode  *drop = drop_of(order, object);
+		FreedName	key;
+
+		if (drop != NULL && !drop->action->aside && set_name(&key, object))
+			((FreedName *) hash_search(names, &key, HASH_ENTER, NULL))->drop = drop;
+	}
+	for (int i = 0; i < order->count; i++)
+	{
+		OrderNode  *node = &order->nodes[i];
+		const FreedName *freed;
+		FreedName	key;
+
+		if (node->action->type != ACTION_CREATE || node->action->phase != PHASE_CREATE ||
+			!set_name(&key, node->action->object))
+			continue;
+		freed = hash_search(names, &key, HASH_FIND, NULL);
+		if (freed != NULL)
+			add_edge(freed->drop, node);
+	}
+	hash_destroy(names);
+}
+
+/*
+ * Set the key of an object's name; return false where no other kind can take it.
+ */
+static bool
+set_name(FreedName *key, const SchemaObject *object)
+{
+	if (object->schema == NULL || object->kind == &mig_kinds_column ||
+		(object->parent != NULL && object->kind != &mig_kinds_index &&
+		 object->kind != &mig_kinds_constraint))
+		return false;
+	memset(key, 0, sizeof(*key));
+	strlcpy(key->name, object->schema, NAMEDATALEN);
+	strlcpy(key->name + NAMEDATALEN, object->name, NAMEDATALEN);
+	return true;
+}
+
+/*
  * Sort the actions; those that are in a circle, or wait for one, are left out.
  */
 static List *
@@ -407,7 +623,7 @@ find_divisible(const Order *order)
 		bool	   *seen;
 
 		if (node->waiting_for == 0 || action->phase != PHASE_CREATE ||
-			action->object->kind->divide == NULL ||
+			action->type != ACTION_CREATE || action->object->kind->divide == NULL ||
 			order->last[action->object->number * PHASE_COUNT + PHASE_DEFAULT] != NULL)
 			continue;
 		seen = palloc0(sizeof(bool) * order->count);
@@ -416,6 +632,42 @@ find_divisible(const Order *order)
 		pfree(seen);
 	}
 	return NULL;
+}
+
+/*
+ * Have parts of what is dropped, and waits for what uses them, be dropped by themselves
+ * before.  Return false when there are none.
+ */
+static bool
+divide_drops(const Order *order, Writer *writer)
+{
+	bool		divided = false;
+	ListCell   *lc;
+
+	if (order->change->from == NULL)
+		return false;
+	foreach(lc, order->change->from->objects)
+	{
+		SchemaObject *object = lfirst(lc);
+		const OrderNode *drop = drop_of(order, object);
+		ListCell   *used;
+
+		if (drop == NULL || drop->waiting_for == 0 || object->owner == NULL ||
+			object->kind->part_of_owner || order->change->roots[object->number] == object)
+			continue;
+		foreach(used, object->uses)
+		{
+			const OrderNode *other = drop_of(order, ((ObjectUse *) lfirst(used))->object);
+
+			if (other == NULL || other == drop || other->waiting_for == 0 ||
+				order->change->roots[object->number] == object)
+				continue;
+			order->change->roots[object->number] = object;
+			mig_writer_drop(writer, object);
+			divided = true;
+		}
+	}
+	return divided;
 }
 
 /*
@@ -443,15 +695,23 @@ leads_to(const OrderNode *from, const OrderNode *to, bool *seen, const Order *or
 }
 
 /*
- * Report actions that wait for each other.
+ * Return the statements that wait for each other, a line each.
  */
-static void
-report_circle(const Order *order)
+static char *
+describe_circle(const Order *order)
 {
-	const OrderNode *node = order->nodes;
+	StringInfoData circle;
 
-	while (node->waiting_for == 0)
-		node++;
-	elog(ERROR, "objects use each other in a circle, one of them %s %s",
-		 node->action->object->kind->name, node->action->object->identity);
+	initStringInfo(&circle);
+	for (int i = 0; i < order->count; i++)
+	{
+		const OrderNode *node = &order->nodes[i];
+		bool	   *seen = palloc0(sizeof(bool) * order->count);
+
+		if (node->waiting_for > 0 && leads_to(node, node, seen, order))
+			appendStringInfo(&circle, "%s%.*s", circle.len > 0 ? "\n" : "",
+							 (int) strcspn(node->action->sql, "\n"), node->action->sql);
+		pfree(seen);
+	}
+	return circle.data;
 }

@@ -476,7 +476,8 @@ note_use(Schema *schema, const Dependency *dependency)
 	ObjectUse  *use;
 
 	if (user == NULL || used == NULL || dependency->type == DEPENDENCY_EXTENSION ||
-		root_of(user) == root_of(used))
+		user == used || (root_of(user) == root_of(used) &&
+						 !(user->kind == &mig_kinds_column && used->kind == user->kind)))
 		return;
 	use = palloc(sizeof(ObjectUse));
 	use->object = used;

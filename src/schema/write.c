@@ -4,6 +4,7 @@
  */
 #include "migrate.h"
 
+#include "kind/grants.h"
 #include "kind/kinds.h"
 #include "kind/writer.h"
 #include "lib/stringinfo.h"
@@ -22,20 +23,32 @@ char *
 mig_write_schema(const Schema *schema, List *objects)
 {
 	Writer		writer = {NIL};
+	OrderedChange change = {.to = schema};
 	StringInfoData script;
+	List	   *actions;
+	char	   *circle;
 	ListCell   *lc;
 
 	initStringInfo(&script);
 	foreach(lc, objects)
 	{
 		if (is_written(lfirst(lc)))
+		{
 			mig_writer_object(&writer, lfirst(lc));
+			mig_grants_write(lfirst(lc), &writer);
+		}
 		else
 			append_unwritten(&script, lfirst(lc));
 	}
+	actions = mig_order_actions(&writer, &change, &circle);
+	if (circle != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("objects use each other in a circle"),
+				 errdetail("%s", circle)));
 	appendStringInfoString(&script, "SET search_path = '';\n"
 						   "SET check_function_bodies = off;\n");
-	foreach(lc, mig_order_actions(&writer, schema))
+	foreach(lc, actions)
 		appendStringInfo(&script, "\n%s;\n", ((Action *) lfirst(lc))->sql);
 	return script.data;
 }

@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "revision/graph.h"
 #include "revision/ids.h"
+#include "revision/plan.h"
 #include "store/ledger.h"
 #include "store/partial.h"
 #include "store/position.h"
@@ -38,6 +39,7 @@ static void warn_subscriber(void);
 static void warn_citus_worker(void);
 static bool is_of_extension(Oid relation, const char *name);
 static int32 read_group(Oid relation);
+static bool are_transactional(List *ids);
 
 /*
  * Read the position, in the current memory context, checked as a mover does:
@@ -252,4 +254,39 @@ mig_verify_plan(MigDirection direction, const Graph *graph,
 				 errdetail("It cannot run together with others in one transaction."),
 				 errhint("CALL migrate.%s_stepwise('%s');",
 						 mig_direction_name(direction), target)));
+}
+
+/*
+ * MG004 unless every revision is applied.
+ */
+void
+mig_verify_nothing_pending(const Position *position)
+{
+	List	   *plan = mig_plan_upgrade(position->graph, position->rows, "heads");
+	List	   *ids = mig_graph_plan_ids(position->graph, plan, 0, list_length(plan));
+
+	if (ids != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NOT_UP_TO_DATE),
+				 errmsg("target database is not up to date"),
+				 errdetail("Pending revisions: %s.", mig_ids_quote(ids)),
+				 are_transactional(ids) ?
+				 errhint("SELECT migrate.upgrade('heads');") :
+				 errhint("CALL migrate.upgrade_stepwise('heads');")));
+}
+
+/*
+ * Return whether all upgrade scripts of some revisions (char *) are
+ * transactional.
+ */
+static bool
+are_transactional(List *ids)
+{
+	char	   *other;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	other = mig_revisions_first_not_transactional(&scope, ids, MIG_UPGRADE);
+	mig_scope_leave(&scope);
+	return other == NULL;
 }

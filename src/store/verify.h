@@ -14,6 +14,7 @@ extern Position mig_verify_position(void);
 extern void mig_verify_applied(const Graph *graph, const Bitmapset *rows,
 							   List *applied);
 extern void mig_verify_edited(List *edited);
+extern void mig_verify_nothing_pending(const Position *position);
 extern void mig_verify_place(void);
 extern void mig_verify_plan(MigDirection direction, const Graph *graph,
 							const Bitmapset *rows, List *plan, const char *target,

@@ -1,0 +1,32 @@
+/*
+ * action.h
+ *		From differences to actions.
+ */
+#ifndef MIG_ACTION_H
+#define MIG_ACTION_H
+
+#include "migrate.h"
+
+#include "kind/objects.h"
+
+/* What would have to be dropped and created again, with the loss of its rows. */
+typedef struct Refusal
+{
+	const Difference *cause;
+	const SchemaObject *object;
+} Refusal;
+
+/* A plan. */
+typedef struct ActionPlan
+{
+	List	   *actions;		/* Action *, in the order in which they can run */
+	List	   *refusals;		/* Refusal *; if there are any, the plan is not whole */
+	char	   *circle;			/* statements that wait for each other, likewise; NULL: none */
+	List	   *touched;		/* SchemaObject *, of the schema before: what changes, and
+								 * what new objects use */
+} ActionPlan;
+
+extern ActionPlan mig_action_plan(const Schema *from, const Schema *to, List *differences);
+extern char *mig_action_script(List *actions);
+
+#endif							/* MIG_ACTION_H */

@@ -1,0 +1,402 @@
+/*
+ * generate.c
+ *		Scripts that lead from a schema to another and back, and their proof.
+ *
+ * A script is proved in the scratch: the schema before is made from its own
+ * definitions, the script run, and what is there then compared with the schema after.
+ */
+#include "migrate.h"
+
+#include "lib/stringinfo.h"
+#include "kind/writer.h"
+#include "schema/closure.h"
+#include "schema/compare.h"
+#include "schema/generate.h"
+#include "schema/rename.h"
+
+/* Most rounds of renames: a table, its columns, what is named after these. */
+#define MAX_ROUNDS 10
+
+/* What is to be proved. */
+typedef struct Proof
+{
+	const Schema *from;
+	const Schema *to;
+	char	   *script;
+	List	   *touched;		/* SchemaObject *, of from; NIL: all */
+	const char *direction;		/* for messages */
+} Proof;
+
+static char *write_renames(List *renames);
+static void check_supported(List *differences);
+static void check_refusals(const ActionPlan *plan);
+static char *check_proof(const Project *project, const Proof *proof, bool prove);
+static char *as_comment(const char *text);
+static char *find_fault(const Project *project, const Proof *proof);
+static List *without_untouched(List *differences, const Schema *schema, List *objects);
+static char *write_renames_back(List *renames);
+static bool is_about(const Difference *cause, const Difference *difference);
+static List *reverse(const Differing *differing);
+static bool is_among(const Difference *difference, List *differences);
+
+/*
+ * Return what turns the live schema into the declared one, and back, in the current memory
+ * context.  The renames (char *) are those that the caller tells.  Errors: those of the
+ * renames and of the scratch.
+ */
+Generated
+mig_generate_plan(const Project *project, const Differing *differing, List *renames)
+{
+	Generated	generated = {.differing = *differing};
+	List	   *next = mig_rename_parse(differing->live, renames);
+
+	for (int round = 0; round < MAX_ROUNDS; round++)
+	{
+		Differing  *now = &generated.differing;
+
+		if (next == NIL)
+			next = mig_rename_read_models(now->live, now->declared, project->models);
+		if (next == NIL)
+			next = mig_rename_find(now->differences);
+		if (next == NIL)
+			break;
+		generated.renames = list_concat(generated.renames, next);
+		next = NIL;
+		now->live = mig_differ_run(project, differing->live, differing->live->objects,
+								   write_renames(generated.renames));
+		now->differences = mig_differ_settle(project, now->live, now->declared,
+											 mig_compare_schemas(now->live, now->declared));
+	}
+	generated.upgrade = mig_action_plan(generated.differing.live, generated.differing.declared,
+										generated.differing.differences);
+	generated.downgrade = mig_action_plan(generated.differing.declared,
+										  generated.differing.live,
+										  reverse(&generated.differing));
+	return generated;
+}
+
+/*
+ * Return the statements of some renames (Rename *).
+ */
+static char *
+write_renames(List *renames)
+{
+	StringInfoData script;
+	ListCell   *lc;
+
+	initStringInfo(&script);
+	foreach(lc, renames)
+		appendStringInfo(&script, "%s;\n", ((const Rename *) lfirst(lc))->there);
+	return script.data;
+}
+
+/*
+ * Return the scripts that turn the live schema into the declared one and back, in the
+ * current memory context; where nothing differs, they are empty.  Where prove is false,
+ * scripts that are not proved say so in a comment.  Errors: 0A000 for what migrate cannot
+ * write, MG014 for what is not proved, those of the renames and of the scratch.
+ */
+GeneratedScripts
+mig_generate_scripts(const Project *project, const Differing *differing, List *renames,
+					 bool prove)
+{
+	GeneratedScripts scripts = {pstrdup(""), pstrdup("")};
+	Generated	generated;
+
+	if (differing->differences == NIL)
+		return scripts;
+	generated = mig_generate_plan(project, differing, renames);
+	check_supported(generated.differing.differences);
+	check_refusals(&generated.upgrade);
+	check_refusals(&generated.downgrade);
+	scripts.upgrade = psprintf("%s%s", write_renames(generated.renames),
+							   mig_action_script(generated.upgrade.actions));
+	scripts.downgrade = psprintf("%s%s", mig_action_script(generated.downgrade.actions),
+								 write_renames_back(generated.renames));
+	scripts.upgrade =
+		check_proof(project, &(Proof) {
+					differing->live, differing->declared, scripts.upgrade,
+					generated.renames ? NIL : generated.upgrade.touched, "upgrade"}, prove);
+	scripts.downgrade =
+		check_proof(project, &(Proof) {
+					differing->declared, differing->live, scripts.downgrade,
+					generated.renames ? NIL : generated.downgrade.touched, "downgrade"}, prove);
+	return scripts;
+}
+
+/*
+ * Return the script that turns the live schema into the declared one, proved; likewise.
+ */
+char *
+mig_generate_one(const Project *project, const Differing *differing)
+{
+	ActionPlan	plan = mig_action_plan(differing->live, differing->declared,
+									   differing->differences);
+
+	check_supported(differing->differences);
+	check_refusals(&plan);
+	return check_proof(project, &(Proof) {
+					   differing->live, differing->declared, mig_action_script(plan.actions),
+					   plan.touched, "downgrade"}, true);
+}
+
+/*
+ * Check that migrate can write what differs.  Errors: 0A000.
+ */
+static void
+check_supported(List *differences)
+{
+	ListCell   *lc;
+
+	foreach(lc, differences)
+	{
+		const Difference *difference = lfirst(lc);
+		const SchemaObject *object = difference->to ? difference->to : difference->from;
+
+		if (strcmp(mig_compare_action(difference), "unsupported") == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot generate a script for %s %s", object->kind->name,
+							object->identity),
+					 errdetail("migrate compares objects of this kind, but does not write them."),
+					 errhint("Write a revision for it by hand, or leave it out with the setting \"exclude\".")));
+	}
+}
+
+/*
+ * Check that no rows would be lost.  Errors: 0A000.
+ */
+static void
+check_refusals(const ActionPlan *plan)
+{
+	const Refusal *refusal;
+
+	if (plan->circle != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot generate a script whose statements wait for each other"),
+				 errdetail("%s", plan->circle),
+				 errhint("Write a revision by hand that changes them one after the other.")));
+	if (plan->refusals == NIL)
+		return;
+	refusal = linitial(plan->refusals);
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot generate a script that changes %s %s",
+					refusal->object->kind->name, refusal->object->identity),
+			 errdetail("It would have to be dropped and created again, without its rows."),
+			 errhint("Write a revision that changes it by hand.")));
+}
+
+/*
+ * Return a script that turns one schema into another, which is that of a plan, with
+ * renames before or after.  One that does not is an error or, where it need not be proved,
+ * says so in a comment.  Errors: MG014.
+ */
+static char *
+check_proof(const Project *project, const Proof *proof, bool prove)
+{
+	char	   *fault = find_fault(project, proof);
+
+	if (fault == NULL)
+		return proof->script;
+	if (prove)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_NOT_PROVED),
+				 errmsg("generated %s script was not proved", proof->direction),
+				 errdetail("%s", fault),
+				 errhint("Write the revision by hand, or see the script with prove => false.")));
+	return psprintf("-- not proved: %s\n%s", as_comment(fault), proof->script);
+}
+
+/*
+ * Return a text whose further lines are comments, too.
+ */
+static char *
+as_comment(const char *text)
+{
+	StringInfoData comment;
+
+	initStringInfo(&comment);
+	for (const char *at = text; *at != '\0'; at++)
+	{
+		appendStringInfoChar(&comment, *at);
+		if (*at == '\n')
+			appendStringInfoString(&comment, "-- ");
+	}
+	return comment.data;
+}
+
+/*
+ * Return what is wrong with a script, run on what it changes and all that this uses, or
+ * that uses it; NULL: nothing.  Errors: those of the scratch.
+ */
+static char *
+find_fault(const Project *project, const Proof *proof)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char	   *volatile fault = NULL;
+	List	   *objects = proof->touched == NIL ? proof->from->objects :
+		mig_closure_of(proof->from, proof->touched);
+
+	PG_TRY();
+	{
+		Schema	   *made = mig_differ_run(project, proof->from, objects, proof->script);
+		List	   *differences = without_untouched(mig_compare_schemas(made, proof->to),
+													proof->from, objects);
+
+		differences = mig_differ_settle(project, made, proof->to, differences);
+		if (differences != NIL)
+			fault = psprintf("After it, there would still be to do:\n%s",
+							 mig_compare_list(differences));
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (!mig_differ_is_about_definitions(error))
+			PG_RE_THROW();
+		FlushErrorState();
+		fault = psprintf("In the scratch it fails: %s", error->message);
+	}
+	PG_END_TRY();
+	return fault;
+}
+
+/*
+ * Return the differences that are left without those which create what was in a schema,
+ * but not among some of its objects (SchemaObject *).
+ */
+static List *
+without_untouched(List *differences, const Schema *schema, List *objects)
+{
+	bool	   *is_among = palloc0(sizeof(bool) * (list_length(schema->objects) + 1));
+	List	   *left = NIL;
+	ListCell   *lc;
+
+	foreach(lc, objects)
+		is_among[((SchemaObject *) lfirst(lc))->number] = true;
+	foreach(lc, differences)
+	{
+		Difference *difference = lfirst(lc);
+		const SchemaObject *before = difference->from == NULL ?
+			mig_objects_find(schema, difference->to) : NULL;
+
+		if (before == NULL || is_among[before->number])
+			left = lappend(left, difference);
+	}
+	return left;
+}
+
+/*
+ * Return the statements that take some renames (Rename *) back.
+ */
+static char *
+write_renames_back(List *renames)
+{
+	StringInfoData script;
+
+	initStringInfo(&script);
+	for (int i = list_length(renames) - 1; i >= 0; i--)
+		appendStringInfo(&script, "%s;\n", ((const Rename *) list_nth(renames, i))->back);
+	return script.data;
+}
+
+/*
+ * Return the differences of the way back.  Of two objects that are the same though their
+ * texts are printed otherwise, there is none.
+ */
+static List *
+reverse(const Differing *differing)
+{
+	List	   *all = mig_compare_schemas(differing->declared, differing->live);
+	List	   *back = NIL;
+	ListCell   *lc;
+
+	foreach(lc, all)
+	{
+		Difference *difference = lfirst(lc);
+
+		if (difference->from == NULL || difference->to == NULL ||
+			is_among(difference, differing->differences))
+			back = lappend(back, difference);
+	}
+	return back;
+}
+
+/*
+ * Return whether two objects differ the other way round, too.
+ */
+static bool
+is_among(const Difference *difference, List *differences)
+{
+	ListCell   *lc;
+
+	foreach(lc, differences)
+	{
+		const Difference *other = lfirst(lc);
+
+		if (other->from == difference->to && other->to == difference->from)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Return the statements of a plan that are there for a difference, or for the same objects
+ * the other way round; NULL: none.
+ */
+char *
+mig_generate_part(const ActionPlan *plan, const Difference *difference)
+{
+	StringInfoData part;
+	ListCell   *lc;
+
+	initStringInfo(&part);
+	foreach(lc, plan->actions)
+	{
+		const Action *action = lfirst(lc);
+
+		if (is_about(action->cause, difference))
+			appendStringInfo(&part, "%s;\n", action->sql);
+	}
+	return part.len > 0 ? part.data : NULL;
+}
+
+/*
+ * Return the hazards of a difference's statements; NULL: none.
+ */
+char *
+mig_generate_hazard(const ActionPlan *plan, const Difference *difference)
+{
+	StringInfoData hazards;
+	ListCell   *lc;
+
+	initStringInfo(&hazards);
+	foreach(lc, plan->actions)
+	{
+		const Action *action = lfirst(lc);
+
+		if (action->hazard != NULL && is_about(action->cause, difference) &&
+			strstr(hazards.data, action->hazard) == NULL)
+			appendStringInfo(&hazards, "%s%s", hazards.len > 0 ? "; " : "", action->hazard);
+	}
+	foreach(lc, plan->refusals)
+		if (is_about(((const Refusal *) lfirst(lc))->cause, difference))
+			return pstrdup("cannot be done without the loss of rows");
+	return hazards.len > 0 ? hazards.data : NULL;
+}
+
+/*
+ * Return whether a cause is a difference, or the same the other way round; what is created
+ * with its table one way is dropped by itself the other.
+ */
+static bool
+is_about(const Difference *cause, const Difference *difference)
+{
+	if (cause == NULL || cause == difference)
+		return cause != NULL;
+	return cause->from == difference->to && cause->to == difference->from;
+}

@@ -1,0 +1,38 @@
+/*
+ * generate.h
+ *		Scripts that lead from a schema to another and back, and their proof.
+ */
+#ifndef MIG_GENERATE_H
+#define MIG_GENERATE_H
+
+#include "migrate.h"
+
+#include "schema/action.h"
+#include "schema/differ.h"
+
+/* What was generated. */
+typedef struct Generated
+{
+	List	   *renames;		/* Rename *, before the upgrade and after the downgrade */
+	Differing	differing;		/* after the renames */
+	ActionPlan	upgrade;		/* from the live schema to the declared one */
+	ActionPlan	downgrade;		/* the way back */
+} Generated;
+
+/* Two scripts. */
+typedef struct GeneratedScripts
+{
+	char	   *upgrade;
+	char	   *downgrade;
+} GeneratedScripts;
+
+extern Generated mig_generate_plan(const Project *project, const Differing *differing,
+							  List *renames);
+extern GeneratedScripts mig_generate_scripts(const Project *project,
+											 const Differing *differing, List *renames,
+											 bool prove);
+extern char *mig_generate_part(const ActionPlan *plan, const Difference *difference);
+extern char *mig_generate_hazard(const ActionPlan *plan, const Difference *difference);
+extern char *mig_generate_one(const Project *project, const Differing *differing);
+
+#endif							/* MIG_GENERATE_H */

@@ -1,0 +1,25 @@
+/*
+ * rename.h
+ *		Renames: told by models and callers, or seen in definitions.
+ */
+#ifndef MIG_RENAME_H
+#define MIG_RENAME_H
+
+#include "migrate.h"
+
+#include "kind/objects.h"
+
+/* A rename. */
+typedef struct Rename
+{
+	const SchemaObject *object;	/* before */
+	const char *name;			/* the new one */
+	const char *there;			/* statements without a semicolon */
+	const char *back;
+} Rename;
+
+extern List *mig_rename_parse(const Schema *live, List *texts);
+extern List *mig_rename_read_models(const Schema *live, const Schema *declared, List *models);
+extern List *mig_rename_find(List *differences);
+
+#endif							/* MIG_RENAME_H */
