@@ -79,7 +79,7 @@ CREATE TABLE migrate.applied (
 	how pg_catalog.text NOT NULL,
 	CONSTRAINT applied_pkey PRIMARY KEY (revision),
 	CONSTRAINT applied_how_check CHECK (how OPERATOR(pg_catalog.=) ANY
-		(ARRAY['upgrade'::pg_catalog.text, 'stamp'::pg_catalog.text]))
+		(ARRAY['upgrade'::pg_catalog.text, 'stamp'::pg_catalog.text, 'capture'::pg_catalog.text]))
 );
 COMMENT ON TABLE migrate.applied IS
 'Applied revisions: those in migrate.versions and all their ancestors, dependencies included.';
@@ -167,7 +167,8 @@ CREATE TABLE migrate.steps (
 	server_version pg_catalog.text NOT NULL,
 	CONSTRAINT steps_pkey PRIMARY KEY (id),
 	CONSTRAINT steps_operation_check CHECK (operation OPERATOR(pg_catalog.=) ANY
-		(ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text, 'stamp'::pg_catalog.text]))
+		(ARRAY['upgrade'::pg_catalog.text, 'downgrade'::pg_catalog.text, 'stamp'::pg_catalog.text,
+			'capture'::pg_catalog.text]))
 );
 COMMENT ON TABLE migrate.steps IS
 'Completed steps, as they are stored; see migrate.log. Old rows can be deleted, oldest first.';
@@ -684,12 +685,12 @@ ALTER VIEW migrate.log OWNER TO @extowner@;
 CREATE VIEW migrate.status AS
 WITH stamps AS (
 	-- all rows of one stamp have the same time
-	SELECT t.applied_at, (SELECT l.session_role FROM migrate.steps l
-		WHERE l.operation OPERATOR(pg_catalog.=) 'stamp'
+	SELECT t.applied_at, t.how, (SELECT l.session_role FROM migrate.steps l
+		WHERE l.operation OPERATOR(pg_catalog.=) t.how
 			AND l.started_at OPERATOR(pg_catalog.<=) t.applied_at
 		ORDER BY l.id DESC LIMIT 1) AS session_role
-	FROM (SELECT DISTINCT a.applied_at FROM migrate.applied a
-		WHERE a.how OPERATOR(pg_catalog.=) 'stamp') t
+	FROM (SELECT DISTINCT a.applied_at, a.how FROM migrate.applied a
+		WHERE a.how OPERATOR(pg_catalog.<>) 'upgrade') t
 ), upgrades AS (
 	SELECT DISTINCT ON (l.revision) l.revision, l.session_role, l.duration
 	FROM migrate.steps l
@@ -716,7 +717,7 @@ FROM migrate.history() WITH ORDINALITY
 	LEFT JOIN migrate.applied a ON a.revision OPERATOR(pg_catalog.=) h.revision
 	LEFT JOIN migrate.partial p ON p.revision OPERATOR(pg_catalog.=) h.revision
 	LEFT JOIN upgrades u ON u.revision OPERATOR(pg_catalog.=) h.revision
-	LEFT JOIN stamps s ON a.how OPERATOR(pg_catalog.=) 'stamp'
+	LEFT JOIN stamps s ON a.how OPERATOR(pg_catalog.=) s.how
 		AND s.applied_at OPERATOR(pg_catalog.=) a.applied_at
 ORDER BY h.n;
 
@@ -725,10 +726,11 @@ COMMENT ON COLUMN migrate.status.state IS
 'pending; applied; current: a version row; partial: a non-transactional script is incomplete';
 COMMENT ON COLUMN migrate.status.labels IS 'branch labels that the revision declares';
 COMMENT ON COLUMN migrate.status.message IS 'first line of the message';
-COMMENT ON COLUMN migrate.status.how IS 'upgrade or stamp; NULL if not applied';
+COMMENT ON COLUMN migrate.status.how IS 'upgrade, stamp or capture; NULL if not applied';
 COMMENT ON COLUMN migrate.status.applied_by IS
 'role that logged in and applied it, from migrate.log';
-COMMENT ON COLUMN migrate.status.duration IS 'duration of its upgrade; NULL if it was stamped';
+COMMENT ON COLUMN migrate.status.duration IS 
+'duration of its upgrade; NULL if it was stamped or captured';
 COMMENT ON COLUMN migrate.status.edited IS
 'true if the upgrade script was changed after it was applied';
 
@@ -832,6 +834,34 @@ COMMENT ON FUNCTION migrate.diff_sql(pg_catalog.text) IS
 Arguments: source: models or revisions.
 Result: one row, of two scripts.
 Errors: as compare.';
+
+CREATE FUNCTION migrate.derive_downgrade(revision pg_catalog.text)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_derive_downgrade'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.derive_downgrade(pg_catalog.text) IS
+'Return a downgrade script for a revision, applied or not, from what its upgrade script does.
+The upgrade scripts of its ancestors, and then its own, are run in a subtransaction that is rolled '
+'back; the script leads from the schema after it to the one before, and was seen to do that.
+Arguments: revision: an identifier of one revision.
+Result: SQL, for migrate.edit(revision, downgrade => ...). What the upgrade removes, and the '
+'downgrade cannot give back, is named in comments at its top.
+Errors: MG001 to MG003 of the identifier; MG014 the script was not proved; 0A000 migrate cannot '
+'write it, or an upgrade script changes a schema that is not managed; those of migrate.compare() '
+'about rights and time; whatever the scripts raise.';
+
+CREATE FUNCTION migrate.capture(message pg_catalog.text, rev_id pg_catalog.text DEFAULT NULL)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_capture'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.capture(pg_catalog.text, pg_catalog.text) IS
+'Store what was done to the managed schemas by hand, as migrate.drift() says it, as a revision on '
+'top of the current one, and record it as applied here. Nothing is run.
+Arguments: message, rev_id: as in migrate.revision().
+Result: the identifier; NULL, with a NOTICE, if there is no drift.
+Errors: MG003 several current revisions; MG004 a revision is pending; MG014 a script was not proved; '
+'0A000 migrate cannot write it; 22004, 22023 and MG010 as in migrate.revision(); MG008 a script is '
+'incomplete; MG012; those of migrate.drift().';
 
 CREATE FUNCTION migrate.schema_sql(source pg_catalog.text DEFAULT 'live')
 RETURNS pg_catalog.text
@@ -1186,6 +1216,8 @@ ALTER FUNCTION migrate.drop_model(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.compare(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.drift() OWNER TO @extowner@;
 ALTER FUNCTION migrate.diff_sql(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.derive_downgrade(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.capture(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.schema_sql(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.create_all() OWNER TO @extowner@;
 ALTER FUNCTION migrate.init_db(pg_catalog.text) OWNER TO @extowner@;
@@ -1244,6 +1276,8 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.compare(pg_catalog.text),
 	migrate.drift(),
 	migrate.diff_sql(pg_catalog.text),
+	migrate.derive_downgrade(pg_catalog.text),
+	migrate.capture(pg_catalog.text, pg_catalog.text),
 	migrate.schema_sql(pg_catalog.text),
 	migrate.create_all(),
 	migrate.init_db(pg_catalog.text),

@@ -9,6 +9,7 @@
  */
 #include "migrate.h"
 
+#include "command/author.h"
 #include "files/file_name.h"
 #include "files/header.h"
 #include "files/native.h"
@@ -52,15 +53,10 @@ static bool is_name_of_another(const char *name, const char *revision);
 static bool generate_scripts(const Position *position, FunctionCallInfo fcinfo,
 							 GeneratedScripts *scripts);
 static Position begin(const char *function);
-static int	one_revision(const Position *position, const char *target);
 static bool is_applied(const Position *position, int node);
 static List *parent_of(const Position *position, const char *head, bool splice);
 static List *resolve_ids(const Graph *graph, List *names);
 static void check_new_name(const char *name, const char *kind);
-static char *new_id(const Position *position, const char *rev_id);
-static void insert(const Position *position, Revision *rev);
-static void fill_scripts(Revision *rev, const char *upgrade, const char *downgrade,
-						 bool transactional);
 static List *merged_heads(const Position *position, List *names);
 static char *optional_text(FunctionCallInfo fcinfo, int n);
 static Revision *read_one(FunctionCallInfo fcinfo);
@@ -84,7 +80,7 @@ migrate_revision(PG_FUNCTION_ARGS)
 	memset(&rev, 0, sizeof(rev));
 	rev.message = mig_header_check_message(optional_text(fcinfo, 0));
 	position = begin("migrate.revision()");
-	rev.revision = new_id(&position, optional_text(fcinfo, 3));
+	rev.revision = mig_author_new_id(&position, optional_text(fcinfo, 3));
 	rev.down_revisions = parent_of(&position, head, splice);
 	if (!PG_ARGISNULL(7))
 		rev.depends_on = resolve_ids(position.graph,
@@ -100,13 +96,13 @@ migrate_revision(PG_FUNCTION_ARGS)
 
 		if (!generate_scripts(&position, fcinfo, &scripts))
 			PG_RETURN_NULL();
-		fill_scripts(&rev, scripts.upgrade, scripts.downgrade, true);
+		mig_author_fill_scripts(&rev, scripts.upgrade, scripts.downgrade, true);
 	}
 	else
-		fill_scripts(&rev, PG_ARGISNULL(1) ? "" : optional_text(fcinfo, 1),
-					 optional_text(fcinfo, 2),
-					 PG_ARGISNULL(8) || PG_GETARG_BOOL(8));
-	insert(&position, &rev);
+		mig_author_fill_scripts(&rev, PG_ARGISNULL(1) ? "" : optional_text(fcinfo, 1),
+								optional_text(fcinfo, 2),
+								PG_ARGISNULL(8) || PG_GETARG_BOOL(8));
+	mig_author_insert(&position, &rev);
 	PG_RETURN_TEXT_P(cstring_to_text(rev.revision));
 }
 
@@ -169,14 +165,14 @@ migrate_merge(PG_FUNCTION_ARGS)
 	}
 	else
 		rev.message = mig_header_check_message(optional_text(fcinfo, 1));
-	rev.revision = new_id(&position, optional_text(fcinfo, 2));
+	rev.revision = mig_author_new_id(&position, optional_text(fcinfo, 2));
 	if (label != NULL)
 	{
 		check_new_name(label, "branch label");
 		rev.branch_labels = list_make1(label);
 	}
-	fill_scripts(&rev, "", "", true);
-	insert(&position, &rev);
+	mig_author_fill_scripts(&rev, "", "", true);
+	mig_author_insert(&position, &rev);
 	PG_RETURN_TEXT_P(cstring_to_text(rev.revision));
 }
 
@@ -189,7 +185,7 @@ migrate_edit(PG_FUNCTION_ARGS)
 {
 	char	   *target = mig_sql_text_arg(fcinfo, 0, "revision");
 	Position	position = begin("migrate.edit()");
-	int			node = one_revision(&position, target);
+	int			node = mig_author_one_revision(&position, target);
 	const char *role = mig_position_caller();
 	Revision   *rev;
 	Scope		scope;
@@ -224,7 +220,7 @@ migrate_drop(PG_FUNCTION_ARGS)
 {
 	char	   *target = mig_sql_text_arg(fcinfo, 0, "revision");
 	Position	position = begin("migrate.drop()");
-	int			node = one_revision(&position, target);
+	int			node = mig_author_one_revision(&position, target);
 	const GraphNode *self = &position.graph->nodes[node];
 	Scope		scope;
 
@@ -332,8 +328,8 @@ begin(const char *function)
 /*
  * Return the one revision that an identifier names; base is none.
  */
-static int
-one_revision(const Position *position, const char *target)
+int
+mig_author_one_revision(const Position *position, const char *target)
 {
 	int			node = mig_target_one(position->graph, position->rows, target);
 
@@ -410,8 +406,8 @@ check_new_name(const char *name, const char *kind)
  * says.  A number that the log knows is not given again, because other databases
  * may know the revision that had it.
  */
-static char *
-new_id(const Position *position, const char *rev_id)
+char *
+mig_author_new_id(const Position *position, const char *rev_id)
 {
 	char	   *scheme;
 	List	   *used = NIL;
@@ -433,8 +429,8 @@ new_id(const Position *position, const char *rev_id)
 /*
  * Check the graph with rev in it, and store rev.
  */
-static void
-insert(const Position *position, Revision *rev)
+void
+mig_author_insert(const Position *position, Revision *rev)
 {
 	const char *role = mig_position_caller();
 	Graph	   *graph;
@@ -455,9 +451,9 @@ insert(const Position *position, Revision *rev)
 /*
  * Check and set the scripts of a new revision.
  */
-static void
-fill_scripts(Revision *rev, const char *upgrade, const char *downgrade,
-			 bool transactional)
+void
+mig_author_fill_scripts(Revision *rev, const char *upgrade, const char *downgrade,
+						bool transactional)
 {
 	ScriptOrigin origin = {.revision = rev->revision, .direction = MIG_UPGRADE};
 
@@ -518,7 +514,7 @@ read_one(FunctionCallInfo fcinfo)
 {
 	char	   *target = mig_sql_text_arg(fcinfo, 0, "revision");
 	Position	position = mig_position_read(true);
-	int			node = one_revision(&position, target);
+	int			node = mig_author_one_revision(&position, target);
 	Revision   *rev;
 	Scope		scope;
 

@@ -187,10 +187,10 @@ find_hint(const ErrorData *error, void *argument)
 		case MAKE_SQLSTATE('M', 'G', '0', '0', '0'):
 			return NULL;
 		case ERRCODE_INVALID_TRANSACTION_TERMINATION:
-			return psprintf("%s could not look: it runs the scripts of the applied revisions again, in a transaction that is rolled back, and this one commits.",
+			return psprintf("%s could not look: it runs the scripts of revisions again, in a transaction that is rolled back, and this one commits.",
 							function);
 		default:
-			return psprintf("%s could not look: it runs the scripts of the applied revisions again, on empty tables. This one may need rows that only the live tables have.",
+			return psprintf("%s could not look: it runs the scripts of revisions again, on empty tables. This one may need rows that only the live tables have.",
 							function);
 	}
 }

@@ -42,6 +42,8 @@ typedef struct Work
 	List	   *models;			/* Model * */
 	const char *script;			/* that is run after the models; NULL: none */
 	bool		uses;			/* read which object uses which, too */
+	bool		before_last;	/* read before the last script of the replay, too */
+	Schema	   *before;
 	Schema	   *result;
 } Work;
 
@@ -51,7 +53,10 @@ static void remember(const Project *project, const char *fingerprint);
 static char *text_of(const Project *project, const char *exclude);
 static Schema *read_declared(const Project *project, List *models, bool uses);
 static Schema *read_replayed(const Project *project, Schema *live);
+static void replay_and_read(const Project *project, Work *work);
 static void declare_and_read(Scratch *scratch, void *argument);
+static void run_replay(Work *work, DeclareNotes *notes);
+static Schema *read_scratch(const Work *work, const DeclareNotes *notes);
 static void forget_undeclared(Schema *schema, const DeclareNotes *notes);
 static void place_extension(SchemaObject *object, const DeclareNotes *notes);
 static bool is_undeclared(const SchemaObject *object, const Schema *schema,
@@ -251,6 +256,31 @@ mig_differ_drift(const Project *project)
 }
 
 /*
+ * Return how what a revision and its ancestors make, applied or not, differs from what
+ * they make without it.  The objects that are the same have the same addresses in both.
+ * Errors: likewise.
+ */
+Differing
+mig_differ_undo(const Project *project, const Graph *graph, int revision)
+{
+	Bitmapset  *revisions = mig_graph_ancestors(graph, bms_make_singleton(revision),
+												GRAPH_REAL);
+	Schema	   *live = mig_differ_live(project);
+	Work		work = {.project = project, .context = CurrentMemoryContext, .uses = true,
+		.before_last = true,
+		.replay = mig_replay_read_some(live, graph, revisions, project->function)};
+	Differing	differing = {0};
+
+	replay_and_read(project, &work);
+	differing.live = work.result;
+	differing.declared = work.before;
+	differing.differences =
+		mig_differ_settle(project, differing.live, differing.declared,
+						  mig_compare_schemas(differing.live, differing.declared));
+	return differing;
+}
+
+/*
  * Return a script that makes the managed schemas as they are.
  */
 char *
@@ -322,17 +352,26 @@ read_declared(const Project *project, List *models, bool uses)
 static Schema *
 read_replayed(const Project *project, Schema *live)
 {
-	ScratchOptions options = {.schemas = project->schemas,
-		.is_replay = true, .keep_default_privileges = true, .new_rights = project->rights,
-		.function = project->function};
 	Work		work = {.project = project, .context = CurrentMemoryContext, .uses = true};
 
 	mig_read_uses(live);
 	work.replay = mig_replay_read(live, project->function);
-	options.hide = work.replay->looks;
-	options.hide_publications = work.replay->asks;
-	mig_scratch_run(&options, declare_and_read, &work);
+	replay_and_read(project, &work);
 	return work.result;
+}
+
+/*
+ * Run a replay in a scratch, and read what it makes.
+ */
+static void
+replay_and_read(const Project *project, Work *work)
+{
+	ScratchOptions options = {.schemas = project->schemas,
+		.is_replay = true, .keep_default_privileges = true, .new_rights = project->rights,
+		.hide = work->replay->looks, .hide_publications = work->replay->asks,
+		.function = project->function};
+
+	mig_scratch_run(&options, declare_and_read, work);
 }
 
 /*
@@ -349,7 +388,7 @@ declare_and_read(Scratch *scratch pg_attribute_unused(), void *argument)
 	notes.before = mig_read_database(work->project->schemas,
 									 mig_managed_oids(work->project->schemas));
 	if (work->replay != NULL)
-		mig_replay_run(work->replay, work->project->schemas, &notes);
+		run_replay(work, &notes);
 	foreach(lc, work->models)
 	{
 		const Model *model = lfirst(lc);
@@ -362,14 +401,41 @@ declare_and_read(Scratch *scratch pg_attribute_unused(), void *argument)
 		mig_guard_replay(work->project->schemas, &notes);
 		mig_declare_model("the generated script", work->script, &notes);
 	}
-	work->result = mig_read_schema(work->project->schemas,
-								   mig_managed_oids(work->project->schemas),
-								   work->project->rights);
-	if (work->uses)
-		mig_read_uses(work->result);
-	forget_undeclared(work->result, &notes);
-	mig_exclude_apply(work->result, work->project->exclude);
+	work->result = read_scratch(work, &notes);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Run the scripts of revisions, and read before the last one if that is wanted.
+ */
+static void
+run_replay(Work *work, DeclareNotes *notes)
+{
+	int			n = list_length(work->replay->scripts);
+	int			last = work->before_last ? n - 1 : n;
+
+	mig_replay_begin(work->replay, work->project->schemas, notes);
+	mig_replay_run(work->replay, 0, last, notes);
+	if (work->before_last)
+		work->before = read_scratch(work, notes);
+	mig_replay_run(work->replay, last, n, notes);
+}
+
+/*
+ * Return what is in the scratch, and was declared.
+ */
+static Schema *
+read_scratch(const Work *work, const DeclareNotes *notes)
+{
+	const Project *project = work->project;
+	Schema	   *schema = mig_read_schema(project->schemas, mig_managed_oids(project->schemas),
+										 project->rights);
+
+	if (work->uses)
+		mig_read_uses(schema);
+	forget_undeclared(schema, notes);
+	mig_exclude_apply(schema, project->exclude);
+	return schema;
 }
 
 /*

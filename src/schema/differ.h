@@ -10,6 +10,7 @@
 #include "compat.h"
 #include "kind/objects.h"
 #include "nodes/pg_list.h"
+#include "revision/graph.h"
 #include "store/project.h"
 
 /* What is compared. */
@@ -38,6 +39,7 @@ pg_noreturn extern void mig_differ_unrecognized(const char *source, const char *
 extern void mig_differ_check_models(const Project *project);
 extern Differing mig_differ_from_models(const Project *project);
 extern Differing mig_differ_drift(const Project *project);
+extern Differing mig_differ_undo(const Project *project, const Graph *graph, int revision);
 extern Schema *mig_differ_run(const Project *project, const Schema *before, List *objects,
 							  const char *script);
 extern List *mig_differ_settle(const Project *project, const Schema *live,

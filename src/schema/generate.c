@@ -27,6 +27,7 @@ typedef struct Proof
 	const char *direction;		/* for messages */
 } Proof;
 
+static Generated generate(const Project *project, const Differing *differing, List *next);
 static char *write_renames(List *renames);
 static void check_supported(List *differences);
 static void check_refusals(const ActionPlan *plan);
@@ -47,8 +48,16 @@ static bool is_among(const Difference *difference, List *differences);
 Generated
 mig_generate_plan(const Project *project, const Differing *differing, List *renames)
 {
+	return generate(project, differing, mig_rename_parse(differing->live, renames));
+}
+
+/*
+ * Likewise; next are the first renames (Rename *).
+ */
+static Generated
+generate(const Project *project, const Differing *differing, List *next)
+{
 	Generated	generated = {.differing = *differing};
-	List	   *next = mig_rename_parse(differing->live, renames);
 
 	for (int round = 0; round < MAX_ROUNDS; round++)
 	{
@@ -125,19 +134,27 @@ mig_generate_scripts(const Project *project, const Differing *differing, List *r
 }
 
 /*
- * Return the script that turns the live schema into the declared one, proved; likewise.
+ * Return the script that turns one schema into another, proved, likewise.  Both were read
+ * in one scratch: an object that has the same address is the same.
  */
 char *
-mig_generate_one(const Project *project, const Differing *differing)
+mig_generate_undo(const Project *project, const Differing *differing)
 {
-	ActionPlan	plan = mig_action_plan(differing->live, differing->declared,
-									   differing->differences);
+	Project		modelless = *project;
+	Generated	generated;
 
-	check_supported(differing->differences);
-	check_refusals(&plan);
-	return check_proof(project, &(Proof) {
-					   differing->live, differing->declared, mig_action_script(plan.actions),
-					   plan.touched, "downgrade"}, true);
+	if (differing->differences == NIL)
+		return pstrdup("");
+	modelless.models = NIL;
+	generated = generate(&modelless, differing,
+						 mig_rename_same(differing->live, differing->declared));
+	check_supported(generated.differing.differences);
+	check_refusals(&generated.upgrade);
+	return check_proof(&modelless, &(Proof) {
+					   differing->live, differing->declared,
+					   psprintf("%s%s", write_renames(generated.renames),
+								mig_action_script(generated.upgrade.actions)),
+					   generated.renames ? NIL : generated.upgrade.touched, "downgrade"}, true);
 }
 
 /*

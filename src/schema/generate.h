@@ -33,6 +33,6 @@ extern GeneratedScripts mig_generate_scripts(const Project *project,
 											 bool prove);
 extern char *mig_generate_part(const ActionPlan *plan, const Difference *difference);
 extern char *mig_generate_hazard(const ActionPlan *plan, const Difference *difference);
-extern char *mig_generate_one(const Project *project, const Differing *differing);
+extern char *mig_generate_undo(const Project *project, const Differing *differing);
 
 #endif							/* MIG_GENERATE_H */

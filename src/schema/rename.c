@@ -51,6 +51,8 @@ static void set_names(Named *named, List *names);
 static SchemaObject *find_object(const Schema *schema, const Named *named);
 static Rename *make(const SchemaObject *object, const char *name);
 static const char *statement(const SchemaObject *object, const char *name);
+static Rename *make_move(const SchemaObject *object, const SchemaObject *to);
+static bool has_identity(const SchemaObject *object);
 static bool is_renamed_alone(const SchemaObject *object);
 static bool is_same_but_name(const SchemaObject *from, const SchemaObject *to);
 static const char *without_name(const char *text, const char *name);
@@ -414,6 +416,79 @@ mig_rename_find(List *differences)
 		}
 	}
 	return renames;
+}
+
+/*
+ * Return the renames (Rename *) of what is the same object under another name, or in
+ * another schema, in two schemas that were read in one scratch; columns before their
+ * tables.
+ */
+List *
+mig_rename_same(const Schema *from, const Schema *to)
+{
+	List	   *columns = NIL;
+	List	   *others = NIL;
+	ListCell   *lc;
+
+	foreach(lc, from->objects)
+	{
+		SchemaObject *object = lfirst(lc);
+		const SchemaObject *same = has_identity(object) ?
+			mig_objects_at(to, &object->address) : NULL;
+		bool		renamed;
+		bool		moved;
+
+		if (same == NULL || same->kind != object->kind)
+			continue;
+		renamed = strcmp(same->name, object->name) != 0;
+		moved = object->parent == NULL && strcmp(same->schema, object->schema) != 0;
+		if (renamed == moved ||
+			(renamed && mig_objects_find(from, mig_objects_renamed(object, same->name)) != NULL))
+			continue;
+		if (object->parent != NULL)
+			columns = lappend(columns, make(object, same->name));
+		else if (renamed)
+			others = lappend(others, make(object, same->name));
+		else if (object->kind != &mig_kinds_sequence)
+			others = lappend(others, make_move(object, same));
+	}
+	return list_concat(columns, others);
+}
+
+/*
+ * Return the move of an object to the schema of another.
+ */
+static Rename *
+make_move(const SchemaObject *object, const SchemaObject *to)
+{
+	Rename	   *rename = palloc(sizeof(Rename));
+
+	rename->object = object;
+	rename->name = object->name;
+	rename->there = psprintf("ALTER %s SET SCHEMA %s", mig_writer_target(object),
+							 quote_identifier(to->schema));
+	rename->back = psprintf("ALTER %s SET SCHEMA %s", mig_writer_target(to),
+							quote_identifier(object->schema));
+	return rename;
+}
+
+/*
+ * Return whether an object holds data, or what data is made of, so that it is not the
+ * same when it is dropped and created.  Columns of partitions and children are renamed with
+ * those of the parents.
+ */
+static bool
+has_identity(const SchemaObject *object)
+{
+	if (object->kind == &mig_kinds_column)
+		return object->owner->kind != &mig_kinds_view &&
+			(object->owner->kind != &mig_kinds_table ||
+			 (mig_objects_property(object->owner, "partition_of") == NULL &&
+			  mig_objects_property(object->owner, "inherits") == NULL));
+	return object->kind == &mig_kinds_table || object->kind == &mig_kinds_foreign_table ||
+		object->kind == &mig_kinds_sequence || object->kind == &mig_kinds_enum ||
+		object->kind == &mig_kinds_domain || object->kind == &mig_kinds_composite_type ||
+		object->kind == &mig_kinds_range || object->kind == &mig_kinds_materialized_view;
 }
 
 /*

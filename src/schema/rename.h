@@ -21,5 +21,6 @@ typedef struct Rename
 extern List *mig_rename_parse(const Schema *live, List *texts);
 extern List *mig_rename_read_models(const Schema *live, const Schema *declared, List *models);
 extern List *mig_rename_find(List *differences);
+extern List *mig_rename_same(const Schema *from, const Schema *to);
 
 #endif							/* MIG_RENAME_H */

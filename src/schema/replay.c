@@ -1,6 +1,6 @@
 /*
  * replay.c
- *		The upgrade scripts of the applied revisions, run again in the scratch.
+ *		The upgrade scripts of revisions, run again in the scratch.
  *
  * What the database should look like at its version rows is what the scripts make of
  * an empty one, from base to the rows.  They run in the order of a plan, each with
@@ -51,7 +51,9 @@ static const char *const catalogs[] = {
 	"sequence", "sequences", "statistic_ext", "tables", "trigger", "type", "views"
 };
 
-static List *read_scripts(const Scope *scope, const Position *position);
+static Replay *prepare(const Schema *live, List *scripts, const char *function);
+static List *read_scripts(const Scope *scope, const Graph *graph,
+						  const Bitmapset *revisions);
 static void report_empty_base(const Position *position, List *scripts);
 static bool looks_into_catalogs(const char *sql);
 static bool is_catalog(const char *name);
@@ -61,57 +63,87 @@ static bool is_created(const char *table, List *scripts);
 static bool creates(const char *sql, const char *table);
 
 /*
- * Read what is to be run again, in the current memory context; live is the live
+ * Read the scripts of what is applied, in the current memory context; live is the live
  * schema.  Errors: MG007 when an applied revision was edited, MG010.
  */
 Replay *
 mig_replay_read(const Schema *live, const char *function)
 {
-	Replay	   *replay = palloc0(sizeof(Replay));
+	Replay	   *replay;
 	Position	position;
 	List	   *applied;
 	List	   *edited;
+	List	   *scripts;
 	Scope		scope;
-	ListCell   *lc;
 
-	replay->function = function;
 	mig_scope_enter(&scope);
 	position = mig_position_in_scope(&scope, false);
 	applied = mig_ledger_read_applied(&scope);
 	edited = mig_ledger_read_edited(&scope);
-	replay->scripts = read_scripts(&scope, &position);
+	scripts = read_scripts(&scope, position.graph,
+						   mig_graph_ancestors(position.graph, position.rows, GRAPH_REAL));
 	mig_scope_leave(&scope);
 	mig_verify_applied(position.graph, position.rows, applied);
 	mig_verify_edited(edited);
-	foreach(lc, replay->scripts)
+	replay = prepare(live, scripts, function);
+	report_empty_base(&position, scripts);
+	mig_report_incomplete();
+	return replay;
+}
+
+/*
+ * Read the scripts of some revisions (nodes), which include their ancestors, applied or
+ * not, in the current memory context; live is the live schema.
+ */
+Replay *
+mig_replay_read_some(const Schema *live, const Graph *graph, const Bitmapset *revisions,
+					 const char *function)
+{
+	List	   *scripts;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	scripts = read_scripts(&scope, graph, revisions);
+	mig_scope_leave(&scope);
+	return prepare(live, scripts, function);
+}
+
+/*
+ * Return what is needed to run some scripts (StoredScript *) again.
+ */
+static Replay *
+prepare(const Schema *live, List *scripts, const char *function)
+{
+	Replay	   *replay = palloc0(sizeof(Replay));
+	ListCell   *lc;
+
+	replay->function = function;
+	replay->scripts = scripts;
+	foreach(lc, scripts)
 	{
 		const char *sql = ((StoredScript *) lfirst(lc))->sql;
 
 		replay->looks |= looks_into_catalogs(sql);
 		replay->asks |= mig_published_is_asked(sql);
 	}
-	replay->tables = write_tables(live, replay->scripts);
-	report_empty_base(&position, replay->scripts);
-	mig_report_incomplete();
+	replay->tables = write_tables(live, scripts);
 	return replay;
 }
 
 /*
- * Return the upgrade scripts (StoredScript *) of what is applied, in the order of a
- * plan.
+ * Return the upgrade scripts (StoredScript *) of some revisions (nodes), in the order of
+ * a plan.
  */
 static List *
-read_scripts(const Scope *scope, const Position *position)
+read_scripts(const Scope *scope, const Graph *graph, const Bitmapset *revisions)
 {
-	const Graph *graph = position->graph;
 	MemoryContext old = MemoryContextSwitchTo(scope->context);
-	Bitmapset  *applied = mig_graph_ancestors(graph, position->rows, GRAPH_REAL);
 	List	   *plan = NIL;
 	List	   *scripts;
 	ListCell   *lc;
 
 	for (int i = 0; i < graph->n; i++)
-		if (bms_is_member(graph->order[i], applied))
+		if (bms_is_member(graph->order[i], revisions))
 			plan = lappend_int(plan, graph->order[i]);
 	plan = mig_graph_plan_ids(graph, plan, 0, list_length(plan));
 	MemoryContextSwitchTo(old);
@@ -258,31 +290,38 @@ creates(const char *sql, const char *table)
 }
 
 /*
- * Run the scripts, in a scratch of some schemas (char *).  Adds to the notes, in the
- * current memory context.  Errors: those of the scripts, with revision, statement and
- * line as context.
+ * Make what the scripts need to be there, in a scratch of some schemas (char *).  Adds to
+ * the notes, in the current memory context.
  */
 void
-mig_replay_run(const Replay *replay, List *schemas, DeclareNotes *notes)
+mig_replay_begin(const Replay *replay, List *schemas, DeclareNotes *notes)
 {
-	MemoryContext outer = CurrentMemoryContext;
-	MemoryContext step = AllocSetContextCreate(outer, "migrate step",
-											   ALLOCSET_DEFAULT_SIZES);
-	ListCell   *lc;
-
-	notes->context = outer;
+	notes->context = CurrentMemoryContext;
 	if (replay->tables != NULL)
 		mig_declare_model("tables of other migration tools", replay->tables, notes);
 	notes->replay = true;
 	mig_guard_replay(schemas, notes);
-	foreach(lc, replay->scripts)
+}
+
+/*
+ * Run the scripts from (from 0) up to, not including, to, after mig_replay_begin.  Adds to
+ * the notes, in the current memory context.  Errors: those of the scripts, with revision,
+ * statement and line as context.
+ */
+void
+mig_replay_run(const Replay *replay, int from, int to, DeclareNotes *notes)
+{
+	MemoryContext outer = CurrentMemoryContext;
+	MemoryContext step = AllocSetContextCreate(outer, "migrate step",
+											   ALLOCSET_DEFAULT_SIZES);
+
+	for (int i = from; i < to; i++)
 	{
-		const StoredScript *script = lfirst(lc);
-		int			number = foreach_current_index(lc) + 1;
+		const StoredScript *script = list_nth(replay->scripts, i);
 
 		MemoryContextSwitchTo(step);
 		mig_declare_revision(script,
-							 psprintf("replay %d/%d %s", number,
+							 psprintf("replay %d/%d %s", i + 1,
 									  list_length(replay->scripts), script->revision),
 							 replay->function, notes);
 		MemoryContextSwitchTo(outer);

@@ -1,6 +1,6 @@
 /*
  * replay.h
- *		The upgrade scripts of the applied revisions, run again in the scratch.
+ *		The upgrade scripts of revisions, run again in the scratch.
  */
 #ifndef MIG_REPLAY_H
 #define MIG_REPLAY_H
@@ -9,6 +9,7 @@
 
 #include "kind/objects.h"
 #include "nodes/pg_list.h"
+#include "revision/graph.h"
 #include "schema/mend.h"
 
 /* What is run again. */
@@ -23,6 +24,9 @@ typedef struct Replay
 } Replay;
 
 extern Replay *mig_replay_read(const Schema *live, const char *function);
-extern void mig_replay_run(const Replay *replay, List *schemas, DeclareNotes *notes);
+extern Replay *mig_replay_read_some(const Schema *live, const Graph *graph,
+									const Bitmapset *revisions, const char *function);
+extern void mig_replay_begin(const Replay *replay, List *schemas, DeclareNotes *notes);
+extern void mig_replay_run(const Replay *replay, int from, int to, DeclareNotes *notes);
 
 #endif							/* MIG_REPLAY_H */

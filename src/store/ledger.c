@@ -38,7 +38,7 @@
 /* One step, for the log. */
 typedef struct LedgerStep
 {
-	const char *operation;		/* "upgrade", "downgrade", "stamp" */
+	const char *operation;		/* "upgrade", "downgrade", "stamp", "capture" */
 	const char *revision;		/* NULL: base */
 	const char *checksum;		/* NULL with revision */
 	List	   *removed;		/* version rows, of char *; in byte order */
@@ -75,11 +75,14 @@ static List *checksums_of(const LedgerDone *done, int from, int to);
 static void remember_heads(const Scope *scope, const Graph *graph);
 static void take_step(PlanRows *rows, int node, MigDirection direction);
 static List *ids_of(const Graph *graph, List *nodes);
+static void record_stamp(const Scope *scope, const Graph *graph, const Bitmapset *from,
+						 const Bitmapset *to, List *steps, bool purge,
+						 const char *operation, const LedgerActor *actor);
 static List *stamp_log(const Scope *scope, const Graph *graph, List *steps,
-					   List *before, bool purge);
+					   List *before, bool purge, const char *operation);
 static List *checksums_of_stamp(const Scope *scope, const Graph *graph, List *steps);
 static void stamp_applied(const Scope *scope, const Graph *graph, const Bitmapset *from,
-						  const Bitmapset *rows, bool purge);
+						  const Bitmapset *rows, bool purge, const char *how);
 
 /*
  * Return who acts, for the log, in the current memory context.  To be called
@@ -798,16 +801,37 @@ mig_ledger_record_stamp(const Scope *scope, const Graph *graph, const Bitmapset 
 						const Bitmapset *to, List *steps, bool purge,
 						const LedgerActor *actor)
 {
+	record_stamp(scope, graph, from, to, steps, purge, "stamp", actor);
+}
+
+/*
+ * The same for a capture: what its revision makes is there.
+ */
+void
+mig_ledger_record_capture(const Scope *scope, const Graph *graph, const Bitmapset *from,
+						  const Bitmapset *to, List *steps, const LedgerActor *actor)
+{
+	record_stamp(scope, graph, from, to, steps, false, "capture", actor);
+}
+
+/*
+ * Write the steps of a stamp or a capture as done.
+ */
+static void
+record_stamp(const Scope *scope, const Graph *graph, const Bitmapset *from,
+			 const Bitmapset *to, List *steps, bool purge, const char *operation,
+			 const LedgerActor *actor)
+{
 	StampStep	base = {-1, NIL};
 	List	   *before = mig_ledger_read_versions(scope);
 
 	/* a purge to base is a step too */
 	if (purge && steps == NIL)
 		steps = list_make1(&base);
-	add_log(scope, stamp_log(scope, graph, steps, before, purge), actor);
+	add_log(scope, stamp_log(scope, graph, steps, before, purge, operation), actor);
 	mig_heads_remember(scope, graph);
 	set_versions(scope, before, mig_graph_ids(graph, to));
-	stamp_applied(scope, graph, from, to, purge);
+	stamp_applied(scope, graph, from, to, purge, operation);
 }
 
 /*
@@ -816,7 +840,8 @@ mig_ledger_record_stamp(const Scope *scope, const Graph *graph, const Bitmapset 
  * which the first step of a purge takes away.
  */
 static List *
-stamp_log(const Scope *scope, const Graph *graph, List *steps, List *before, bool purge)
+stamp_log(const Scope *scope, const Graph *graph, List *steps, List *before, bool purge,
+		  const char *operation)
 {
 	TimestampTz start = GetCurrentTimestamp();
 	List	   *checksums = checksums_of_stamp(scope, graph, steps);
@@ -833,7 +858,7 @@ stamp_log(const Scope *scope, const Graph *graph, List *steps, List *before, boo
 			ids_of(graph, list_make1_int(stamped->node));
 		bool		is_purge = purge && logged == NIL;
 
-		step->operation = "stamp";
+		step->operation = operation;
 		step->revision = added == NIL ? NULL : linitial(added);
 		step->checksum = lfirst(checksum);
 		step->removed = is_purge ? mig_ids_difference(before, added) :
@@ -887,7 +912,7 @@ checksums_of_stamp(const Scope *scope, const Graph *graph, List *steps)
  */
 static void
 stamp_applied(const Scope *scope, const Graph *graph, const Bitmapset *from,
-			  const Bitmapset *rows, bool purge)
+			  const Bitmapset *rows, bool purge, const char *how)
 {
 	Bitmapset  *before = mig_graph_ancestors(graph, from, GRAPH_REAL);
 	Bitmapset  *after = mig_graph_ancestors(graph, rows, GRAPH_REAL);
@@ -898,6 +923,6 @@ stamp_applied(const Scope *scope, const Graph *graph, const Bitmapset *from,
 		before = NULL;
 	}
 	remove_applied(scope, mig_graph_ids(graph, bms_difference(before, after)));
-	add_applied(scope, mig_graph_ids(graph, bms_difference(after, before)), "stamp",
+	add_applied(scope, mig_graph_ids(graph, bms_difference(after, before)), how,
 				GetCurrentTimestamp());
 }

@@ -53,5 +53,8 @@ extern void mig_ledger_record_plan(const Scope *scope, PlanRows *rows, List *pla
 extern void mig_ledger_record_stamp(const Scope *scope, const Graph *graph,
 									const Bitmapset *from, const Bitmapset *to,
 									List *steps, bool purge, const LedgerActor *actor);
+extern void mig_ledger_record_capture(const Scope *scope, const Graph *graph,
+									  const Bitmapset *from, const Bitmapset *to,
+									  List *steps, const LedgerActor *actor);
 
 #endif							/* MIG_LEDGER_H */
