@@ -859,9 +859,9 @@ COMMENT ON FUNCTION migrate.capture(pg_catalog.text, pg_catalog.text) IS
 'top of the current one, and record it as applied here. Nothing is run.
 Arguments: message, rev_id: as in migrate.revision().
 Result: the identifier; NULL, with a NOTICE, if there is no drift.
-Errors: MG003 several current revisions; MG004 a revision is pending; MG014 a script was not proved; '
-'0A000 migrate cannot write it; 22004, 22023 and MG010 as in migrate.revision(); MG008 a script is '
-'incomplete; MG012; those of migrate.drift().';
+Errors: MG003 several current revisions; MG004 a revision is pending; MG014 a script was not '
+'proved; 0A000 migrate cannot write it; 22023 and MG010 as in migrate.revision(); MG008 a script '
+'is incomplete; MG012; those of migrate.drift().';
 
 CREATE FUNCTION migrate.schema_sql(source pg_catalog.text DEFAULT 'live')
 RETURNS pg_catalog.text

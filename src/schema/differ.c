@@ -177,7 +177,7 @@ mig_differ_run(const Project *project, const Schema *before, List *objects,
 			   const char *script)
 {
 	Model		model = {.name = "the schema before",
-	.ddl = mig_write_schema(before, objects)};
+	.ddl = mig_write_again(before, objects)};
 	ScratchOptions options = {.schemas = project->schemas, .function = project->function};
 	Work		work = {.project = project, .context = CurrentMemoryContext,
 		.models = list_make1(&model), .script = script, .uses = true};
@@ -589,7 +589,7 @@ remake(const Project *project, const Schema *schema, List *objects)
 	PG_TRY();
 	{
 		Model		model = {"the server's definitions",
-		mig_write_schema(schema, mig_closure_of(schema, objects))};
+		mig_write_again(schema, mig_closure_of(schema, objects))};
 
 		result = read_declared(project, list_make1(&model), false);
 	}

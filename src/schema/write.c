@@ -4,6 +4,7 @@
  */
 #include "migrate.h"
 
+#include "catalog/namespace.h"
 #include "kind/grants.h"
 #include "kind/kinds.h"
 #include "kind/writer.h"
@@ -11,6 +12,7 @@
 #include "schema/order.h"
 #include "schema/write.h"
 
+static char *write_objects(const Schema *schema, List *objects, const char *path);
 static bool is_written(const SchemaObject *object);
 static void append_unwritten(StringInfo script, const SchemaObject *object);
 
@@ -21,6 +23,26 @@ static void append_unwritten(StringInfo script, const SchemaObject *object);
  */
 char *
 mig_write_schema(const Schema *schema, List *objects)
+{
+	return write_objects(schema, objects, "''");
+}
+
+/*
+ * The same for the scratch: what the functions name without a schema, which some of the
+ * statements call, is found as the caller finds it.
+ */
+char *
+mig_write_again(const Schema *schema, List *objects)
+{
+	return write_objects(schema, objects, *namespace_search_path == '\0' ? "''" :
+						 psprintf("pg_catalog, %s", namespace_search_path));
+}
+
+/*
+ * Return a script that makes some objects, with a search_path (as SET has it).
+ */
+static char *
+write_objects(const Schema *schema, List *objects, const char *path)
 {
 	Writer		writer = {NIL};
 	OrderedChange change = {.to = schema};
@@ -46,8 +68,7 @@ mig_write_schema(const Schema *schema, List *objects)
 				(errcode(ERRCODE_INTERNAL_ERROR),
 				 errmsg("objects use each other in a circle"),
 				 errdetail("%s", circle)));
-	appendStringInfoString(&script, "SET search_path = '';\n"
-						   "SET check_function_bodies = off;\n");
+	appendStringInfo(&script, "SET search_path = %s;\nSET check_function_bodies = off;\n", path);
 	foreach(lc, actions)
 		appendStringInfo(&script, "\n%s;\n", ((Action *) lfirst(lc))->sql);
 	return script.data;

@@ -10,5 +10,6 @@
 #include "kind/objects.h"
 
 extern char *mig_write_schema(const Schema *schema, List *objects);
+extern char *mig_write_again(const Schema *schema, List *objects);
 
 #endif							/* MIG_WRITE_H */

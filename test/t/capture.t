@@ -167,7 +167,8 @@ SQL
 	is($result->{state}, '22012', 'a script that fails keeps its own code');
 	like($result->{err}, qr/revision "bad", upgrade script, statement 1/, '    and says where');
 	$session->run(q{SELECT migrate.drop('bad')},
-		q{SELECT migrate.revision('far', 'CREATE SCHEMA far; CREATE TABLE far.t ()', rev_id => 'far')});
+		q{SELECT migrate.revision('far', 'CREATE SCHEMA far; CREATE TABLE far.t ()',}
+		  . q{ rev_id => 'far')});
 	$session->run('CREATE SCHEMA far');
 	is($session->query(q{SELECT migrate.derive_downgrade('far')})->{state}, '0A000',
 		'nor one that changes a schema that is not managed');
@@ -347,11 +348,14 @@ SQL
 
 # --------------------------------------------------------- real histories ----
 
-# Authors' downgrades that do not lead back to the schema before, among those judged.
-my %wrong = map { $_ => 1 } qw();
+# Authors' downgrades that do not lead back to the schema before, among those judged, and
+# what they forget.
+my %wrong = (
+	'stellar_horizon/68_remove_deprecated_fields_from_exp_asset_stats' => 'defaults of two columns'
+);
 
-# MIGRATE_DERIVE_EVERY=1 judges all of them
-my $every = $ENV{MIGRATE_DERIVE_EVERY} // 14;
+# MIGRATE_DERIVE_EVERY=1 judges all of them, and then fails for others that are wrong.
+my $every = $ENV{MIGRATE_DERIVE_EVERY} // 16;
 
 # Has one revision downgraded by a script: what the schema then differs in from a dump.
 sub downgraded
