@@ -122,7 +122,7 @@ print-%:
 	@echo $($*)
 
 .PHONY: quickstart quickstart-stop test test-neighbours test-applications fuzz bench
-.PHONY: test-schemas test-versions test-fresh check-sources dist
+.PHONY: test-schemas test-autogenerate test-versions test-fresh check-sources dist
 
 quickstart:
 	@$(TOOLS_ENV) $(TOOLS)/quickstart
@@ -141,7 +141,12 @@ test-neighbours:
 # compare() and schema_sql() on the schemas of the shared data, judged by pg_dump;
 # CASES="a pattern" for some of them
 test-schemas:
-	@$(TOOLS_ENV) $(TOOLS)/schemas $(CASES)
+	@$(TOOLS_ENV) $(TOOLS)/schemas schemas $(CASES)
+
+# Scripts that migrate generates for the pairs of schemas of the shared data, both ways,
+# judged by pg_dump; CASES="a pattern" or "0/25" for some of them
+test-autogenerate:
+	@$(TOOLS_ENV) $(TOOLS)/schemas autogenerate $(CASES)
 
 # The pages about applications and containers, with the languages' clients, which it
 # fetches; APPLICATIONS="test/t/app_go.t" for some of them

@@ -82,7 +82,7 @@ sub load
 sub dump
 {
 	my ($self, $database) = @_;
-	my $dump = schema_dump($self->{$database}, '--no-privileges');
+	my $dump = schema_dump($self->{$database}, $self->{privileges} ? () : '--no-privileges');
 	# the order of storage parameters means nothing
 	$dump =~ s/((?:^WITH|\bSET) \()([^()]*)(\);?)$/$1 . join(', ', sort split m{, }, $2) . $3/gme;
 	return $dump;
@@ -184,6 +184,78 @@ sub pair
 		push @wrong, "false: $out";
 	}
 	return ($self->same('own text', $from), $self->same('own dump', $dump), @wrong);
+}
+
+# What two dumps differ in, as they are or loaded once again; '' when in nothing.
+sub dump_difference
+{
+	my ($self, $one, $other) = @_;
+	return '' if _unordered($one) eq _unordered($other);
+	my @again;
+	for my $dump ($one, $other)
+	{
+		my $err = $self->load('b', $dump);
+		return "dump fails: $err" if $err;
+		push @again, _unordered($self->dump('b'));
+	}
+	return $again[0] eq $again[1] ? '' : $self->difference(@again);
+}
+
+# Forgets all revisions, and whether privileges count: from now on they do or do not.
+sub begin
+{
+	my ($self, $privileges) = @_;
+	$self->{privileges} = $privileges;
+	my ($status, undef, $err) = $self->script('a', join ";\n",
+		map { "DELETE FROM migrate.$_" } qw(steps applied versions revisions models));
+	die $err if $status;
+	run_psql($self->{a}, "SELECT migrate.configure('compare_privileges', "
+		  . ($privileges ? "'on')" : 'NULL)'));
+	return;
+}
+
+# Generates a revision that makes of a schema another, which is the model, runs it up and
+# down, and has pg_dump judge both.  A query "keep" prints the same before and after it; rows
+# are those of a script "seed".  What is wrong.
+sub generated
+{
+	my ($self, $from, $to, $seed, $keep) = @_;
+	my $err = $self->load('a', $from) || $self->load('b', $to);
+	return "does not load: $err" if $err;
+	$self->manage;
+	my ($before, $after) = map { $self->dump($_) } qw(a b);
+	(my $status, undef, $err) = $self->script('a', $seed // '');
+	return "seed does not load: $err" if $status;
+	my $kept = $self->kept($keep);
+
+	($status, my $out, $err) = $self->script('a', 'SELECT migrate.set_model(' . lit($to) . ");\n"
+		  . q{SELECT migrate.revision('x', autogenerate => true, rev_id => 'x')});
+	return "revision refuses: $err" if $status && $err =~ /ERROR:  (?:cannot generate|0A000)/;
+	return "revision fails: $err" if $status;
+	($status, undef, $err) = run_psql($self->{a}, 'SELECT migrate.upgrade()');
+	return "upgrade fails: $err" if $status;
+	my $differs = $self->dump_difference($after, $self->dump('a'));
+	return "upgrade makes something else: $differs" if $differs;
+	($err, my $rest) = $self->compare($to);
+	return "compare fails: $err" if $err;
+	return "compare differs: $rest" if $rest;
+	my $left = $self->kept($keep);
+	return "rows differ: $kept became $left" if $left ne $kept;
+	# nothing to do, nothing to undo
+	return () if $out !~ /^x$/m;
+	($status, undef, $err) = run_psql($self->{a}, q{SELECT migrate.downgrade('-1')});
+	return "downgrade fails: $err" if $status;
+	$differs = $self->dump_difference($before, $self->dump('a'));
+	return $differs ? "downgrade makes something else: $differs" : ();
+}
+
+# What a query prints, or its error; '' without one.
+sub kept
+{
+	my ($self, $keep) = @_;
+	return '' unless $keep;
+	my (undef, $out, $err) = $self->script('a', $keep);
+	return "$out$err";
 }
 
 # A dump with the order of columns, and of what pg_dump orders by it, taken away.
