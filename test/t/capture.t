@@ -50,6 +50,9 @@ sub said
 	return $result->{state} eq '00000' ? $result->{out} : "$result->{state} $result->{message}\n";
 }
 
+# The same without what comments say of hazards.
+sub statements { return said(@_) =~ s/^-- [a-z].*\n//mgr }
+
 # A dump as a sorted list of its lines: the order of columns means nothing.
 sub lines_of
 {
@@ -100,7 +103,7 @@ ALTER TABLE people DROP note, ADD note text;
 SQL
 	$session->run(q{SELECT migrate.configure('managed_schemas', 'public, apart')});
 
-	is(said($session, q{SELECT migrate.derive_downgrade('1')}), <<'SQL', 'of a first revision');
+	is(statements($session, q{SELECT migrate.derive_downgrade('1')}), <<'SQL', 'of a first revision');
 DROP TABLE public."we""ird";
 DROP TABLE public.users;
 DROP TABLE public.moves;
@@ -188,7 +191,7 @@ SQL
 		q{SELECT migrate.revision('c', 'CREATE TABLE c (x int)', rev_id => 'c', head => 'base')},
 		q{SELECT migrate.revision('a2', 'ALTER TABLE b ADD y int; CREATE TABLE c ()',}
 		  . q{ rev_id => 'a2', head => 'a', depends_on => '{b}')});
-	is(said($session, q{SELECT migrate.derive_downgrade('a2')}),
+	is(statements($session, q{SELECT migrate.derive_downgrade('a2')}),
 		"ALTER TABLE public.b DROP COLUMN y;\nDROP TABLE public.c;\n\n",
 		'of a revision with a dependency, beside another branch');
 	$session->finish;
@@ -337,7 +340,7 @@ SQL
 	is($author->query(q{SELECT migrate.derive_downgrade('1')})->{state}, '42501',
 		'who may call it must own the managed schemas, too');
 	$author->finish;
-	is(said($session, q{SELECT migrate.derive_downgrade('1')}), "DROP TABLE public.x;\n\n",
+	is(statements($session, q{SELECT migrate.derive_downgrade('1')}), "DROP TABLE public.x;\n\n",
 		'an owner of the database who is no superuser');
 	is(said($session, q{SELECT migrate.capture('y', '2')}), "2\n", '    captures, too');
 	is(said($session, 'SELECT migrate.drift()'), '', '    and there is no drift');
