@@ -222,7 +222,9 @@ check_proof(const Project *project, const Proof *proof, bool prove)
 				(errcode(ERRCODE_MIG_NOT_PROVED),
 				 errmsg("generated %s script was not proved", proof->direction),
 				 errdetail("%s", fault),
-				 errhint("Write the revision by hand, or see the script with prove => false.")));
+				 strcmp(project->function, "migrate.revision()") == 0 ?
+				 errhint("Write the revision by hand, or see the script with prove => false.") :
+				 errhint("Write the script by hand.")));
 	return psprintf("-- not proved: %s\n%s", as_comment(fault), proof->script);
 }
 

@@ -357,7 +357,7 @@ my %wrong = (
 	'stellar_horizon/68_remove_deprecated_fields_from_exp_asset_stats' => 'defaults of two columns'
 );
 
-# MIGRATE_DERIVE_EVERY=1 judges all of them, and then fails for others that are wrong.
+# MIGRATE_DERIVE_EVERY=1 judges all of them, and shows what the authors' forget.
 my $every = $ENV{MIGRATE_DERIVE_EVERY} // 16;
 
 # Has one revision downgraded by a script: what the schema then differs in from a dump.
@@ -414,10 +414,11 @@ SKIP:
 			is(downgraded($session, $database, $revision, $derived->{out}, $dump), '',
 				'    leaves what was there before');
 			my $differs = downgraded($session, $database, $revision, pack('H*', $author), $dump);
+			$same++ unless $differs;
+			note "$name/$revision, the author's: $differs" if $differs;
 			is($differs ne '', defined $wrong{"$name/$revision"},
 				'    and so does that of the author, or not')
-			  or diag "$name/$revision: $differs";
-			$same++ unless $differs;
+			  unless $ENV{MIGRATE_DERIVE_EVERY};
 		}
 		$session->finish;
 	}
