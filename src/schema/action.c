@@ -59,6 +59,8 @@ typedef struct ChangePlan
 static bool has_functions(List *actions);
 static void begin(ChangePlan *plan);
 static List *find_touched(const ChangePlan *plan);
+static void touch_uses(const ChangePlan *plan, const SchemaObject *object, bool *is_in,
+					   List **touched);
 static void touch(const ChangePlan *plan, SchemaObject *object, bool *is_in, List **touched);
 static void add_touched(const ChangePlan *plan, SchemaObject *object, bool *is_in,
 						List **touched);
@@ -148,21 +150,33 @@ find_touched(const ChangePlan *plan)
 
 		if (plan->fates[object->number] != FATE_KEEP || plan->redefault[object->number])
 			touch(plan, object, is_in, &touched);
+		if (plan->alters[object->number] != NULL)
+			touch_uses(plan, plan->alters[object->number]->to, is_in, &touched);
 	}
 	foreach(lc, plan->to->objects)
 	{
 		const SchemaObject *object = lfirst(lc);
-		ListCell   *used;
 
 		if (!plan->is_written[object->number])
 			continue;
 		if (object->owner != NULL)
 			touch(plan, mig_objects_find(plan->from, object->owner), is_in, &touched);
-		foreach(used, object->uses)
-			touch(plan, mig_objects_find(plan->from, ((ObjectUse *) lfirst(used))->object),
-				  is_in, &touched);
+		touch_uses(plan, object, is_in, &touched);
 	}
 	return touched;
+}
+
+/*
+ * Add what an object, as it will be, uses and is there before.
+ */
+static void
+touch_uses(const ChangePlan *plan, const SchemaObject *object, bool *is_in, List **touched)
+{
+	ListCell   *lc;
+
+	foreach(lc, object->uses)
+		touch(plan, mig_objects_find(plan->from, ((ObjectUse *) lfirst(lc))->object), is_in,
+			  touched);
 }
 
 /*

@@ -198,6 +198,22 @@ SQL
 	$session->finish;
 }
 
+{
+	# what an altered column uses only afterwards is there for the proof, too
+	my $session = authored('used', <<'SQL', 'ALTER TABLE t ALTER a DROP DEFAULT, ALTER b TYPE text');
+CREATE TYPE e AS ENUM ('x');
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE TABLE t (a int DEFAULT f(), b e);
+SQL
+	is(statements($session, q{SELECT migrate.derive_downgrade('2')}), <<'SQL',
+ALTER TABLE ONLY public.t ALTER COLUMN a SET DEFAULT public.f();
+ALTER TABLE public.t ALTER COLUMN b TYPE public.e USING b::pg_catalog.text::public.e;
+
+SQL
+		'of columns that are altered');
+	$session->finish;
+}
+
 # --------------------------------------------------------------- captures ----
 
 my $by_hand = <<'SQL';
