@@ -206,8 +206,8 @@ CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE TABLE t (a int DEFAULT f(), b e);
 SQL
 	is(statements($session, q{SELECT migrate.derive_downgrade('2')}), <<'SQL',
-ALTER TABLE ONLY public.t ALTER COLUMN a SET DEFAULT public.f();
 ALTER TABLE public.t ALTER COLUMN b TYPE public.e USING b::pg_catalog.text::public.e;
+ALTER TABLE ONLY public.t ALTER COLUMN a SET DEFAULT public.f();
 
 SQL
 		'of columns that are altered');
