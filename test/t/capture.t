@@ -200,11 +200,12 @@ SQL
 
 {
 	# what an altered column uses only afterwards is there for the proof, too
-	my $session = authored('used', <<'SQL', 'ALTER TABLE t ALTER a DROP DEFAULT, ALTER b TYPE text');
+	my $session = authored('used', <<'SQL',
 CREATE TYPE e AS ENUM ('x');
 CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1';
 CREATE TABLE t (a int DEFAULT f(), b e);
 SQL
+		'ALTER TABLE t ALTER a DROP DEFAULT, ALTER b TYPE text');
 	is(statements($session, q{SELECT migrate.derive_downgrade('2')}), <<'SQL',
 ALTER TABLE public.t ALTER COLUMN b TYPE public.e USING b::pg_catalog.text::public.e;
 ALTER TABLE ONLY public.t ALTER COLUMN a SET DEFAULT public.f();
