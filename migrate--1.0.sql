@@ -306,8 +306,9 @@ Result: the new identifier; NULL where autogenerate finds no difference.
 Errors: 22023 invalid message or identifier; 42601 or MG011 unacceptable script; MG001, MG002, '
 'MG003 head or depends_on does not name one revision; MG005 the parent is not a head; MG010 '
 'identifier or label in use; with autogenerate those of compare, MG004 revisions are pending, '
-'0A000 what migrate cannot write, MG014 a script was not proved; 22004 null argument; 25006 read-only '
-'transaction; 40001 stale snapshot; 40P01 the holder of the run lock waits for this transaction; '
+'0A000 what migrate cannot write, MG014 a script was not proved, 42704 a rename of what is not '
+'there; 22004 null argument; 25006 read-only transaction; 40001 stale snapshot; 40P01 the holder of '
+'the run lock waits for this transaction; '
 '55000 called from a migration script; MG012 run lock not available.
 Locks: the run lock, until the end of the transaction.';
 
@@ -805,7 +806,9 @@ The models, or the upgrade scripts of the applied revisions, are run in a subtra
 'rolled back.
 Arguments: source: models or revisions.
 Result: a row a difference: action: create, drop, alter, or unsupported for objects that migrate '
-'compares but cannot write; detail: the properties that differ.
+'compares but cannot write; detail: the properties that differ; upgrade_sql and downgrade_sql: '
+'statements that would take the difference away, and bring it back; hazard: what is dangerous in '
+'the first of these.
 Errors: 22023 another source; 55000 no model is declared; 42501 the managed schemas are not the '
 'caller''s, or the caller may not create schemas; 25006 in a read-only transaction; MG012 another '
 'comparison takes too long; whatever the models or scripts raise; of revisions, MG007 an applied '
@@ -832,8 +835,8 @@ LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION migrate.diff_sql(pg_catalog.text) IS
 'Return the scripts that would turn the managed schemas into what the source says, and back.
 Arguments: source: models or revisions.
-Result: one row, of two scripts.
-Errors: as compare.';
+Result: one row, of two scripts, which are empty if nothing differs.
+Errors: those of compare; 0A000 what migrate cannot write; MG014 a script was not proved.';
 
 CREATE FUNCTION migrate.derive_downgrade(revision pg_catalog.text)
 RETURNS pg_catalog.text

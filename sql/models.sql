@@ -28,7 +28,7 @@ SELECT migrate.set_model('CREATE VIEW models_a.v AS SELECT 1 AS one;', 'a', 2);
 SELECT migrate.set_model('CREATE VIEW models_a.v AS SELECT 2 AS two;', 'a');
 SELECT migrate.set_model('COMMENT ON VIEW models_a.v IS ''it''''s "two"'';', 'last');
 SELECT name, ordinal, ddl FROM migrate.models ORDER BY ordinal, name;
-SELECT * FROM migrate.compare();
+SELECT action, object_type, object_identity, detail FROM migrate.compare();
 \pset format unaligned
 \pset tuples_only
 SELECT migrate.schema_sql('models');
@@ -53,7 +53,13 @@ CREATE TABLE models_a.b (a bigint);
 CREATE INDEX b_a ON models_a.b (a) WITH (fillfactor = 70) WHERE a > 0;
 CREATE TABLE models_a.gone (id int PRIMARY KEY, a bigint REFERENCES models_a.a);
 CREATE VIEW models_a.v AS SELECT 2 AS two;
-SELECT * FROM migrate.compare();
+SELECT action, object_type, object_identity, detail FROM migrate.compare();
+-- what would be done about it, and how that would be undone
+\pset format unaligned
+\pset tuples_only
+SELECT object_identity, upgrade_sql, downgrade_sql, hazard FROM migrate.compare();
+\pset format aligned
+\pset tuples_only
 \set VERBOSITY default
 SELECT migrate.check();
 SELECT migrate.stamp('base');
@@ -65,9 +71,9 @@ SELECT migrate.check(false);
 
 -- objects can be left out: with what belongs to them, by kind, by column, quoted
 SELECT migrate.configure('exclude', 'gone, index:models_a.b_*, models_a.a.note');
-SELECT * FROM migrate.compare();
+SELECT action, object_type, object_identity, detail FROM migrate.compare();
 SELECT migrate.configure('exclude', 'constraint:*, "gone", column:a, models_a.?_A, models_a.v');
-SELECT * FROM migrate.compare();
+SELECT action, object_type, object_identity, detail FROM migrate.compare();
 SELECT migrate.configure('exclude', '"*"');
 SELECT count(*) FROM migrate.compare();
 SELECT migrate.configure('exclude', '*');
@@ -99,12 +105,12 @@ CREATE TABLE models_a.t (note text, status varchar(10),
 CREATE INDEX t_status ON models_a.t USING btree (status) WHERE ((status)::text = ANY
 	(ARRAY[('a'::character varying)::text, ('b'::character varying)::text]));
 $$);
-SELECT * FROM migrate.compare();
+SELECT action, object_type, object_identity, detail FROM migrate.compare();
 SELECT migrate.check();
 -- but another text is
 ALTER TABLE models_a.t DROP CONSTRAINT range, ADD CONSTRAINT range
 	CHECK (status::text >= 'a' AND status::text < 'c');
-SELECT * FROM migrate.compare();
+SELECT action, object_type, object_identity, detail FROM migrate.compare();
 
 -- that nothing differs is remembered: nothing runs, so a read-only transaction will do
 ALTER TABLE models_a.t DROP CONSTRAINT range, ADD CONSTRAINT range
@@ -175,11 +181,43 @@ SELECT migrate.set_model(E'CREATE TABLE models_a.w ();\n\nCREATE TABLE models_a.
 SELECT migrate.compare();
 SELECT migrate.drop_model('m');
 
+-- the difference as a pair of scripts, and as a revision
+SET client_min_messages = notice;
+SELECT * FROM migrate.diff_sql();
+SELECT migrate.revision('nothing', autogenerate => true) IS NULL AS nothing;
+SELECT migrate.diff_sql('nothing');
+SELECT migrate.diff_sql(NULL);
+BEGIN;
+ALTER TABLE models_a.t DROP COLUMN note, ALTER COLUMN status TYPE varchar(5);
+\pset format unaligned
+SELECT * FROM migrate.diff_sql();
+SELECT migrate.revision('note', autogenerate => true, rev_id => 'r2');
+SELECT upgrade_sql, downgrade_sql FROM migrate.revisions WHERE revision = 'r2';
+\pset format aligned
+SELECT migrate.revision('pending', autogenerate => true);
+ROLLBACK;
+BEGIN;
+ALTER TABLE models_a.t RENAME COLUMN note TO remark;
+SELECT migrate.revision('note', autogenerate => true, rev_id => 'r2',
+	renames => '{column models_a.t.remark -> note}');
+SELECT upgrade_sql, downgrade_sql FROM migrate.revisions WHERE revision = 'r2';
+SELECT migrate.drop('r2');
+SAVEPOINT s;
+SELECT migrate.revision('m', autogenerate => true, renames => '{nonsense}');
+ROLLBACK TO s;
+SELECT migrate.revision('m', autogenerate => true, renames => '{NULL}');
+ROLLBACK TO s;
+SELECT migrate.revision('m', autogenerate => true, renames => '{column models_a.t.a -> b}');
+ROLLBACK;
+SELECT migrate.revision('both', 'SELECT 1;', autogenerate => true);
+SELECT migrate.revision('both', downgrade => 'SELECT 1;', autogenerate => true);
+SET client_min_messages = warning;
+
 -- the applied revisions as a source
 \pset format unaligned
 \pset tuples_only
-SELECT * FROM migrate.drift();
-SELECT * FROM migrate.compare('revisions');
+SELECT action, object_type, object_identity, detail FROM migrate.drift();
+SELECT action, object_type, object_identity, detail FROM migrate.compare('revisions');
 SELECT migrate.schema_sql('revisions');
 SELECT migrate.revision('second', 'CREATE TABLE models_a.t (status varchar(10));
 ALTER TABLE models_a.t

@@ -39,7 +39,8 @@ GRANT EXECUTE ON FUNCTION migrate.upgrade(text), migrate.downgrade(text), migrat
 	migrate.stamp(text[], bool)
 TO regress_rights_deployer;
 GRANT EXECUTE ON FUNCTION
-	migrate.revision(text, text, text, text, text, bool, text, text[], bool, bool, bool, text[]),
+	migrate.revision(text, text, text, text, text, bool, text, text[], bool, bool,
+		bool, text[]),
 	migrate.merge(text[], text, text, text),
 	migrate.edit(text, text, text, text, bool, bool),
 	migrate.drop(text),

@@ -42,12 +42,15 @@ migrate_diff_sql(PG_FUNCTION_ARGS)
 	const char *source = mig_sql_text_arg(fcinfo, 0, "source");
 	Project		project = mig_differ_project("migrate.diff_sql()");
 	Differing	differing = mig_differ_source(&project, source);
-	GeneratedScripts scripts = mig_generate_scripts(&project, &differing, NIL, true);
+	GeneratedScripts scripts = {.upgrade = "", .downgrade = ""};
 	TupleDesc	desc;
 	Tuplestorestate *store = mig_sql_begin(fcinfo, &desc);
 	Datum		values[2];
 	bool		nulls[2] = {false, false};
 
+	/* what was remembered to be the same was not read */
+	if (differing.differences != NIL)
+		scripts = mig_generate_scripts(&project, &differing, NIL, true);
 	values[0] = CStringGetTextDatum(scripts.upgrade);
 	values[1] = CStringGetTextDatum(scripts.downgrade);
 	tuplestore_putvalues(store, desc, values, nulls);

@@ -192,7 +192,9 @@ my @functions = (
 		[ branch_label  => 'text', q{'lbl'} ],
 		[ depends_on    => 'array', q{'{}'} ],
 		[ transactional => 'bool', 'true' ],
-		[ autogenerate  => 'bool', 'false' ]
+		[ autogenerate  => 'bool', 'false' ],
+		[ prove         => 'bool', 'true' ],
+		[ renames       => 'array', q{'{}'} ]
 	],
 	[
 		'merge',

@@ -71,9 +71,8 @@ CREATE TABLE t (a int, b text, c timestamptz,
 	CHECK (b SIMILAR TO 'x%' AND position('a' IN b) = 0 AND substring(b FROM 2 FOR 3) <> ''),
 	CHECK ((a, b) <> (1, 'x') AND c AT TIME ZONE 'UTC' > '2000-01-01'));
 SQL
-  q{ALTER TABLE t RENAME CONSTRAINT t_a_check TO t_a} => join("\n",
-	q{create constraint t_a_check on public.t},
-	q{drop constraint t_a on public.t}),
+  q{ALTER TABLE t RENAME CONSTRAINT t_a_check TO t_a} =>
+	q{rename constraint t_a on public.t (t_a_check)},
   q{ALTER TABLE t ADD CHECK (a > 0) NOT VALID} => q{drop constraint t_a_check1 on public.t};
 
 schema 'partial, expression and covering indexes', <<'SQL',
@@ -92,9 +91,7 @@ SQL
 	q{alter index t_gin on public.t (definition; index_options: none -> fastupdate='off')},
   q{ALTER INDEX t_lower ALTER COLUMN 2 SET STATISTICS 400} =>
 	q{alter index t_lower on public.t (index_statistics: 2 400 -> 2 300)},
-  q{ALTER INDEX t_brin RENAME TO t_brin2} => join("\n",
-	q{create index t_brin on public.t},
-	q{drop index t_brin2 on public.t});
+  q{ALTER INDEX t_brin RENAME TO t_brin2} => q{rename index t_brin2 on public.t (t_brin)};
 
 since 15, 'unique without nulls', <<'SQL',
 CREATE TABLE t (a int UNIQUE NULLS NOT DISTINCT, b int);
@@ -683,9 +680,7 @@ COMMENT ON TRIGGER a ON t IS 'first';
 SQL
   q{ALTER TABLE t ENABLE TRIGGER b} => q{alter trigger b on public.t (enabled: none -> disable)},
   q{DROP TRIGGER c ON t} => q{create trigger c on public.t},
-  q{ALTER TRIGGER d ON t RENAME TO dd} => join("\n",
-	q{create trigger d on public.t},
-	q{drop trigger dd on public.t});
+  q{ALTER TRIGGER d ON t RENAME TO dd} => q{rename trigger dd on public.t (d)};
 
 schema 'rules', <<'SQL',
 CREATE TABLE t (a int, b text);

@@ -341,7 +341,8 @@ for my $case (
 	$session->run('CREATE TABLE before ()',
 		q{SELECT migrate.revision('as it was', '', rev_id => '0001')},
 		q{SELECT migrate.stamp('0001')});
-	my $result = $session->query('SELECT * FROM migrate.drift()');
+	my $result = $session->query(
+		'SELECT action, object_type, object_identity, detail FROM migrate.drift()');
 	is($result->{out}, "create|table|public.before|\n",
 		'a baseline without a script: all is drift');
 	like($result->{err}, qr/NOTICE: .* revision "0001", the first one, has an empty upgrade script/,
@@ -356,7 +357,8 @@ for my $case (
 		  . q{ rev_id => '1', transactional => false)});
 	is($session->query('CALL migrate.upgrade_stepwise()')->{state},
 		'22012', 'an incomplete script');
-	my $result = $session->query('SELECT * FROM migrate.drift()');
+	my $result = $session->query(
+		'SELECT action, object_type, object_identity, detail FROM migrate.drift()');
 	is($result->{out}, "create|table|public.half|\n", '    what it has done is drift');
 	like($result->{err}, qr/NOTICE: .*upgrade of revision "1" is incomplete/, '    and why');
 }

@@ -29,7 +29,11 @@ for my $sql ('CREATE ROLE kinds_other', 'CREATE ROLE kinds_plain LOGIN',
 }
 
 # The differences from the models: action|type|identity|detail.
-sub differences { return $_[0]->rows('SELECT * FROM migrate.compare()') }
+sub differences
+{
+	return $_[0]->rows(
+		'SELECT action, object_type, object_identity, detail FROM migrate.compare()');
+}
 
 sub declare
 {
