@@ -307,9 +307,9 @@ Errors: 22023 invalid message or identifier; 42601 or MG011 unacceptable script;
 'MG003 head or depends_on does not name one revision; MG005 the parent is not a head; MG010 '
 'identifier or label in use; with autogenerate those of compare, MG004 revisions are pending, '
 '0A000 what migrate cannot write, MG014 a script was not proved, 42704 a rename of what is not '
-'there; 22004 null argument; 25006 read-only transaction; 40001 stale snapshot; 40P01 the holder of '
-'the run lock waits for this transaction; '
-'55000 called from a migration script; MG012 run lock not available.
+'there; 22004 null argument; 25006 read-only transaction; 40001 stale snapshot; 40P01 the holder '
+'of the run lock waits for this transaction; 55000 called from a migration script; MG012 run lock '
+'not available.
 Locks: the run lock, until the end of the transaction.';
 
 CREATE FUNCTION migrate.merge(
