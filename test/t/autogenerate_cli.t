@@ -292,6 +292,12 @@ subtest 'what is refused' => sub {
 	$p->refuses([ '-M', '| false' ], 1, qr/failed with status 1/, 'a command that fails');
 	$p->generates([ '-M', '| echo "CREATE TABLE c ();"' ], 'migrations/0002_m.sql', 'a command');
 	$p->is_run([ 'new', '--autogenerate' ], 2, '', qr/needs a message/);
+	unlink "$p->{home}/migrations/0002_m.sql";
+	$p->sql(q{SELECT migrate.revision('theirs', rev_id => 'theirs')});
+	$p->refuses([ '-M', '| echo "SELECT 1"' ], 1,
+		qr/not up to date.*"pg_migrate upgrade" .*no file has revision "theirs" \(not applied\)/s,
+		'pending in the database only');
+	$p->sql(q{SELECT migrate.drop('theirs')});
 	{
 		local $p->{environment} = { PGPORT => 1 };
 		$p->refuses([ '-M', '| echo "SELECT 1"' ], 2, qr/connection/, 'no connection');
@@ -358,7 +364,8 @@ my %trials = (
 		[ 'CREATE TABLE u (a int)', 'ALTER TABLE t ADD c int',
 			qr/^DROP TABLE public\.u;\n.*^ALTER TABLE public\.t ADD COLUMN c integer;\n/ms ] ],
 	'names of these' => [
-		[ '', 'ALTER TABLE t RENAME TO u', qr/^DROP TABLE public\.t;\n.*^CREATE TABLE public\.u/ms ],
+		[ '', 'ALTER TABLE t RENAME TO u',
+			qr/^DROP TABLE public\.t;\n.*^CREATE TABLE public\.u/ms ],
 		[ '', "CREATE TABLE u -- migrate:renamed_from t\n(a int, b text);\nDROP TABLE t",
 			qr/\A(?!.*(?:DROP|CREATE)).*RENAME TO u;\n/s ] ],
 	'type of a column' => [
