@@ -230,7 +230,8 @@ subtest 'files without headers' => sub {
 	like("$status$path", qr{\A0\./migrations/\d{14}_name\.sql\n\z}, 'generated');
 	chomp $path;
 	is(slurp("$p->{home}/$path"), "-- migrate:up\nALTER TABLE public.a ADD COLUMN name text;\n\n"
-		  . "-- migrate:down\nALTER TABLE public.a DROP COLUMN name;\n", '    without a header');
+		  . "-- migrate:down\n-- loses the data in it\nALTER TABLE public.a DROP COLUMN name;\n",
+		'    without a header');
 	$p->is_run(['upgrade'], 0, qr/\A\d{14}\n\z/, qr/completed/);
 	$p->is_run([ 'check', '--models' ], 0, '');
 };
