@@ -17,7 +17,8 @@ use MigrateTest;
 use Test::More;
 
 alarm 900;
-my $server = MigrateServer->create(settings => ['max_locks_per_transaction = 256'])->use;
+my $server = MigrateServer->create(
+	settings => [ 'max_locks_per_transaction = 256', 'wal_level = logical' ])->use;
 delete @ENV{qw(DATABASE_URL MIGRATE_DIR MIGRATE_MODEL PGOPTIONS)};
 my $dir = scratch_dir();
 my $program = abs_path("$FindBin::RealBin/../../bin/pg_migrate");
