@@ -364,7 +364,7 @@ mig_column_write_type(const SchemaObject *column, Writer *writer)
 				   "%s ALTER COLUMN %s TYPE %s USING %s::pg_catalog.text::%s",
 				   table_of(column, false), quote_identifier(column->name), type,
 				   quote_identifier(column->name), type)->hazard =
-		"rewrites the table, or fails on rows that do not fit";
+		"may rewrite the table, and fails on rows that do not fit";
 }
 
 /*
@@ -466,7 +466,7 @@ change_type(const Difference *difference, Writer *writer)
 							table_of(to, false), quote_identifier(to->name),
 							mig_objects_property(to, "type"), collation ? " COLLATE " : "",
 							collation ? collation : "", using);
-	action->hazard = "rewrites the table, or fails on rows that do not fit";
+	action->hazard = "may rewrite the table, and fails on rows that do not fit";
 	if (has_default && *using && mig_objects_property(to, "default") != NULL &&
 		!mig_writer_has(difference, "default"))
 		mig_column_write_default(to, writer);

@@ -235,8 +235,9 @@ change_domain(const Difference *difference, Writer *writer)
 		const char *property = ((ObjectProperty *) lfirst(lc))->name;
 
 		if (strcmp(property, "default") == 0)
-			mig_writer_add(writer, to, PHASE_DEFAULT, "ALTER DOMAIN %s %s DEFAULT %s", name,
-						   def != NULL ? "SET" : "DROP", def != NULL ? def : "");
+			mig_writer_add(writer, to, PHASE_DEFAULT, "ALTER DOMAIN %s %s DEFAULT%s%s", name,
+						   def != NULL ? "SET" : "DROP", def != NULL ? " " : "",
+						   def != NULL ? def : "");
 		else if (strcmp(property, "not_null") == 0 &&
 				 (not_null == NULL || strcmp(not_null, "NOT NULL") == 0))
 			mig_writer_add(writer, to, PHASE_STATE, "ALTER DOMAIN %s %s NOT NULL", name,

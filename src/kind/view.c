@@ -72,7 +72,7 @@ divide(const SchemaObject *object, Action *create_action, Writer *writer)
 }
 
 /*
- * Write CREATE MATERIALIZED VIEW, without its rows.
+ * Write CREATE MATERIALIZED VIEW, with its rows where there are any.
  */
 static void
 create_materialized(const SchemaObject *object, Writer *writer)
@@ -88,8 +88,8 @@ create_materialized(const SchemaObject *object, Writer *writer)
 	mig_writer_clause(&sql, object, " WITH (", "options", ")");
 	if (tablespace != NULL)
 		appendStringInfo(&sql, " TABLESPACE %s", quote_identifier(tablespace));
-	mig_writer_add(writer, object, PHASE_CREATE, "%s AS\n%s\n  WITH NO DATA", sql.data,
-				   mig_writer_definition(object));
+	mig_writer_add(writer, object, PHASE_CREATE, "%s AS\n%s%s", sql.data,
+				   mig_writer_definition(object), writer->with_rows ? "" : "\n  WITH NO DATA");
 }
 
 /*

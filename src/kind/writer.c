@@ -46,16 +46,20 @@ mig_writer_add(Writer *writer, const SchemaObject *object, ObjectPhase phase,
 
 /*
  * Write what makes an object, with its comment, but nothing of its children that
- * are objects of their own.
+ * are objects of their own.  Return the first action; NULL: there is nothing to write.
  */
-void
+Action *
 mig_writer_object(Writer *writer, const SchemaObject *object)
 {
+	int			written = list_length(writer->actions);
+
 	if (object->kind->create == NULL)
-		return;
+		return NULL;
 	object->kind->create(object, writer);
 	if (object->kind->comment_on != NULL && mig_objects_property(object, "comment") != NULL)
 		mig_writer_comment(writer, object);
+	return list_length(writer->actions) > written ?
+		list_nth(writer->actions, written) : NULL;
 }
 
 /*

@@ -54,11 +54,12 @@ typedef struct Writer
 	List	   *actions;		/* Action * */
 	ActionType	type;			/* of the next ones */
 	const Difference *cause;	/* likewise */
+	bool		with_rows;		/* they are run where there are rows */
 } Writer;
 
 extern Action *mig_writer_add(Writer *writer, const SchemaObject *object,
 							  ObjectPhase phase, const char *format,...) mig_attribute_printf(4, 5);
-extern void mig_writer_object(Writer *writer, const SchemaObject *object);
+extern Action *mig_writer_object(Writer *writer, const SchemaObject *object);
 extern void mig_writer_part(Writer *writer, const SchemaObject *object);
 extern void mig_writer_comment(Writer *writer, const SchemaObject *object);
 extern Action *mig_writer_drop(Writer *writer, const SchemaObject *object);

@@ -98,6 +98,7 @@ static void drop_aside(ChangePlan *plan, SchemaObject *type);
 static const char *aside_name(const SchemaObject *type);
 static void write_creates(ChangePlan *plan, List *differences);
 static void write_object(ChangePlan *plan, SchemaObject *object, bool replaced);
+static void add_hazard(const ChangePlan *plan, const SchemaObject *object, Action *action);
 static void write_alters(ChangePlan *plan);
 static void write_type(ChangePlan *plan, const SchemaObject *object);
 static void write_default(ChangePlan *plan, const SchemaObject *object);
@@ -118,7 +119,9 @@ mig_action_plan(const Schema *from, const Schema *to, List *differences)
 	do
 	{
 		known = list_length(rebuilt);
-		plan = (ChangePlan) {.from = from, .to = to, .rebuilt = rebuilt};
+		plan = (ChangePlan) {
+			.from = from, .to = to, .rebuilt = rebuilt, .writer.with_rows = true
+		};
 		begin(&plan);
 		decide_all(&plan, differences);
 		change.roots = find_roots(&plan);
@@ -861,7 +864,7 @@ write_object(ChangePlan *plan, SchemaObject *object, bool replaced)
 	if (add && object->kind->add != NULL)
 		mig_writer_part(&plan->writer, object);
 	else
-		mig_writer_object(&plan->writer, object);
+		add_hazard(plan, object, mig_writer_object(&plan->writer, object));
 	mig_grants_write(object, &plan->writer);
 	foreach(lc, object->children)
 	{
@@ -870,6 +873,31 @@ write_object(ChangePlan *plan, SchemaObject *object, bool replaced)
 		if (child->number >= 0 && (replaced || child->kind->part_of_owner))
 			write_object(plan, child, replaced);
 	}
+}
+
+/*
+ * Say of the first statement that makes an object, unless it is NULL, what can happen where
+ * there are rows and what is lost.
+ */
+static void
+add_hazard(const ChangePlan *plan, const SchemaObject *object, Action *action)
+{
+	const SchemaObject *before = mig_objects_find(plan->from, object);
+	const char *type = object->kind == &mig_kinds_constraint ?
+		mig_objects_property(object, "type") : "";
+
+	if (action == NULL || action->hazard != NULL)
+		return;
+	if (before != NULL && object->owner == NULL)
+		action->hazard = "is made again: what was granted on it has to be granted again";
+	else if (object->owner == NULL || mig_objects_find(plan->from, object->owner) == NULL)
+		return;
+	else if (object->kind == &mig_kinds_index)
+		action->hazard = "blocks writes while the index is built";
+	else if (strcmp(type, "foreign key") == 0 || strcmp(type, "check") == 0)
+		action->hazard = "fails on rows that violate it, and scans the table under a lock";
+	else if (*type != '\0')
+		action->hazard = "fails on duplicate rows, and blocks the table while the index is built";
 }
 
 /*

@@ -18,6 +18,8 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_opclass.h"
 #include "catalog/pg_opfamily.h"
+#include "catalog/pg_publication.h"
+#include "catalog/pg_publication_rel.h"
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_type.h"
 #include "compat.h"
@@ -117,7 +119,7 @@ static void set_property(SchemaObject *object, const char *name, const char *val
 static void make_aliases(Schema *schema, List *dependencies);
 static List *read_dependencies(void);
 static bool add_alias(Schema *schema, const Dependency *dependency);
-static bool is_operator_item(const Dependency *dependency);
+static bool is_member_of(const Dependency *dependency);
 static void read_defaults(Schema *schema);
 static void note_use(Schema *schema, const Dependency *dependency);
 static SchemaObject *object_with(const Schema *schema, const ObjectAddress *address);
@@ -418,7 +420,7 @@ add_alias(Schema *schema, const Dependency *dependency)
 	SchemaObject *used;
 
 	if (dependency->type != DEPENDENCY_INTERNAL &&
-		dependency->type != DEPENDENCY_EXTENSION && !is_operator_item(dependency))
+		dependency->type != DEPENDENCY_EXTENSION && !is_member_of(dependency))
 		return false;
 	user = mig_objects_at(schema, &dependency->user);
 	used = mig_objects_at(schema, &dependency->used);
@@ -432,12 +434,15 @@ add_alias(Schema *schema, const Dependency *dependency)
 }
 
 /*
- * Return whether a row of pg_depend is of an operator or a function that is in an
- * operator class or family, and of that.
+ * Return whether a row of pg_depend is of a member, and of what it is a member: of an
+ * operator or a function in an operator class or family, of what a publication has.
  */
 static bool
-is_operator_item(const Dependency *dependency)
+is_member_of(const Dependency *dependency)
 {
+	if (dependency->used.classId == PublicationRelationId)
+		return dependency->user.classId == PublicationRelRelationId ||
+			dependency->user.classId == MIG_PUBLICATION_NAMESPACE;
 	return (dependency->user.classId == AccessMethodOperatorRelationId ||
 			dependency->user.classId == AccessMethodProcedureRelationId) &&
 		(dependency->used.classId == OperatorClassRelationId ||

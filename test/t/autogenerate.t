@@ -77,6 +77,7 @@ sub change
 	is(dump_fault($to), '', '    and makes the model') or diag $upgrade;
 	is($session->value('SELECT count(*) FROM migrate.compare()'), 0, '    nothing differs');
 	is_deeply([ $session->rows($test{keep}) ], \@kept, '    the rows are there') if $test{keep};
+	is($session->query($test{after})->{state}, '00000', '    and can be queried') if $test{after};
 	is($session->query(q{SELECT migrate.downgrade('-1')})->{state}, '00000',
 		'    the downgrade runs')
 	  or return diag $downgrade;
@@ -205,6 +206,7 @@ CREATE PROCEDURE pr() LANGUAGE sql AS 'SELECT 2';
 CREATE AGGREGATE ag(int) (sfunc = int4pl, stype = int, initcond = '0')
 TO
 	seed => 'INSERT INTO t VALUES (1, 2, 3); REFRESH MATERIALIZED VIEW m',
+	after => 'SELECT n FROM m',
 	keep => 'SELECT * FROM t', unlike => [ qr/DROP FUNCTION public\.g|CASCADE/ ]);
 
 change('tables and what is said of them', <<'FROM', <<'TO',
@@ -250,6 +252,9 @@ CREATE SCHEMA two; CREATE TABLE two.t (id int PRIMARY KEY);
 CREATE PUBLICATION mig_auto_pub FOR TABLE two.t
 TO
 	like => [ qr/DROP SCHEMA one/ ]);
+
+change('a publication', 'CREATE TABLE t (id int PRIMARY KEY)',
+	'CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION mig_auto_pub FOR TABLE t');
 
 change('circles', <<'FROM', <<'TO',
 CREATE TABLE a (id int PRIMARY KEY, b int);
@@ -301,7 +306,7 @@ for my $case ([ 'nonsense', '22023' ], [ 'column public.client.no -> yes', '4270
 autogenerate($before =~ s/fullname/label/gr);
 my ($hazard) = $session->rows(q{SELECT hazard FROM migrate.compare()
 	WHERE action = 'drop' AND object_type = 'column'});
-like($hazard, qr/loses the data in it; if public\.client\.label .* -- migrate:renamed_from fullname/,
+like($hazard, qr/loses the data in it; if public\.client\.label .*migrate:renamed_from fullname/,
 	'a rename that is not told loses data, which compare() says');
 $session->run(q{SELECT migrate.drop(revision) FROM migrate.revisions});
 
