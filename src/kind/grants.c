@@ -240,11 +240,13 @@ replace_role(List *items, Oid from, Oid to)
 }
 
 /*
- * Write ALTER ... OWNER TO.
+ * Write ALTER ... OWNER TO, which there is of no extension.
  */
 static void
 write_owner(const SchemaObject *object, Writer *writer)
 {
+	if (object->kind == &mig_kinds_extension)
+		return;
 	mig_writer_add(writer, object, PHASE_CREATE, "ALTER %s OWNER TO %s",
 				   mig_writer_target(object),
 				   quote_identifier(mig_objects_property(object, "owner")));

@@ -333,6 +333,8 @@ my @calls = (
 	q{SELECT migrate.configure('managed_schemas', 'public, app')},
 	q{SELECT * FROM migrate.compare('revisions')},
 	'SELECT * FROM migrate.drift()',
+	[ q{SELECT migrate.capture('captured')}, 'MG003' ],
+	q{SELECT migrate.derive_downgrade('0001')},
 	q{SELECT migrate.schema_sql('revisions')},
 	q{SELECT migrate.configure('managed_schemas', NULL)},
 	[ 'SELECT migrate.create_all()', '55000' ],

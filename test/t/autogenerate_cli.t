@@ -514,6 +514,8 @@ subtest 'the table of doc/autogenerate.md' => sub {
 		{
 			my ($from, $to, $expected) = @$_;
 			my $result = $try->($from, $to);
+			# hazards are in autogenerate.t
+			$result->{out} =~ s/^-- (?:blocks|fails on (?:rows|duplicate)|is made) .*\n//gm;
 			like("$result->{out}$result->{err}", $expected, "$line: " . $to =~ s/\s+/ /gr);
 		}
 	}
