@@ -44,7 +44,7 @@ mig_write_again(const Schema *schema, List *objects)
 static char *
 write_objects(const Schema *schema, List *objects, const char *path)
 {
-	Writer		writer = {NIL};
+	Writer		writer = {.actions = NIL};
 	OrderedChange change = {.to = schema};
 	StringInfoData script;
 	List	   *actions;
