@@ -24,7 +24,8 @@ my ($first, $last) = (10, 30);
 
 # Used bytes by name of context, apart from what the query itself needs.
 my $contexts = q{SELECT name, sum(used_bytes) FROM pg_backend_memory_contexts
-	WHERE name NOT IN ('ExecutorState', 'ExprContext', 'printtup', 'PortalContext',
+	WHERE name NOT IN ('pg_get_backend_memory_contexts', 'tuplestore tuples',
+		'ExecutorState', 'ExprContext', 'printtup', 'PortalContext',
 		'MessageContext', 'Type information cache', 'PgStat Pending') GROUP BY 1};
 
 # Runs a call often, and says what has grown, in bytes for each call: name => bytes.
