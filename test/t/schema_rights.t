@@ -117,7 +117,7 @@ is(compare('COMMENT ON SCHEMA public IS NULL', $k), '',
 	'the standard comment of public may be missing');
 is(compare('DROP SCHEMA public CASCADE; CREATE SCHEMA public; GRANT USAGE ON SCHEMA public TO '
 		  . 'PUBLIC', $k) =~ s/owner: \S+ -> \S+; //r,
-	$version < 15 ? "public privileges: $me=UC/$me, =U/$me -> $me=UC/$me, =UC/$me\n"
+	$version < 15 ? "public privileges: =U/$me, $me=UC/$me -> =UC/$me, $me=UC/$me\n"
 	: "public privileges: =U/$me, $me=UC/$me -> =U/pg_database_owner, "
 	  . "pg_database_owner=UC/pg_database_owner\n", 'public that was made again');
 
