@@ -36,6 +36,8 @@ static bool change_type(const Difference *difference, Writer *writer);
 static const char *using_of(const Difference *difference);
 static Oid	type_of(const SchemaObject *column);
 static bool change_not_null(const Difference *difference, Writer *writer);
+static const char *name_of_not_null(const SchemaObject *column, const char *not_null,
+									const char **name);
 static bool change_default(const Difference *difference, Writer *writer);
 static bool change_generated(const Difference *difference, Writer *writer);
 static bool change_identity(const Difference *difference, Writer *writer);
@@ -512,22 +514,68 @@ type_of(const SchemaObject *column)
 }
 
 /*
- * Write SET NOT NULL or DROP NOT NULL.
+ * Write SET NOT NULL or DROP NOT NULL, or what gives the constraint, which has a name since
+ * 18, another one.
  */
 static bool
 change_not_null(const Difference *difference, Writer *writer)
 {
-	const char *not_null = mig_objects_property(difference->to, "not_null");
+	const SchemaObject *to = difference->to;
+	const char *before = mig_objects_property(difference->from, "not_null");
+	const char *after = mig_objects_property(to, "not_null");
+	const char *column = quote_identifier(to->name);
+	const char *old_name = NULL;
+	const char *new_name = NULL;
 	Action	   *action;
 
-	if (not_null != NULL && strcmp(not_null, "NOT NULL") != 0)
-		return false;
-	action = mig_writer_add(writer, difference->to, PHASE_STATE, "%s ALTER COLUMN %s %s NOT NULL",
-							table_of(difference->to, false),
-							quote_identifier(difference->to->name), not_null ? "SET" : "DROP");
-	if (not_null != NULL)
-		action->hazard = "fails on rows with a null, scans the table under an exclusive lock";
+	if (after == NULL)
+	{
+		mig_writer_add(writer, to, PHASE_STATE, "%s ALTER COLUMN %s DROP NOT NULL",
+					   table_of(to, false), column);
+		return true;
+	}
+	if (before != NULL)
+	{
+		if (strcmp(name_of_not_null(difference->from, before, &old_name),
+				   name_of_not_null(to, after, &new_name)) != 0)
+			return false;
+		mig_writer_add(writer, to, PHASE_STATE, "%s RENAME CONSTRAINT %s TO %s",
+					   table_of(to, false), old_name, new_name);
+		return true;
+	}
+	if (strcmp(after, "NOT NULL") == 0)
+		action = mig_writer_add(writer, to, PHASE_STATE, "%s ALTER COLUMN %s SET NOT NULL",
+								table_of(to, false), column);
+	else
+	{
+		const char *rest = name_of_not_null(to, after, &new_name);
+
+		action = mig_writer_add(writer, to, PHASE_STATE, "%s ADD CONSTRAINT %s NOT NULL %s%s",
+								table_of(to, false), new_name, column,
+								rest + strlen("NOT NULL"));
+	}
+	action->hazard = "fails on rows with a null, scans the table under an exclusive lock";
 	return true;
+}
+
+/*
+ * Find the quoted name of the constraint that a column has for NOT NULL, and return the
+ * rest of what the property says.
+ */
+static const char *
+name_of_not_null(const SchemaObject *column, const char *not_null, const char **name)
+{
+	static const char constraint[] = "CONSTRAINT ";
+	const char *end = strstr(not_null, "NOT NULL");
+
+	if (end == NULL || strncmp(not_null, constraint, strlen(constraint)) != 0)
+	{
+		*name = quote_identifier(psprintf("%s_%s_not_null", column->parent, column->name));
+		return not_null;
+	}
+	not_null += strlen(constraint);
+	*name = pnstrdup(not_null, end - not_null - 1);
+	return end;
 }
 
 /*
