@@ -28,6 +28,8 @@ typedef struct Proof
 } Proof;
 
 static Generated generate(const Project *project, const Differing *differing, List *next);
+static Schema *rename_live(const Project *project, const Schema *live, List *renames,
+						   bool told);
 static char *write_renames(List *renames);
 static void check_supported(List *differences);
 static void check_refusals(const ActionPlan *plan);
@@ -58,21 +60,33 @@ static Generated
 generate(const Project *project, const Differing *differing, List *next)
 {
 	Generated	generated = {.differing = *differing};
+	bool		told = next != NIL;
 
 	for (int round = 0; round < MAX_ROUNDS; round++)
 	{
 		Differing  *now = &generated.differing;
+		Schema	   *renamed;
+		bool		found;
 
 		if (next == NIL)
 			next = mig_rename_read_models(now->live, now->declared, project->models);
-		if (next == NIL)
+		found = next == NIL;
+		if (found)
 			next = mig_rename_find(now->differences);
 		if (next == NIL)
 			break;
+		renamed = rename_live(project, differing->live,
+							  list_concat(list_copy(generated.renames), next),
+							  told && round == 0);
+		if (renamed == NULL)
+		{
+			/* an index or a constraint can as well be dropped and created */
+			generated.cannot_rename = !found;
+			break;
+		}
 		generated.renames = list_concat(generated.renames, next);
 		next = NIL;
-		now->live = mig_differ_run(project, differing->live, differing->live->objects,
-								   write_renames(generated.renames));
+		now->live = renamed;
 		now->differences = mig_differ_settle(project, now->live, now->declared,
 											 mig_compare_schemas(now->live, now->declared));
 	}
@@ -82,6 +96,35 @@ generate(const Project *project, const Differing *differing, List *next)
 										  generated.differing.live,
 										  reverse(&generated.differing));
 	return generated;
+}
+
+/*
+ * Return the live schema with some renames (Rename *) done.  Where its definitions cannot
+ * be run, and the caller has not told the renames, return NULL: it is compared as it is.
+ */
+static Schema *
+rename_live(const Project *project, const Schema *live, List *renames, bool told)
+{
+	MemoryContext context = CurrentMemoryContext;
+	Schema	   *volatile renamed = NULL;
+
+	PG_TRY();
+	{
+		renamed = mig_differ_run(project, live, live->objects, write_renames(renames));
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (told || !mig_differ_is_about_definitions(error))
+			PG_RE_THROW();
+		FlushErrorState();
+		FreeErrorData(error);
+	}
+	PG_END_TRY();
+	return renamed;
 }
 
 /*
@@ -115,6 +158,12 @@ mig_generate_scripts(const Project *project, const Differing *differing, List *r
 	if (differing->differences == NIL)
 		return scripts;
 	generated = mig_generate_plan(project, differing, renames);
+	if (generated.cannot_rename)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot generate a script that renames objects of this schema"),
+				 errdetail("The definitions of the schema, in which migrate would try that, do not run by themselves."),
+				 errhint("Rename them by hand, in a revision of its own.")));
 	check_supported(generated.differing.differences);
 	check_refusals(&generated.upgrade);
 	check_refusals(&generated.downgrade);

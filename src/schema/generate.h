@@ -15,6 +15,7 @@ typedef struct Generated
 {
 	List	   *renames;		/* Rename *, before the upgrade and after the downgrade */
 	Differing	differing;		/* after the renames */
+	bool		cannot_rename;	/* there are more, which could not be tried */
 	ActionPlan	upgrade;		/* from the live schema to the declared one */
 	ActionPlan	downgrade;		/* the way back */
 } Generated;

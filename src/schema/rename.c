@@ -28,7 +28,7 @@ typedef struct Told
 {
 	const char *old_name;
 	int			line_begin;		/* offsets in the model, of the line it is in */
-	int			line_end;
+	int			mark;			/* and of the mark */
 } Told;
 
 /* What has a name in a line of a model. */
@@ -162,12 +162,13 @@ find_told(const char *ddl)
 		{
 			Told	   *told = palloc(sizeof(Told));
 
-			told->line_end = mig_text_line_end(ddl, at - ddl);
+			told->mark = at - ddl;
 			told->line_begin = at - ddl;
 			while (told->line_begin > 0 && !mig_text_is_line_end(ddl[told->line_begin - 1]))
 				told->line_begin--;
 			told->old_name = old_name_in(at + strlen(MARK),
-										 ddl + told->line_end - at - strlen(MARK));
+										 mig_text_line_end(ddl, at - ddl) - told->mark -
+										 strlen(MARK));
 			all = lappend(all, told);
 		}
 	}
@@ -188,8 +189,8 @@ old_name_in(const char *comment, int len)
 }
 
 /*
- * Find what has a name in the line of a rename: a column or a constraint, or what the
- * statement in that line makes.  Return false when there is nothing.
+ * Find what has a name in the line of a rename, the last before the mark: a column or a
+ * constraint, or what the statement makes.  Return false when there is nothing.
  */
 static bool
 find_named(const char *ddl, const Told *told, Named *named)
@@ -202,26 +203,24 @@ find_named(const char *ddl, const Told *told, Named *named)
 		int			end = raw->stmt_len > 0 ? raw->stmt_location + raw->stmt_len :
 			(int) strlen(ddl);
 
-		if (mig_text_skip_gap(ddl, raw->stmt_location) > told->line_end ||
-			end < told->line_begin)
+		if (mig_text_skip_gap(ddl, raw->stmt_location) > told->mark || end < told->line_begin)
 			continue;
+		memset(named, 0, sizeof(*named));
 		if (IsA(raw->stmt, CreateStmt))
 			find_in_table((const CreateStmt *) raw->stmt, told, named);
 		if (named->name == NULL)
 			find_in_statement(raw, named);
-		if (named->name != NULL)
-			return true;
 	}
-	return false;
+	return named->name != NULL;
 }
 
 /*
- * Return whether a location is in the line of a rename.
+ * Return whether a location is in the line of a rename, before the mark.
  */
 static bool
 is_in_line(int location, const Told *told)
 {
-	return location >= told->line_begin && location < told->line_end;
+	return location >= told->line_begin && location < told->mark;
 }
 
 /*
@@ -237,7 +236,10 @@ find_in_table(const CreateStmt *stmt, const Told *told, Named *named)
 		const Node *element = lfirst(lc);
 
 		if (IsA(element, ColumnDef) && is_in_line(((const ColumnDef *) element)->location, told))
+		{
 			named->name = ((const ColumnDef *) element)->colname;
+			named->is_constraint = false;
+		}
 		else if (IsA(element, Constraint) &&
 				 is_in_line(((const Constraint *) element)->location, told))
 		{
@@ -248,7 +250,6 @@ find_in_table(const CreateStmt *stmt, const Told *told, Named *named)
 			continue;
 		named->schema = stmt->relation->schemaname;
 		named->parent = stmt->relation->relname;
-		return;
 	}
 }
 

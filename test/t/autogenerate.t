@@ -310,6 +310,24 @@ like($hazard, qr/loses the data in it; if public\.client\.label .*migrate:rename
 	'a rename that is not told loses data, which compare() says');
 $session->run(q{SELECT migrate.drop(revision) FROM migrate.revisions});
 
+# where the whole schema cannot be made again, nothing is renamed: an index is made again
+my $base = <<'SQL';
+CREATE TYPE base;
+CREATE FUNCTION base_in(cstring) RETURNS base LANGUAGE internal IMMUTABLE STRICT AS 'int4in';
+CREATE FUNCTION base_out(base) RETURNS cstring LANGUAGE internal IMMUTABLE STRICT
+	AS 'int4out';
+CREATE TYPE base (INPUT = base_in, OUTPUT = base_out, LIKE = int4);
+CREATE TABLE t (id int, b base); CREATE TABLE o (a int);
+SQL
+$judge->load('a', "$base CREATE INDEX o_a ON o (a)") and die;
+is(autogenerate("$base CREATE INDEX o_new ON o (a)")->{state}, '00000', 'beside a base type');
+like((scripts())[0],
+	qr/DROP INDEX public\.o_a;.*CREATE INDEX o_new/s, '    the index is made again');
+$session->run(q{SELECT migrate.drop(revision) FROM migrate.revisions});
+my $told = autogenerate($base =~ s/o \(a int\)/o (c int) -- migrate:renamed_from a\n/r
+	=~ s/;\n\z/\n;/r);
+is($told->{state}, '0A000', '    what is told is refused') or diag $told->{out};
+
 # -------------------------------------------------------------- refusals ----
 
 for my $case (
