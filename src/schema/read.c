@@ -109,7 +109,7 @@ typedef struct Reading
 static void begin(Reading *reading);
 static void end(const Reading *reading);
 static void read_kind(const Kind *kind, Schema *schema, Datum oids, bool rights);
-static void check_seen(const SchemaObject *object);
+static bool is_gone(const SchemaObject *object);
 static void add_property(SchemaObject *object, const char *name);
 static SchemaObject *read_object(const Kind *kind, const Schema *schema,
 								 SPITupleTable *table, uint64 row, bool rights);
@@ -257,29 +257,35 @@ read_kind(const Kind *kind, Schema *schema, Datum oids, bool rights)
 	{
 		SchemaObject *object = read_object(kind, schema, table, row, rights);
 
-		if (object == NULL)
-			continue;
-		mig_objects_add(schema, object);
-		check_seen(object);
+		if (object != NULL && !is_gone(object))
+			mig_objects_add(schema, object);
 	}
 	MemoryContextSwitchTo(spi);
 	SPI_freetuptable(table);
 }
 
 /*
- * Check that the server has seen the definition of a constraint: the function that returns
- * it looks with the snapshot of the transaction.  Errors: 40001.
+ * Return whether an object was dropped since the catalogs were read, so that the server has
+ * no definition of it any more.  The function that returns that of a constraint looks with
+ * the snapshot of the transaction, which can be an old one.  Errors: 40001.
  */
-static void
-check_seen(const SchemaObject *object)
+static bool
+is_gone(const SchemaObject *object)
 {
-	if ((object->kind == &mig_kinds_constraint || object->kind == &mig_kinds_domain_constraint) &&
-		mig_objects_property(object, "definition") == NULL)
+	bool		is_constraint = object->kind == &mig_kinds_constraint ||
+		object->kind == &mig_kinds_domain_constraint;
+
+	/* the trigger of a partition has that of its parent */
+	if (object->kind == &mig_kinds_trigger || !mig_objects_has_property(object, "definition") ||
+		mig_objects_property(object, "definition") != NULL)
+		return false;
+	if (is_constraint && IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not read the definition of constraint %s", object->identity),
+				 errmsg("could not read the definition of constraint \"%s\"", object->name),
 				 errdetail("It is newer than the snapshot of this transaction."),
 				 errhint("Try again in a new transaction.")));
+	return true;
 }
 
 /*

@@ -478,9 +478,14 @@ SQL
 		# rows of the same transaction, before and after
 		my $insert = q{INSERT INTO data (body) SELECT 'around' FROM generate_series(1, 300)};
 		$busy->run('BEGIN', $insert);
-		my $state = $busy->query($calls[ $round % 2 ])->{state};
-		$states{$state}++;
-		next $busy->run('ROLLBACK') if $state ne '00000';
+		my $result = $busy->query($calls[ $round % 2 ]);
+		$states{ $result->{state} }++;
+		if ($result->{state} ne '00000')
+		{
+			diag $result->{err};
+			$busy->run('ROLLBACK');
+			next;
+		}
 		$busy->run($insert, 'COMMIT');
 		$rows += 600;
 	}
