@@ -257,6 +257,7 @@ $in_copy->run(
 	q{SELECT migrate.configure('managed_schemas', 'k, k_schema')},
 	q{SELECT migrate.configure('exclude', 'base type:*, shell type:*, k_in, k_out')});
 $script =~ s/^CREATE OR REPLACE FUNCTION k\.k_(?:in|out)\b.*?;\n//msg;
+$script =~ s/^(?:ALTER|GRANT|REVOKE)\b.* FUNCTION k\.k_(?:in|out)\b.*;\n//mg;
 $in_copy->run($script);
 $in_copy->run('RESET search_path');
 $session->run(q{SELECT migrate.configure('compare_privileges', NULL)});
