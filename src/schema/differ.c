@@ -49,6 +49,7 @@ typedef struct Work
 
 static Differing differ_from_revisions(const Project *project);
 static void compare(const Project *project, Differing *differing);
+static void settle_both(const Project *project, Differing *differing);
 static void remember(const Project *project, const char *fingerprint);
 static char *text_of(const Project *project, const char *exclude);
 static Schema *read_declared(const Project *project, List *models, bool uses);
@@ -224,6 +225,17 @@ text_of(const Project *project, const char *exclude)
 }
 
 /*
+ * Compare two schemas whose uses have been read.
+ */
+static void
+settle_both(const Project *project, Differing *differing)
+{
+	differing->differences =
+		mig_differ_settle(project, differing->live, differing->declared,
+						  mig_compare_schemas(differing->live, differing->declared));
+}
+
+/*
  * Return how the database differs from what the applied revisions make, in the current
  * memory context.  Errors: those of the scratch and of the scripts.
  */
@@ -233,9 +245,7 @@ differ_from_revisions(const Project *project)
 	Differing	differing = {.live = mig_differ_live(project)};
 
 	differing.declared = read_replayed(project, differing.live);
-	differing.differences =
-		mig_differ_settle(project, differing.live, differing.declared,
-						  mig_compare_schemas(differing.live, differing.declared));
+	settle_both(project, &differing);
 	return differing;
 }
 
@@ -249,9 +259,7 @@ mig_differ_drift(const Project *project)
 	Differing	differing = {.declared = mig_differ_live(project)};
 
 	differing.live = read_replayed(project, differing.declared);
-	differing.differences =
-		mig_differ_settle(project, differing.live, differing.declared,
-						  mig_compare_schemas(differing.live, differing.declared));
+	settle_both(project, &differing);
 	return differing;
 }
 
@@ -274,9 +282,7 @@ mig_differ_undo(const Project *project, const Graph *graph, int revision)
 	replay_and_read(project, &work);
 	differing.live = work.result;
 	differing.declared = work.before;
-	differing.differences =
-		mig_differ_settle(project, differing.live, differing.declared,
-						  mig_compare_schemas(differing.live, differing.declared));
+	settle_both(project, &differing);
 	return differing;
 }
 
