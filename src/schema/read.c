@@ -7,6 +7,9 @@
  * too.  search_path is "pg_catalog, pg_temp" meanwhile: functions and operators
  * are never looked for in pg_temp, so those of the queries are the server's, and
  * in the results everything else has its schema.
+ *
+ * Others can change meanwhile what is read: a view that was there when the query began
+ * may be gone when its definition is printed.  Then all is read again.
  */
 #include "migrate.h"
 
@@ -26,11 +29,13 @@
 #include "executor/spi.h"
 #include "jit/jit.h"
 #include "kind/kinds.h"
+#include "schema/attempt.h"
 #include "schema/read.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 /* Properties that all kinds have which COMMENT ON knows; they follow the kind's own. */
@@ -99,6 +104,15 @@ typedef struct Dependency
 	char		type;
 } Dependency;
 
+/* What is to be read. */
+typedef struct Request
+{
+	List	   *names;
+	List	   *oids;
+	bool		of_database;	/* only what is in no schema */
+	bool		rights;
+} Request;
+
 /* What is remembered while a schema is read. */
 typedef struct Reading
 {
@@ -106,6 +120,12 @@ typedef struct Reading
 	int			guc_level;
 } Reading;
 
+static Schema *read_in_attempts(const Request *request);
+static Schema *attempt(const Request *request, Attempts *attempts, ErrorData **error);
+static bool says_vanished(const ErrorData *error);
+static void complete_error(ErrorData *error, bool vanished);
+static Schema *read_all(const Request *request);
+static void read_all_common(Schema *schema, bool rights);
 static void begin(Reading *reading);
 static void end(const Reading *reading);
 static void read_kind(const Kind *kind, Schema *schema, Datum oids, bool rights);
@@ -133,19 +153,161 @@ static Datum oid_array(List *oids);
 
 /*
  * Read all objects of some schemas, of which names (char *) and OIDs are given,
- * and of the database; their owners and privileges if asked.  The result is in the
- * current memory context; what uses what is not in it yet.
+ * and of the database; their owners and privileges if asked.  The result is in a child of
+ * the current memory context; what uses what is not in it yet.  Errors: 40001, 40P01 and
+ * 55P03 when others change what is read, and do not stop.
  */
 Schema *
 mig_read_schema(List *names, List *oids, bool rights)
 {
-	Schema	   *schema = mig_objects_new_schema(names);
-	Datum		array = oid_array(oids);
+	Request		request = {.names = names, .oids = oids, .rights = rights};
+
+	return read_in_attempts(&request);
+}
+
+/*
+ * Read the objects that are in no schema, of which some are given, by their addresses
+ * and names.  The rest is as in mig_read_schema.
+ */
+Schema *
+mig_read_database(List *names, List *oids)
+{
+	Request		request = {.names = names, .oids = oids, .of_database = true};
+
+	return read_in_attempts(&request);
+}
+
+/*
+ * Read what is requested, again when others were in the way.
+ */
+static Schema *
+read_in_attempts(const Request *request)
+{
+	Attempts	attempts = {0};
+	char	   *last = NULL;
+
+	for (;;)
+	{
+		ErrorData  *error = NULL;
+		Schema	   *schema = attempt(request, &attempts, &error);
+		bool		vanished;
+
+		if (schema != NULL)
+			return schema;
+		/* what has gone is not there the next time; a message that is always the same is true */
+		vanished = says_vanished(error) && (last == NULL || strcmp(error->message, last) != 0);
+		if (!(vanished || mig_attempt_is_of_others(error)) ||
+			!mig_attempt_again(&attempts, error))
+		{
+			complete_error(error, vanished);
+			ReThrowError(error);
+		}
+		last = error->message;
+	}
+}
+
+/*
+ * Make one attempt to read.  The server's functions that print definitions leave locks on
+ * what these use, so it is done in a subtransaction that is rolled back: nobody waits for
+ * the rest of the transaction.  Returns NULL, and the error, when it fails.
+ */
+static Schema *
+attempt(const Request *request, Attempts *attempts, ErrorData **error)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	MemoryContext context = AllocSetContextCreate(caller, "migrate schema",
+												  ALLOCSET_DEFAULT_SIZES);
+	Schema	   *volatile schema = NULL;
+
+	mig_attempt_begin(attempts);
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		MemoryContextSwitchTo(context);
+		mig_attempt_wait_shortly(attempts);
+		schema = read_all(request);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		*error = CopyErrorData();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	RollbackAndReleaseCurrentSubTransaction();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	if (schema == NULL)
+		MemoryContextDelete(context);
+	return schema;
+}
+
+/*
+ * Return whether an error says that something is not there which was there a moment ago,
+ * as the server's functions do that look at the newest catalogs.
+ */
+static bool
+says_vanished(const ErrorData *error)
+{
+	if (error->message == NULL)
+		return false;
+	switch (error->sqlerrcode)
+	{
+		case ERRCODE_INTERNAL_ERROR:
+		case ERRCODE_UNDEFINED_COLUMN:
+		case ERRCODE_UNDEFINED_FUNCTION:
+		case ERRCODE_UNDEFINED_OBJECT:
+		case ERRCODE_UNDEFINED_SCHEMA:
+		case ERRCODE_UNDEFINED_TABLE:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/*
+ * Say what the error means with which the attempts have ended.
+ */
+static void
+complete_error(ErrorData *error, bool vanished)
+{
+	if (vanished)
+	{
+		error->sqlerrcode = ERRCODE_T_R_SERIALIZATION_FAILURE;
+		error->detail = error->message;
+		error->message = "could not read the schemas, which others are changing";
+		error->hint = "Try again.";
+	}
+	mig_attempt_complete(error);
+}
+
+/*
+ * Read what is requested, in the current memory context.
+ */
+static Schema *
+read_all(const Request *request)
+{
+	Schema	   *schema = mig_objects_new_schema(request->names);
+	Datum		array = oid_array(request->oids);
 	Reading		reading;
 
 	begin(&reading);
 	for (int i = 0; i < mig_kinds_count; i++)
-		read_kind(mig_kinds_all[i], schema, array, rights);
+		if (mig_kinds_all[i]->of_database || !request->of_database)
+			read_kind(mig_kinds_all[i], schema, array, request->rights);
+	if (!request->of_database)
+		read_all_common(schema, request->rights);
+	end(&reading);
+	return schema;
+}
+
+/*
+ * Read comments, security labels, and owners and privileges if asked.
+ */
+static void
+read_all_common(Schema *schema, bool rights)
+{
 	read_common(schema,
 				"SELECT " OF_RELATION ", objsubid, description FROM pg_description " JOIN_RELATION
 				"WHERE (objoid >= 16384 OR classoid = 'pg_namespace'::regclass) "
@@ -158,27 +320,6 @@ mig_read_schema(List *names, List *oids, bool rights)
 				"FROM pg_seclabel " JOIN_RELATION "GROUP BY 1, 2, 3", &common_properties[1], 1);
 	if (rights)
 		read_common(schema, rights_query, rights_properties, lengthof(rights_properties));
-	end(&reading);
-	return schema;
-}
-
-/*
- * Read the objects that are in no schema, of which some are given, by their addresses
- * and names.  The result is in the current memory context.
- */
-Schema *
-mig_read_database(List *names, List *oids)
-{
-	Schema	   *schema = mig_objects_new_schema(names);
-	Datum		array = oid_array(oids);
-	Reading		reading;
-
-	begin(&reading);
-	for (int i = 0; i < mig_kinds_count; i++)
-		if (mig_kinds_all[i]->of_database)
-			read_kind(mig_kinds_all[i], schema, array, false);
-	end(&reading);
-	return schema;
 }
 
 /*

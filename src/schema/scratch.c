@@ -32,6 +32,7 @@
 #include "miscadmin.h"
 #include "run/deferred.h"
 #include "run/execute.h"
+#include "schema/attempt.h"
 #include "schema/guard.h"
 #include "schema/held.h"
 #include "schema/hide.h"
@@ -51,16 +52,11 @@
 #include "utils/resowner.h"
 #include "utils/syscache.h"
 
-/* How often to enter, when others change what we have to change. */
-#define MAX_ATTEMPTS	20
-
-/* Pause before another attempt, in milliseconds. */
-#define ATTEMPT_PAUSE	10
-
 /* A run under way. */
 typedef struct ScratchRun
 {
 	const ScratchOptions *options;
+	Attempts   *attempts;
 	Scratch		scratch;
 	bool		entered;		/* the body was called */
 	MemoryContext work;			/* of the run, a child of the caller's */
@@ -84,7 +80,7 @@ static void end(ScratchRun *run);
 static void enter(ScratchRun *run);
 static void set_limits(const ScratchOptions *options);
 static void set(const char *name, const char *value);
-static bool is_of_others(const ErrorData *error);
+static bool may_be_over(const ErrorData *error);
 static void complete_error(ErrorData *error, bool entered);
 
 /*
@@ -104,24 +100,35 @@ void
 mig_scratch_run(const ScratchOptions *options,
 				void (*body) (Scratch *scratch, void *argument), void *argument)
 {
+	Attempts	attempts = {0};
+
 	check_call(options);
-	for (int attempt = 1;; attempt++)
+	for (;;)
 	{
-		ScratchRun	state = {.options = options};
+		ScratchRun	state = {.options = options, .attempts = &attempts};
 		ErrorData  *error = run(&state, body, argument);
 
 		if (error == NULL)
 			return;
-		/* with one snapshot for all, queries would still find the old row */
-		if (state.entered || attempt == MAX_ATTEMPTS || !is_of_others(error) ||
-			IsolationUsesXactSnapshot())
+		if (state.entered || !may_be_over(error) || !mig_attempt_again(&attempts, error))
 		{
 			complete_error(error, state.entered);
 			ReThrowError(error);
 		}
 		FreeErrorData(error);
-		mig_lock_pause(ATTEMPT_PAUSE);
 	}
+}
+
+/*
+ * Return whether what made an attempt to enter fail may be over in the next one.
+ */
+static bool
+may_be_over(const ErrorData *error)
+{
+	/* with one snapshot for all, queries would still find the old row */
+	if (IsolationUsesXactSnapshot() && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		return false;
+	return mig_attempt_is_of_others(error);
 }
 
 /*
@@ -297,6 +304,9 @@ enter(ScratchRun *run)
 
 	set_limits(run->options);
 	mig_lock_scratch();
+	/* not before: who has the key is waited for apart from locks */
+	mig_attempt_begin(run->attempts);
+	mig_attempt_wait_shortly(run->attempts);
 	mig_guard_begin();
 	mig_twin_clear_database();
 	mig_published_suspend(run->options->hide_publications);
@@ -321,6 +331,7 @@ enter(ScratchRun *run)
 		mig_twin_move_privileges(scratch->live, scratch->twins);
 	if (run->options->hide)
 		mig_hide_live(scratch->live);
+	mig_attempt_wait_long(run->attempts);
 }
 
 /*
@@ -329,11 +340,6 @@ enter(ScratchRun *run)
 static void
 set_limits(const ScratchOptions *options)
 {
-	int			timeout = mig_scratch_lock_timeout;
-
-	if (LockTimeout > 0 && (timeout == 0 || LockTimeout < timeout))
-		timeout = LockTimeout;
-	set("lock_timeout", psprintf("%d", timeout));
 	set("jit", "off");
 	/* 17 and newer can do without them; auto_explain would write all of it to the log */
 	set("event_triggers", "off");
@@ -355,30 +361,17 @@ set(const char *name, const char *value)
 }
 
 /*
- * Return whether an error says that others have changed a row that we have to change, or
- * that they wait for one of ours while we wait for one of theirs.
- */
-static bool
-is_of_others(const ErrorData *error)
-{
-	if (error->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
-		return true;
-	return error->sqlerrcode == ERRCODE_INTERNAL_ERROR && error->message != NULL &&
-		strncmp(error->message, "tuple concurrently", strlen("tuple concurrently")) == 0;
-}
-
-/*
  * Say what can be done about an error that is of the scratch, not of what is run in
  * it.
  */
 static void
 complete_error(ErrorData *error, bool entered)
 {
-	if (!entered && is_of_others(error))
+	if (mig_attempt_is_of_others(error) && error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
+		(!entered || error->sqlerrcode == ERRCODE_INTERNAL_ERROR))
 		error->sqlerrcode = ERRCODE_T_R_SERIALIZATION_FAILURE;
 	if (error->sqlerrcode == ERRCODE_OUT_OF_MEMORY && error->hint != NULL &&
 		strstr(error->hint, "max_locks_per_transaction") != NULL)
 		error->hint = "A comparison locks about ten objects for each table that is declared. Increase max_locks_per_transaction.";
-	else if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE && error->hint == NULL)
-		error->hint = "Call again later, or raise migrate.scratch_lock_timeout.";
+	mig_attempt_complete(error);
 }
