@@ -425,10 +425,19 @@ heads_ok($subscriber, 'after revisions that went');
 # What a comparison makes is of subtransactions that are rolled back: rows and files of the
 # catalogs that decoding meets while others write, alter and rewrite.  The rows of scripts,
 # in tables of the same names, must not arrive; nor may decoding stop at a file that it
-# finds no table for.  Large transactions are sent before they end.
+# finds no table for.  Large transactions are sent before they end, and from 16 on they can
+# be applied before they end, by workers beside which the subscriber is compared, too.
+for my $streaming (qw(on parallel))
 {
-	create_database($_) for qw(busy mirror);
-	my ($busy, $mirror, $writer, $alterer) = map { connect_to($_) } qw(busy mirror busy busy);
+	if ($streaming eq 'parallel' && $version < 16)
+	{
+		SKIP: { skip 'no parallel apply before 16', 1 }
+		next;
+	}
+	my ($load, $slot) = ("under load, streaming $streaming", "sub_$streaming");
+	my @names = map { "${_}_$streaming" } qw(busy mirror);
+	create_database($_) for @names;
+	my ($busy, $mirror, $writer, $alterer) = map { connect_to($_) } @names, ($names[0]) x 2;
 	my $plugin = -e (run_program(tool('pg_config'), '--pkglibdir'))[1] =~ s/\n//r
 	  . '/test_decoding.so';
 	my $up = <<'SQL';
@@ -444,19 +453,22 @@ SQL
 		'SELECT migrate.set_model(' . lit("$up; CREATE TABLE more (a int)") . ')',
 		'TRUNCATE data',
 		'CREATE PUBLICATION busy FOR ALL TABLES',
-		$plugin ? q{SELECT pg_create_logical_replication_slot('plain', 'test_decoding')} : (),
-		q{SELECT pg_create_logical_replication_slot('sub_busy', 'pgoutput')});
+		$plugin
+		? "SELECT pg_create_logical_replication_slot('plain_$streaming', 'test_decoding')"
+		: (),
+		"SELECT pg_create_logical_replication_slot('$slot', 'pgoutput')");
 	$mirror->run('CREATE TABLE data (id bigint PRIMARY KEY, body text)',
-		q{CREATE SUBSCRIPTION sub_busy CONNECTION 'host=} . $server->socket_dir
-		  . q{ port=5432 user=postgres dbname=busy' PUBLICATION busy WITH (create_slot = false,}
-		  . q{ slot_name = 'sub_busy'} . ($version >= 14 ? ', streaming = on)' : ')'));
+		"CREATE SUBSCRIPTION $slot CONNECTION 'host=" . $server->socket_dir
+		  . " port=5432 user=postgres dbname=$names[0]' PUBLICATION busy WITH ("
+		  . ($version >= 14 ? "streaming = $streaming, " : '')
+		  . "create_slot = false, slot_name = '$slot')");
 	becomes_true($mirror,
 		q{SELECT count(*) > 0 AND bool_and(srsubstate = 'r') FROM pg_subscription_rel},
-		'under load: the first copy');
+		"$load: the first copy");
 
 	# until the lock can be had
 	my $from = length $server->log_text;
-	my $gate = connect_to('busy');
+	my $gate = connect_to($names[0]);
 	$gate->run('SELECT pg_advisory_lock(42)');
 	my $loop = q{DO $$ BEGIN WHILE NOT pg_try_advisory_xact_lock_shared(42) LOOP %s }
 	  . q{END LOOP; END $$};
@@ -480,6 +492,7 @@ SQL
 		$busy->run('BEGIN', $insert);
 		my $result = $busy->query($calls[ $round % 2 ]);
 		$states{ $result->{state} }++;
+		$states{ $mirror->query($calls[0])->{state} }++;
 		if ($result->{state} ne '00000')
 		{
 			diag $result->{err};
@@ -490,27 +503,30 @@ SQL
 		$rows += 600;
 	}
 	$gate->run('SELECT pg_advisory_unlock(42)');
-	is($_->receive->{state}, '00000', 'under load: others work') for $writer, $alterer;
-	is_deeply(\%states, { '00000' => 36 }, 'under load: comparisons too');
-	catch_up($busy, 'sub_busy', 'under load: all is decoded and applied');
-	is_deeply(content_of($mirror), content_of($busy), 'under load: all rows arrive');
+	is($_->receive->{state}, '00000', "$load: others work") for $writer, $alterer;
+	is_deeply(\%states, { '00000' => 48 }, "$load: comparisons too");
+	catch_up($busy, $slot, "$load: all is decoded and applied");
+	is($mirror->value(q{SELECT count(*) > 0 FROM pg_stat_activity
+		WHERE backend_type = 'logical replication parallel worker'}), 't',
+		"$load: workers have applied") if $streaming eq 'parallel';
+	is_deeply(content_of($mirror), content_of($busy), "$load: all rows arrive");
 	is($mirror->value(q{SELECT count(*) FROM data WHERE body LIKE 'around%'}), $rows,
-		'under load: those around comparisons, too');
+		"$load: those around comparisons, too");
 	is($mirror->value(q{SELECT count(*) FROM data WHERE body LIKE 'of the script%'}), 0,
-		'under load: and none of those that scripts wrote');
+		"$load: and none of those that scripts wrote");
 	SKIP:
 	{
 		skip 'test_decoding is not installed', 2 unless $plugin;
 		my $result = $busy->query(
 			q{SELECT count(*) FILTER (WHERE data LIKE '%of the script%'), count(*) FILTER }
 			  . q{(WHERE data LIKE 'table public.data: INSERT:%around%')}
-			  . q{ FROM pg_logical_slot_get_changes('plain', NULL, NULL)});
-		is($result->{out}, "0|$rows\n", 'under load: the same, decoded afterwards')
+			  . q{ FROM pg_logical_slot_get_changes('plain_} . $streaming . q{', NULL, NULL)});
+		is($result->{out}, "0|$rows\n", "$load: the same, decoded afterwards")
 		  or diag $result->{err};
 	}
 	unlike(substr($server->log_text, $from), qr/(?:ERROR|FATAL|PANIC): /,
-		'under load: no error in the log');
-	unsubscribe($mirror, 'sub_busy');
+		"$load: no error in the log");
+	unsubscribe($mirror, $slot);
 	$_->finish for $busy, $mirror, $writer, $alterer, $gate;
 }
 
