@@ -1,6 +1,6 @@
 /*
  * action.h
- *		From differences to actions.
+ *		From differences to actions: the statements.
  */
 #ifndef MIG_ACTION_H
 #define MIG_ACTION_H
@@ -8,13 +8,7 @@
 #include "migrate.h"
 
 #include "kind/objects.h"
-
-/* What would have to be dropped and created again, with the loss of its rows. */
-typedef struct Refusal
-{
-	const Difference *cause;
-	const SchemaObject *object;
-} Refusal;
+#include "schema/fate.h"
 
 /* A plan. */
 typedef struct ActionPlan

@@ -1,0 +1,420 @@
+/*
+ * fate.c
+ *		What becomes of each object, given the differences between two schemas.
+ *
+ * An object that differs is altered in place where its kind can do that, and else
+ * dropped and created again.  What uses an object that is dropped has to be dropped
+ * before, and created again after, with everything it had: never CASCADE.  Where that
+ * would lose rows, it is refused.  Nothing is written here.
+ */
+#include "migrate.h"
+
+#include "catalog/pg_type.h"
+#include "kind/kinds.h"
+#include "kind/writer.h"
+#include "schema/alter.h"
+#include "schema/fate.h"
+
+static void begin(Fates *fates);
+static void decide(Fates *fates, const Difference *difference);
+static bool is_heir(const SchemaObject *table);
+static const Difference *without_inherited(const Fates *fates,
+										   const Difference *difference);
+static void disturb(Fates *fates, const SchemaObject *object);
+static void disturb_user(Fates *fates, const SchemaObject *used, const ObjectUser *user);
+static bool disturb_column(Fates *fates, const SchemaObject *used, const ObjectUser *user);
+static void set_redefault(Fates *fates, const SchemaObject *column, const Difference *cause);
+static bool is_rebuilt_by_server(const SchemaObject *object);
+static void set_fate(Fates *fates, const SchemaObject *object, Fate fate,
+					 const Difference *cause);
+static void refuse(Fates *fates, const SchemaObject *object, const Difference *cause);
+static bool can_drop(const SchemaObject *object);
+static bool is_replaceable(const SchemaObject *object, const SchemaObject *after);
+static SchemaObject *root_of(const Fates *fates, SchemaObject *object);
+static bool is_detached(const Fates *fates, const SchemaObject *table);
+
+/*
+ * Decide what becomes of the objects of a schema that is to become another one, in the
+ * current memory context.  The differences are those between both, whose uses have been
+ * read; rebuilt are enums (SchemaObject *, as they will be) that have to be made again.
+ */
+Fates
+mig_fate_decide(const Schema *from, const Schema *to, List *differences, List *rebuilt)
+{
+	Fates		fates = {.from = from, .to = to, .rebuilt = rebuilt};
+	ListCell   *lc;
+
+	begin(&fates);
+	foreach(lc, differences)
+		decide(&fates, lfirst(lc));
+	while (fates.pending != NIL)
+	{
+		const SchemaObject *object = llast(fates.pending);
+
+		fates.pending = list_truncate(fates.pending, list_length(fates.pending) - 1);
+		disturb(&fates, object);
+	}
+	return fates;
+}
+
+/*
+ * Note who uses each object.
+ */
+static void
+begin(Fates *fates)
+{
+	int			count = list_length(fates->from->objects) + 1;
+	ListCell   *lc;
+
+	fates->of = palloc0(sizeof(Fate) * count);
+	fates->redefault = palloc0(sizeof(bool) * count);
+	fates->retype = palloc0(sizeof(bool) * count);
+	fates->aside = palloc0(sizeof(bool) * count);
+	fates->alters = palloc0(sizeof(Difference *) * count);
+	fates->causes = palloc0(sizeof(Difference *) * count);
+	fates->users = palloc0(sizeof(List *) * count);
+	foreach(lc, fates->from->objects)
+	{
+		SchemaObject *object = lfirst(lc);
+		ListCell   *used;
+
+		foreach(used, object->uses)
+		{
+			const ObjectUse *use = lfirst(used);
+			ObjectUser *user = palloc(sizeof(ObjectUser));
+
+			if (use->object->number < 0)
+				continue;
+			user->object = object;
+			user->phase = use->phase;
+			fates->users[use->object->number] =
+				lappend(fates->users[use->object->number], user);
+		}
+	}
+}
+
+/*
+ * Decide what becomes of an object that differs.
+ */
+static void
+decide(Fates *fates, const Difference *difference)
+{
+	Writer		trial = {.type = ACTION_ALTER};
+
+	if (difference->from == NULL)
+		return;
+	if (difference->to != NULL)
+		difference = without_inherited(fates, difference);
+	if (difference->to == NULL)
+		set_fate(fates, difference->from, FATE_DROP, difference);
+	else if (!list_member_ptr(fates->rebuilt, difference->to) &&
+			 mig_alter_write(difference, &trial))
+	{
+		fates->alters[difference->from->number] = difference;
+		set_fate(fates, difference->from, FATE_ALTER, difference);
+	}
+	else
+		set_fate(fates, difference->from, FATE_REPLACE, difference);
+}
+
+/*
+ * Return the column that a column of a partition or an heir has from its parent, which it
+ * has before and after; NULL: none.  It is altered with the parent's.
+ */
+const SchemaObject *
+mig_fate_parent_column(const Fates *fates, const SchemaObject *column, const Schema *schema)
+{
+	const SchemaObject *table = column->owner;
+	ListCell   *lc;
+
+	if (column->kind != &mig_kinds_column || table->kind != &mig_kinds_table ||
+		!is_heir(mig_objects_find(fates->from, table)) ||
+		!is_heir(mig_objects_find(fates->to, table)))
+		return NULL;
+	foreach(lc, table->uses)
+	{
+		const SchemaObject *parent = ((const ObjectUse *) lfirst(lc))->object;
+		SchemaObject like = *column;
+
+		if (parent->kind != &mig_kinds_table)
+			continue;
+		like.schema = parent->schema;
+		like.parent = parent->name;
+		if (mig_objects_find(schema, &like) != NULL)
+			return mig_objects_find(schema, &like);
+	}
+	return NULL;
+}
+
+/*
+ * Return whether a table, which may be NULL, is a partition or inherits.
+ */
+static bool
+is_heir(const SchemaObject *table)
+{
+	return table != NULL && (mig_objects_property(table, "partition_of") != NULL ||
+							 mig_objects_property(table, "inherits") != NULL);
+}
+
+/*
+ * Return a difference without the properties that are altered with those of a parent.
+ */
+static const Difference *
+without_inherited(const Fates *fates, const Difference *difference)
+{
+	const SchemaObject *from = mig_fate_parent_column(fates, difference->from, fates->from);
+	const SchemaObject *to = mig_fate_parent_column(fates, difference->to, fates->to);
+	Difference *own;
+	ListCell   *lc;
+
+	if (from == NULL || to == NULL)
+		return difference;
+	own = palloc(sizeof(Difference));
+	*own = *difference;
+	own->properties = NIL;
+	foreach(lc, difference->properties)
+	{
+		ObjectProperty *property = lfirst(lc);
+		const char *before = mig_objects_property(from, property->name);
+		const char *after = mig_objects_property(to, property->name);
+		bool		recurses = strcmp(property->name, "type") == 0 ||
+			strcmp(property->name, "collation") == 0 ||
+			strcmp(property->name, "not_null") == 0 ||
+			strcmp(property->name, "generated") == 0;
+
+		if (!recurses || strcmp(before ? before : "", after ? after : "") == 0)
+			own->properties = lappend(own->properties, property);
+	}
+	return own;
+}
+
+/*
+ * Have what uses an object that goes, or is altered, go or be altered, too.
+ */
+static void
+disturb(Fates *fates, const SchemaObject *object)
+{
+	ListCell   *lc;
+
+	if (mig_fate_is_gone(fates, object))
+		foreach(lc, object->children)
+			set_fate(fates, lfirst(lc), fates->of[object->number],
+					 fates->causes[object->number]);
+	foreach(lc, fates->users[object->number])
+		disturb_user(fates, object, lfirst(lc));
+}
+
+/*
+ * Have a user of an object go or be altered.
+ */
+static void
+disturb_user(Fates *fates, const SchemaObject *used, const ObjectUser *user)
+{
+	SchemaObject *object = user->object;
+	Fate		fate = fates->of[used->number];
+
+	if (mig_fate_is_gone(fates, object) || user->phase == PHASE_STATE)
+		return;
+	if (fate == FATE_ALTER && is_rebuilt_by_server(object))
+		return;
+	/* what differs does not use it any more */
+	if ((fate == FATE_DROP || user->phase == PHASE_ATTACH) &&
+		fates->of[object->number] == FATE_ALTER)
+		return;
+	if (object->kind == &mig_kinds_column && disturb_column(fates, used, user))
+		return;
+	set_fate(fates, object, FATE_REPLACE, fates->causes[used->number]);
+}
+
+/*
+ * Have a column that uses an object be altered, if that is enough.
+ */
+static bool
+disturb_column(Fates *fates, const SchemaObject *used, const ObjectUser *user)
+{
+	SchemaObject *column = user->object;
+
+	if (user->phase == PHASE_DEFAULT)
+	{
+		if (mig_fate_is_gone(fates, used))
+			set_redefault(fates, column, fates->causes[used->number]);
+		return true;
+	}
+	if (column->owner->kind == &mig_kinds_composite_type)
+	{
+		set_fate(fates, column->owner, FATE_REPLACE, fates->causes[used->number]);
+		return true;
+	}
+	if (fates->of[used->number] == FATE_DROP)
+		return false;
+	if (used->address.classId != TypeRelationId &&
+		used->kind != &mig_kinds_composite_type)
+		return false;
+	fates->aside[used->number] = true;
+	fates->retype[column->number] = true;
+	set_fate(fates, column, FATE_ALTER, fates->causes[used->number]);
+	return true;
+}
+
+/*
+ * Have the default of a column be taken away, and set again.
+ */
+static void
+set_redefault(Fates *fates, const SchemaObject *column, const Difference *cause)
+{
+	fates->redefault[column->number] = true;
+	if (fates->causes[column->number] == NULL)
+		fates->causes[column->number] = cause;
+}
+
+/*
+ * Return whether the server itself makes an object again when a column that it uses is
+ * altered.
+ */
+static bool
+is_rebuilt_by_server(const SchemaObject *object)
+{
+	return object->kind == &mig_kinds_index || object->kind == &mig_kinds_constraint ||
+		object->kind == &mig_kinds_statistics || object->kind == &mig_kinds_table ||
+		object->kind == &mig_kinds_sequence;
+}
+
+/*
+ * Set what becomes of an object, if that is more than what was to become of it.
+ */
+static void
+set_fate(Fates *fates, const SchemaObject *object, Fate fate, const Difference *cause)
+{
+	Fate	   *now = &fates->of[object->number];
+
+	if (fate == FATE_REPLACE && mig_objects_find(fates->to, object) == NULL)
+		fate = FATE_DROP;
+	if (fate <= *now)
+		return;
+	if (fate >= FATE_REPLACE &&
+		(object->owner == NULL || !mig_fate_is_gone(fates, object->owner)) &&
+		!(can_drop(object) &&
+		  (fate == FATE_DROP || is_replaceable(object, mig_objects_find(fates->to, object)))))
+	{
+		refuse(fates, object, cause);
+		return;
+	}
+	*now = fate;
+	if (fates->causes[object->number] == NULL)
+		fates->causes[object->number] = cause;
+	if (fate != FATE_ALTER || object->kind == &mig_kinds_column)
+		fates->pending = lappend(fates->pending, unconstify(SchemaObject *, object));
+}
+
+/*
+ * Note that an object cannot be dropped and created again.
+ */
+static void
+refuse(Fates *fates, const SchemaObject *object, const Difference *cause)
+{
+	Refusal    *refusal = palloc(sizeof(Refusal));
+
+	refusal->cause = cause;
+	refusal->object = object;
+	fates->refusals = lappend(fates->refusals, refusal);
+}
+
+/*
+ * Return whether migrate can write what drops an object.
+ */
+static bool
+can_drop(const SchemaObject *object)
+{
+	return object->kind->drop != NULL || object->kind->comment_on != NULL;
+}
+
+/*
+ * Return whether an object can be dropped and created again without the loss of rows.
+ */
+static bool
+is_replaceable(const SchemaObject *object, const SchemaObject *after)
+{
+	return object->kind != &mig_kinds_table && object->kind != &mig_kinds_schema &&
+		object->kind != &mig_kinds_extension && object->kind->create != NULL &&
+		(object->kind != &mig_kinds_column ||
+		 mig_objects_property(object, "generated") != NULL ||
+		 mig_objects_property(after, "generated") != NULL);
+}
+
+/*
+ * Return of each object of the schema before the one with which it is dropped; a column
+ * whose default is taken away counts as such.
+ */
+SchemaObject **
+mig_fate_roots(const Fates *fates)
+{
+	SchemaObject **roots =
+		palloc0(sizeof(SchemaObject *) * (list_length(fates->from->objects) + 1));
+	ListCell   *lc;
+
+	foreach(lc, fates->from->objects)
+	{
+		SchemaObject *object = lfirst(lc);
+
+		if (mig_fate_is_gone(fates, object))
+			roots[object->number] = root_of(fates, object);
+		else if (fates->redefault[object->number])
+			roots[object->number] = object;
+	}
+	return roots;
+}
+
+/*
+ * Return the object that drops another when it is dropped, or that itself.
+ */
+static SchemaObject *
+root_of(const Fates *fates, SchemaObject *object)
+{
+	const SchemaObject *parent = mig_fate_parent_column(fates, object, fates->from);
+	ListCell   *lc;
+
+	if (object->owner != NULL && mig_fate_is_gone(fates, object->owner))
+		return root_of(fates, object->owner);
+	if (parent != NULL && mig_fate_is_gone(fates, parent))
+		return root_of(fates, unconstify(SchemaObject *, parent));
+	if (object->kind == &mig_kinds_table)
+		return object;
+	foreach(lc, object->uses)
+	{
+		const ObjectUse *use = lfirst(lc);
+
+		if ((use->phase == PHASE_STATE ||
+			 (use->phase == PHASE_ATTACH && !is_detached(fates, object->owner))) &&
+			use->object->number >= 0 && mig_fate_is_gone(fates, use->object))
+			return root_of(fates, use->object);
+	}
+	return object;
+}
+
+/*
+ * Return whether a table, which may be NULL, is no longer the partition that it was.
+ */
+static bool
+is_detached(const Fates *fates, const SchemaObject *table)
+{
+	return table != NULL && fates->alters[table->number] != NULL &&
+		mig_writer_has(fates->alters[table->number], "partition_of");
+}
+
+/*
+ * Return whether an object is dropped, to be created again or not.
+ */
+bool
+mig_fate_is_gone(const Fates *fates, const SchemaObject *object)
+{
+	return fates->of[object->number] >= FATE_REPLACE;
+}
+
+/*
+ * Return whether a type is made again while columns have it.
+ */
+bool
+mig_fate_is_aside(const Fates *fates, const SchemaObject *object)
+{
+	return fates->aside[object->number] && fates->of[object->number] == FATE_REPLACE;
+}
