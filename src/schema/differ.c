@@ -21,6 +21,7 @@
 #include "schema/declare.h"
 #include "schema/differ.h"
 #include "schema/exclude.h"
+#include "schema/finding.h"
 #include "schema/fingerprint.h"
 #include "schema/guard.h"
 #include "schema/managed.h"
@@ -31,7 +32,6 @@
 #include "schema/scratch.h"
 #include "schema/write.h"
 #include "store/compared.h"
-#include "utils/memutils.h"
 
 /* What to do in a scratch. */
 typedef struct Work
@@ -46,6 +46,15 @@ typedef struct Work
 	Schema	   *before;
 	Schema	   *result;
 } Work;
+
+/* Objects that are made again. */
+typedef struct Remake
+{
+	const Project *project;
+	const Schema *schema;
+	List	   *objects;		/* SchemaObject * */
+	Schema	   *result;
+} Remake;
 
 static Differing differ_from_revisions(const Project *project);
 static void compare(const Project *project, Differing *differing);
@@ -66,6 +75,7 @@ static bool is_in(List *names, const char *name);
 static bool settle(const Project *project, const Schema *live, const Schema *declared,
 				   List *differences, List **left);
 static Schema *remake(const Project *project, const Schema *schema, List *objects);
+static void run_remake(void *argument);
 static bool is_same_again(const Difference *difference, const Schema *live,
 						  const Schema *declared);
 
@@ -589,51 +599,22 @@ settle(const Project *project, const Schema *live, const Schema *declared,
 static Schema *
 remake(const Project *project, const Schema *schema, List *objects)
 {
-	MemoryContext context = CurrentMemoryContext;
-	Schema	   *volatile result = NULL;
+	Remake		made = {.project = project, .schema = schema, .objects = objects};
 
-	PG_TRY();
-	{
-		Model		model = {"the server's definitions",
-		mig_write_again(schema, mig_closure_of(schema, objects))};
-
-		result = read_declared(project, list_make1(&model), false);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (!mig_differ_is_about_definitions(error))
-			PG_RE_THROW();
-		FlushErrorState();
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	return result;
+	return mig_finding_try(run_remake, &made) == NULL ? made.result : NULL;
 }
 
 /*
- * Return whether an error says something about the statement that was run, rather
- * than about the server or the wish of the user.
+ * Likewise, for mig_finding_try.
  */
-bool
-mig_differ_is_about_definitions(const ErrorData *error)
+static void
+run_remake(void *argument)
 {
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_CONNECTION_EXCEPTION:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_IO_ERROR:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-		case MAKE_SQLSTATE('M', 'G', '0', '0', '0'):
-			return false;
-		default:
-			return true;
-	}
+	Remake	   *made = argument;
+	Model		model = {"the server's definitions",
+	mig_write_again(made->schema, mig_closure_of(made->schema, made->objects))};
+
+	made->result = read_declared(made->project, list_make1(&model), false);
 }
 
 /*

@@ -44,7 +44,6 @@ extern Schema *mig_differ_run(const Project *project, const Schema *before, List
 							  const char *script);
 extern List *mig_differ_settle(const Project *project, const Schema *live,
 							   const Schema *declared, List *differences);
-extern bool mig_differ_is_about_definitions(const ErrorData *error);
 extern Schema *mig_differ_live(const Project *project);
 extern char *mig_differ_live_sql(const Project *project);
 extern char *mig_differ_models_sql(const Project *project);

@@ -11,6 +11,7 @@
 #include "kind/writer.h"
 #include "schema/closure.h"
 #include "schema/compare.h"
+#include "schema/finding.h"
 #include "schema/generate.h"
 #include "schema/rename.h"
 
@@ -27,17 +28,38 @@ typedef struct Proof
 	const char *direction;		/* for messages */
 } Proof;
 
+/* A script, run on some objects of a schema. */
+typedef struct Trial
+{
+	const Project *project;
+	const Schema *before;
+	List	   *objects;		/* SchemaObject * */
+	const char *script;
+	Schema	   *made;			/* the result */
+} Trial;
+
+/* What a script that is to be proved leaves to do. */
+typedef struct Check
+{
+	const Project *project;
+	const Proof *proof;
+	List	   *left;			/* Difference * */
+} Check;
+
 static Generated generate(const Project *project, const Differing *differing, List *next);
 static Schema *rename_live(const Project *project, const Schema *live, List *renames,
 						   bool told);
+static void run_trial(void *argument);
 static char *write_renames(List *renames);
 static void check_supported(List *differences);
 static void check_refusals(const ActionPlan *plan);
 static char *check_proof(const Project *project, const Proof *proof, bool prove);
 static char *as_comment(const char *text);
 static char *find_fault(const Project *project, const Proof *proof);
+static void run_check(void *argument);
 static List *without_untouched(List *differences, const Schema *schema, List *objects);
 static char *write_renames_back(List *renames);
+static List *actions_about(const ActionPlan *plan, const Difference *difference);
 static bool is_about(const Difference *cause, const Difference *difference);
 static List *reverse(const Differing *differing);
 static bool is_among(const Difference *difference, List *differences);
@@ -105,26 +127,25 @@ generate(const Project *project, const Differing *differing, List *next)
 static Schema *
 rename_live(const Project *project, const Schema *live, List *renames, bool told)
 {
-	MemoryContext context = CurrentMemoryContext;
-	Schema	   *volatile renamed = NULL;
+	Trial		trial = {.project = project, .before = live, .objects = live->objects,
+	.script = write_renames(renames)};
 
-	PG_TRY();
-	{
-		renamed = mig_differ_run(project, live, live->objects, write_renames(renames));
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+	if (told)
+		run_trial(&trial);
+	else if (mig_finding_try(run_trial, &trial) != NULL)
+		return NULL;
+	return trial.made;
+}
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (told || !mig_differ_is_about_definitions(error))
-			PG_RE_THROW();
-		FlushErrorState();
-		FreeErrorData(error);
-	}
-	PG_END_TRY();
-	return renamed;
+/*
+ * Run a script on a schema.  Errors: those of the scratch and of the script.
+ */
+static void
+run_trial(void *argument)
+{
+	Trial	   *trial = argument;
+
+	trial->made = mig_differ_run(trial->project, trial->before, trial->objects, trial->script);
 }
 
 /*
@@ -302,35 +323,35 @@ as_comment(const char *text)
 static char *
 find_fault(const Project *project, const Proof *proof)
 {
-	MemoryContext context = CurrentMemoryContext;
-	char	   *volatile fault = NULL;
-	List	   *objects = proof->touched == NIL ? proof->from->objects :
-		mig_closure_of(proof->from, proof->touched);
+	Check		check = {.project = project, .proof = proof};
+	char	   *message = mig_finding_try(run_check, &check);
 
-	PG_TRY();
-	{
-		Schema	   *made = mig_differ_run(project, proof->from, objects, proof->script);
-		List	   *differences = without_untouched(mig_compare_schemas(made, proof->to),
-													proof->from, objects);
+	if (message != NULL)
+		return psprintf("In the scratch it fails: %s", message);
+	if (check.left != NIL)
+		return psprintf("After it, there would still be to do:\n%s",
+						mig_compare_list(check.left));
+	return NULL;
+}
 
-		differences = mig_differ_settle(project, made, proof->to, differences);
-		if (differences != NIL)
-			fault = psprintf("After it, there would still be to do:\n%s",
-							 mig_compare_list(differences));
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
+/*
+ * Run a script, and find the differences that it leaves.
+ */
+static void
+run_check(void *argument)
+{
+	Check	   *check = argument;
+	const Proof *proof = check->proof;
+	Trial		trial = {.project = check->project, .before = proof->from,
+		.objects = proof->touched == NIL ? proof->from->objects :
+		mig_closure_of(proof->from, proof->touched),
+	.script = proof->script};
+	List	   *differences;
 
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (!mig_differ_is_about_definitions(error))
-			PG_RE_THROW();
-		FlushErrorState();
-		fault = psprintf("In the scratch it fails: %s", error->message);
-	}
-	PG_END_TRY();
-	return fault;
+	run_trial(&trial);
+	differences = without_untouched(mig_compare_schemas(trial.made, proof->to), proof->from,
+									trial.objects);
+	check->left = mig_differ_settle(check->project, trial.made, proof->to, differences);
 }
 
 /*
@@ -423,13 +444,8 @@ mig_generate_part(const ActionPlan *plan, const Difference *difference)
 	ListCell   *lc;
 
 	initStringInfo(&part);
-	foreach(lc, plan->actions)
-	{
-		const Action *action = lfirst(lc);
-
-		if (is_about(action->cause, difference))
-			appendStringInfo(&part, "%s;\n", action->sql);
-	}
+	foreach(lc, actions_about(plan, difference))
+		appendStringInfo(&part, "%s;\n", ((const Action *) lfirst(lc))->sql);
 	return part.len > 0 ? part.data : NULL;
 }
 
@@ -442,19 +458,33 @@ mig_generate_hazard(const ActionPlan *plan, const Difference *difference)
 	StringInfoData hazards;
 	ListCell   *lc;
 
-	initStringInfo(&hazards);
-	foreach(lc, plan->actions)
-	{
-		const Action *action = lfirst(lc);
-
-		if (action->hazard != NULL && is_about(action->cause, difference) &&
-			strstr(hazards.data, action->hazard) == NULL)
-			appendStringInfo(&hazards, "%s%s", hazards.len > 0 ? "; " : "", action->hazard);
-	}
 	foreach(lc, plan->refusals)
 		if (is_about(((const Refusal *) lfirst(lc))->cause, difference))
 			return pstrdup("cannot be done without the loss of rows");
+	initStringInfo(&hazards);
+	foreach(lc, actions_about(plan, difference))
+	{
+		const char *hazard = ((const Action *) lfirst(lc))->hazard;
+
+		if (hazard != NULL && strstr(hazards.data, hazard) == NULL)
+			appendStringInfo(&hazards, "%s%s", hazards.len > 0 ? "; " : "", hazard);
+	}
 	return hazards.len > 0 ? hazards.data : NULL;
+}
+
+/*
+ * Return the actions (Action *) of a plan that are there for a difference.
+ */
+static List *
+actions_about(const ActionPlan *plan, const Difference *difference)
+{
+	List	   *actions = NIL;
+	ListCell   *lc;
+
+	foreach(lc, plan->actions)
+		if (is_about(((const Action *) lfirst(lc))->cause, difference))
+			actions = lappend(actions, lfirst(lc));
+	return actions;
 }
 
 /*
