@@ -12,6 +12,7 @@ use Cwd qw(abs_path);
 use FindBin;
 use lib "$FindBin::RealBin/lib";
 use MigratePages;
+use MigrateProject;
 use MigrateServer;
 use MigrateTest;
 use Test::More;
@@ -54,7 +55,7 @@ sub project
 	create_database($database, %options);
 	mkdir "$home/migrations" or die $!;
 	spew("$home/migrate.conf", "revision_ids = serial\nmodel = schema.sql\n");
-	my $self = bless { home => $home, database => $database }, 'Project';
+	my $self = bless { dir => $home, database => $database }, 'Project';
 	$self->model('CREATE TABLE a (id int PRIMARY KEY, name text);');
 	return $self;
 }
@@ -70,30 +71,20 @@ sub begun
 
 package Project;
 
+use parent -norequire, 'MigrateProject';
+
 use MigrateTest;
 use Test::More;
 
-sub model { return spew("$_[0]{home}/schema.sql", "$_[1]\n") }
+sub model { return spew("$_[0]{dir}/schema.sql", "$_[1]\n") }
 
 sub run
 {
 	my ($self, @arguments) = @_;
 	local %ENV = (%ENV, PGDATABASE => $self->{database}, %{ $self->{environment} // {} });
 	my ($status, $out, $err) = run_program('sh', '-c', 'cd "$0" && exec pg_migrate "$@"',
-		"$self->{home}", @arguments);
+		"$self->{dir}", @arguments);
 	return ($status >> 8, $out, $err);
-}
-
-sub is_run
-{
-	my ($self, $arguments, $status, $out, $err, $name) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	my @got = $self->run(@$arguments);
-	my $good = $got[0] == $status && (ref $out ? $got[1] =~ $out : $got[1] eq $out)
-	  && $got[2] =~ ($err // qr/\A\z/);
-	ok($good, ($name // "@$arguments" =~ s/\n/ /gr) . ": $status")
-	  or diag "status $got[0]\noutput:\n$got[1]\nerrors:\n$got[2]";
-	return $good;
 }
 
 # Generates a file of that name, and returns it.
@@ -105,7 +96,7 @@ sub generates
 	$self->is_run([ 'new', '--autogenerate', '-m', 'm', @$options ], 0, "./$file\n", undef,
 		$name // "$file, @$options") or return '';
 	is($self->state, $before, '    nothing changes in the database');
-	return slurp("$self->{home}/$file");
+	return slurp("$self->{dir}/$file");
 }
 
 # Generates nothing, with this status and messages.
@@ -117,22 +108,6 @@ sub refuses
 	$self->is_run([ 'new', '--autogenerate', '-m', 'm', @$options ], $status, '', $err, $name);
 	is_deeply([ $self->files ], \@before, '    no file is written');
 	return;
-}
-
-sub files
-{
-	my $self = shift;
-	opendir my $in, "$self->{home}/migrations" or die $!;
-	return sort grep { !/^\./ } readdir $in;
-}
-
-sub sql
-{
-	my ($self, $sql) = @_;
-	my ($status, $out, $err) = run_psql($self->{database}, $sql);
-	die "$sql: $err" if $status;
-	chomp $out;
-	return $out;
 }
 
 # What is in the tables of migrate, and in the schema.
@@ -194,8 +169,8 @@ subtest 'name, header and place are those of new' => sub {
 				'a message: -- migrate:up', "it's \$HOME `x`\nand \"more\" \\n");
 			chomp $path;
 			is("$status$err", 0, "new @$options @$autogenerate");
-			push @files, [ $path, slurp("$p->{home}/$path") =~ s/Create Date: .*//r ];
-			unlink "$p->{home}/$path";
+			push @files, [ $path, slurp("$p->{dir}/$path") =~ s/Create Date: .*//r ];
+			unlink "$p->{dir}/$path";
 		}
 		is($files[1][0], $files[0][0], '    the names');
 		my ($head, $expected) = map { $_->[1] =~ /\A(.*^-- migrate:up[^\n]*\n)/ms } @files[ 1, 0 ];
@@ -207,7 +182,7 @@ subtest 'name, header and place are those of new' => sub {
 	$p->is_run([ 'revision', '--autogenerate', '-m', 'm' ], 0, "./migrations/0002_m.sql\n");
 	$p->run('upgrade');
 	is($p->sql(q{SELECT array_agg(c) FROM migrate.current() AS c}), '{0002}', 'it upgrades');
-	my $before = slurp("$p->{home}/migrations/0002_m.sql");
+	my $before = slurp("$p->{dir}/migrations/0002_m.sql");
 	$p->model('CREATE TABLE a (id int PRIMARY KEY, name text);');
 	$p->refuses([ '--rev-id', '0002' ], 1, qr/"0002" is in use/, 'an identifier in use');
 	$p->sql(q{SELECT migrate.revision('theirs', rev_id => 'theirs', head => 'base');
@@ -215,22 +190,22 @@ subtest 'name, header and place are those of new' => sub {
 	$p->refuses([ '--rev-id', 'theirs' ], 1, qr/^ERROR:  .*"theirs"/m,
 		'    in the database only');
 	$p->generates([], 'migrations/0003_m.sql');
-	is(slurp("$p->{home}/migrations/0002_m.sql"), $before, 'no other file is written');
-	unlink "$p->{home}/migrations/0003_m.sql";
-	mkdir "$p->{home}/migrations/0003_m.sql";
+	is(slurp("$p->{dir}/migrations/0002_m.sql"), $before, 'no other file is written');
+	unlink "$p->{dir}/migrations/0003_m.sql";
+	mkdir "$p->{dir}/migrations/0003_m.sql";
 	$p->refuses([], 1, qr/\Apg_migrate: cannot write "\.\/migrations\/0003_m\.sql"/,
 		'the file is there');
 };
 
 subtest 'files without headers' => sub {
 	my $p = project();
-	spew("$p->{home}/migrations/20200101_a.sql",
+	spew("$p->{dir}/migrations/20200101_a.sql",
 		"-- migrate:up\nCREATE TABLE a (id int PRIMARY KEY);\n-- migrate:down\nDROP TABLE a;\n");
 	$p->run('upgrade');
 	my ($status, $path) = $p->run('new', '--autogenerate', 'name');
 	like("$status$path", qr{\A0\./migrations/\d{14}_name\.sql\n\z}, 'generated');
 	chomp $path;
-	is(slurp("$p->{home}/$path"), "-- migrate:up\nALTER TABLE public.a ADD COLUMN name text;\n\n"
+	is(slurp("$p->{dir}/$path"), "-- migrate:up\nALTER TABLE public.a ADD COLUMN name text;\n\n"
 		  . "-- migrate:down\n-- loses the data in it\nALTER TABLE public.a DROP COLUMN name;\n",
 		'    without a header');
 	$p->is_run(['upgrade'], 0, qr/\A\d{14}\n\z/, qr/completed/);
@@ -245,7 +220,7 @@ subtest 'renames' => sub {
 	my $renamed = "ALTER TABLE public.a RENAME COLUMN name TO full_name;\n";
 	$p->model("CREATE TABLE a (id int PRIMARY KEY, full_name text);");
 	like($p->generates([], 'migrations/0002_m.sql'), qr/DROP COLUMN name;/, 'not told');
-	unlink "$p->{home}/migrations/0002_m.sql";
+	unlink "$p->{dir}/migrations/0002_m.sql";
 	$p->refuses([ '--rename', 'nonsense' ], 1, qr/^ERROR:  invalid rename "nonsense"/m);
 	$p->refuses([ '--rename', 'column public.a.nothing -> x' ], 1, qr/nothing does not exist/);
 	$p->is_run([ 'new', 'm', '--rename=x' ], 2, '', qr/are options of --autogenerate/);
@@ -253,7 +228,7 @@ subtest 'renames' => sub {
 	$p->refuses(['--rename'], 2, qr/--rename needs a value/);
 	like($p->generates([ '--rename', 'column public.a.name -> full_name' ],
 			'migrations/0002_m.sql'), qr/\Q$renamed\E\n/, 'told by the option');
-	unlink "$p->{home}/migrations/0002_m.sql";
+	unlink "$p->{dir}/migrations/0002_m.sql";
 	$p->model("CREATE TABLE a (\n\tid int PRIMARY KEY,\n"
 		  . "\tfull_name text -- migrate:renamed_from name\n);");
 	like($p->generates(['--no-prove'], 'migrations/0002_m.sql'), qr/\Q$renamed\E\n/,
@@ -286,15 +261,15 @@ subtest 'what is refused' => sub {
 	$p->model("CREATE TABLE a (id int PRIMARY KEY);\nSELECT 1 / 0;");
 	$p->refuses([], 1, qr/division.*^CONTEXT:  model "schema\.sql", statement 2, line 2$/ms,
 		'an error in it');
-	unlink "$p->{home}/schema.sql";
+	unlink "$p->{dir}/schema.sql";
 	$p->refuses([], 2, qr/no file or directory "schema\.sql"/, 'no model');
-	spew("$p->{home}/migrate.conf", "revision_ids = serial\n");
+	spew("$p->{dir}/migrate.conf", "revision_ids = serial\n");
 	$p->refuses([], 1, qr/no model is declared.*^pg_migrate: models are named by -M/ms,
 		'nor a name');
 	$p->refuses([ '-M', '| false' ], 1, qr/failed with status 1/, 'a command that fails');
 	$p->generates([ '-M', '| echo "CREATE TABLE c ();"' ], 'migrations/0002_m.sql', 'a command');
 	$p->is_run([ 'new', '--autogenerate' ], 2, '', qr/needs a message/);
-	unlink "$p->{home}/migrations/0002_m.sql";
+	unlink "$p->{dir}/migrations/0002_m.sql";
 	$p->sql(q{SELECT migrate.revision('theirs', rev_id => 'theirs')});
 	$p->refuses([ '-M', '| echo "SELECT 1"' ], 1,
 		qr/not up to date.*"pg_migrate upgrade" .*no file has revision "theirs" \(not applied\)/s,
@@ -314,13 +289,13 @@ subtest 'two heads' => sub {
 	my $p = begun();
 	my $file = sub { "-- m\n-- Revision ID: $_[0]\n-- Revises: 0001\n\n-- migrate:up\n"
 		  . "CREATE TABLE $_[0] ();\n\n-- migrate:down\nDROP TABLE $_[0];\n" };
-	spew("$p->{home}/migrations/$_.sql", $file->($_)) for 'port', 'starboard';
+	spew("$p->{dir}/migrations/$_.sql", $file->($_)) for 'port', 'starboard';
 	$p->run('upgrade', 'heads');
 	$p->refuses([], 1, qr/several heads: "port", "starboard"; choose one with --head/);
 	$p->model("CREATE TABLE a (id int PRIMARY KEY);");
 	like($p->generates([ '--head', 'port' ], 'migrations/0002_m.sql'),
 		qr/^-- Revises: port\n/m, 'one of them is chosen');
-	unlink "$p->{home}/migrations/0002_m.sql";
+	unlink "$p->{dir}/migrations/0002_m.sql";
 	$p->run('merge');
 	$p->refuses([], 1, qr/not up to date/, 'the merge is pending');
 	$p->run('upgrade');
@@ -341,9 +316,9 @@ subtest 'the settings of the database and the role' => sub {
 subtest 'odd names' => sub {
 	my $p = project();
 	my $odd = "it's \"a\" \$(touch x) \\n";
-	mkdir "$p->{home}/$odd" or die $!;
-	mkdir "$p->{home}/$odd/models" or die $!;
-	spew("$p->{home}/$odd/models/1 '\"\\.sql", "CREATE TABLE \"t '\"\"\\ ;\n-- migrate:down\" "
+	mkdir "$p->{dir}/$odd" or die $!;
+	mkdir "$p->{dir}/$odd/models" or die $!;
+	spew("$p->{dir}/$odd/models/1 '\"\\.sql", "CREATE TABLE \"t '\"\"\\ ;\n-- migrate:down\" "
 		  . "(\"c \$\$ \n;\" text DEFAULT E'\\n-- migrate:up\\n');");
 	my ($status, $path, $err) = $p->run('-D', $odd, '-M', "$odd/models", 'new', '--autogenerate',
 		"'; DROP TABLE x; -- \xc3\xa9");
@@ -351,9 +326,9 @@ subtest 'odd names' => sub {
 	is("$status $path $err", "0 $odd/0001_drop_table_x_\xc3\xa9.sql ", 'generated')
 	  or return;
 	($status, undef, $err) = $p->run('-D', $odd, 'upgrade');
-	is($status, 0, '    upgraded') or diag $err, slurp("$p->{home}/$path");
+	is($status, 0, '    upgraded') or diag $err, slurp("$p->{dir}/$path");
 	$p->is_run([ '-D', $odd, '-M', "$odd/models", 'check', '--models' ], 0, '');
-	is_deeply([ grep { -e "$p->{home}/$_" } 'x', "$odd/x" ], [], '    nothing of it is run');
+	is_deeply([ grep { -e "$p->{dir}/$_" } 'x', "$odd/x" ], [], '    nothing of it is run');
 };
 
 # ------------------------------------------------- the table of the page ----
@@ -541,10 +516,10 @@ SKIP:
 	  if !defined $failed || $failed || $version !~ /^2\./;
 	subtest 'models of SQLAlchemy' => sub {
 		my $p = project();
-		spew("$p->{home}/migrate.conf",
+		spew("$p->{dir}/migrate.conf",
 			"revision_ids = serial\nmodel = | '$python' models.py\n");
 		my $models = sub {
-			spew("$p->{home}/models.py", <<"PY");
+			spew("$p->{dir}/models.py", <<"PY");
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_mock_engine
 metadata = MetaData()
 Table("users", metadata, Column("id", Integer, primary_key=True), $_[0])

@@ -15,31 +15,14 @@ use Test::More;
 
 alarm 1800;
 my @roles = qw(mig_capture_owner mig_capture_author);
-
-sub drop_roles
-{
-	run_psql('postgres', "DROP ROLE IF EXISTS $_") for @roles;
-	return;
-}
-
-END
-{
-	local $?;
-	drop_databases();
-	drop_roles();
-}
-drop_roles();
+END { local $?; drop_databases() }
+own_roles(@roles);
 
 # A session in a new database with some revisions (scripts), named 1, 2 and so on.
 sub authored
 {
 	my ($name, @scripts) = @_;
-	my $session = connect_to(create_database("mig_capture_$name"), messages => 'notice');
-	my $n = 0;
-	$session->run(sprintf q{SELECT migrate.revision('step', %s, rev_id => '%d')},
-		lit($_), ++$n)
-	  for @scripts;
-	return $session;
+	return connect_to(create_revisions("mig_capture_$name", '%d', @scripts), messages => 'notice');
 }
 
 # A result in one line: the rows, or the error.
@@ -378,12 +361,18 @@ my %wrong = (
 # MIGRATE_DERIVE_EVERY=1 judges all of them, and shows what the authors' forget.
 my $every = $ENV{MIGRATE_DERIVE_EVERY} // 16;
 
-# Has one revision downgraded by a script: what the schema then differs in from a dump.
+# Has one revision downgraded by a script: what the schema then differs in from a dump; undef
+# where it cannot be upgraded to.
 sub downgraded
 {
 	my ($session, $database, $revision, $script, $before) = @_;
-	$session->run('SELECT migrate.edit(' . lit($revision) . ', downgrade => ' . lit($script) . ')',
-		"SELECT migrate.upgrade('$revision')");
+	$session->run('SELECT migrate.edit(' . lit($revision) . ', downgrade => ' . lit($script) . ')');
+	my $upgrade = $session->query("SELECT migrate.upgrade('$revision')");
+	if ($upgrade->{state} ne '00000')
+	{
+		note "$revision: $upgrade->{err}";
+		return;
+	}
 	my $result = $session->query(q{SELECT migrate.downgrade('-1')});
 	if ($result->{state} ne '00000')
 	{
@@ -432,6 +421,15 @@ SKIP:
 			is(downgraded($session, $database, $revision, $derived->{out}, $dump), '',
 				'    leaves what was there before');
 			my $differs = downgraded($session, $database, $revision, pack('H*', $author), $dump);
+			if (!defined $differs)
+			{
+				# the rows of the first upgrade are in the way: no derived downgrade removes rows
+				$session->finish;
+				$session = connect_to(create_database($database))->run($load);
+				$session->run("SELECT migrate.upgrade('$before')") if $before ne 'base';
+				$differs = downgraded($session, $database, $revision, pack('H*', $author), $dump)
+				  // 'cannot be upgraded to';
+			}
 			$same++ unless $differs;
 			note "$name/$revision, the author's: $differs" if $differs;
 			is($differs ne '', defined $wrong{"$name/$revision"},

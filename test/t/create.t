@@ -12,12 +12,8 @@ use MigrateTest;
 use Test::More;
 
 alarm 600;
-END
-{
-	local $?;
-	drop_databases();
-	run_psql('postgres', "DROP ROLE IF EXISTS $_") for qw(mig_create_owner mig_create_other);
-}
+END { local $?; drop_databases() }
+own_roles(qw(mig_create_owner mig_create_other));
 
 my $model = <<'SQL';
 CREATE TABLE users (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL);
@@ -186,7 +182,6 @@ for my $case (
 # ---------------------------------------------------- an owner, no superuser ----
 
 {
-	run_psql('postgres', "DROP ROLE IF EXISTS $_") for qw(mig_create_owner mig_create_other);
 	run_psql('postgres', 'CREATE ROLE mig_create_owner LOGIN; CREATE ROLE mig_create_other');
 	create_database('mig_create_owned', plain => 1, owner => 'mig_create_owner');
 	run_psql('mig_create_owned', 'ALTER SCHEMA public OWNER TO mig_create_owner');

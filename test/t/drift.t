@@ -13,21 +13,8 @@ use MigrateTest;
 use Test::More;
 
 alarm 900;
-my @roles = qw(mig_drift_role mig_drift_gone mig_drift_owner);
-
-sub drop_roles
-{
-	run_psql('postgres', "DROP ROLE IF EXISTS $_") for @roles;
-	return;
-}
-
-END
-{
-	local $?;
-	drop_databases();
-	drop_roles();
-}
-drop_roles();
+END { local $?; drop_databases() }
+own_roles(qw(mig_drift_role mig_drift_gone mig_drift_owner));
 
 my $number = 0;
 
@@ -36,17 +23,8 @@ my $number = 0;
 sub applied
 {
 	my ($name, @scripts) = @_;
-	my $session = connect_to(create_database("mig_drift_$name"));
-	my $n = 0;
-	for my $script (@scripts)
-	{
-		my ($sql, $transactional) = ref $script ? @$script : ($script, 'true');
-		$session->run(sprintf
-			q{SELECT migrate.revision('step', %s, rev_id => '%04d', transactional => %s)},
-			lit($sql), ++$n, $transactional);
-	}
-	$session->run(q{CALL migrate.upgrade_stepwise('heads')});
-	return $session;
+	return connect_to(create_revisions("mig_drift_$name", '%04d', @scripts))
+	  ->run(q{CALL migrate.upgrade_stepwise('heads')});
 }
 
 # The rows of drift, one line each; or the error.

@@ -19,7 +19,6 @@ use warnings;
 
 use Cwd qw(abs_path);
 use FindBin;
-use IO::Socket::INET;
 use lib "$FindBin::RealBin/lib";
 use MigrateServer;
 use MigrateTest;
@@ -31,11 +30,7 @@ my ($git) = grep { -x } map { "$_/git" } split /:/, $ENV{PATH};
 plan skip_all => 'there is no git' unless $git;
 
 my $dir = scratch_dir();
-my $port = do
-{
-	my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
-	$socket->sockport;
-};
+my $port = free_port();
 my $server = MigrateServer->create(
 	settings => [ "listen_addresses = '127.0.0.1'", "port = $port" ],
 	initdb   => ['--auth-host=scram-sha-256']);

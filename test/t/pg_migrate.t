@@ -13,6 +13,7 @@ use File::Basename qw(dirname);
 use FindBin;
 use IO::Socket::INET;
 use lib "$FindBin::RealBin/lib";
+use MigrateProject;
 use MigrateServer;
 use MigrateTest;
 use POSIX ();
@@ -24,12 +25,7 @@ alarm 600;
 my $program = abs_path("$FindBin::RealBin/../../bin/pg_migrate");
 my $dir = scratch_dir();
 
-# A port that nobody has.
-my $port = do
-{
-	my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die $!;
-	$socket->sockport;
-};
+my $port = free_port();
 my $server = MigrateServer->create(
 	settings => [
 		"listen_addresses = '127.0.0.1'", "port = $port",
@@ -84,29 +80,12 @@ sub project
 
 package Project;
 
-use MigrateTest;
-use Test::More;
+use parent -norequire, 'MigrateProject';
 
 sub run
 {
 	my ($self, @arguments) = @_;
 	return main::pg_migrate_in($self->{dir}, $self->{environment}, @arguments);
-}
-
-# Runs it, and says whether status, output and errors are so.  The output is compared, or
-# matched; errors are matched.
-sub is_run
-{
-	my ($self, $arguments, $status, $out, $err, $name) = @_;
-	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	$name //= "@$arguments" =~ s/\n/ /gr;
-	my @got = $self->run(@$arguments);
-	my $good = $got[0] eq $status && (ref $out ? $got[1] =~ $out : $got[1] eq $out)
-	  && $got[2] =~ ($err // qr/^\z/);
-	ok($good, "$name: $status")
-	  or diag "status $got[0]\noutput:\n", substr($got[1], 0, 2000), "\nerrors:\n",
-	  substr($got[2], 0, 2000);
-	return $got[1];
 }
 
 # An error in one line.
@@ -118,12 +97,6 @@ sub is_refused
 		qr/\Apg_migrate: [^\n]*(?:$err)[^\n]*\n\z/, $name);
 }
 
-sub file
-{
-	my ($self, $name, $content) = @_;
-	return spew("$self->{dir}/migrations/$name", $content);
-}
-
 # A revision file with a script.
 sub revision
 {
@@ -132,22 +105,6 @@ sub revision
 	return $self->file("$id.sql",
 		"-- revision $id\n--\n-- Revision ID: $id\n-- Revises: $parent\n"
 		  . "\n-- migrate:up$option\n$up\n\n-- migrate:down$option\n" . ($down // '') . "\n");
-}
-
-sub files
-{
-	my $self = shift;
-	opendir my $in, "$self->{dir}/migrations" or die $!;
-	return sort grep { !/^\./ } readdir $in;
-}
-
-sub sql
-{
-	my ($self, $sql) = @_;
-	my ($status, $out, $err) = run_psql($self->{database}, $sql);
-	die "$sql: $err" if $status;
-	chomp $out;
-	return $out;
 }
 
 package main;

@@ -13,7 +13,6 @@ use Exporter 'import';
 use File::Basename qw(dirname);
 use File::Path qw(make_path);
 use FindBin;
-use IO::Socket::INET;
 use MigrateServer;
 use MigrateTest;
 use Test::More ();
@@ -84,9 +83,7 @@ my ($port, $password, $server, $version);
 # test itself uses its socket.  shop_owner migrates, and owns the databases.
 sub app_server
 {
-	my $free = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "port: $!\n";
-	$port = $free->sockport;
-	close $free;
+	$port = free_port();
 	$password = join '', map { ('a' .. 'z', 0 .. 9)[ rand 36 ] } 1 .. 20;
 	$server = MigrateServer->create(
 		stopped  => 1,

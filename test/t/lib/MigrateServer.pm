@@ -18,6 +18,7 @@ package MigrateServer;
 use strict;
 use warnings;
 
+use IO::Socket::INET;
 use MigrateTest;
 use POSIX ();
 use Time::HiRes qw(sleep time);
@@ -100,6 +101,14 @@ sub wait_until
 		sleep 0.02;
 	}
 	return 1;
+}
+
+# A port of this host that nothing listens on.
+sub free_port
+{
+	my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1')
+	  or die "port: $!\n";
+	return $socket->sockport;
 }
 
 # ---------------------------------------------------------------- servers ----
@@ -243,8 +252,9 @@ use MigrateTest;
 
 our @ISA = 'Exporter';
 our @EXPORT;
-BEGIN { @EXPORT = qw(background start finish spawn wait_until) }
+BEGIN { @EXPORT = qw(background start finish free_port spawn wait_until) }
 
+*free_port = \&MigrateServer::free_port;
 *wait_until = \&MigrateServer::wait_until;
 
 # Starts a program that is ended with the test: spawn(file for what it says,

@@ -12,12 +12,12 @@ use IO::Handle;
 use IO::Select;
 use IPC::Open3;
 
-our @EXPORT = qw(connect_to create_database drop_databases lit run_program
-  run_psql schema_difference scratch_dir schema_dump slurp spew tool);
+our @EXPORT = qw(connect_to create_database create_revisions drop_databases lit own_roles
+  run_program run_psql schema_difference scratch_dir schema_dump slurp spew tool);
 
 my $pg_config = $ENV{PG_CONFIG} // 'pg_config';
 chomp(my $bindir = `$pg_config --bindir`);
-my @databases;
+my (@databases, @roles);
 
 # A program of the server.
 sub tool { return "$bindir/$_[0]" }
@@ -109,10 +109,36 @@ sub create_database
 	return $name;
 }
 
+# Roles that the test creates: those that an earlier run has left are dropped, and with the
+# databases all of them.
+sub own_roles
+{
+	push @roles, @_;
+	run_psql('postgres', "DROP ROLE IF EXISTS $_") for @_;
+	return;
+}
+
 sub drop_databases
 {
 	run_psql('postgres', "DROP DATABASE IF EXISTS $_") for splice @databases;
+	run_psql('postgres', "DROP ROLE IF EXISTS $_") for @roles;
 	return;
+}
+
+# A database with revisions in it, which are scripts, or [script, transactional]: their
+# identifiers are numbers in that format.
+sub create_revisions
+{
+	my ($database, $format, @scripts) = @_;
+	my $n = 0;
+	create_database($database);
+	my ($status, undef, $err) = run_psql($database, join ";\n", map {
+		my ($sql, $transactional) = ref ? @$_ : ($_, 'true');
+		sprintf "SELECT migrate.revision('step', %s, rev_id => '$format', transactional => %s)",
+		  lit($sql), ++$n, $transactional
+	} @scripts);
+	die $err if $status;
+	return $database;
 }
 
 # pg_dump --schema-only, without our own schema and what no two dumps share.
