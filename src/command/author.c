@@ -23,6 +23,7 @@
 #include "schema/exclude.h"
 #include "schema/generate.h"
 #include "schema/managed.h"
+#include "schema/told.h"
 #include "script/script.h"
 #include "sql.h"
 #include "store/heads.h"
@@ -127,7 +128,11 @@ generate_scripts(const Position *position, FunctionCallInfo fcinfo, GeneratedScr
 				 errhint("Leave out upgrade and downgrade, and change the scripts with migrate.edit().")));
 	mig_verify_nothing_pending(position);
 	project = mig_differ_project("migrate.revision()");
+	/* renames are checked where nothing differs, too, which needs both schemas */
+	if (renames != NIL)
+		project.compared = NULL;
 	differing = mig_differ_source(&project, "models");
+	renames = mig_told_read(differing.live, differing.declared, project.models, renames);
 	if (differing.differences == NIL)
 	{
 		ereport(NOTICE, (errmsg("no changes in the schema detected")));

@@ -46,7 +46,6 @@ typedef struct Check
 	List	   *left;			/* Difference * */
 } Check;
 
-static Generated generate(const Project *project, const Differing *differing, List *next);
 static Schema *rename_live(const Project *project, const Schema *live, List *renames,
 						   bool told);
 static void run_trial(void *argument);
@@ -66,23 +65,15 @@ static bool is_among(const Difference *difference, List *differences);
 
 /*
  * Return what turns the live schema into the declared one, and back, in the current memory
- * context.  The renames (char *) are those that the caller tells.  Errors: those of the
+ * context.  The renames (Rename *) are the first ones, which are known.  Errors: those of the
  * renames and of the scratch.
  */
 Generated
 mig_generate_plan(const Project *project, const Differing *differing, List *renames)
 {
-	return generate(project, differing, mig_rename_parse(differing->live, renames));
-}
-
-/*
- * Likewise; next are the first renames (Rename *).
- */
-static Generated
-generate(const Project *project, const Differing *differing, List *next)
-{
+	List	   *next = renames;
 	Generated	generated = {.differing = *differing};
-	bool		told = next != NIL;
+	bool		told = renames != NIL;
 
 	for (int round = 0; round < MAX_ROUNDS; round++)
 	{
@@ -167,7 +158,7 @@ write_renames(List *renames)
  * Return the scripts that turn the live schema into the declared one and back, in the
  * current memory context; where nothing differs, they are empty.  Where prove is false,
  * scripts that are not proved say so in a comment.  Errors: 0A000 for what migrate cannot
- * write, MG014 for what is not proved, those of the renames and of the scratch.
+ * write, MG014 for what is not proved, those of the renames (Rename *) and of the scratch.
  */
 GeneratedScripts
 mig_generate_scripts(const Project *project, const Differing *differing, List *renames,
@@ -216,8 +207,8 @@ mig_generate_undo(const Project *project, const Differing *differing)
 	if (differing->differences == NIL)
 		return pstrdup("");
 	modelless.models = NIL;
-	generated = generate(&modelless, differing,
-						 mig_rename_same(differing->live, differing->declared));
+	generated = mig_generate_plan(&modelless, differing,
+								  mig_rename_same(differing->live, differing->declared));
 	check_supported(generated.differing.differences);
 	check_refusals(&generated.upgrade);
 	return check_proof(&modelless, &(Proof) {

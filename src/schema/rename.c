@@ -1,6 +1,6 @@
 /*
  * rename.c
- *		Renames: told by models and callers, or seen in definitions.
+ *		Renames: told by models, or seen in definitions.
  *
  * Columns, tables, types and the like are renamed only where a model or the caller says so:
  * what looks like a rename can as well be one thing dropped and another one added.  An index,
@@ -49,59 +49,12 @@ static void find_in_statement(const RawStmt *raw, Named *named);
 static void set_relation(Named *named, const RangeVar *relation);
 static void set_names(Named *named, List *names);
 static SchemaObject *find_object(const Schema *schema, const Named *named);
-static Rename *make(const SchemaObject *object, const char *name);
 static const char *statement(const SchemaObject *object, const char *name);
 static Rename *make_move(const SchemaObject *object, const SchemaObject *to);
 static bool has_identity(const SchemaObject *object);
 static bool is_renamed_alone(const SchemaObject *object);
 static bool is_same_but_name(const SchemaObject *from, const SchemaObject *to);
 static const char *without_name(const char *text, const char *name);
-
-/*
- * Return the renames (Rename *) that some texts (char *) tell, "kind identity ->
- * new_name", in their order.  Errors: 22023 for another form, 42704 when there is no such
- * object.
- */
-List *
-mig_rename_parse(const Schema *live, List *texts)
-{
-	List	   *renames = NIL;
-	ListCell   *lc;
-
-	foreach(lc, texts)
-	{
-		const char *text = lfirst(lc);
-		const char *arrow = strstr(text, "->");
-		const SchemaObject *found = NULL;
-		const char *old;
-		const char *name;
-		ListCell   *object;
-
-		if (arrow == NULL || *mig_text_trim(arrow + 2, strlen(arrow + 2)) == '\0')
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("invalid rename \"%s\"", text),
-					 errhint("Renames look like \"column public.users.fullname -> full_name\".")));
-		old = mig_text_trim(text, arrow - text);
-		name = mig_text_trim(arrow + 2, strlen(arrow + 2));
-		foreach(object, live->objects)
-		{
-			const SchemaObject *one = lfirst(object);
-
-			if (strcmp(psprintf("%s %s", one->kind->name, one->identity), old) == 0)
-				found = one;
-		}
-		if (found == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_OBJECT),
-					 errmsg("%s does not exist", old),
-					 errhint("Renames name a kind and an object as migrate.compare() does, \"column public.users.fullname -> full_name\".")));
-		if (*name == '"')
-			name = old_name_in(name, strlen(name));
-		renames = lappend(renames, make(found, name));
-	}
-	return renames;
-}
 
 /*
  * Return the renames (Rename *) that models (Model *) tell and that can be done now: of
@@ -132,7 +85,7 @@ mig_rename_read_models(const Schema *from, const Schema *declared, List *models)
 				continue;
 			before = mig_objects_renamed(object, told->old_name);
 			if (mig_objects_find(from, before) != NULL)
-				renames = lappend(renames, make(before, object->name));
+				renames = lappend(renames, mig_rename_make(before, object->name));
 		}
 	}
 	return renames;
@@ -350,8 +303,8 @@ find_object(const Schema *schema, const Named *named)
 /*
  * Return the rename of an object.
  */
-static Rename *
-make(const SchemaObject *object, const char *name)
+Rename *
+mig_rename_make(const SchemaObject *object, const char *name)
 {
 	Rename	   *rename = palloc(sizeof(Rename));
 
@@ -412,7 +365,7 @@ mig_rename_find(List *differences)
 				list_member_ptr(taken, drop->from) || !is_same_but_name(drop->from, to))
 				continue;
 			taken = lappend(taken, unconstify(SchemaObject *, drop->from));
-			renames = lappend(renames, make(drop->from, to->name));
+			renames = lappend(renames, mig_rename_make(drop->from, to->name));
 			break;
 		}
 	}
@@ -447,9 +400,9 @@ mig_rename_same(const Schema *from, const Schema *to)
 			(renamed && mig_objects_find(from, mig_objects_renamed(object, same->name)) != NULL))
 			continue;
 		if (object->parent != NULL)
-			columns = lappend(columns, make(object, same->name));
+			columns = lappend(columns, mig_rename_make(object, same->name));
 		else if (renamed)
-			others = lappend(others, make(object, same->name));
+			others = lappend(others, mig_rename_make(object, same->name));
 		else if (object->kind != &mig_kinds_sequence)
 			others = lappend(others, make_move(object, same));
 	}

@@ -1,6 +1,6 @@
 /*
  * rename.h
- *		Renames: told by models and callers, or seen in definitions.
+ *		Renames: told by models, or seen in definitions.
  */
 #ifndef MIG_RENAME_H
 #define MIG_RENAME_H
@@ -18,7 +18,7 @@ typedef struct Rename
 	const char *back;
 } Rename;
 
-extern List *mig_rename_parse(const Schema *live, List *texts);
+extern Rename *mig_rename_make(const SchemaObject *object, const char *name);
 extern List *mig_rename_read_models(const Schema *live, const Schema *declared, List *models);
 extern List *mig_rename_find(List *differences);
 extern List *mig_rename_same(const Schema *from, const Schema *to);

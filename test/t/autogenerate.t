@@ -14,12 +14,8 @@ use MigrateTest;
 use Test::More;
 
 alarm 900;
-END
-{
-	local $?;
-	drop_databases();
-	run_psql('postgres', "DROP ROLE IF EXISTS $_") for qw(mig_auto_owner "mig_auto ""two""");
-}
+END { local $?; drop_databases() }
+own_roles(qw(mig_auto_owner "mig_auto ""two"""));
 
 my $judge = MigrateJudge->new('mig_auto');
 my $version = $judge->{version};
@@ -293,13 +289,73 @@ change('renames told by the caller', $before,
 	arguments => q{renames => '{"column public.client.fullname -> name"}'},
 	seed => q{INSERT INTO client VALUES (1, 'a')}, unlike => [ qr/DROP COLUMN/ ]);
 
-$judge->load('a', $before) and die;
-for my $case ([ 'nonsense', '22023' ], [ 'column public.client.no -> yes', '42704' ],
-	[ 'table public.client -> ', '22023' ])
+# in any order, with names as SQL has them
+my $odd = q{CREATE TABLE "we""ird" ("a->b" int, "Größe" int, c int);
+	CREATE TABLE first (x int, y int); CREATE TABLE second (x int)};
+change('renames in any order', $odd, sprintf(<<'TO', 'n' x 63),
+CREATE TABLE plain ("c -> d" int, size int, "%s" int);
+CREATE TABLE second (y int, z int); CREATE TABLE third (x int)
+TO
+	arguments => 'renames => ARRAY[' . join(', ', map { lit($_) } (
+		'table public . "we""ird" -> plain',
+		'TABLE Public.FIRST->"second"',
+		'table public.second -> third',
+		"column public.\"we\"\"ird\".\"a->b\"\n->\t\"c -> d\"",
+		'column public.plain."Größe" -> SIZE',
+		'column public.plain."c" -> ' . 'N' x 70,
+		'column public.first.y -> z',
+		'column public.first."x" -> y')) . ']',
+	seed => q{INSERT INTO "we""ird" VALUES (1, 2, 3); INSERT INTO first VALUES (4, 5)},
+	like => [ qr/RENAME COLUMN y TO z;\n(?:.*\n)*.*RENAME COLUMN x TO y;/,
+		qr/second RENAME TO third;\n(?:.*\n)*.*first RENAME TO second/ ],
+	unlike => [ qr/DROP|ADD/ ]);
+change('a column of a table that the model renames', $before, <<'TO',
+CREATE TABLE customer (id int, name text NOT NULL, -- migrate:renamed_from nothing
+	CONSTRAINT client_pkey PRIMARY KEY (id)
+); -- migrate:renamed_from client
+CREATE INDEX client_fullname ON customer (name);
+CREATE VIEW v AS SELECT name AS fullname FROM customer
+TO
+	arguments => q{renames => '{column public.client.fullname -> name}'},
+	unlike => [ qr/DROP|ADD/ ]);
+
+# what is refused, also where nothing differs
+$judge->load('a', "$before; CREATE TABLE a (x int, y int)") and die;
+for my $case (
+	[ 'nonsense',                             '22023', 'invalid rename' ],
+	[ 'table public.client -> ',              '22023', 'invalid rename' ],
+	[ '-> x',                                 '22023', 'invalid rename' ],
+	[ 'table public.client -> a b',           '22023', 'invalid rename' ],
+	[ 'table public.client -> public.x',      '22023', 'invalid rename' ],
+	[ 'table public.client -> b -> c',        '22023', 'invalid rename' ],
+	[ 'table public.client -> ""',            '22023', 'invalid rename' ],
+	[ 'table public.client -> "x',            '22023', 'invalid rename' ],
+	[ 'table public."client -> x',            '22023', 'invalid rename' ],
+	[ "table public.client -> x'",            '22023', 'invalid rename' ],
+	[ 'column public.client.no -> yes',       '42704', 'does not exist' ],
+	[ 'column public."Client".id -> key',     '42704', 'does not exist' ],
+	[ 'view public.client -> x',              '42704', 'does not exist' ],
+	[ 'client -> x',                          '42704', 'does not exist' ],
+	[ 'column public.client.fullname -> gone', '42704', 'column public.client.gone is not in' ],
+	[ 'table public.client -> gone',          '42704', 'table public.gone is not in' ],
+	[ 'column public.a.x -> y',               '42710', 'column public.a.y already exists' ],
+	[ 'column public.a.x -> x',               '0A000', 'cannot take the name' ],
+	[ 'column public.a.x -> y column public.a.y -> x', '0A000', 'cannot take the name' ],
+	[ 'table public.v -> a',                  '42704', 'does not exist' ],
+	[ 'view public.v -> a',                   '42704', 'view public.a is not in the models' ],
+	[ 'column public.client.id -> fullname column public.client.fullname -> fullname', '22023',
+		'exclude each other' ])
 {
-	my $result = autogenerate("$before; CREATE TABLE more ()",
-		'renames => ARRAY[' . lit($case->[0]) . ']');
-	is($result->{state}, $case->[1], "renames: $case->[0]") or diag $result->{err};
+	my ($text, $state, $message) = @$case;
+	my $renames = join ', ', map { lit($_) } split / (?=column)/, $text;
+	for my $model ($before, "$before; CREATE TABLE more ()")
+	{
+		my $result = autogenerate("$model; CREATE TABLE a (x int, y int)",
+			"renames => ARRAY[$renames]");
+		like("$result->{state} $result->{message}", qr/^$state .*\Q$message\E/s,
+			"renames: $text" . ($model eq $before ? ', where nothing differs' : ''));
+		like($result->{err}, qr/HINT:/, '    with a hint');
+	}
 }
 
 # what looks like a rename is said, and not done
