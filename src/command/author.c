@@ -52,7 +52,7 @@ static const char *const settings[] = {
 
 static bool is_name_of_another(const char *name, const char *revision);
 static bool generate_scripts(const Position *position, FunctionCallInfo fcinfo,
-							 GeneratedScripts *scripts);
+							 bool transactional, GeneratedScripts *scripts);
 static Position begin(const char *function);
 static bool is_applied(const Position *position, int node);
 static List *parent_of(const Position *position, const char *head, bool splice);
@@ -77,6 +77,7 @@ migrate_revision(PG_FUNCTION_ARGS)
 	char	   *head = mig_sql_text_arg(fcinfo, 4, "head");
 	char	   *label = optional_text(fcinfo, 6);
 	bool		splice = !PG_ARGISNULL(5) && PG_GETARG_BOOL(5);
+	bool		transactional = PG_ARGISNULL(8) || PG_GETARG_BOOL(8);
 
 	memset(&rev, 0, sizeof(rev));
 	rev.message = mig_header_check_message(optional_text(fcinfo, 0));
@@ -95,14 +96,13 @@ migrate_revision(PG_FUNCTION_ARGS)
 	{
 		GeneratedScripts scripts;
 
-		if (!generate_scripts(&position, fcinfo, &scripts))
+		if (!generate_scripts(&position, fcinfo, transactional, &scripts))
 			PG_RETURN_NULL();
-		mig_author_fill_scripts(&rev, scripts.upgrade, scripts.downgrade, true);
+		mig_author_fill_scripts(&rev, scripts.upgrade, scripts.downgrade, transactional);
 	}
 	else
 		mig_author_fill_scripts(&rev, PG_ARGISNULL(1) ? "" : optional_text(fcinfo, 1),
-								optional_text(fcinfo, 2),
-								PG_ARGISNULL(8) || PG_GETARG_BOOL(8));
+								optional_text(fcinfo, 2), transactional);
 	mig_author_insert(&position, &rev);
 	PG_RETURN_TEXT_P(cstring_to_text(rev.revision));
 }
@@ -113,11 +113,14 @@ migrate_revision(PG_FUNCTION_ARGS)
  * MG004 when revisions are pending; those of the comparison and of the scripts.
  */
 static bool
-generate_scripts(const Position *position, FunctionCallInfo fcinfo, GeneratedScripts *scripts)
+generate_scripts(const Position *position, FunctionCallInfo fcinfo, bool transactional,
+				 GeneratedScripts *scripts)
 {
 	const char *upgrade = optional_text(fcinfo, 1);
-	bool		prove = PG_ARGISNULL(10) || PG_GETARG_BOOL(10);
 	List	   *renames = PG_ARGISNULL(11) ? NIL : mig_sql_array_arg(fcinfo, 11, "renames");
+	GenerateOptions options = {
+		.unproved = !PG_ARGISNULL(10) && !PG_GETARG_BOOL(10), .stepwise = !transactional
+	};
 	Project		project;
 	Differing	differing;
 
@@ -132,13 +135,14 @@ generate_scripts(const Position *position, FunctionCallInfo fcinfo, GeneratedScr
 	if (renames != NIL)
 		project.compared = NULL;
 	differing = mig_differ_source(&project, "models");
-	renames = mig_told_read(differing.live, differing.declared, project.models, renames);
+	options.renames = mig_told_read(differing.live, differing.declared, project.models,
+									renames);
 	if (differing.differences == NIL)
 	{
 		ereport(NOTICE, (errmsg("no changes in the schema detected")));
 		return false;
 	}
-	*scripts = mig_generate_scripts(&project, &differing, renames, prove);
+	*scripts = mig_generate_scripts(&project, &differing, &options);
 	return true;
 }
 

@@ -27,9 +27,9 @@ PG_FUNCTION_INFO_V1(migrate_diff_sql);
 PG_FUNCTION_INFO_V1(migrate_derive_downgrade);
 PG_FUNCTION_INFO_V1(migrate_capture);
 
-static char *write_losses(const Differing *differing, const char *revision);
+static char *write_losses(const Differing *differing, const Revision *rev);
 static void write_loss(StringInfo text, const SchemaObject *object, const Schema *after);
-static const char *read_upgrade(const char *revision);
+static const Revision *read_revision(const char *revision);
 static List *one_current(const Position *position);
 static void record_capture(const char *revision);
 
@@ -50,7 +50,7 @@ migrate_diff_sql(PG_FUNCTION_ARGS)
 
 	/* what was remembered to be the same was not read */
 	if (differing.differences != NIL)
-		scripts = mig_generate_scripts(&project, &differing, NIL, true);
+		scripts = mig_generate_scripts(&project, &differing, &(GenerateOptions) {NIL});
 	values[0] = CStringGetTextDatum(scripts.upgrade);
 	values[1] = CStringGetTextDatum(scripts.downgrade);
 	tuplestore_putvalues(store, desc, values, nulls);
@@ -69,11 +69,11 @@ migrate_derive_downgrade(PG_FUNCTION_ARGS)
 	int			node = mig_author_one_revision(&position, target);
 	Project		project = mig_differ_project("migrate.derive_downgrade()");
 	Differing	differing = mig_differ_undo(&project, position.graph, node);
-	const char *script = mig_generate_undo(&project, &differing);
+	const Revision *rev = read_revision(position.graph->nodes[node].revision);
+	const char *script = mig_generate_undo(&project, &differing,
+										   !rev->downgrade_transactional);
 
-	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s%s",
-											  write_losses(&differing,
-														   position.graph->nodes[node].revision),
+	PG_RETURN_TEXT_P(cstring_to_text(psprintf("%s%s", write_losses(&differing, rev),
 											  script)));
 }
 
@@ -81,7 +81,7 @@ migrate_derive_downgrade(PG_FUNCTION_ARGS)
  * Return comments about what a revision removes and its downgrade does not give back.
  */
 static char *
-write_losses(const Differing *differing, const char *revision)
+write_losses(const Differing *differing, const Revision *rev)
 {
 	const Schema *before = differing->declared;
 	StringInfoData text;
@@ -90,7 +90,7 @@ write_losses(const Differing *differing, const char *revision)
 	initStringInfo(&text);
 	foreach(lc, before->objects)
 		write_loss(&text, lfirst(lc), differing->live);
-	if (mig_data_is_changed(read_upgrade(revision)))
+	if (mig_data_is_changed(rev->upgrade_sql))
 		appendStringInfoString(&text, "-- The upgrade script changes rows; this one does not change them back.\n");
 	return text.data;
 }
@@ -120,18 +120,18 @@ write_loss(StringInfo text, const SchemaObject *object, const Schema *after)
 }
 
 /*
- * Return the upgrade script of a revision.
+ * Return a revision, which exists.
  */
-static const char *
-read_upgrade(const char *revision)
+static const Revision *
+read_revision(const char *revision)
 {
-	const char *sql;
+	const Revision *rev;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	sql = mig_revisions_read_script(&scope, revision, MIG_UPGRADE)->sql;
+	rev = mig_revisions_read_one(&scope, revision);
 	mig_scope_leave(&scope);
-	return sql;
+	return rev;
 }
 
 /*
@@ -167,7 +167,7 @@ migrate_capture(PG_FUNCTION_ARGS)
 				(errmsg("no drift: the database is what its applied revisions make")));
 		PG_RETURN_NULL();
 	}
-	scripts = mig_generate_scripts(&project, &differing, NIL, true);
+	scripts = mig_generate_scripts(&project, &differing, &(GenerateOptions) {NIL});
 	mig_author_fill_scripts(&rev, scripts.upgrade, scripts.downgrade, true);
 	mig_author_insert(&position, &rev);
 	record_capture(rev.revision);

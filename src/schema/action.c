@@ -204,17 +204,19 @@ is_value_used(const ChangePlan *plan, const Action *add, const char *label)
 }
 
 /*
- * Return actions (Action *) as a script.
+ * Return actions (Action *) as a script, which is transactional or not.
  */
 char *
-mig_action_script(List *actions)
+mig_action_script(List *actions, bool transactional)
 {
+	bool		unchecked = has_functions(actions);
 	StringInfoData script;
 	ListCell   *lc;
 
 	initStringInfo(&script);
-	if (has_functions(actions))
-		appendStringInfoString(&script, "SET LOCAL check_function_bodies = off;\n");
+	if (unchecked)
+		appendStringInfo(&script, "SET %scheck_function_bodies = off;\n",
+						 transactional ? "LOCAL " : "");
 	foreach(lc, actions)
 	{
 		const Action *action = lfirst(lc);
@@ -223,6 +225,8 @@ mig_action_script(List *actions)
 			appendStringInfo(&script, "-- %s\n", action->hazard);
 		appendStringInfo(&script, "%s;\n", action->sql);
 	}
+	if (unchecked && !transactional)
+		appendStringInfoString(&script, "RESET check_function_bodies;\n");
 	return script.data;
 }
 

@@ -21,6 +21,6 @@ typedef struct ActionPlan
 } ActionPlan;
 
 extern ActionPlan mig_action_plan(const Schema *from, const Schema *to, List *differences);
-extern char *mig_action_script(List *actions);
+extern char *mig_action_script(List *actions, bool transactional);
 
 #endif							/* MIG_ACTION_H */

@@ -156,20 +156,21 @@ write_renames(List *renames)
 
 /*
  * Return the scripts that turn the live schema into the declared one and back, in the
- * current memory context; where nothing differs, they are empty.  Where prove is false,
- * scripts that are not proved say so in a comment.  Errors: 0A000 for what migrate cannot
+ * current memory XX  Errors: 0A000 for what migrate cannot
  * write, MG014 for what is not proved, those of the renames (Rename *) and of the scratch.
  */
 GeneratedScripts
-mig_generate_scripts(const Project *project, const Differing *differing, List *renames,
-					 bool prove)
+mig_generate_scripts(const Project *project, const Differing *differing,
+					 const GenerateOptions *options)
 {
+	bool		transactional = !options->stepwise;
+	bool		prove = !options->unproved;
 	GeneratedScripts scripts = {pstrdup(""), pstrdup("")};
 	Generated	generated;
 
 	if (differing->differences == NIL)
 		return scripts;
-	generated = mig_generate_plan(project, differing, renames);
+	generated = mig_generate_plan(project, differing, options->renames);
 	if (generated.cannot_rename)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -180,8 +181,9 @@ mig_generate_scripts(const Project *project, const Differing *differing, List *r
 	check_refusals(&generated.upgrade);
 	check_refusals(&generated.downgrade);
 	scripts.upgrade = psprintf("%s%s", write_renames(generated.renames),
-							   mig_action_script(generated.upgrade.actions));
-	scripts.downgrade = psprintf("%s%s", mig_action_script(generated.downgrade.actions),
+							   mig_action_script(generated.upgrade.actions, transactional));
+	scripts.downgrade = psprintf("%s%s",
+								 mig_action_script(generated.downgrade.actions, transactional),
 								 write_renames_back(generated.renames));
 	scripts.upgrade =
 		check_proof(project, &(Proof) {
@@ -195,11 +197,12 @@ mig_generate_scripts(const Project *project, const Differing *differing, List *r
 }
 
 /*
- * Return the script that turns one schema into another, proved, likewise.  Both were read
- * in one scratch: an object that has the same address is the same.
+ * Return the script that turns one schema into another, proved, likewise; stepwise: it will
+ * not be transactional.  Both were read in one scratch: an object that has the same address
+ * is the same.
  */
 char *
-mig_generate_undo(const Project *project, const Differing *differing)
+mig_generate_undo(const Project *project, const Differing *differing, bool stepwise)
 {
 	Project		modelless = *project;
 	Generated	generated;
@@ -214,7 +217,7 @@ mig_generate_undo(const Project *project, const Differing *differing)
 	return check_proof(&modelless, &(Proof) {
 					   differing->live, differing->declared,
 					   psprintf("%s%s", write_renames(generated.renames),
-								mig_action_script(generated.upgrade.actions)),
+								mig_action_script(generated.upgrade.actions, !stepwise)),
 					   generated.renames ? NIL : generated.upgrade.touched, "downgrade"}, true);
 }
 

@@ -20,6 +20,14 @@ typedef struct Generated
 	ActionPlan	downgrade;		/* the way back */
 } Generated;
 
+/* How scripts are generated. */
+typedef struct GenerateOptions
+{
+	List	   *renames;		/* Rename *, the first ones, which are known */
+	bool		unproved;		/* what is not proved is no error, but a comment */
+	bool		stepwise;		/* they will not be transactional */
+} GenerateOptions;
+
 /* Two scripts. */
 typedef struct GeneratedScripts
 {
@@ -30,10 +38,11 @@ typedef struct GeneratedScripts
 extern Generated mig_generate_plan(const Project *project, const Differing *differing,
 							  List *renames);
 extern GeneratedScripts mig_generate_scripts(const Project *project,
-											 const Differing *differing, List *renames,
-											 bool prove);
+											 const Differing *differing,
+											 const GenerateOptions *options);
 extern char *mig_generate_part(const ActionPlan *plan, const Difference *difference);
 extern char *mig_generate_hazard(const ActionPlan *plan, const Difference *difference);
-extern char *mig_generate_undo(const Project *project, const Differing *differing);
+extern char *mig_generate_undo(const Project *project, const Differing *differing,
+							   bool stepwise);
 
 #endif							/* MIG_GENERATE_H */

@@ -197,6 +197,45 @@ subtest 'name, header and place are those of new' => sub {
 		'the file is there');
 };
 
+subtest 'scripts that are not transactional' => sub {
+	my $p = begun();
+	# f is made before the function that its body names
+	$p->model('CREATE TABLE a (id int PRIMARY KEY, name text);'
+		  . q{ CREATE FUNCTION g() RETURNS int LANGUAGE sql AS 'SELECT 0';}
+		  . q{ CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT g()';}
+		  . ' CREATE VIEW v AS SELECT f() AS n');
+	my $file = $p->generates(['--no-transaction'], 'migrations/0002_m.sql');
+	like($file, qr/^-- migrate:up transaction:false\nSET check_function_bodies = off;\n/m,
+		'    the setting is not one of a transaction');
+	like($file, qr/FUNCTION public\.f\(\).*FUNCTION public\.g\(\)/s,
+		'    it is needed');
+	like($file, qr/^RESET check_function_bodies;\n/m, '    and ends with the script');
+	for ('upgrade', 'downgrade -1', 'upgrade')
+	{
+		my ($status, undef, $err) = $p->run(split / /);
+		is($status, 0, "    $_");
+		unlike($err, qr/WARNING/, '    without a warning');
+	}
+	$p->is_run([ 'check', '--models' ], 0, '');
+	$p->sql(q{DO $$ BEGIN ASSERT (SELECT n FROM v) = 0; END $$});
+	# the way back makes the function, and so does one that is derived
+	$p->model('CREATE TABLE a (id int PRIMARY KEY, name text)');
+	$file = $p->generates(['--no-transaction'], 'migrations/0003_m.sql');
+	like($file, qr/^-- migrate:down transaction:false\nSET check_function_bodies = off;\n/m,
+		'    likewise the way back');
+	$p->run('upgrade');
+	like($p->sql(q{SELECT migrate.derive_downgrade('0003')}), qr/^SET check_function_bodies = off;/m,
+		'    also when it is derived');
+	$p->is_run([ 'downgrade', '-1' ], 0, "0003\n", qr/completed/);
+	my $session = MigrateTest::connect_to($p->{database});
+	$session->run(q{SELECT migrate.set_model('CREATE TABLE a (id int PRIMARY KEY, name int)')},
+		q{SELECT migrate.drop('0003')});
+	is($session->value(q{SELECT migrate.revision('m', autogenerate => true, rev_id => 'mine',
+		transactional => false)}), 'mine', 'the function takes the argument, too');
+	is($session->value(q{SELECT concat(upgrade_transactional, downgrade_transactional)
+		FROM migrate.revisions WHERE revision = 'mine'}), 'ff', '    both scripts are marked');
+};
+
 subtest 'files without headers' => sub {
 	my $p = project();
 	spew("$p->{dir}/migrations/20200101_a.sql",
