@@ -29,6 +29,11 @@ PGXS := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
 
 PG_CPPFLAGS = -I$(srcdir)/src
 
+# What the library calls in itself is bound when it is linked, where the linker can do
+# that, and not again in each session that loads it.
+BIND_OWN = -Wl,-Bsymbolic
+SHLIB_LINK = $(if $(filter linux freebsd,$(PORTNAME)),$(BIND_OWN))
+
 # Documentation goes to a folder of our own, laid out as here, so that links
 # between pages and examples hold; PGXS would install it flat.
 DOCUMENTS := $(patsubst $(srcdir)/%,%,$(wildcard $(addprefix $(srcdir)/, \

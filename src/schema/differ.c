@@ -229,7 +229,8 @@ text_of(const Project *project, const char *exclude)
 	{
 		const Model *model = lfirst(lc);
 
-		appendStringInfo(&text, "\001%s\001%s", model->name, model->ddl);
+		appendStringInfo(&text, "\001%s\001%s", model->name,
+						 mig_fingerprint_of_text(model->ddl));
 	}
 	return text.data;
 }

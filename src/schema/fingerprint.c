@@ -107,12 +107,15 @@ typedef struct Fingerprint
 {
 	uint64		sums[2];
 	HTAB	   *temporary;		/* OIDs of schemas and relations that are */
+	HTAB	   *toast;			/* OIDs of TOAST tables, whose columns are always the same */
 } Fingerprint;
 
+static HTAB *new_set(const char *name);
 static void add_catalog(Fingerprint *fingerprint, Oid catalog);
 static bool is_left_out(const Fingerprint *fingerprint, Oid catalog, HeapTuple tuple);
 static bool is_temporary(const Fingerprint *fingerprint, Oid id);
-static void note_temporary(Fingerprint *fingerprint, Oid catalog, HeapTuple tuple);
+static bool is_in(HTAB *set, Oid id);
+static void note_relation(Fingerprint *fingerprint, Oid catalog, HeapTuple tuple);
 static void add_row(Fingerprint *fingerprint, Oid catalog, HeapTuple tuple);
 static void mask(Oid catalog, char *row);
 static void add_roles(Fingerprint *fingerprint);
@@ -126,17 +129,17 @@ static void add_string(Fingerprint *fingerprint, const char *string, uint64 seed
 char *
 mig_fingerprint_take(const char *project)
 {
-	Fingerprint fingerprint = {{0, 0}, NULL};
-	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid),
-		.hcxt = CurrentMemoryContext};
+	Fingerprint fingerprint = {
+		.temporary = new_set("migrate temporary relations"),
+		.toast = new_set("migrate TOAST tables")
+	};
 
-	fingerprint.temporary = hash_create("migrate temporary relations", 64, &control,
-										HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	for (size_t i = 0; i < lengthof(catalogs); i++)
 		if (OidIsValid(catalogs[i]))
 			add_catalog(&fingerprint, catalogs[i]);
 	add_roles(&fingerprint);
 	hash_destroy(fingerprint.temporary);
+	hash_destroy(fingerprint.toast);
 
 	for (size_t i = 0; i < lengthof(settings); i++)
 		add_string(&fingerprint, GetConfigOption(settings[i], true, false), i + 1);
@@ -144,6 +147,32 @@ mig_fingerprint_take(const char *project)
 	return psprintf("%s %u %016llx%016llx", MIG_VERSION, GetUserId(),
 					(unsigned long long) fingerprint.sums[0],
 					(unsigned long long) fingerprint.sums[1]);
+}
+
+/*
+ * Return the fingerprint of a text, in the current memory context.
+ */
+char *
+mig_fingerprint_of_text(const char *text)
+{
+	Fingerprint fingerprint = {0};
+
+	add_string(&fingerprint, text, strlen(text));
+	return psprintf("%zu %016llx%016llx", strlen(text),
+					(unsigned long long) fingerprint.sums[0],
+					(unsigned long long) fingerprint.sums[1]);
+}
+
+/*
+ * Return an empty set of OIDs in the current memory context.
+ */
+static HTAB *
+new_set(const char *name)
+{
+	HASHCTL		control = {.keysize = sizeof(Oid), .entrysize = sizeof(Oid),
+		.hcxt = CurrentMemoryContext};
+
+	return hash_create(name, 64, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
 /*
@@ -158,9 +187,8 @@ add_catalog(Fingerprint *fingerprint, Oid catalog)
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		if (is_left_out(fingerprint, catalog, tuple))
-			note_temporary(fingerprint, catalog, tuple);
-		else
+		note_relation(fingerprint, catalog, tuple);
+		if (!is_left_out(fingerprint, catalog, tuple))
 			add_row(fingerprint, catalog, tuple);
 	}
 	systable_endscan(scan);
@@ -187,6 +215,7 @@ is_left_out(const Fingerprint *fingerprint, Oid catalog, HeapTuple tuple)
 		case AttributeRelationId:
 			return ((Form_pg_attribute) row)->attrelid < FirstNormalObjectId ||
 				((Form_pg_attribute) row)->attnum <= 0 ||
+				is_in(fingerprint->toast, ((Form_pg_attribute) row)->attrelid) ||
 				is_temporary(fingerprint, ((Form_pg_attribute) row)->attrelid);
 		case AttrDefaultRelationId:
 			return is_temporary(fingerprint, ((Form_pg_attrdef) row)->adrelid);
@@ -234,42 +263,56 @@ is_left_out(const Fingerprint *fingerprint, Oid catalog, HeapTuple tuple)
 static bool
 is_temporary(const Fingerprint *fingerprint, Oid id)
 {
-	return hash_search(fingerprint->temporary, &id, HASH_FIND, NULL) != NULL;
+	return is_in(fingerprint->temporary, id);
 }
 
 /*
- * Remember a schema or a relation that is left out because it is temporary.
+ * Return whether a set has an OID.
+ */
+static bool
+is_in(HTAB *set, Oid id)
+{
+	return hash_get_num_entries(set) > 0 && hash_search(set, &id, HASH_FIND, NULL) != NULL;
+}
+
+/*
+ * Remember the schemas and relations whose parts are left out, of which the catalogs
+ * come first.
  */
 static void
-note_temporary(Fingerprint *fingerprint, Oid catalog, HeapTuple tuple)
+note_relation(Fingerprint *fingerprint, Oid catalog, HeapTuple tuple)
 {
 	const void *row = GETSTRUCT(tuple);
 
-	if (catalog == RelationRelationId &&
-		((Form_pg_class) row)->relpersistence == RELPERSISTENCE_TEMP)
-		(void) hash_search(fingerprint->temporary, &((Form_pg_class) row)->oid, HASH_ENTER, NULL);
-	else if (catalog == NamespaceRelationId)
+	if (catalog == NamespaceRelationId && is_left_out(fingerprint, catalog, tuple))
 		(void) hash_search(fingerprint->temporary, &((Form_pg_namespace) row)->oid, HASH_ENTER,
 						   NULL);
+	if (catalog != RelationRelationId)
+		return;
+	if (((Form_pg_class) row)->relpersistence == RELPERSISTENCE_TEMP)
+		(void) hash_search(fingerprint->temporary, &((Form_pg_class) row)->oid, HASH_ENTER, NULL);
+	else if (((Form_pg_class) row)->relkind == RELKIND_TOASTVALUE)
+		(void) hash_search(fingerprint->toast, &((Form_pg_class) row)->oid, HASH_ENTER, NULL);
 }
 
 /*
- * Add a row: which columns are null, and the others as they are stored.
+ * Add a row: which columns are null, and the others as they are stored.  Between the
+ * two are only bytes that are zero.
  */
 static void
 add_row(Fingerprint *fingerprint, Oid catalog, HeapTuple tuple)
 {
-	HeapTupleHeader header = tuple->t_data;
-	int			len = tuple->t_len - header->t_hoff;
-	char	   *row = palloc(len);
+	char	   *row = (char *) tuple->t_data;
+	int			begin = HeapTupleHasNulls(tuple) ? SizeofHeapTupleHeader : tuple->t_data->t_hoff;
 
-	memcpy(row, (char *) header + header->t_hoff, len);
-	mask(catalog, row);
-	add_bytes(fingerprint, row, len, catalog);
-	if (HeapTupleHasNulls(tuple))
-		add_bytes(fingerprint, header->t_bits, BITMAPLEN(HeapTupleHeaderGetNatts(header)),
-				  hash_bytes_extended((unsigned char *) row, len, catalog));
-	pfree(row);
+	if (catalog == RelationRelationId || catalog == IndexRelationId)
+	{
+		row = memcpy(palloc(tuple->t_len), row, tuple->t_len);
+		mask(catalog, row + tuple->t_data->t_hoff);
+	}
+	add_bytes(fingerprint, row + begin, tuple->t_len - begin, catalog);
+	if (row != (char *) tuple->t_data)
+		pfree(row);
 }
 
 /*
@@ -324,10 +367,10 @@ add_roles(Fingerprint *fingerprint)
 static void
 add_bytes(Fingerprint *fingerprint, const void *bytes, int len, uint64 seed)
 {
-	uint64		first = hash_bytes_extended(bytes, len, seed);
+	uint64		hash = hash_bytes_extended(bytes, len, seed);
 
-	fingerprint->sums[0] += first;
-	fingerprint->sums[1] += hash_bytes_extended(bytes, len, ~first);
+	fingerprint->sums[0] += hash;
+	fingerprint->sums[1] += hash_combine64(hash, seed);
 }
 
 /*

@@ -8,5 +8,6 @@
 #include "migrate.h"
 
 extern char *mig_fingerprint_take(const char *project);
+extern char *mig_fingerprint_of_text(const char *text);
 
 #endif							/* MIG_FINGERPRINT_H */
