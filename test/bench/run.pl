@@ -664,6 +664,7 @@ sub comparison_costs
 	my $database = shift;
 	my $session = connect_to($database, options => $quiet);
 	my $dead = q{SELECT sum(n_dead_tup) FROM pg_stat_sys_tables};
+	my $rows = sql($database, $dead);
 	$session->run('BEGIN');
 	my $before = $session->value('SELECT pg_current_wal_insert_lsn()');
 	$session->run('SELECT * FROM migrate.compare()');
@@ -672,7 +673,8 @@ sub comparison_costs
 	$session->run('COMMIT');
 	my $memory = status_of($session->{pid});
 	$session->finish;
-	return ($wal / 1024, $locks, $memory->{RssAnon});
+	sleep 1;    # statistics are sent when a session ends
+	return ($wal / 1024, $locks, $memory->{RssAnon}, sql($database, $dead) - $rows);
 }
 
 if ($wanted{models})
@@ -705,7 +707,7 @@ if ($wanted{models})
 		  + seconds_of(@dump[ 0 .. 3 ], '-d', 'bench_floor', '-f', "$dir/floor.sql");
 	}
 	sql($grown, 'UPDATE migrate.compared SET fingerprint = NULL');
-	my ($wal, $locks, $memory) = comparison_costs($grown);
+	my ($wal, $locks, $memory, $dead) = comparison_costs($grown);
 	my ($ours, $floor) = (median(@{ $s{ours} }), median(@{ $s{floor} }));
 	my $same = median(@{ $ms{same} }) / 1000;
 	printf "\n%-46s %12s   %s\n", 'models: 500 tables, medians', 'time', 'target';
@@ -716,8 +718,10 @@ if ($wanted{models})
 	printf "%-46s %12s   %s\n", 'compare(), compared', seconds($ours),
 	  sprintf('%.2f of the floor, at most 1.0', $ours / $floor);
 	printf "%-46s %12s\n", 'psql -1 -f of the model, and two pg_dump', seconds($floor);
-	printf "%-46s %s kB of WAL, %s locks left to the end, %s kB of memory\n",
-	  'a comparison leaves', number(int $wal), number($locks), number($memory);
+	printf "%-46s %s kB of WAL, %s dead rows of catalogs\n", 'a comparison leaves',
+	  number(int $wal), number($dead);
+	printf "%-46s %s locks, %s kB of memory of its session\n", 'and to the end',
+	  number($locks), number($memory);
 }
 
 my $cores = sub {
