@@ -41,6 +41,7 @@ static void drop_aside(ChangePlan *plan, SchemaObject *type);
 static const char *aside_name(const SchemaObject *type);
 static void write_creates(ChangePlan *plan, List *differences);
 static void write_object(ChangePlan *plan, SchemaObject *object, bool replaced);
+static bool is_made_with_parent(const ChangePlan *plan, const SchemaObject *object);
 static void add_hazard(const ChangePlan *plan, const SchemaObject *object, Action *action);
 static void write_alters(ChangePlan *plan);
 static void write_type(ChangePlan *plan, const SchemaObject *object);
@@ -380,14 +381,12 @@ static void
 write_object(ChangePlan *plan, SchemaObject *object, bool replaced)
 {
 	bool		add = object->kind->part_of_owner && !plan->is_written[object->owner->number];
-	const SchemaObject *parent;
 	ListCell   *lc;
 
 	if (plan->is_written[object->number])
 		return;
 	plan->is_written[object->number] = true;
-	parent = add ? mig_fate_parent_column(&plan->fates, object, plan->fates.to) : NULL;
-	if (parent != NULL && mig_objects_find(plan->fates.from, parent) == NULL)
+	if (is_made_with_parent(plan, object))
 		return;
 	if (add && object->kind->add != NULL)
 		mig_writer_part(&plan->writer, object);
@@ -401,6 +400,22 @@ write_object(ChangePlan *plan, SchemaObject *object, bool replaced)
 		if (child->number >= 0 && (replaced || child->kind->part_of_owner))
 			write_object(plan, child, replaced);
 	}
+}
+
+/*
+ * Return whether a column or a constraint of a table that is there comes with that of its
+ * parent.
+ */
+static bool
+is_made_with_parent(const ChangePlan *plan, const SchemaObject *object)
+{
+	const SchemaObject *parent = mig_fate_inherited(&plan->fates, object, plan->fates.to);
+	const SchemaObject *before;
+
+	if (parent == NULL || plan->is_written[object->owner->number])
+		return false;
+	before = mig_objects_find(plan->fates.from, parent);
+	return before == NULL || mig_fate_is_gone(&plan->fates, before);
 }
 
 /*

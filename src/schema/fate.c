@@ -17,6 +17,7 @@
 
 static void begin(Fates *fates);
 static void decide(Fates *fates, const Difference *difference);
+static bool can_be_inherited(const SchemaObject *object);
 static bool is_heir(const SchemaObject *table);
 static const Difference *without_inherited(const Fates *fates,
 										   const Difference *difference);
@@ -118,23 +119,24 @@ decide(Fates *fates, const Difference *difference)
 }
 
 /*
- * Return the column that a column of a partition or an heir has from its parent, which it
- * has before and after; NULL: none.  It is altered with the parent's.
+ * Return the column or constraint that one of a partition or an heir has from its parent,
+ * which it has before and after; NULL: none.  It is made, altered and dropped with the
+ * parent's.
  */
 const SchemaObject *
-mig_fate_parent_column(const Fates *fates, const SchemaObject *column, const Schema *schema)
+mig_fate_inherited(const Fates *fates, const SchemaObject *object, const Schema *schema)
 {
-	const SchemaObject *table = column->owner;
+	const SchemaObject *table = object->owner;
 	ListCell   *lc;
 
-	if (column->kind != &mig_kinds_column || table->kind != &mig_kinds_table ||
+	if (!can_be_inherited(object) ||
 		!is_heir(mig_objects_find(fates->from, table)) ||
 		!is_heir(mig_objects_find(fates->to, table)))
 		return NULL;
 	foreach(lc, table->uses)
 	{
 		const SchemaObject *parent = ((const ObjectUse *) lfirst(lc))->object;
-		SchemaObject like = *column;
+		SchemaObject like = *object;
 
 		if (parent->kind != &mig_kinds_table)
 			continue;
@@ -144,6 +146,20 @@ mig_fate_parent_column(const Fates *fates, const SchemaObject *column, const Sch
 			return mig_objects_find(schema, &like);
 	}
 	return NULL;
+}
+
+/*
+ * Return whether an object is a column of a table, or a check that its table has from
+ * another.
+ */
+static bool
+can_be_inherited(const SchemaObject *object)
+{
+	if (object->owner == NULL || object->owner->kind != &mig_kinds_table)
+		return false;
+	return object->kind == &mig_kinds_column ||
+		(object->kind == &mig_kinds_constraint &&
+		 mig_objects_property(object, "inherited") != NULL);
 }
 
 /*
@@ -162,8 +178,8 @@ is_heir(const SchemaObject *table)
 static const Difference *
 without_inherited(const Fates *fates, const Difference *difference)
 {
-	const SchemaObject *from = mig_fate_parent_column(fates, difference->from, fates->from);
-	const SchemaObject *to = mig_fate_parent_column(fates, difference->to, fates->to);
+	const SchemaObject *from = mig_fate_inherited(fates, difference->from, fates->from);
+	const SchemaObject *to = mig_fate_inherited(fates, difference->to, fates->to);
 	Difference *own;
 	ListCell   *lc;
 
@@ -180,7 +196,8 @@ without_inherited(const Fates *fates, const Difference *difference)
 		bool		recurses = strcmp(property->name, "type") == 0 ||
 			strcmp(property->name, "collation") == 0 ||
 			strcmp(property->name, "not_null") == 0 ||
-			strcmp(property->name, "generated") == 0;
+			strcmp(property->name, "generated") == 0 ||
+			difference->to->kind == &mig_kinds_constraint;
 
 		if (!recurses || strcmp(before ? before : "", after ? after : "") == 0)
 			own->properties = lappend(own->properties, property);
@@ -370,7 +387,7 @@ mig_fate_roots(const Fates *fates)
 static SchemaObject *
 root_of(const Fates *fates, SchemaObject *object)
 {
-	const SchemaObject *parent = mig_fate_parent_column(fates, object, fates->from);
+	const SchemaObject *parent = mig_fate_inherited(fates, object, fates->from);
 	ListCell   *lc;
 
 	if (object->owner != NULL && mig_fate_is_gone(fates, object->owner))

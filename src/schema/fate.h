@@ -55,7 +55,7 @@ extern Fates mig_fate_decide(const Schema *from, const Schema *to, List *differe
 extern bool mig_fate_is_gone(const Fates *fates, const SchemaObject *object);
 extern bool mig_fate_is_aside(const Fates *fates, const SchemaObject *object);
 extern SchemaObject **mig_fate_roots(const Fates *fates);
-extern const SchemaObject *mig_fate_parent_column(const Fates *fates,
+extern const SchemaObject *mig_fate_inherited(const Fates *fates,
 												  const SchemaObject *column,
 												  const Schema *schema);
 

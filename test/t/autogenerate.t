@@ -223,6 +223,27 @@ TO
 		u.* FROM t, u',
 	like => [ qr/RESET \(autovacuum_enabled\)/, qr/RENAME TO p3/ ]);
 
+change('checks and generated columns that are inherited', <<'FROM', <<'TO',
+CREATE TABLE p (a int NOT NULL, b int, g int, CONSTRAINT old CHECK (a > 0),
+	CONSTRAINT again CHECK (b > 0)) PARTITION BY RANGE (a);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+ALTER TABLE p ADD CONSTRAINT later CHECK (a < 100) NOT VALID;
+CREATE TABLE h (a int, b int, g int GENERATED ALWAYS AS (a + 1) STORED,
+	CONSTRAINT old CHECK (a > 0));
+CREATE TABLE h1 (CHECK (b < 7)) INHERITS (h)
+FROM
+CREATE TABLE p (a int NOT NULL, b int NOT NULL, g int, CONSTRAINT new CHECK (b > 0),
+	CONSTRAINT again CHECK (b > -1), CONSTRAINT later CHECK (a < 100)) PARTITION BY RANGE (a);
+CREATE TABLE p1 PARTITION OF p FOR VALUES FROM (0) TO (10);
+CREATE TABLE p2 PARTITION OF p FOR VALUES FROM (10) TO (20);
+CREATE TABLE h (a int, b int, g int GENERATED ALWAYS AS (a + 2) STORED,
+	CONSTRAINT new CHECK (b > 0));
+CREATE TABLE h1 (CHECK (b < 9)) INHERITS (h)
+TO
+	seed => 'INSERT INTO p VALUES (1, 1, 1), (2, 2, 2); INSERT INTO h VALUES (1, 1);'
+	  . ' INSERT INTO h1 VALUES (2, 2)',
+	keep => 'SELECT a, b FROM p UNION ALL SELECT a, b FROM h ORDER BY 1, 2');
+
 change('partitions', <<'FROM', <<'TO',
 CREATE TABLE p (id int, at date) PARTITION BY RANGE (at);
 CREATE TABLE p1 PARTITION OF p FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
