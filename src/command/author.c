@@ -47,7 +47,7 @@ PG_FUNCTION_INFO_V1(migrate_configure);
 
 /* The settings there are. */
 static const char *const settings[] = {
-	"revision_ids", "managed_schemas", "exclude", "compare_privileges"
+	"revision_ids", "managed_schemas", "exclude", "compare_privileges", "online"
 };
 
 static bool is_name_of_another(const char *name, const char *revision);
@@ -98,7 +98,7 @@ migrate_revision(PG_FUNCTION_ARGS)
 
 		if (!generate_scripts(&position, fcinfo, transactional, &scripts))
 			PG_RETURN_NULL();
-		mig_author_fill_scripts(&rev, scripts.upgrade, scripts.downgrade, transactional);
+		mig_author_fill_generated(&rev, &scripts);
 	}
 	else
 		mig_author_fill_scripts(&rev, PG_ARGISNULL(1) ? "" : optional_text(fcinfo, 1),
@@ -476,6 +476,22 @@ mig_author_fill_scripts(Revision *rev, const char *upgrade, const char *downgrad
 }
 
 /*
+ * Check scripts that were generated, likewise.
+ */
+void
+mig_author_fill_generated(Revision *rev, const GeneratedScripts *scripts)
+{
+	ScriptOrigin origin = {.revision = rev->revision, .direction = MIG_UPGRADE};
+
+	rev->upgrade_transactional = !scripts->upgrade_stepwise;
+	rev->upgrade_sql = mig_script_check(scripts->upgrade, rev->upgrade_transactional, &origin);
+	origin.direction = MIG_DOWNGRADE;
+	rev->downgrade_transactional = !scripts->downgrade_stepwise;
+	rev->downgrade_sql = mig_script_check(scripts->downgrade, rev->downgrade_transactional,
+										  &origin);
+}
+
+/*
  * Return the heads that a merge joins: ids. MG005 for fewer than two, or for
  * one that is not a head.
  */
@@ -607,7 +623,7 @@ check_setting(const char *name, const char *value)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unrecognized setting \"%s\"", name),
-				 errhint("The settings are revision_ids, managed_schemas, exclude and compare_privileges.")));
+				 errhint("The settings are revision_ids, managed_schemas, exclude, compare_privileges and online.")));
 	if (value == NULL)
 		return;
 	if (strcmp(name, "revision_ids") == 0 && strcmp(value, "random") != 0 &&
@@ -616,8 +632,8 @@ check_setting(const char *name, const char *value)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for setting \"%s\": \"%s\"", name, value),
 				 errhint("Use random, serial or timestamp.")));
-	if (strcmp(name, "compare_privileges") == 0 && strcmp(value, "on") != 0 &&
-		strcmp(value, "off") != 0)
+	if ((strcmp(name, "compare_privileges") == 0 || strcmp(name, "online") == 0) &&
+		strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("invalid value for setting \"%s\": \"%s\"", name, value),

@@ -168,7 +168,7 @@ migrate_capture(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	}
 	scripts = mig_generate_scripts(&project, &differing, &(GenerateOptions) {NIL});
-	mig_author_fill_scripts(&rev, scripts.upgrade, scripts.downgrade, true);
+	mig_author_fill_generated(&rev, &scripts);
 	mig_author_insert(&position, &rev);
 	record_capture(rev.revision);
 	PG_RETURN_TEXT_P(cstring_to_text(rev.revision));

@@ -205,20 +205,20 @@ is_value_used(const ChangePlan *plan, const Action *add, const char *label)
 }
 
 /*
- * Return actions (Action *) as a script, which is transactional or not.
+ * Return a plan as a script.
  */
 char *
-mig_action_script(List *actions, bool transactional)
+mig_action_script(const ActionPlan *plan)
 {
-	bool		unchecked = has_functions(actions);
+	bool		unchecked = has_functions(plan->actions);
 	StringInfoData script;
 	ListCell   *lc;
 
 	initStringInfo(&script);
 	if (unchecked)
 		appendStringInfo(&script, "SET %scheck_function_bodies = off;\n",
-						 transactional ? "LOCAL " : "");
-	foreach(lc, actions)
+						 plan->stepwise ? "" : "LOCAL ");
+	foreach(lc, plan->actions)
 	{
 		const Action *action = lfirst(lc);
 
@@ -226,7 +226,7 @@ mig_action_script(List *actions, bool transactional)
 			appendStringInfo(&script, "-- %s\n", action->hazard);
 		appendStringInfo(&script, "%s;\n", action->sql);
 	}
-	if (unchecked && !transactional)
+	if (unchecked && plan->stepwise)
 		appendStringInfoString(&script, "RESET check_function_bodies;\n");
 	return script.data;
 }
@@ -435,7 +435,8 @@ add_hazard(const ChangePlan *plan, const SchemaObject *object, Action *action)
 		action->hazard = "is made again: what was granted on it has to be granted again";
 	else if (object->owner == NULL || mig_objects_find(plan->fates.from, object->owner) == NULL)
 		return;
-	else if (object->kind == &mig_kinds_index)
+	else if (object->kind == &mig_kinds_index &&
+			 mig_objects_property(object->owner, "partition_key") == NULL)
 		action->hazard = "blocks writes while the index is built";
 	else if (strcmp(type, "foreign key") == 0 || strcmp(type, "check") == 0)
 		action->hazard = "fails on rows that violate it, and scans the table under a lock";

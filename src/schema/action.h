@@ -16,11 +16,12 @@ typedef struct ActionPlan
 	List	   *actions;		/* Action *, in the order in which they can run */
 	List	   *refusals;		/* Refusal *; if there are any, the plan is not whole */
 	char	   *circle;			/* statements that wait for each other, likewise; NULL: none */
+	bool		stepwise;		/* the statements have to be committed one by one */
 	List	   *touched;		/* SchemaObject *, of the schema before: what changes, and
 								 * what new objects use */
 } ActionPlan;
 
 extern ActionPlan mig_action_plan(const Schema *from, const Schema *to, List *differences);
-extern char *mig_action_script(List *actions, bool transactional);
+extern char *mig_action_script(const ActionPlan *plan);
 
 #endif							/* MIG_ACTION_H */

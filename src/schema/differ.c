@@ -87,14 +87,13 @@ mig_differ_project(const char *function)
 {
 	Project		project = {.function = function};
 	const char *exclude;
-	const char *rights;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
 	project.schemas = mig_managed_read(&scope);
 	exclude = mig_project_read_setting(&scope, "exclude");
-	rights = mig_project_read_setting(&scope, "compare_privileges");
-	project.rights = rights != NULL && strcmp(rights, "on") == 0;
+	project.rights = mig_project_is_on(&scope, "compare_privileges");
+	project.online = mig_project_is_on(&scope, "online");
 	project.models = mig_project_read_models(&scope);
 	project.compared = mig_compared_read(&scope);
 	mig_scope_leave(&scope);

@@ -22,6 +22,7 @@ typedef struct Project
 	const char *text;			/* all of this in one */
 	const char *compared;		/* fingerprint with which it was right; NULL: none */
 	bool		rights;			/* owners and privileges, too */
+	bool		online;			/* scripts take the steps that do not block tables */
 	const char *function;		/* who asks, for errors */
 } Project;
 

@@ -13,6 +13,7 @@
 #include "schema/compare.h"
 #include "schema/finding.h"
 #include "schema/generate.h"
+#include "schema/online.h"
 #include "schema/rename.h"
 
 /* Most rounds of renames: a table, its columns, what is named after these. */
@@ -46,6 +47,7 @@ typedef struct Check
 	List	   *left;			/* Difference * */
 } Check;
 
+static void make_online(ActionPlan *plan, const Schema *from, const Schema *to);
 static Schema *rename_live(const Project *project, const Schema *live, List *renames,
 						   bool told);
 static void run_trial(void *argument);
@@ -108,7 +110,26 @@ mig_generate_plan(const Project *project, const Differing *differing, List *rena
 	generated.downgrade = mig_action_plan(generated.differing.declared,
 										  generated.differing.live,
 										  reverse(&generated.differing));
+	if (project->online)
+	{
+		make_online(&generated.upgrade, generated.differing.live, generated.differing.declared);
+		make_online(&generated.downgrade, generated.differing.declared,
+					generated.differing.live);
+	}
 	return generated;
+}
+
+/*
+ * Have a plan take the steps that do not block tables, where there are any.
+ */
+static void
+make_online(ActionPlan *plan, const Schema *from, const Schema *to)
+{
+	List	   *actions = mig_online_actions(plan->actions, from, to);
+
+	plan->stepwise = actions != NIL;
+	if (plan->stepwise)
+		plan->actions = actions;
 }
 
 /*
@@ -156,16 +177,19 @@ write_renames(List *renames)
 
 /*
  * Return the scripts that turn the live schema into the declared one and back, in the
- * current memory XX  Errors: 0A000 for what migrate cannot
- * write, MG014 for what is not proved, those of the renames (Rename *) and of the scratch.
+ * current memory context; where nothing differs, they are empty.  Scripts that need not be
+ * proved, and are not, say so in a comment.  Errors: 0A000 for what migrate cannot write,
+ * MG014 for what is not proved, those of the renames (Rename *) and of the scratch.
  */
 GeneratedScripts
 mig_generate_scripts(const Project *project, const Differing *differing,
 					 const GenerateOptions *options)
 {
-	bool		transactional = !options->stepwise;
 	bool		prove = !options->unproved;
-	GeneratedScripts scripts = {pstrdup(""), pstrdup("")};
+	GeneratedScripts scripts = {
+		.upgrade = pstrdup(""), .downgrade = pstrdup(""),
+		.upgrade_stepwise = options->stepwise, .downgrade_stepwise = options->stepwise
+	};
 	Generated	generated;
 
 	if (differing->differences == NIL)
@@ -180,11 +204,14 @@ mig_generate_scripts(const Project *project, const Differing *differing,
 	check_supported(generated.differing.differences);
 	check_refusals(&generated.upgrade);
 	check_refusals(&generated.downgrade);
+	generated.upgrade.stepwise |= options->stepwise;
+	generated.downgrade.stepwise |= options->stepwise;
 	scripts.upgrade = psprintf("%s%s", write_renames(generated.renames),
-							   mig_action_script(generated.upgrade.actions, transactional));
-	scripts.downgrade = psprintf("%s%s",
-								 mig_action_script(generated.downgrade.actions, transactional),
+							   mig_action_script(&generated.upgrade));
+	scripts.downgrade = psprintf("%s%s", mig_action_script(&generated.downgrade),
 								 write_renames_back(generated.renames));
+	scripts.upgrade_stepwise = generated.upgrade.stepwise;
+	scripts.downgrade_stepwise = generated.downgrade.stepwise;
 	scripts.upgrade =
 		check_proof(project, &(Proof) {
 					differing->live, differing->declared, scripts.upgrade,
@@ -210,14 +237,16 @@ mig_generate_undo(const Project *project, const Differing *differing, bool stepw
 	if (differing->differences == NIL)
 		return pstrdup("");
 	modelless.models = NIL;
+	modelless.online = false;
 	generated = mig_generate_plan(&modelless, differing,
 								  mig_rename_same(differing->live, differing->declared));
 	check_supported(generated.differing.differences);
 	check_refusals(&generated.upgrade);
+	generated.upgrade.stepwise = stepwise;
 	return check_proof(&modelless, &(Proof) {
 					   differing->live, differing->declared,
 					   psprintf("%s%s", write_renames(generated.renames),
-								mig_action_script(generated.upgrade.actions, !stepwise)),
+								mig_action_script(&generated.upgrade)),
 					   generated.renames ? NIL : generated.upgrade.touched, "downgrade"}, true);
 }
 

@@ -33,6 +33,8 @@ typedef struct GeneratedScripts
 {
 	char	   *upgrade;
 	char	   *downgrade;
+	bool		upgrade_stepwise;	/* its statements have to be committed one by one */
+	bool		downgrade_stepwise;	/* likewise */
 } GeneratedScripts;
 
 extern Generated mig_generate_plan(const Project *project, const Differing *differing,

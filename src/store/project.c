@@ -30,6 +30,17 @@ mig_project_read_setting(const Scope *scope, const char *name)
 }
 
 /*
+ * Return whether a setting is on.
+ */
+bool
+mig_project_is_on(const Scope *scope, const char *name)
+{
+	const char *value = mig_project_read_setting(scope, name);
+
+	return value != NULL && strcmp(value, "on") == 0;
+}
+
+/*
  * Set a setting; value NULL removes it.
  */
 void

@@ -18,6 +18,7 @@ typedef struct Model
 } Model;
 
 extern char *mig_project_read_setting(const Scope *scope, const char *name);
+extern bool mig_project_is_on(const Scope *scope, const char *name);
 extern void mig_project_write_setting(const Scope *scope, const char *name,
 									  const char *value);
 extern bool mig_project_has_models(const Scope *scope);

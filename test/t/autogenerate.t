@@ -68,14 +68,16 @@ sub change
 	my ($upgrade, $downgrade) = scripts();
 	like($upgrade, $_, "    the upgrade has $_") for @{ $test{like} // [] };
 	unlike($upgrade, $_, "    and not $_") for @{ $test{unlike} // [] };
-	is($session->query('SELECT migrate.upgrade()')->{state}, '00000', '    the upgrade runs')
+	my ($up, $down) = $test{online} ? ('CALL migrate.upgrade_stepwise()',
+		q{CALL migrate.downgrade_stepwise('-1')}) : ('SELECT migrate.upgrade()',
+		q{SELECT migrate.downgrade('-1')});
+	is($session->query($up)->{state}, '00000', '    the upgrade runs')
 	  or return diag $upgrade;
 	is(dump_fault($to), '', '    and makes the model') or diag $upgrade;
 	is($session->value('SELECT count(*) FROM migrate.compare()'), 0, '    nothing differs');
 	is_deeply([ $session->rows($test{keep}) ], \@kept, '    the rows are there') if $test{keep};
 	is($session->query($test{after})->{state}, '00000', '    and can be queried') if $test{after};
-	is($session->query(q{SELECT migrate.downgrade('-1')})->{state}, '00000',
-		'    the downgrade runs')
+	is($session->query($down)->{state}, '00000', '    the downgrade runs')
 	  or return diag $downgrade;
 	is(dump_fault($from), '', '    and makes what was there') or diag $downgrade;
 	$session->run(q{SELECT migrate.drop(revision) FROM migrate.revisions});
@@ -283,6 +285,68 @@ CREATE FUNCTION next() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN (SELECT cou
 ALTER TABLE t ALTER id SET DEFAULT next()
 TO
 	unlike => [ qr/CASCADE/ ]);
+
+# ------------------------------------------------------ the setting online ----
+
+$session->run(q{SELECT migrate.configure('online', 'on')});
+my $shop = 'CREATE TABLE part (id int, x int) PARTITION BY RANGE (id);'
+  . ' CREATE TABLE part1 PARTITION OF part FOR VALUES FROM (0) TO (10);';
+change('online', <<"FROM", <<"TO",
+$shop
+CREATE TABLE u (id int PRIMARY KEY, v int, w int); CREATE INDEX u_v ON u (v);
+CREATE INDEX u_w ON u (w);
+CREATE TABLE "we""ird t" ("a b" int, b text, c int, CONSTRAINT "we""ird t_a b_is_set" CHECK (c > -9));
+CREATE MATERIALIZED VIEW m AS SELECT id FROM u
+FROM
+$shop
+ALTER TABLE part ALTER x SET NOT NULL, ADD CHECK (x > 0), ADD UNIQUE (id);
+CREATE INDEX part_x ON part (x);
+CREATE TABLE u (id int PRIMARY KEY, v int, w int); CREATE INDEX u_w ON u (w) WHERE w > 0;
+CREATE TABLE "we""ird t" ("a b" int NOT NULL, b text, c int, CONSTRAINT "we""ird t_a b_is_set"
+	CHECK (c > -9), PRIMARY KEY ("a b"), CONSTRAINT "q DEFERRABLE" UNIQUE (b, c) INCLUDE ("a b")
+	WITH (fillfactor = 70) DEFERRABLE INITIALLY DEFERRED, EXCLUDE (c WITH =),
+	CONSTRAINT "x NOT VALID" CHECK (b <> ' NOT VALID'), FOREIGN KEY (c) REFERENCES u);
+CREATE UNIQUE INDEX ON "we""ird t" (lower(b));
+CREATE TABLE new (id int PRIMARY KEY, c int REFERENCES u CHECK (c > 0)); CREATE INDEX ON new (c);
+CREATE MATERIALIZED VIEW m AS SELECT id FROM u; CREATE UNIQUE INDEX ON m (id);
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT count(*)::int FROM u'
+TO
+	online => 1,
+	seed => q{INSERT INTO u VALUES (1, 2, 3); INSERT INTO "we""ird t" VALUES (1, 'b', 1), (2, 'c', 2 - 2);}
+	  . q{INSERT INTO u VALUES (0); INSERT INTO part VALUES (1, 1)},
+	keep => 'SELECT "a b", b, c FROM "we""ird t" ORDER BY 1',
+	like => [
+		qr/^DROP INDEX CONCURRENTLY public\.u_v;/m,
+		qr/^-- queries are without the index.*\nDROP INDEX CONCURRENTLY public\.u_w;/m,
+		qr/^CREATE INDEX CONCURRENTLY u_w /m,
+		qr/^CREATE UNIQUE INDEX CONCURRENTLY \w+ ON public\.m /m,
+		qr/^CREATE INDEX part_x ON ONLY public\.part /m,
+		qr/^CREATE INDEX CONCURRENTLY part1_x_idx ON public\.part1 /m,
+		qr/ADD CONSTRAINT part_x_check CHECK .* NOT VALID;\n.*\n.*VALIDATE CONSTRAINT part_x_check;/,
+		qr/ADD CONSTRAINT "x NOT VALID" CHECK .* NOT VALID;\n.*\n.*VALIDATE CONSTRAINT "x NOT VALID";/,
+		qr/FOREIGN KEY \(c\) REFERENCES public\.u\(id\) NOT VALID;\n.*\n.*VALIDATE/,
+		qr/PRIMARY KEY USING INDEX "we""ird t_pkey";/,
+		qr/UNIQUE USING INDEX "q DEFERRABLE" DEFERRABLE INITIALLY DEFERRED;/,
+		qr/ADD CONSTRAINT part_x_is_set CHECK \(x IS NOT NULL\) NOT VALID;/,
+		qr/ADD CONSTRAINT "we""ird t_a b_is_set1" CHECK .* NOT VALID/
+	],
+	unlike => [ qr/SET LOCAL/, qr/CONCURRENTLY \S+ ON public\.new/,
+		qr/ADD CONSTRAINT new.* NOT VALID/ ]);
+is_deeply([ $session->rows('SELECT upgrade_transactional, downgrade_transactional FROM'
+		  . q{ migrate.revisions, migrate.revision('online', autogenerate => true) r}
+		  . q{ WHERE revision = r}) ], [], 'a revision of the same statement is not seen yet');
+is($session->value('SELECT upgrade_transactional || \'/\' || downgrade_transactional'
+	  . ' FROM migrate.revisions'), 'false/false', 'scripts of such steps are not transactional');
+$session->run('SELECT migrate.drop(revision) FROM migrate.revisions');
+change('online, with nothing to spare', 'CREATE TABLE t (a int)',
+	'CREATE TABLE t (a int, b int); CREATE TABLE new (a int PRIMARY KEY)', unlike => [ qr/CONCURR/ ]);
+is(autogenerate('CREATE TABLE t (a int, b int)')->{state}, '00000', '    is generated again');
+is($session->value('SELECT upgrade_transactional || \'/\' || downgrade_transactional'
+	  . ' FROM migrate.revisions'), 'true/true', '    and is transactional');
+$session->run('SELECT migrate.drop(revision) FROM migrate.revisions',
+	q{SELECT migrate.configure('online', NULL)});
+is($session->query(q{SELECT migrate.configure('online', 'yes')})->{state}, '22023',
+	'online is on or off');
 
 # ------------------------------------------------------------- renames ----
 
