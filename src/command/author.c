@@ -53,6 +53,8 @@ static const char *const settings[] = {
 static bool is_name_of_another(const char *name, const char *revision);
 static bool generate_scripts(const Position *position, FunctionCallInfo fcinfo,
 							 bool transactional, GeneratedScripts *scripts);
+static void fill_scripts(Revision *rev, const char *upgrade, const char *downgrade,
+						 bool transactional);
 static Position begin(const char *function);
 static bool is_applied(const Position *position, int node);
 static List *parent_of(const Position *position, const char *head, bool splice);
@@ -101,7 +103,7 @@ migrate_revision(PG_FUNCTION_ARGS)
 		mig_author_fill_generated(&rev, &scripts);
 	}
 	else
-		mig_author_fill_scripts(&rev, PG_ARGISNULL(1) ? "" : optional_text(fcinfo, 1),
+		fill_scripts(&rev, PG_ARGISNULL(1) ? "" : optional_text(fcinfo, 1),
 								optional_text(fcinfo, 2), transactional);
 	mig_author_insert(&position, &rev);
 	PG_RETURN_TEXT_P(cstring_to_text(rev.revision));
@@ -180,7 +182,7 @@ migrate_merge(PG_FUNCTION_ARGS)
 		check_new_name(label, "branch label");
 		rev.branch_labels = list_make1(label);
 	}
-	mig_author_fill_scripts(&rev, "", "", true);
+	fill_scripts(&rev, "", "", true);
 	mig_author_insert(&position, &rev);
 	PG_RETURN_TEXT_P(cstring_to_text(rev.revision));
 }
@@ -460,8 +462,8 @@ mig_author_insert(const Position *position, Revision *rev)
 /*
  * Check and set the scripts of a new revision.
  */
-void
-mig_author_fill_scripts(Revision *rev, const char *upgrade, const char *downgrade,
+static void
+fill_scripts(Revision *rev, const char *upgrade, const char *downgrade,
 						bool transactional)
 {
 	ScriptOrigin origin = {.revision = rev->revision, .direction = MIG_UPGRADE};

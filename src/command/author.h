@@ -13,8 +13,6 @@
 
 extern int	mig_author_one_revision(const Position *position, const char *target);
 extern char *mig_author_new_id(const Position *position, const char *rev_id);
-extern void mig_author_fill_scripts(Revision *rev, const char *upgrade,
-									const char *downgrade, bool transactional);
 extern void mig_author_fill_generated(Revision *rev, const GeneratedScripts *scripts);
 extern void mig_author_insert(const Position *position, Revision *rev);
 

@@ -77,7 +77,7 @@ create(const SchemaObject *object, Writer *writer)
 	bool		is_check = strcmp(type, "check") == 0;
 	bool		recurses = is_check ||
 		(strcmp(type, "foreign key") == 0 && object->owner != NULL &&
-		 mig_objects_property(object->owner, "partition_key") != NULL);
+		 mig_objects_is_partitioned(object->owner));
 	Action	   *action;
 
 	if (inherited != NULL && strcmp(inherited, "true") == 0)

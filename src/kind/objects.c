@@ -175,6 +175,16 @@ mig_objects_has_property(const SchemaObject *object, const char *name)
 }
 
 /*
+ * Return whether an object is a partitioned table.
+ */
+bool
+mig_objects_is_partitioned(const SchemaObject *object)
+{
+	return mig_objects_has_property(object, "partition_key") &&
+		mig_objects_property(object, "partition_key") != NULL;
+}
+
+/*
  * Return the quoted name of an object with that of its schema.
  */
 const char *

@@ -57,7 +57,7 @@ mig_action_plan(const Schema *from, const Schema *to, List *differences)
 	ChangePlan	plan;
 	OrderedChange change = {.from = from, .to = to};
 	List	   *rebuilt = NIL;
-	ActionPlan	result;
+	ActionPlan	result = {NIL};
 	int			known;
 
 	do
@@ -436,7 +436,7 @@ add_hazard(const ChangePlan *plan, const SchemaObject *object, Action *action)
 	else if (object->owner == NULL || mig_objects_find(plan->fates.from, object->owner) == NULL)
 		return;
 	else if (object->kind == &mig_kinds_index &&
-			 mig_objects_property(object->owner, "partition_key") == NULL)
+			 !mig_objects_is_partitioned(object->owner))
 		action->hazard = "blocks writes while the index is built";
 	else if (strcmp(type, "foreign key") == 0 || strcmp(type, "check") == 0)
 		action->hazard = "fails on rows that violate it, and scans the table under a lock";

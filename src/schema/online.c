@@ -114,7 +114,7 @@ replace_index(Steps *steps, const Action *action)
 {
 	static const char *const forms[] = {"CREATE INDEX ", "CREATE UNIQUE INDEX "};
 
-	if (mig_objects_property(action->object->owner, "partition_key") != NULL)
+	if (mig_objects_is_partitioned(action->object->owner))
 		return false;
 	for (size_t i = 0; i < lengthof(forms); i++)
 		if (begins_with(action->sql, forms[i]))
@@ -136,7 +136,7 @@ replace_drop_index(Steps *steps, const Action *action)
 	static const char form[] = "DROP INDEX ";
 
 	if (!begins_with(action->sql, form) ||
-		mig_objects_property(action->object->owner, "partition_key") != NULL)
+		mig_objects_is_partitioned(action->object->owner))
 		return false;
 	add(steps, action, psprintf("%sCONCURRENTLY %s", form, action->sql + strlen(form)),
 		is_built_again(steps, action->object) ?
@@ -164,7 +164,7 @@ replace_constraint(Steps *steps, const Action *action)
 	const SchemaObject *object = action->object;
 	const char *type = mig_objects_property(object, "type");
 	const char *definition = mig_objects_property(object, "definition");
-	bool		is_partitioned = mig_objects_property(object->owner, "partition_key") != NULL;
+	bool		is_partitioned = mig_objects_is_partitioned(object->owner);
 	bool		is_check = strcmp(type, "check") == 0;
 
 	if (action->phase != PHASE_CREATE || !begins_with(action->sql, "ALTER TABLE ") ||

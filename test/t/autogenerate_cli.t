@@ -224,7 +224,8 @@ subtest 'scripts that are not transactional' => sub {
 	like($file, qr/^-- migrate:down transaction:false\nSET check_function_bodies = off;\n/m,
 		'    likewise the way back');
 	$p->run('upgrade');
-	like($p->sql(q{SELECT migrate.derive_downgrade('0003')}), qr/^SET check_function_bodies = off;/m,
+	like($p->sql(q{SELECT migrate.derive_downgrade('0003')}),
+		qr/^SET check_function_bodies = off;/m,
 		'    also when it is derived');
 	$p->is_run([ 'downgrade', '-1' ], 0, "0003\n", qr/completed/);
 	my $session = MigrateTest::connect_to($p->{database});
