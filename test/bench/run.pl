@@ -658,6 +658,19 @@ sub seconds_of
 	return time - $start;
 }
 
+# Thirty changes of the grown schema, of which a script takes each back.
+sub thirty_changes
+{
+	my @sql;
+	push @sql, "ALTER TABLE t$_ ADD COLUMN extra int" for 1 .. 8;
+	push @sql, "ALTER TABLE t$_ ALTER name TYPE varchar(100)" for 51 .. 55;
+	push @sql, "ALTER TABLE t$_ ALTER created_at DROP NOT NULL" for 101 .. 105;
+	push @sql, "DROP INDEX t${_}_created_at_idx" for 151 .. 156;
+	push @sql, "DROP VIEW v${_}0", "DROP FUNCTION f${_}0" for 30, 31;
+	push @sql, "CREATE TABLE more$_ (id int PRIMARY KEY, t bigint REFERENCES t1)" for 1, 2;
+	return @sql;
+}
+
 # What one comparison leaves: WAL in kB, dead rows of catalogs, locks at its most.
 sub comparison_costs
 {
@@ -708,7 +721,11 @@ if ($wanted{models})
 	}
 	sql($grown, 'UPDATE migrate.compared SET fingerprint = NULL');
 	my ($wal, $locks, $memory, $dead) = comparison_costs($grown);
+	sql($grown, thirty_changes());
+	push @{ $s{generated} }, timed($grown, $quiet, '-c', 'SELECT * FROM migrate.diff_sql()')
+	  for 1 .. $rounds;
 	my ($ours, $floor) = (median(@{ $s{ours} }), median(@{ $s{floor} }));
+	my $generated = median(@{ $s{generated} });
 	my $same = median(@{ $ms{same} }) / 1000;
 	printf "\n%-46s %12s   %s\n", 'models: 500 tables, medians', 'time', 'target';
 	printf "%-46s %12s   %s\n", 'compare(), nothing changed, new connection',
@@ -718,6 +735,8 @@ if ($wanted{models})
 	printf "%-46s %12s   %s\n", 'compare(), compared', seconds($ours),
 	  sprintf('%.2f of the floor, at most 1.0', $ours / $floor);
 	printf "%-46s %12s\n", 'psql -1 -f of the model, and two pg_dump', seconds($floor);
+	printf "%-46s %12s   %s\n", 'diff_sql(), 30 changes, proved', seconds($generated),
+	  sprintf('%.2f of the comparison, at most 2', $generated / $ours);
 	printf "%-46s %s kB of WAL, %s dead rows of catalogs\n", 'a comparison leaves',
 	  number(int $wal), number($dead);
 	printf "%-46s %s locks, %s kB of memory of its session\n", 'and to the end',
