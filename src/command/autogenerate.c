@@ -14,6 +14,7 @@
 #include "schema/differ.h"
 #include "schema/generate.h"
 #include "script/data.h"
+#include "script/text.h"
 #include "sql.h"
 #include "store/ledger.h"
 #include "store/partial.h"
@@ -103,6 +104,7 @@ static void
 write_loss(StringInfo text, const SchemaObject *object, const Schema *after)
 {
 	bool		is_column = object->kind == &mig_kinds_column;
+	const char *format;
 
 	if (is_column ? (object->owner->kind != &mig_kinds_table ||
 					 mig_objects_property(object, "generated") != NULL ||
@@ -112,11 +114,10 @@ write_loss(StringInfo text, const SchemaObject *object, const Schema *after)
 	if (mig_objects_at(after, &object->address) != NULL)
 		return;
 	if (mig_objects_find(after, object) == NULL)
-		appendStringInfo(text, "-- What was in %s %s does not come back.\n",
-						 object->kind->name, object->identity);
+		format = "What was in %s %s does not come back.";
 	else
-		appendStringInfo(text, "-- The upgrade script drops %s %s and creates it again: what it did not copy does not come back.\n",
-						 object->kind->name, object->identity);
+		format = "The upgrade script drops %s %s and creates it again: what it did not copy does not come back.";
+	mig_text_append_comment(text, psprintf(format, object->kind->name, object->identity));
 }
 
 /*

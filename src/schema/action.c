@@ -15,6 +15,7 @@
 #include "schema/action.h"
 #include "schema/alter.h"
 #include "schema/order.h"
+#include "script/text.h"
 #include "utils/builtins.h"
 
 /* The plan. */
@@ -25,7 +26,6 @@ typedef struct ChangePlan
 	Writer		writer;
 } ChangePlan;
 
-static bool has_functions(List *actions);
 static List *find_touched(const ChangePlan *plan);
 static void touch_uses(const ChangePlan *plan, const SchemaObject *object, bool *is_in,
 					   List **touched);
@@ -205,29 +205,23 @@ is_value_used(const ChangePlan *plan, const Action *add, const char *label)
 }
 
 /*
- * Return a plan as a script.
+ * Return actions (Action *) as a script.
  */
 char *
-mig_action_script(const ActionPlan *plan)
+mig_action_script(List *actions)
 {
-	bool		unchecked = has_functions(plan->actions);
 	StringInfoData script;
 	ListCell   *lc;
 
 	initStringInfo(&script);
-	if (unchecked)
-		appendStringInfo(&script, "SET %scheck_function_bodies = off;\n",
-						 plan->stepwise ? "" : "LOCAL ");
-	foreach(lc, plan->actions)
+	foreach(lc, actions)
 	{
 		const Action *action = lfirst(lc);
 
 		if (action->hazard != NULL)
-			appendStringInfo(&script, "-- %s\n", action->hazard);
+			mig_text_append_comment(&script, action->hazard);
 		appendStringInfo(&script, "%s;\n", action->sql);
 	}
-	if (unchecked && plan->stepwise)
-		appendStringInfoString(&script, "RESET check_function_bodies;\n");
 	return script.data;
 }
 
@@ -235,8 +229,8 @@ mig_action_script(const ActionPlan *plan)
  * Return whether some actions (Action *) make functions, whose bodies may name what comes
  * later.
  */
-static bool
-has_functions(List *actions)
+bool
+mig_action_makes_functions(List *actions)
 {
 	ListCell   *lc;
 

@@ -22,6 +22,7 @@ typedef struct ActionPlan
 } ActionPlan;
 
 extern ActionPlan mig_action_plan(const Schema *from, const Schema *to, List *differences);
-extern char *mig_action_script(const ActionPlan *plan);
+extern char *mig_action_script(List *actions);
+extern bool mig_action_makes_functions(List *actions);
 
 #endif							/* MIG_ACTION_H */

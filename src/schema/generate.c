@@ -14,7 +14,9 @@
 #include "schema/finding.h"
 #include "schema/generate.h"
 #include "schema/online.h"
+#include "schema/path.h"
 #include "schema/rename.h"
+#include "script/text.h"
 
 /* Most rounds of renames: a table, its columns, what is named after these. */
 #define MAX_ROUNDS 10
@@ -52,10 +54,10 @@ static Schema *rename_live(const Project *project, const Schema *live, List *ren
 						   bool told);
 static void run_trial(void *argument);
 static char *write_renames(List *renames);
+static char *write_script(const char *first, const ActionPlan *plan, const char *last);
 static void check_supported(List *differences);
 static void check_refusals(const ActionPlan *plan);
 static char *check_proof(const Project *project, const Proof *proof, bool prove);
-static char *as_comment(const char *text);
 static char *find_fault(const Project *project, const Proof *proof);
 static void run_check(void *argument);
 static List *without_untouched(List *differences, const Schema *schema, List *objects);
@@ -206,12 +208,11 @@ mig_generate_scripts(const Project *project, const Differing *differing,
 	check_refusals(&generated.downgrade);
 	generated.upgrade.stepwise |= options->stepwise;
 	generated.downgrade.stepwise |= options->stepwise;
-	scripts.upgrade = psprintf("%s%s", write_renames(generated.renames),
-							   mig_action_script(&generated.upgrade));
-	scripts.downgrade = psprintf("%s%s", mig_action_script(&generated.downgrade),
-								 write_renames_back(generated.renames));
 	scripts.upgrade_stepwise = generated.upgrade.stepwise;
 	scripts.downgrade_stepwise = generated.downgrade.stepwise;
+	scripts.upgrade = write_script(write_renames(generated.renames), &generated.upgrade, "");
+	scripts.downgrade = write_script("", &generated.downgrade,
+									 write_renames_back(generated.renames));
 	scripts.upgrade =
 		check_proof(project, &(Proof) {
 					differing->live, differing->declared, scripts.upgrade,
@@ -245,9 +246,33 @@ mig_generate_undo(const Project *project, const Differing *differing, bool stepw
 	generated.upgrade.stepwise = stepwise;
 	return check_proof(&modelless, &(Proof) {
 					   differing->live, differing->declared,
-					   psprintf("%s%s", write_renames(generated.renames),
-								mig_action_script(&generated.upgrade)),
+					   write_script(write_renames(generated.renames), &generated.upgrade, ""),
 					   generated.renames ? NIL : generated.upgrade.touched, "downgrade"}, true);
+}
+
+/*
+ * Return a script of some actions (Action *), with statements before and after them.  The
+ * settings that it needs end with the transaction, or where it has none with the script.
+ */
+static char *
+write_script(const char *first, const ActionPlan *plan, const char *last)
+{
+	const char *set = plan->stepwise ? "SET" : "SET LOCAL";
+	bool		unchecked = mig_action_makes_functions(plan->actions);
+	bool		hides = mig_path_hides_server();
+	StringInfoData script;
+
+	initStringInfo(&script);
+	if (hides)
+		appendStringInfo(&script, "%s search_path = %s;\n", set, mig_path_with("pg_catalog"));
+	if (unchecked)
+		appendStringInfo(&script, "%s check_function_bodies = off;\n", set);
+	appendStringInfo(&script, "%s%s%s", first, mig_action_script(plan->actions), last);
+	if (unchecked && plan->stepwise)
+		appendStringInfoString(&script, "RESET check_function_bodies;\n");
+	if (hides && plan->stepwise)
+		appendStringInfoString(&script, "RESET search_path;\n");
+	return script.data;
 }
 
 /*
@@ -307,6 +332,7 @@ static char *
 check_proof(const Project *project, const Proof *proof, bool prove)
 {
 	char	   *fault = find_fault(project, proof);
+	StringInfoData script;
 
 	if (fault == NULL)
 		return proof->script;
@@ -318,25 +344,10 @@ check_proof(const Project *project, const Proof *proof, bool prove)
 				 strcmp(project->function, "migrate.revision()") == 0 ?
 				 errhint("Write the revision by hand, or see the script with prove => false.") :
 				 errhint("Write the script by hand.")));
-	return psprintf("-- not proved: %s\n%s", as_comment(fault), proof->script);
-}
-
-/*
- * Return a text whose further lines are comments, too.
- */
-static char *
-as_comment(const char *text)
-{
-	StringInfoData comment;
-
-	initStringInfo(&comment);
-	for (const char *at = text; *at != '\0'; at++)
-	{
-		appendStringInfoChar(&comment, *at);
-		if (*at == '\n')
-			appendStringInfoString(&comment, "-- ");
-	}
-	return comment.data;
+	initStringInfo(&script);
+	mig_text_append_comment(&script, psprintf("not proved: %s", fault));
+	appendStringInfoString(&script, proof->script);
+	return script.data;
 }
 
 /*

@@ -29,6 +29,7 @@
 #include "nodes/makefuncs.h"
 #include "parser/parse_type.h"
 #include "schema/mend.h"
+#include "schema/path.h"
 #include "schema/replace.h"
 #include "script/script.h"
 #include "script/statement.h"
@@ -493,12 +494,10 @@ mig_mend_own_schema(const CreateSchemaStmt *stmt, DeclareNotes *notes)
 static List *
 elements_of_schema(const RawStmt *raw, const char *name)
 {
-	const char *path = namespace_search_path;
 	List	   *raws;
 	ListCell   *lc;
 
-	raws = list_make1(set_search_path(*path == '\0' ? quote_identifier(name) :
-									  psprintf("%s, %s", quote_identifier(name), path)));
+	raws = list_make1(set_search_path(mig_path_with(name)));
 	foreach(lc, castNode(CreateSchemaStmt, raw->stmt)->schemaElts)
 	{
 		RawStmt    *element = makeNode(RawStmt);
@@ -508,11 +507,11 @@ elements_of_schema(const RawStmt *raw, const char *name)
 		element->stmt_len = raw->stmt_len;
 		raws = lappend(raws, element);
 	}
-	return lappend(raws, set_search_path(*path == '\0' ? "''" : path));
+	return lappend(raws, set_search_path(mig_path_with(NULL)));
 }
 
 /*
- * Return a statement that sets search_path to what is a value of it.
+ * Return a statement that sets search_path.
  */
 static RawStmt *
 set_search_path(const char *path)

@@ -4,13 +4,14 @@
  */
 #include "migrate.h"
 
-#include "catalog/namespace.h"
 #include "kind/grants.h"
 #include "kind/kinds.h"
 #include "kind/writer.h"
 #include "lib/stringinfo.h"
 #include "schema/order.h"
+#include "schema/path.h"
 #include "schema/write.h"
+#include "script/text.h"
 
 static char *write_objects(const Schema *schema, List *objects, const char *path);
 static bool is_written(const SchemaObject *object);
@@ -34,8 +35,7 @@ mig_write_schema(const Schema *schema, List *objects)
 char *
 mig_write_again(const Schema *schema, List *objects)
 {
-	return write_objects(schema, objects, *namespace_search_path == '\0' ? "''" :
-						 psprintf("pg_catalog, %s", namespace_search_path));
+	return write_objects(schema, objects, mig_path_with("pg_catalog"));
 }
 
 /*
@@ -93,6 +93,6 @@ static void
 append_unwritten(StringInfo script, const SchemaObject *object)
 {
 	if (object->owner == NULL)
-		appendStringInfo(script, "-- not written: %s %s\n", object->kind->name,
-						 object->identity);
+		mig_text_append_comment(script, psprintf("not written: %s %s", object->kind->name,
+												 object->identity));
 }

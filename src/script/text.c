@@ -179,3 +179,20 @@ mig_text_comparable(const char *text)
 	*to = '\0';
 	return copy;
 }
+
+/*
+ * Append a text to a script as a comment, with all of its lines: names in it can have ends of
+ * lines.
+ */
+void
+mig_text_append_comment(StringInfo script, const char *text)
+{
+	appendStringInfoString(script, "-- ");
+	for (const char *at = text; *at != '\0'; at++)
+	{
+		appendStringInfoChar(script, *at);
+		if (mig_text_is_line_end(*at))
+			appendStringInfoString(script, "-- ");
+	}
+	appendStringInfoChar(script, '\n');
+}

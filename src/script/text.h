@@ -10,6 +10,8 @@
 
 #include "migrate.h"
 
+#include "lib/stringinfo.h"
+
 #include "nodes/pg_list.h"
 
 /* The white space of the server's lexer. */
@@ -43,5 +45,6 @@ extern int	mig_text_skip_comment(const char *text, int offset);
 extern int	mig_text_skip_gap(const char *text, int offset);
 extern char *mig_text_comparable(const char *text);
 extern char *mig_text_trim(const char *text, int len);
+extern void mig_text_append_comment(StringInfo script, const char *text);
 
 #endif							/* MIG_TEXT_H */

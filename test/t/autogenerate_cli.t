@@ -225,8 +225,7 @@ subtest 'scripts that are not transactional' => sub {
 		'    likewise the way back');
 	$p->run('upgrade');
 	like($p->sql(q{SELECT migrate.derive_downgrade('0003')}),
-		qr/^SET check_function_bodies = off;/m,
-		'    also when it is derived');
+		qr/^SET check_function_bodies = off;/m, '    also when it is derived');
 	$p->is_run([ 'downgrade', '-1' ], 0, "0003\n", qr/completed/);
 	my $session = MigrateTest::connect_to($p->{database});
 	$session->run(q{SELECT migrate.set_model('CREATE TABLE a (id int PRIMARY KEY, name int)')},
