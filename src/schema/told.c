@@ -39,6 +39,7 @@ static void check(const Told *told, const Schema *live, const Schema *declared, 
 static bool is_declared(const Schema *declared, const SchemaObject *like);
 static bool is_renamed(const SchemaObject *object, List *all);
 static bool is_in_place_of(const SchemaObject *object, const Told *told);
+static bool is_same(const char *one, const char *other);
 static bool is_same_target(const Told *one, const Told *other);
 static List *sort(List *all);
 static bool is_free(const Told *told, List *left);
@@ -274,7 +275,7 @@ renamed_parent(const SchemaObject *object, List *parents)
 
 		if (rename->object->parent == NULL && object->owner != NULL &&
 			rename->object->kind == object->owner->kind &&
-			strcmp(rename->object->schema, object->schema) == 0 &&
+			is_same(rename->object->schema, object->schema) &&
 			strcmp(rename->object->name, object->parent) == 0)
 			return rename->name;
 	}
@@ -339,8 +340,7 @@ is_declared(const Schema *declared, const SchemaObject *like)
 		const SchemaObject *object = lfirst(lc);
 
 		if (object->kind == like->kind && strcmp(object->name, like->name) == 0 &&
-			(object->schema == NULL || strcmp(object->schema, like->schema) == 0) &&
-			(object->parent == NULL || strcmp(object->parent, like->parent) == 0))
+			is_same(object->schema, like->schema) && is_same(object->parent, like->parent))
 			return true;
 	}
 	return false;
@@ -371,13 +371,21 @@ is_in_place_of(const SchemaObject *object, const Told *told)
 
 	if (object->address.classId != other->address.classId ||
 		(object->address.objectSubId != 0) != (other->address.objectSubId != 0) ||
-		strcmp(object->name, told->name) != 0 ||
-		(object->schema != NULL && strcmp(object->schema, other->schema) != 0) ||
-		strcmp(object->arguments ? object->arguments : "",
-			   other->arguments ? other->arguments : "") != 0)
+		strcmp(object->name, told->name) != 0 || !is_same(object->schema, other->schema) ||
+		!is_same(object->arguments, other->arguments))
 		return false;
+	/* indexes share their names with tables, whatever they belong to */
 	return (object->address.classId == RelationRelationId && object->address.objectSubId == 0) ||
-		object->parent == NULL || strcmp(object->parent, other->parent) == 0;
+		is_same(object->parent, other->parent);
+}
+
+/*
+ * Return whether two names, which can be NULL, are the same.
+ */
+static bool
+is_same(const char *one, const char *other)
+{
+	return one == NULL || other == NULL ? one == other : strcmp(one, other) == 0;
 }
 
 /*

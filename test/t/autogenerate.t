@@ -414,6 +414,13 @@ TO
 	arguments => q{renames => '{column public.client.fullname -> name}'},
 	unlike => [ qr/DROP|ADD/ ]);
 
+change('renames of what is in no schema', 'CREATE TABLE t (id int PRIMARY KEY);
+	CREATE PUBLICATION mig_auto_pub FOR TABLE t', 'CREATE TABLE u (id int,
+	CONSTRAINT t_pkey PRIMARY KEY (id)); CREATE PUBLICATION mig_auto_new FOR TABLE u',
+	arguments => q{renames => ARRAY['publication mig_auto_pub -> mig_auto_new',
+		'table public.t -> u']},
+	like => [ qr/ALTER PUBLICATION mig_auto_pub RENAME TO mig_auto_new/ ], unlike => [ qr/DROP/ ]);
+
 # what is refused, also where nothing differs
 $judge->load('a', "$before; CREATE TABLE a (x int, y int)") and die;
 for my $case (
