@@ -319,8 +319,8 @@ my @calls = (
 	q{SELECT migrate.configure('managed_schemas', 'app')},
 	q{SELECT migrate.set_model('CREATE TABLE app.attacked (id pg_catalog.int4 PRIMARY KEY,
 		t pg_catalog.text DEFAULT ''a'')')},
-	# the server's types are named without their schema: the proof sees that these are others
-	[ 'SELECT * FROM migrate.diff_sql()', 'MG014' ],
+	# the server's types are named without their schema: the scripts have it searched first
+	'SELECT * FROM migrate.diff_sql()',
 	q{SELECT migrate.revision('attacked', rev_id => 'attacked', head => 'base',
 		autogenerate => true, prove => false, renames => '{}')},
 	[ q{SELECT migrate.revision('again', head => 'base', autogenerate => true)}, 'MG004' ],

@@ -412,7 +412,7 @@ CREATE INDEX client_fullname ON customer (name);
 CREATE VIEW v AS SELECT name AS fullname FROM customer
 TO
 	arguments => q{renames => '{column public.client.fullname -> name}'},
-	unlike => [ qr/DROP|ADD/ ]);
+	unlike => [ qr/DROP TABLE|DROP COLUMN|ADD/ ]);
 
 change('renames of what is in no schema', 'CREATE TABLE t (id int PRIMARY KEY);
 	CREATE PUBLICATION mig_auto_pub FOR TABLE t', 'CREATE TABLE u (id int,
