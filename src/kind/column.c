@@ -8,10 +8,12 @@
 #include "migrate.h"
 
 #include "catalog/pg_class.h"
+#include "commands/defrem.h"
 #include "compat.h"
 #include "kind/column.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
+#include "kind/sequence.h"
 #include "lib/stringinfo.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_type.h"
@@ -46,6 +48,10 @@ static bool change_storage(const Difference *difference, Writer *writer);
 static bool change_compression(const Difference *difference, Writer *writer);
 static bool change_statistics(const Difference *difference, Writer *writer);
 static bool change_options(const Difference *difference, Writer *writer);
+static bool has_same_attributes(const SchemaObject *from, const SchemaObject *to);
+static List *attributes_of(const SchemaObject *type);
+static const char *row_of(const char *column, const SchemaObject *from,
+						  const SchemaObject *to, const char *type);
 static const char *definition_of(const SchemaObject *column, bool typed);
 static const char *alter_column_of(const SchemaObject *object);
 static void write_state(const SchemaObject *object, Writer *writer);
@@ -315,6 +321,41 @@ add(const SchemaObject *column, Writer *writer)
 }
 
 /*
+ * Write what is said of a column that its table gets with that of a parent.
+ */
+void
+mig_column_inherit(const SchemaObject *column, const SchemaObject *parent, Writer *writer)
+{
+	const char *def = mig_objects_property(column, "default");
+	const char *inherited = mig_objects_property(parent, "default");
+
+	if (def != NULL && (inherited == NULL || strcmp(def, inherited) != 0))
+		mig_column_write_default(column, writer);
+	else if (def == NULL && inherited != NULL)
+		mig_writer_add(writer, column, PHASE_DEFAULT, "%s DROP DEFAULT",
+					   alter_column_of(column));
+	write_state(column, writer);
+	if (mig_objects_property(column, "comment") != NULL)
+		mig_writer_comment(writer, column);
+}
+
+/*
+ * Return a statement that adds a column to the parent of a table which has one of that name
+ * itself, and has it from then on from the parent: with what keeps the values.
+ */
+const char *
+mig_column_copy(const SchemaObject *column, const char *add)
+{
+	const char *table = mig_objects_parent(column);
+	const char *name = quote_identifier(column->name);
+	const char *aside = quote_identifier(makeObjectName(column->name, NULL, "old"));
+
+	return psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s;\n%s;\nUPDATE %s SET %s = %s;\n"
+					"ALTER TABLE %s DROP COLUMN %s", table, name, aside, add, table, name,
+					aside, table, aside);
+}
+
+/*
  * Write ALTER TABLE ... ADD COLUMN.
  */
 static void
@@ -345,6 +386,16 @@ drop(const SchemaObject *column)
 }
 
 /*
+ * Return what drops a column of a table, whose heirs keep theirs.
+ */
+const char *
+mig_column_drop_only(const SchemaObject *column)
+{
+	return psprintf("%s DROP COLUMN %s", table_of(column, true),
+					quote_identifier(column->name));
+}
+
+/*
  * Write what sets the default of a column.
  */
 void
@@ -355,18 +406,105 @@ mig_column_write_default(const SchemaObject *column, Writer *writer)
 }
 
 /*
- * Write what gives a column its type, whose name was that of another type before.
+ * Write what gives a column its type, whose name was that of another type before.  Of
+ * a composite type these are from and to; NULL: it is another.
  */
 void
-mig_column_write_type(const SchemaObject *column, Writer *writer)
+mig_column_write_type(const SchemaObject *column, const SchemaObject *from,
+					  const SchemaObject *to, Writer *writer)
 {
 	const char *type = mig_objects_property(column, "type");
+	const char *name = quote_identifier(column->name);
+	const char *using = from == NULL || has_same_attributes(from, to) ?
+		psprintf("%s::pg_catalog.text::%s", name, type) :
+		row_of(name, from, to, type);
 
 	mig_writer_add(writer, column, PHASE_CREATE,
-				   "%s ALTER COLUMN %s TYPE %s USING %s::pg_catalog.text::%s",
-				   table_of(column, false), quote_identifier(column->name), type,
-				   quote_identifier(column->name), type)->hazard =
+				   "%s ALTER COLUMN %s TYPE %s USING %s",
+				   table_of(column, false), name, type, using)->hazard =
 		"may rewrite the table, and fails on rows that do not fit";
+}
+
+/*
+ * Return whether the values that a user of a type has can be converted when the type is
+ * made again: through text, or one by one where a composite type has other attributes.
+ */
+bool
+mig_column_can_convert(const SchemaObject *from, const SchemaObject *to,
+					   const SchemaObject *user)
+{
+	const char *type;
+
+	if (from->kind != &mig_kinds_composite_type || has_same_attributes(from, to))
+		return true;
+	if (user->kind == &mig_kinds_domain)
+		return false;
+	if (user->kind != &mig_kinds_column)
+		return true;
+	type = mig_objects_property(user, "type");
+	return user->owner->kind != &mig_kinds_composite_type && type[strlen(type) - 1] != ']';
+}
+
+/*
+ * Return whether two composite types have attributes of the same names in the same order.
+ */
+static bool
+has_same_attributes(const SchemaObject *from, const SchemaObject *to)
+{
+	List	   *before = attributes_of(from);
+	List	   *after = attributes_of(to);
+	ListCell   *lc;
+	ListCell   *lc2;
+
+	forboth(lc, before, lc2, after)
+		if (strcmp(((const SchemaObject *) lfirst(lc))->name,
+				   ((const SchemaObject *) lfirst(lc2))->name) != 0)
+			return false;
+	return list_length(before) == list_length(after);
+}
+
+/*
+ * Return the attributes (SchemaObject *) of a composite type.
+ */
+static List *
+attributes_of(const SchemaObject *type)
+{
+	List	   *attributes = NIL;
+	ListCell   *lc;
+
+	foreach(lc, type->children)
+		if (((const SchemaObject *) lfirst(lc))->kind == &mig_kinds_column)
+			attributes = lappend(attributes, lfirst(lc));
+	return attributes;
+}
+
+/*
+ * Return what makes a value of a composite type of the attributes that a column has of
+ * another.
+ */
+static const char *
+row_of(const char *column, const SchemaObject *from, const SchemaObject *to,
+	   const char *type)
+{
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	foreach(lc, attributes_of(to))
+	{
+		const SchemaObject *attribute = lfirst(lc);
+		const char *value = "NULL";
+		ListCell   *other;
+
+		foreach(other, attributes_of(from))
+			if (strcmp(((const SchemaObject *) lfirst(other))->name, attribute->name) == 0)
+				value = psprintf("(%s).%s::pg_catalog.text::%s", column,
+								 quote_identifier(attribute->name),
+								 mig_objects_property(attribute, "type"));
+		appendStringInfo(&sql, "%s%s", sql.len > 0 ? ", " : "", value);
+	}
+	return psprintf("CASE WHEN %s IS DISTINCT FROM NULL THEN ROW(%s)::%s END", column, sql.data,
+					type);
 }
 
 /*
@@ -621,15 +759,21 @@ change_identity(const Difference *difference, Writer *writer)
 
 	if (identity == NULL)
 	{
-		mig_writer_add(writer, to, PHASE_CREATE, "%s DROP IDENTITY", alter_column_of(to));
+		/* the sequence of its default takes over the value before */
+		mig_writer_add(writer, to, PHASE_CREATE, "%s DROP IDENTITY",
+					   alter_column_of(to))->after = mig_sequence_of_default(to);
 		return true;
 	}
 	identity = strcmp(identity, "always") == 0 ? "ALWAYS" : "BY DEFAULT";
 	if (before == NULL)
 	{
-		mig_writer_add(writer, to, PHASE_COMMENT, "%s ADD GENERATED %s AS IDENTITY (%s)",
-					   alter_column_of(to), identity,
-					   mig_objects_property(to, "identity_sequence"));
+		Action	   *action =
+			mig_writer_add(writer, to, PHASE_COMMENT, "%s ADD GENERATED %s AS IDENTITY (%s)",
+						   alter_column_of(to), identity,
+						   mig_objects_property(to, "identity_sequence"));
+
+		mig_sequence_become_identity(action, mig_sequence_of_default(difference->from),
+									 mig_column_identity_sequence(to), writer);
 		return true;
 	}
 	if (mig_writer_has(difference, "identity"))
@@ -641,9 +785,25 @@ change_identity(const Difference *difference, Writer *writer)
 							&old_name);
 	options = sequence_options(mig_objects_property(to, "identity_sequence"), &new_name);
 	if (strcmp(old_name, new_name) != 0)
-		return false;
+		mig_writer_add(writer, to, PHASE_STATE, "ALTER SEQUENCE %s RENAME TO %s", old_name,
+					   new_name + strlen(quote_identifier(to->schema)) + 1);
 	mig_writer_add(writer, to, PHASE_STATE, "ALTER SEQUENCE %s%s", new_name, options);
 	return true;
+}
+
+/*
+ * Return the qualified name of the sequence that a column has as an identity; NULL: it is
+ * none.
+ */
+const char *
+mig_column_identity_sequence(const SchemaObject *column)
+{
+	const char *sequence = mig_objects_property(column, "identity_sequence");
+	const char *name = NULL;
+
+	if (sequence != NULL)
+		(void) sequence_options(sequence, &name);
+	return name;
 }
 
 /*

@@ -1,10 +1,9 @@
 /*
  * database.c
- *		Schemas, extensions, publications, subscriptions and default privileges.
+ *		Schemas, extensions, publications and subscriptions.
  */
 #include "migrate.h"
 
-#include "catalog/pg_default_acl.h"
 #include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_publication.h"
@@ -75,24 +74,9 @@ const Kind	mig_kinds_subscription = {
 	MIG_SUBSCRIPTION_OPTIONS " AS options "
 	"FROM pg_subscription x WHERE x.subdbid = (SELECT d.oid FROM pg_database d "
 	"WHERE d.datname = current_database())",
+	.create_by_hand = " CONNECTION '...' PUBLICATION ...",
+	.alter_by_hand = " ...",
 	.comment_on = "SUBSCRIPTION"
-};
-
-/* They are read where privileges are compared. */
-const Kind	mig_kinds_default_privileges = {
-	.name = "default privileges",
-	.catalog = DefaultAclRelationId,
-	.identity = IDENTITY_AS_IS,
-	.of_database = true,
-	.query =
-	KIND_OF_DATABASE("x.oid", "format('FOR ROLE %I%s ON %s', pg_get_userbyid(x.defaclrole), "
-					 "' IN SCHEMA ' || quote_ident(n.nspname), "
-					 "CASE x.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES' "
-					 "WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES' WHEN 'n' THEN 'SCHEMAS' "
-					 "WHEN 'L' THEN 'LARGE OBJECTS' ELSE x.defaclobjtype::text END)") ", "
-	"(SELECT string_agg(i::text, ', ' ORDER BY i::text) FROM unnest(x.defaclacl) i) AS grants "
-	"FROM pg_default_acl x LEFT JOIN pg_namespace n ON n.oid = x.defaclnamespace "
-	"WHERE $2 AND (x.defaclnamespace = 0 OR x.defaclnamespace = ANY ($1))"
 };
 
 /*

@@ -55,7 +55,9 @@ const Kind	mig_kinds_user_mapping = {
 	KIND_OF_DATABASE("x.umid", "format('FOR %s SERVER %I', CASE WHEN x.umuser = 0 "
 					 "THEN 'PUBLIC' ELSE quote_ident(x.usename) END, x.srvname)") ", "
 	"E'\\n' || " KIND_FOREIGN_OPTIONS("x.umoptions") " AS options "
-	"FROM pg_user_mappings x WHERE " KIND_NOT_MEMBER("pg_user_mapping", "x.umid")
+	"FROM pg_user_mappings x WHERE " KIND_NOT_MEMBER("pg_user_mapping", "x.umid"),
+	.create_by_hand = " OPTIONS (...)",
+	.alter_by_hand = " OPTIONS (...)"
 };
 
 /*

@@ -13,6 +13,7 @@
 #include "compat.h"
 #include "kind/grants.h"
 #include "kind/kinds.h"
+#include "kind/privileges.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -64,14 +65,10 @@ static const char *owner_of(const SchemaObject *object);
 static bool is_carried(const Difference *difference);
 static const Grantable *grantable_of(const SchemaObject *object);
 static List *initial_items(const SchemaObject *object, Oid owner);
-static List *parse_items(const char *text);
 static void replace_role(List *items, Oid from, Oid to);
 static void write_owner(const SchemaObject *object, Writer *writer);
-static void write_changes(const SchemaObject *object, List *before, List *wanted, Oid owner,
-						  Writer *writer);
 static void write_revokes(const SchemaObject *object, List *before, List *wanted,
 						  Writer *writer);
-static const AclItem *find_item(List *items, const AclItem *like);
 static void write_item(const SchemaObject *object, const AclItem *item, AclMode change,
 					   bool option, bool grant, Writer *writer);
 static const char *rights_of(const SchemaObject *object, AclMode change);
@@ -108,8 +105,10 @@ mig_grants_initial(const char *schema, Oid owner)
 void
 mig_grants_write(const SchemaObject *object, Writer *writer)
 {
+	const Grantable *grantable = grantable_of(object);
 	const char *owner;
 	Oid			role = InvalidOid;
+	NewPrivileges	initial;
 
 	if (!mig_objects_has_property(object, "owner"))
 		return;
@@ -119,9 +118,13 @@ mig_grants_write(const SchemaObject *object, Writer *writer)
 		role = get_role_oid(owner, false);
 		write_owner(object, writer);
 	}
-	if (grantable_of(object) != NULL)
-		write_changes(object, initial_items(object, role),
-					  parse_items(mig_objects_property(object, "privileges")), role, writer);
+	if (grantable == NULL)
+		return;
+	initial = mig_privileges_of_new(writer->defaults, object, grantable->type, role,
+										initial_items(object, role));
+	mig_grants_write_changes(object, &initial,
+							 mig_privileges_parse(mig_objects_property(object, "privileges")),
+							 role, writer);
 }
 
 /*
@@ -133,7 +136,7 @@ mig_grants_change(const Difference *difference, Writer *writer)
 	const SchemaObject *to = difference->to;
 	const char *old_owner = owner_of(difference->from);
 	const char *owner = owner_of(to);
-	List	   *before = parse_items(mig_objects_property(difference->from, "privileges"));
+	List	   *before = mig_privileges_parse(mig_objects_property(difference->from, "privileges"));
 	Oid			role = owner != NULL ? get_role_oid(owner, false) : InvalidOid;
 
 	if (mig_writer_has(difference, "owner") && !is_carried(difference))
@@ -142,8 +145,9 @@ mig_grants_change(const Difference *difference, Writer *writer)
 	if (owner != NULL && old_owner != NULL)
 		replace_role(before, get_role_oid(old_owner, false), role);
 	if (grantable_of(to) != NULL)
-		write_changes(to, before, parse_items(mig_objects_property(to, "privileges")), role,
-					  writer);
+		mig_grants_write_changes(to, &(NewPrivileges) {before, before},
+								 mig_privileges_parse(mig_objects_property(to, "privileges")),
+								 role, writer);
 }
 
 /*
@@ -185,39 +189,9 @@ grantable_of(const SchemaObject *object)
 static List *
 initial_items(const SchemaObject *object, Oid owner)
 {
-	List	   *items = NIL;
-	Acl		   *acl = object->kind == &mig_kinds_schema ?
-		mig_grants_initial(object->name, owner) :
-		acldefault(grantable_of(object)->type, owner);
-
-	for (int i = 0; i < ACL_NUM(acl); i++)
-		items = lappend(items, &ACL_DAT(acl)[i]);
-	return items;
-}
-
-/*
- * Return the items (AclItem *) of privileges as they were read, separated by commas;
- * NULL: none.  A comma can be in a name, which has quotes then.
- */
-static List *
-parse_items(const char *text)
-{
-	List	   *items = NIL;
-
-	while (text != NULL && *text != '\0')
-	{
-		bool		quoted = false;
-		const char *end = text;
-
-		for (; *end != '\0' && (quoted || *end != ','); end++)
-			if (*end == '"')
-				quoted = !quoted;
-		items = lappend(items, DatumGetAclItemP(
-							DirectFunctionCall1(aclitemin,
-												CStringGetDatum(pnstrdup(text, end - text)))));
-		text = *end == ',' ? end + strspn(end, ", ") : end;
-	}
-	return items;
+	return mig_privileges_items(object->kind == &mig_kinds_schema ?
+							mig_grants_initial(object->name, owner) :
+							acldefault(grantable_of(object)->type, owner));
 }
 
 /*
@@ -253,17 +227,17 @@ write_owner(const SchemaObject *object, Writer *writer)
 }
 
 /*
- * Write the REVOKEs and GRANTs that lead from some privileges (AclItem *) to others, each
+ * Write the REVOKEs and GRANTs that lead from some privileges to others (AclItem *), each
  * GRANT after the one that its grantor has its option from.
  */
-static void
-write_changes(const SchemaObject *object, List *before, List *wanted, Oid owner,
-			  Writer *writer)
+void
+mig_grants_write_changes(const SchemaObject *object, const NewPrivileges *before, List *wanted,
+						 Oid owner, Writer *writer)
 {
 	List	   *grantors = list_make1_oid(owner);
 	bool		found = true;
 
-	write_revokes(object, before, wanted, writer);
+	write_revokes(object, before->possible, wanted, writer);
 	while (found && wanted != NIL)
 	{
 		List	   *left = NIL;
@@ -273,7 +247,7 @@ write_changes(const SchemaObject *object, List *before, List *wanted, Oid owner,
 		foreach(lc, wanted)
 		{
 			const AclItem *item = lfirst(lc);
-			const AclItem *old = find_item(before, item);
+			const AclItem *old = mig_privileges_find(before->certain, item);
 			AclMode		options = ACLITEM_GET_GOPTIONS(*item);
 			AclMode		has = old ? ACLITEM_GET_PRIVS(*old) : ACL_NO_RIGHTS;
 			AclMode		has_options = old ? ACLITEM_GET_GOPTIONS(*old) : ACL_NO_RIGHTS;
@@ -305,7 +279,7 @@ write_revokes(const SchemaObject *object, List *before, List *wanted, Writer *wr
 	foreach(lc, before)
 	{
 		const AclItem *item = lfirst(lc);
-		const AclItem *new = find_item(wanted, item);
+		const AclItem *new = mig_privileges_find(wanted, item);
 		AclMode		keeps = new ? ACLITEM_GET_PRIVS(*new) : ACL_NO_RIGHTS;
 		AclMode		keeps_options = new ? ACLITEM_GET_GOPTIONS(*new) : ACL_NO_RIGHTS;
 
@@ -316,24 +290,6 @@ write_revokes(const SchemaObject *object, List *before, List *wanted, Writer *wr
 }
 
 /*
- * Return the item of a list (AclItem *) that has the roles of another; NULL: none.
- */
-static const AclItem *
-find_item(List *items, const AclItem *like)
-{
-	ListCell   *lc;
-
-	foreach(lc, items)
-	{
-		const AclItem *item = lfirst(lc);
-
-		if (item->ai_grantee == like->ai_grantee && item->ai_grantor == like->ai_grantor)
-			return item;
-	}
-	return NULL;
-}
-
-/*
  * Write the GRANT or REVOKE of some privileges of an item, or of the option to grant them,
  * as the role that has granted it where that is not the owner.
  */
@@ -341,22 +297,36 @@ static void
 write_item(const SchemaObject *object, const AclItem *item, AclMode change, bool option,
 		   bool grant, Writer *writer)
 {
+	bool		is_default = object->kind == &mig_kinds_default_privileges;
 	const char *owner = owner_of(object);
 	const char *grantor = GetUserNameFromId(item->ai_grantor, false);
 	bool		other = owner != NULL && strcmp(grantor, owner) != 0;
-	const char *name = object->kind == &mig_kinds_column ? mig_objects_parent(object) :
-		mig_writer_target(object) + strlen(object->kind->comment_on) + 1;
 
 	if (change == ACL_NO_RIGHTS)
 		return;
-	mig_writer_add(writer, object, PHASE_COMMENT, "%s%s%s%s%s ON %s %s %s %s%s%s",
+	mig_writer_add(writer, object, is_default ? PHASE_CREATE : PHASE_COMMENT,
+				   "%s%s%s%s%s%s ON %s %s %s%s%s",
 				   other ? "SET SESSION AUTHORIZATION " : "",
 				   other ? psprintf("%s;\n", quote_identifier(grantor)) : "",
+				   is_default ? mig_privileges_default_prefix(object) : "",
 				   grant ? "GRANT " : "REVOKE ",
 				   option && !grant ? "GRANT OPTION FOR " : "", rights_of(object, change),
-				   grantable_of(object)->keywords, name, grant ? "TO" : "FROM",
-				   grantee_of(item), option && grant ? " WITH GRANT OPTION" : "",
+				   mig_grants_target(object), grant ? "TO" : "FROM", grantee_of(item),
+				   option && grant ? " WITH GRANT OPTION" : "",
 				   other ? ";\nRESET SESSION AUTHORIZATION" : "");
+}
+
+/*
+ * Return what GRANT has after ON.
+ */
+const char *
+mig_grants_target(const SchemaObject *object)
+{
+	if (object->kind == &mig_kinds_default_privileges)
+		return mig_privileges_default_target(object);
+	return psprintf("%s %s", grantable_of(object)->keywords,
+					object->kind == &mig_kinds_column ? mig_objects_parent(object) :
+					mig_writer_target(object) + strlen(object->kind->comment_on) + 1);
 }
 
 /*

@@ -58,6 +58,11 @@
 /* A type, or null for none. */
 #define KIND_TYPE(column) "CASE WHEN " column " <> 0 THEN format_type(" column ", NULL) END"
 
+/* When a trigger or a rule fires, as ALTER says it; usual: null. */
+#define KIND_ENABLED(column) \
+	"CASE " column " WHEN 'D' THEN 'disable' WHEN 'R' THEN 'enable replica' " \
+	"WHEN 'A' THEN 'enable always' END"
+
 /* The name of a tablespace, or null for the database's. */
 #define KIND_TABLESPACE(id) "(SELECT xs.spcname FROM pg_tablespace xs WHERE xs.oid = " id ")"
 

@@ -104,6 +104,13 @@ typedef struct Kind
 	/* Return what drops an object; NULL: DROP and what COMMENT ON says. */
 	const char *(*drop) (const struct SchemaObject *object);
 
+	/*
+	 * Of kinds that are not written, for hints: what CREATE and ALTER have after the
+	 * name.
+	 */
+	const char *create_by_hand;
+	const char *alter_by_hand;
+
 	const char *comment_on;		/* the keywords for the kind; NULL: no comments */
 
 	/* Return what COMMENT ON names an object by; NULL: its identity. */

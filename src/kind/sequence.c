@@ -5,12 +5,17 @@
 #include "migrate.h"
 
 #include "catalog/pg_class.h"
+#include "commands/defrem.h"
 #include "compat.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
+#include "kind/sequence.h"
+#include "utils/builtins.h"
 
 static void create(const SchemaObject *object, Writer *writer);
 static bool change(const Difference *difference, Writer *writer);
+static const char *aside_name(const SchemaObject *sequence);
+static const char *take_value(const char *sequence, const char *other);
 
 const Kind	mig_kinds_sequence = {
 	.name = "sequence",
@@ -94,4 +99,99 @@ change(const Difference *difference, Writer *writer)
 					   mig_objects_property(to, "maximum"), mig_objects_property(to, "cache"),
 					   mig_objects_property(to, "cycle") ? "" : "NO ");
 	return true;
+}
+
+/*
+ * Return the sequence that the default of a column uses; NULL: none.
+ */
+const SchemaObject *
+mig_sequence_of_default(const SchemaObject *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, column->uses)
+	{
+		const ObjectUse *use = lfirst(lc);
+
+		if (use->phase == PHASE_DEFAULT && use->object->kind == &mig_kinds_sequence)
+			return use->object;
+	}
+	return NULL;
+}
+
+/*
+ * Have an action that makes a column an identity, whose sequence has the qualified name,
+ * give it the value of another sequence, unless that is NULL.  Where that one goes, it
+ * has another name from then on.
+ */
+void
+mig_sequence_become_identity(Action *action, const SchemaObject *sequence,
+							 const char *identity, Writer *writer)
+{
+	const char *old;
+
+	if (sequence == NULL)
+		return;
+	old = mig_objects_qualified(sequence);
+	if (list_member_ptr(writer->aside, sequence))
+	{
+		const char *aside = aside_name(sequence);
+
+		action->sql = psprintf("ALTER SEQUENCE %s RENAME TO %s;\n%s", old,
+							   quote_identifier(aside), action->sql);
+		old = quote_qualified_identifier(sequence->schema, aside);
+	}
+	action->sql = psprintf("%s;\n%s", action->sql, take_value(identity, old));
+}
+
+/*
+ * Have an action that creates a sequence give it the value of an identity's, which goes and
+ * has the qualified name.
+ */
+void
+mig_sequence_replace_identity(Action *action, const SchemaObject *sequence,
+							  const char *identity)
+{
+	const char *aside = aside_name(sequence);
+
+	action->sql = psprintf("ALTER SEQUENCE %s RENAME TO %s;\n%s;\n%s", identity,
+						   quote_identifier(aside), action->sql,
+						   take_value(mig_objects_qualified(sequence),
+									  quote_qualified_identifier(sequence->schema, aside)));
+}
+
+/*
+ * Have an action that drops an identity give its value to a sequence that is there already
+ * and takes its place, unless that has gone further.
+ */
+void
+mig_sequence_follow_identity(Action *action, const SchemaObject *sequence,
+							 const char *identity)
+{
+	const char *name = mig_objects_qualified(sequence);
+	bool		descends = *mig_objects_property(sequence, "increment") == '-';
+
+	action->sql = psprintf("SELECT pg_catalog.setval(%s, i.last_value, i.is_called) FROM %s i, "
+						   "%s s WHERE i.last_value OPERATOR(pg_catalog.%s) s.last_value;\n%s",
+						   quote_literal_cstr(name), identity, name, descends ? "<" : ">",
+						   action->sql);
+}
+
+/*
+ * Return the statement that gives a sequence the value of another.
+ */
+static const char *
+take_value(const char *sequence, const char *other)
+{
+	return psprintf("SELECT pg_catalog.setval(%s, last_value, is_called) FROM %s",
+					quote_literal_cstr(sequence), other);
+}
+
+/*
+ * Return the name of a sequence while another takes its place.
+ */
+static const char *
+aside_name(const SchemaObject *sequence)
+{
+	return makeObjectName(sequence->name, NULL, "old");
 }

@@ -1,6 +1,6 @@
 /*
  * trigger.c
- *		Triggers of tables and views, and event triggers.
+ *		Triggers and rules of tables and views.
  *
  * The triggers that a partition has from its parent are read where they are
  * enabled otherwise.
@@ -8,18 +8,12 @@
 #include "migrate.h"
 
 #include "catalog/pg_class.h"
-#include "catalog/pg_event_trigger.h"
 #include "catalog/pg_rewrite.h"
 #include "catalog/pg_trigger.h"
 #include "compat.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
 #include "utils/builtins.h"
-
-/* When a trigger or a rule fires, as ALTER TABLE says it; usual: null. */
-#define ENABLED(column) \
-	"CASE " column " WHEN 'D' THEN 'disable' WHEN 'R' THEN 'enable replica' " \
-	"WHEN 'A' THEN 'enable always' END"
 
 static void create(const SchemaObject *object, Writer *writer);
 static void create_rule(const SchemaObject *object, Writer *writer);
@@ -34,7 +28,7 @@ const Kind	mig_kinds_trigger = {
 	.query = KIND_OF_RELATION("t", "tg") ", "
 	"CASE WHEN p.oid IS NULL THEN pg_get_triggerdef(t.oid) END AS definition, "
 	"CASE WHEN p.oid IS NOT NULL AND t.tgenabled = 'O' THEN 'enable' ELSE "
-	ENABLED("t.tgenabled") " END AS enabled "
+	KIND_ENABLED("t.tgenabled") " END AS enabled "
 	"FROM " KIND_RELATIONS("'r', 'p', 'v', 'f'")
 	"JOIN pg_trigger t ON t.tgrelid = c.oid "
 	"LEFT JOIN pg_trigger p ON p.oid = " MIG_TRIGGER_PARENT " "
@@ -50,24 +44,12 @@ const Kind	mig_kinds_rule = {
 	.catalog = RewriteRelationId,
 	.owner_catalog = RelationRelationId,
 	.query = KIND_OF_RELATION("r", "rule") ", "
-	"pg_get_ruledef(r.oid) AS definition, " ENABLED("r.ev_enabled") " AS enabled "
+	"pg_get_ruledef(r.oid) AS definition, " KIND_ENABLED("r.ev_enabled") " AS enabled "
 	"FROM " KIND_RELATIONS("'r', 'p', 'v', 'f'")
 	"JOIN pg_rewrite r ON r.ev_class = c.oid AND r.ev_type <> '1'",
 	.create = create_rule,
 	.alter = change_rule,
 	.comment_on = "RULE"
-};
-
-const Kind	mig_kinds_event_trigger = {
-	.name = "event trigger",
-	.catalog = EventTriggerRelationId,
-	.of_database = true,
-	.query = KIND_OF_DATABASE("e.oid", "e.evtname") ", "
-	"e.evtevent::text AS event, e.evtfoid::regproc::text AS function, "
-	"array_to_string(e.evttags, ', ') AS tags, "
-	ENABLED("e.evtenabled") " AS enabled "
-	"FROM pg_event_trigger e WHERE " KIND_NOT_MEMBER("pg_event_trigger", "e.oid"),
-	.comment_on = "EVENT TRIGGER"
 };
 
 /*

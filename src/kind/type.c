@@ -95,6 +95,8 @@ const Kind	mig_kinds_base_type = {
 	KIND_TYPE("t.typelem") " AS element "
 	"FROM " TYPES("b")
 	"AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)",
+	.create_by_hand = " (INPUT = ..., OUTPUT = ...)",
+	.alter_by_hand = " SET (...)",
 	.comment_on = "TYPE"
 };
 
@@ -103,6 +105,8 @@ const Kind	mig_kinds_shell_type = {
 	.catalog = TypeRelationId,
 	.query = KIND_OF_SCHEMA("t", "typ") " "
 	"FROM " TYPES("p"),
+	.create_by_hand = "",
+	.alter_by_hand = " ...",
 	.comment_on = "TYPE"
 };
 

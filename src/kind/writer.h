@@ -29,6 +29,7 @@ typedef struct Action
 	const char *sql;			/* without a semicolon at its end */
 	const SchemaObject *before_attach;	/* a table that is attached to its parent
 										 * after this; NULL: none */
+	const SchemaObject *after;	/* that is created before this; NULL: none */
 	bool		aside;			/* drops what has another name by then */
 	const char *hazard;			/* what is dangerous in it; NULL: nothing */
 } Action;
@@ -55,6 +56,10 @@ typedef struct Writer
 	ActionType	type;			/* of the next ones */
 	const Difference *cause;	/* likewise */
 	bool		with_rows;		/* they are run where there are rows */
+	List	   *aside;			/* SchemaObject *: sequences that go, and have another
+								 * name by then */
+	List	   *defaults;		/* SchemaObject *: default privileges that may be in
+								 * force where they are run */
 } Writer;
 
 extern Action *mig_writer_add(Writer *writer, const SchemaObject *object,

@@ -9,7 +9,9 @@
 #include "commands/defrem.h"
 #include "kind/column.h"
 #include "kind/grants.h"
+#include "kind/kept.h"
 #include "kind/kinds.h"
+#include "kind/sequence.h"
 #include "kind/writer.h"
 #include "lib/stringinfo.h"
 #include "schema/action.h"
@@ -26,6 +28,12 @@ typedef struct ChangePlan
 	Writer		writer;
 } ChangePlan;
 
+static List *find_replaced_sequences(const ChangePlan *plan);
+static void replace_identity(const ChangePlan *plan, const SchemaObject *sequence,
+							 Action *create);
+static bool has_rights(const Schema *schema);
+static void keep_rights(ChangePlan *plan, ActionPlan *result);
+static List *find_kind(const Schema *schema, const Kind *kind);
 static List *find_touched(const ChangePlan *plan);
 static void touch_uses(const ChangePlan *plan, const SchemaObject *object, bool *is_in,
 					   List **touched);
@@ -37,13 +45,16 @@ static bool is_value_used(const ChangePlan *plan, const Action *add, const char 
 static void write_drops(ChangePlan *plan, SchemaObject **roots, List *differences);
 static void add_rename_hazard(const ChangePlan *plan, Action *drop, List *differences);
 static bool may_be_renamed(const SchemaObject *from, const SchemaObject *to);
-static void drop_aside(ChangePlan *plan, SchemaObject *type);
+static Action *drop_aside(ChangePlan *plan, SchemaObject *object);
 static const char *aside_name(const SchemaObject *type);
 static void write_creates(ChangePlan *plan, List *differences);
+static bool is_made_with_owner(const ChangePlan *plan, const SchemaObject *object);
 static void write_object(ChangePlan *plan, SchemaObject *object, bool replaced);
-static bool is_made_with_parent(const ChangePlan *plan, const SchemaObject *object);
+static const SchemaObject *parent_made_with(const ChangePlan *plan, const SchemaObject *object);
+static void write_part(ChangePlan *plan, SchemaObject *object);
 static void add_hazard(const ChangePlan *plan, const SchemaObject *object, Action *action);
 static void write_alters(ChangePlan *plan);
+static void write_alter(ChangePlan *plan, const Difference *difference);
 static void write_type(ChangePlan *plan, const SchemaObject *object);
 static void write_default(ChangePlan *plan, const SchemaObject *object);
 
@@ -68,6 +79,8 @@ mig_action_plan(const Schema *from, const Schema *to, List *differences)
 			.is_written = palloc0(sizeof(bool) * (list_length(to->objects) + 1)),
 			.writer.with_rows = true
 		};
+		plan.writer.defaults = find_kind(from, &mig_kinds_default_privileges);
+		plan.writer.aside = find_replaced_sequences(&plan);
 		change.roots = mig_fate_roots(&plan.fates);
 		write_drops(&plan, change.roots, differences);
 		write_creates(&plan, differences);
@@ -75,9 +88,115 @@ mig_action_plan(const Schema *from, const Schema *to, List *differences)
 		rebuilt = find_used_values(&plan);
 	} while (list_length(rebuilt) > known);
 	result.actions = mig_order_actions(&plan.writer, &change, &result.circle);
+	if (!has_rights(from))
+		keep_rights(&plan, &result);
 	result.refusals = plan.fates.refusals;
-	result.touched = find_touched(&plan);
+	/* default privileges are in force for all that is made */
+	result.touched = list_concat_unique_ptr(find_touched(&plan),
+											find_kind(from, &mig_kinds_default_privileges));
 	return result;
+}
+
+/*
+ * Return the sequences that go where columns with such a default become identities.
+ */
+static List *
+find_replaced_sequences(const ChangePlan *plan)
+{
+	List	   *sequences = NIL;
+	ListCell   *lc;
+
+	foreach(lc, plan->fates.from->objects)
+	{
+		const SchemaObject *object = lfirst(lc);
+		const Difference *difference = plan->fates.alters[object->number];
+		const SchemaObject *sequence;
+
+		if (difference == NULL || object->kind != &mig_kinds_column ||
+			mig_objects_property(difference->to, "identity") == NULL)
+			continue;
+		sequence = mig_sequence_of_default(object);
+		if (sequence != NULL && sequence->number >= 0 && mig_fate_is_gone(&plan->fates, sequence))
+			sequences = list_append_unique_ptr(sequences, unconstify(SchemaObject *, sequence));
+	}
+	return sequences;
+}
+
+/*
+ * Have the action that creates a sequence give it the value of the identity whose column it
+ * belongs to, if that was one.
+ */
+static void
+replace_identity(const ChangePlan *plan, const SchemaObject *sequence, Action *create)
+{
+	ListCell   *lc;
+
+	foreach(lc, sequence->uses)
+	{
+		const SchemaObject *column = ((const ObjectUse *) lfirst(lc))->object;
+		const SchemaObject *before = mig_objects_find(plan->fates.from, column);
+
+		if (column->kind != &mig_kinds_column || before == NULL ||
+			mig_sequence_of_default(column) != sequence ||
+			mig_column_identity_sequence(before) == NULL ||
+			mig_column_identity_sequence(column) != NULL)
+			continue;
+		mig_sequence_replace_identity(create, sequence, mig_column_identity_sequence(before));
+		return;
+	}
+}
+
+/*
+ * Return whether owners and privileges of a schema's objects have been read.
+ */
+static bool
+has_rights(const Schema *schema)
+{
+	return schema->objects == NIL ||
+		mig_objects_has_property(linitial(schema->objects), "owner");
+}
+
+/*
+ * Have what is dropped and made again keep its owners and privileges, whatever these are.
+ */
+static void
+keep_rights(ChangePlan *plan, ActionPlan *result)
+{
+	List	   *objects = NIL;
+	Action	   *action;
+	char	   *save;
+	ListCell   *lc;
+
+	foreach(lc, plan->fates.from->objects)
+		if (plan->fates.of[((SchemaObject *) lfirst(lc))->number] == FATE_REPLACE)
+			objects = lappend(objects, lfirst(lc));
+	save = mig_kept_save(objects);
+	if (save == NULL)
+		return;
+	plan->writer.type = ACTION_ALTER;
+	plan->writer.cause = NULL;
+	action = mig_writer_add(&plan->writer, linitial(objects), PHASE_CREATE, "%s", save);
+	action->hazard = "remembers the owners and privileges of what is made again";
+	result->actions = lcons(action, result->actions);
+	action = mig_writer_add(&plan->writer, linitial(objects), PHASE_COMMENT, "%s",
+							mig_kept_restore());
+	action->hazard = "gives them to it again";
+	result->actions = lappend(result->actions, action);
+}
+
+/*
+ * Return the objects of a schema (SchemaObject *) that are of a kind.
+ */
+static List *
+find_kind(const Schema *schema, const Kind *kind)
+{
+	List	   *objects = NIL;
+	ListCell   *lc;
+
+	foreach(lc, schema->objects)
+		if (((SchemaObject *) lfirst(lc))->kind == kind)
+			objects = lappend(objects, lfirst(lc));
+	return objects;
 }
 
 /*
@@ -257,9 +376,18 @@ write_drops(ChangePlan *plan, SchemaObject **roots, List *differences)
 			continue;
 		plan->writer.cause = plan->fates.causes[i];
 		if (mig_fate_is_aside(&plan->fates, roots[i]))
-			drop_aside(plan, roots[i]);
+			drop_aside(plan, roots[i])->aside = true;
+		else if (list_member_ptr(plan->writer.aside, roots[i]))
+			drop_aside(plan, roots[i])->hazard =
+				"its value is the new one's now; what was granted on it is lost";
 		else if (mig_fate_is_gone(&plan->fates, roots[i]))
-			add_rename_hazard(plan, mig_writer_drop(&plan->writer, roots[i]), differences);
+		{
+			Action	   *drop = mig_writer_drop(&plan->writer, roots[i]);
+
+			if (mig_fate_is_left_to_heirs(&plan->fates, roots[i]))
+				drop->sql = mig_column_drop_only(roots[i]);
+			add_rename_hazard(plan, drop, differences);
+		}
 		else
 			mig_column_drop_default(roots[i], &plan->writer);
 	}
@@ -315,16 +443,16 @@ may_be_renamed(const SchemaObject *from, const SchemaObject *to)
 }
 
 /*
- * Write what drops a type that has another name by then.
+ * Write what drops a type or a sequence that has another name by then.
  */
-static void
-drop_aside(ChangePlan *plan, SchemaObject *type)
+static Action *
+drop_aside(ChangePlan *plan, SchemaObject *object)
 {
-	SchemaObject *renamed = mig_objects_renamed(type, aside_name(type));
+	SchemaObject *renamed = mig_objects_renamed(object, aside_name(object));
 	Action	   *action = mig_writer_drop(&plan->writer, renamed);
 
-	action->object = type;
-	action->aside = true;
+	action->object = object;
+	return action;
 }
 
 /*
@@ -350,7 +478,7 @@ write_creates(ChangePlan *plan, List *differences)
 		const Difference *difference = lfirst(lc);
 
 		plan->writer.cause = difference;
-		if (difference->from == NULL)
+		if (difference->from == NULL && !is_made_with_owner(plan, difference->to))
 			write_object(plan, unconstify(SchemaObject *, difference->to), false);
 	}
 	foreach(lc, plan->fates.from->objects)
@@ -368,6 +496,18 @@ write_creates(ChangePlan *plan, List *differences)
 }
 
 /*
+ * Return whether an object that is new is part of one that is made again.
+ */
+static bool
+is_made_with_owner(const ChangePlan *plan, const SchemaObject *object)
+{
+	const SchemaObject *owner = object->kind->part_of_owner ?
+		mig_objects_find(plan->fates.from, object->owner) : NULL;
+
+	return owner != NULL && plan->fates.of[owner->number] == FATE_REPLACE;
+}
+
+/*
  * Write what creates an object and what is made together with it; of an object that
  * is made again all that belongs to it.
  */
@@ -375,17 +515,25 @@ static void
 write_object(ChangePlan *plan, SchemaObject *object, bool replaced)
 {
 	bool		add = object->kind->part_of_owner && !plan->is_written[object->owner->number];
+	const SchemaObject *parent;
 	ListCell   *lc;
 
 	if (plan->is_written[object->number])
 		return;
 	plan->is_written[object->number] = true;
-	if (is_made_with_parent(plan, object))
-		return;
-	if (add && object->kind->add != NULL)
-		mig_writer_part(&plan->writer, object);
-	else
-		add_hazard(plan, object, mig_writer_object(&plan->writer, object));
+	parent = parent_made_with(plan, object);
+	if (parent != NULL && object->kind == &mig_kinds_column)
+		mig_column_inherit(object, parent, &plan->writer);
+	else if (parent == NULL && add && object->kind->add != NULL)
+		write_part(plan, object);
+	else if (parent == NULL)
+	{
+		Action	   *action = mig_writer_object(&plan->writer, object);
+
+		if (object->kind == &mig_kinds_sequence)
+			replace_identity(plan, object, action);
+		add_hazard(plan, object, action);
+	}
 	mig_grants_write(object, &plan->writer);
 	foreach(lc, object->children)
 	{
@@ -397,19 +545,45 @@ write_object(ChangePlan *plan, SchemaObject *object, bool replaced)
 }
 
 /*
- * Return whether a column or a constraint of a table that is there comes with that of its
- * parent.
+ * Return the column or constraint of a parent with which that of a table that is there is
+ * made; NULL: it is made by itself.
  */
-static bool
-is_made_with_parent(const ChangePlan *plan, const SchemaObject *object)
+static const SchemaObject *
+parent_made_with(const ChangePlan *plan, const SchemaObject *object)
 {
 	const SchemaObject *parent = mig_fate_inherited(&plan->fates, object, plan->fates.to);
 	const SchemaObject *before;
 
 	if (parent == NULL || plan->is_written[object->owner->number])
-		return false;
+		return NULL;
 	before = mig_objects_find(plan->fates.from, parent);
-	return before == NULL || mig_fate_is_gone(&plan->fates, before);
+	return before == NULL || mig_fate_is_gone(&plan->fates, before) ? parent : NULL;
+}
+
+/*
+ * Write what adds an object to its owner, and what keeps the values that heirs have in
+ * columns of the same name.
+ */
+static void
+write_part(ChangePlan *plan, SchemaObject *object)
+{
+	int			written = list_length(plan->writer.actions);
+	ListCell   *lc;
+
+	mig_writer_part(&plan->writer, object);
+	foreach(lc, plan->fates.from->objects)
+	{
+		const SchemaObject *column = lfirst(lc);
+		Action	   *action;
+
+		if (!plan->fates.copied[column->number] ||
+			mig_fate_inherited(&plan->fates, mig_objects_find(plan->fates.to, column),
+							   plan->fates.to) != object)
+			continue;
+		action = list_nth(plan->writer.actions, written);
+		action->sql = mig_column_copy(column, action->sql);
+		action->hazard = "copies a column, which fires triggers and rewrites all rows";
+	}
 }
 
 /*
@@ -419,18 +593,14 @@ is_made_with_parent(const ChangePlan *plan, const SchemaObject *object)
 static void
 add_hazard(const ChangePlan *plan, const SchemaObject *object, Action *action)
 {
-	const SchemaObject *before = mig_objects_find(plan->fates.from, object);
 	const char *type = object->kind == &mig_kinds_constraint ?
 		mig_objects_property(object, "type") : "";
 
 	if (action == NULL || action->hazard != NULL)
 		return;
-	if (before != NULL && object->owner == NULL)
-		action->hazard = "is made again: what was granted on it has to be granted again";
-	else if (object->owner == NULL || mig_objects_find(plan->fates.from, object->owner) == NULL)
+	if (object->owner == NULL || mig_objects_find(plan->fates.from, object->owner) == NULL)
 		return;
-	else if (object->kind == &mig_kinds_index &&
-			 !mig_objects_is_partitioned(object->owner))
+	if (object->kind == &mig_kinds_index && !mig_objects_is_partitioned(object->owner))
 		action->hazard = "blocks writes while the index is built";
 	else if (strcmp(type, "foreign key") == 0 || strcmp(type, "check") == 0)
 		action->hazard = "fails on rows that violate it, and scans the table under a lock";
@@ -453,11 +623,39 @@ write_alters(ChangePlan *plan)
 
 		plan->writer.cause = plan->fates.causes[object->number];
 		if (plan->fates.alters[object->number] != NULL && !mig_fate_is_gone(&plan->fates, object))
-			(void) mig_alter_write(plan->fates.alters[object->number], &plan->writer);
+			write_alter(plan, plan->fates.alters[object->number]);
 		if (plan->fates.retype[object->number] && !mig_fate_is_gone(&plan->fates, object))
 			write_type(plan, object);
 		if (plan->fates.redefault[object->number] && !mig_fate_is_gone(&plan->fates, object))
 			write_default(plan, object);
+	}
+}
+
+/*
+ * Write what alters an object in place.  Where a column is no identity any more, and its
+ * default is of a sequence that is there, that gets the value.
+ */
+static void
+write_alter(ChangePlan *plan, const Difference *difference)
+{
+	const SchemaObject *sequence;
+	ListCell   *lc;
+
+	(void) mig_alter_write(difference, &plan->writer);
+	if (difference->to->kind != &mig_kinds_column ||
+		mig_column_identity_sequence(difference->from) == NULL ||
+		mig_column_identity_sequence(difference->to) != NULL)
+		return;
+	sequence = mig_sequence_of_default(difference->to);
+	if (sequence == NULL || mig_objects_find(plan->fates.from, sequence) == NULL)
+		return;
+	foreach(lc, plan->writer.actions)
+	{
+		Action	   *action = lfirst(lc);
+
+		if (action->object == difference->to && action->after == sequence)
+			mig_sequence_follow_identity(action, sequence,
+										 mig_column_identity_sequence(difference->from));
 	}
 }
 
@@ -469,9 +667,21 @@ static void
 write_type(ChangePlan *plan, const SchemaObject *object)
 {
 	const Difference *difference = plan->fates.alters[object->number];
+	const SchemaObject *type = NULL;
+	ListCell   *lc;
 
-	if (difference == NULL || !mig_writer_has(difference, "type"))
-		mig_column_write_type(mig_objects_find(plan->fates.to, object), &plan->writer);
+	if (difference != NULL && mig_writer_has(difference, "type"))
+		return;
+	foreach(lc, object->uses)
+	{
+		const SchemaObject *used = ((const ObjectUse *) lfirst(lc))->object;
+
+		if (used->kind == &mig_kinds_composite_type && used->number >= 0 &&
+			mig_fate_is_aside(&plan->fates, used))
+			type = used;
+	}
+	mig_column_write_type(mig_objects_find(plan->fates.to, object), type,
+						  type ? mig_objects_find(plan->fates.to, type) : NULL, &plan->writer);
 }
 
 /*

@@ -16,6 +16,7 @@
 
 #include "kind/kinds.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
 #include "schema/closure.h"
 #include "schema/compare.h"
 #include "schema/declare.h"
@@ -223,7 +224,9 @@ text_of(const Project *project, const char *exclude)
 	initStringInfo(&text);
 	foreach(lc, project->schemas)
 		appendStringInfo(&text, "%s\001", (char *) lfirst(lc));
-	appendStringInfo(&text, "\001%s\001%d", exclude != NULL ? exclude : "", project->rights);
+	/* what only a superuser can make counts as it is for others */
+	appendStringInfo(&text, "\001%s\001%d%d", exclude != NULL ? exclude : "", project->rights,
+					 superuser());
 	foreach(lc, project->models)
 	{
 		const Model *model = lfirst(lc);
@@ -383,7 +386,9 @@ static void
 replay_and_read(const Project *project, Work *work)
 {
 	ScratchOptions options = {.schemas = project->schemas,
-		.is_replay = true, .keep_default_privileges = true, .new_rights = project->rights,
+		.is_replay = true, .new_rights = project->rights,
+		/* those that the scripts make themselves count, where they are compared */
+		.keep_default_privileges = !(project->rights && work->replay->gives),
 		.hide = work->replay->looks, .hide_publications = work->replay->asks,
 		.function = project->function};
 

@@ -10,6 +10,7 @@
 #include "migrate.h"
 
 #include "catalog/pg_type.h"
+#include "kind/column.h"
 #include "kind/kinds.h"
 #include "kind/writer.h"
 #include "schema/alter.h"
@@ -21,6 +22,9 @@ static bool can_be_inherited(const SchemaObject *object);
 static bool is_heir(const SchemaObject *table);
 static const Difference *without_inherited(const Fates *fates,
 										   const Difference *difference);
+static const Difference *with_heir(Fates *fates, const Difference *difference);
+static List *without(List *properties, const char *name);
+static bool needs_new_type(const Fates *fates, const Difference *difference);
 static void disturb(Fates *fates, const SchemaObject *object);
 static void disturb_user(Fates *fates, const SchemaObject *used, const ObjectUser *user);
 static bool disturb_column(Fates *fates, const SchemaObject *used, const ObjectUser *user);
@@ -70,6 +74,7 @@ begin(Fates *fates)
 	fates->of = palloc0(sizeof(Fate) * count);
 	fates->redefault = palloc0(sizeof(bool) * count);
 	fates->retype = palloc0(sizeof(bool) * count);
+	fates->copied = palloc0(sizeof(bool) * count);
 	fates->aside = palloc0(sizeof(bool) * count);
 	fates->alters = palloc0(sizeof(Difference *) * count);
 	fates->causes = palloc0(sizeof(Difference *) * count);
@@ -106,8 +111,17 @@ decide(Fates *fates, const Difference *difference)
 		return;
 	if (difference->to != NULL)
 		difference = without_inherited(fates, difference);
+	if (difference->to != NULL && difference->to->kind == &mig_kinds_column &&
+		mig_writer_has(difference, "inherited"))
+	{
+		difference = with_heir(fates, difference);
+		if (difference->properties == NIL)
+			return;
+	}
 	if (difference->to == NULL)
 		set_fate(fates, difference->from, FATE_DROP, difference);
+	else if (needs_new_type(fates, difference))
+		set_fate(fates, difference->from->owner, FATE_REPLACE, difference);
 	else if (!list_member_ptr(fates->rebuilt, difference->to) &&
 			 mig_alter_write(difference, &trial))
 	{
@@ -206,6 +220,99 @@ without_inherited(const Fates *fates, const Difference *difference)
 }
 
 /*
+ * Return a difference in whether a column is inherited: without that, where it stays when
+ * the parent's is dropped.  Where it is to be that of a new one of the parent, note that
+ * its values are copied.
+ */
+static const Difference *
+with_heir(Fates *fates, const Difference *difference)
+{
+	const SchemaObject *from = mig_fate_inherited(fates, difference->from, fates->from);
+	const SchemaObject *to = mig_fate_inherited(fates, difference->to, fates->to);
+	Difference *own;
+
+	if (mig_objects_property(difference->to, "inherited") != NULL)
+	{
+		fates->copied[difference->from->number] = from == NULL && to != NULL;
+		return difference;
+	}
+	if (from == NULL || to != NULL || !mig_fate_is_left_to_heirs(fates, from))
+		return difference;
+	own = palloc(sizeof(Difference));
+	*own = *difference;
+	own->properties = without(difference->properties, "inherited");
+	return own;
+}
+
+/*
+ * Return whether a column of a table goes, and all that inherit it keep it as their own.
+ */
+bool
+mig_fate_is_left_to_heirs(const Fates *fates, const SchemaObject *column)
+{
+	bool		has_heir = false;
+	ListCell   *lc;
+
+	if (column->kind != &mig_kinds_column || column->owner->kind != &mig_kinds_table ||
+		mig_objects_find(fates->to, column) != NULL)
+		return false;
+	foreach(lc, fates->users[column->owner->number])
+	{
+		const SchemaObject *heir = ((const ObjectUser *) lfirst(lc))->object;
+		SchemaObject like = *column;
+
+		if (heir->kind != &mig_kinds_table || mig_objects_property(heir, "inherits") == NULL)
+			continue;
+		like.schema = heir->schema;
+		like.parent = heir->name;
+		if (mig_objects_find(fates->to, &like) == NULL ||
+			mig_objects_property(mig_objects_find(fates->to, &like), "inherited") != NULL)
+			return false;
+		has_heir = true;
+	}
+	return has_heir;
+}
+
+/*
+ * Return properties (ObjectProperty *) without one.
+ */
+static List *
+without(List *properties, const char *name)
+{
+	List	   *rest = NIL;
+	ListCell   *lc;
+
+	foreach(lc, properties)
+		if (strcmp(((const ObjectProperty *) lfirst(lc))->name, name) != 0)
+			rest = lappend(rest, lfirst(lc));
+	return rest;
+}
+
+/*
+ * Return whether a difference is one in the type of an attribute that cannot be altered,
+ * because columns have the composite type.
+ */
+static bool
+needs_new_type(const Fates *fates, const Difference *difference)
+{
+	const SchemaObject *type = difference->from->owner;
+	ListCell   *lc;
+
+	if (difference->from->kind != &mig_kinds_column ||
+		type->kind != &mig_kinds_composite_type ||
+		!(mig_writer_has(difference, "type") || mig_writer_has(difference, "collation")))
+		return false;
+	foreach(lc, fates->users[type->number])
+	{
+		const SchemaObject *user = ((const ObjectUser *) lfirst(lc))->object;
+
+		if (user->kind == &mig_kinds_column || user->kind == &mig_kinds_domain)
+			return true;
+	}
+	return false;
+}
+
+/*
  * Have what uses an object that goes, or is altered, go or be altered, too.
  */
 static void
@@ -234,6 +341,12 @@ disturb_user(Fates *fates, const SchemaObject *used, const ObjectUser *user)
 		return;
 	if (fate == FATE_ALTER && is_rebuilt_by_server(object))
 		return;
+	if (fate == FATE_REPLACE && !mig_column_can_convert(used, mig_objects_find(fates->to, used),
+														object))
+	{
+		refuse(fates, object, fates->causes[used->number]);
+		return;
+	}
 	/* what differs does not use it any more */
 	if ((fate == FATE_DROP || user->phase == PHASE_ATTACH) &&
 		fates->of[object->number] == FATE_ALTER)
@@ -310,6 +423,7 @@ set_fate(Fates *fates, const SchemaObject *object, Fate fate, const Difference *
 		return;
 	if (fate >= FATE_REPLACE &&
 		(object->owner == NULL || !mig_fate_is_gone(fates, object->owner)) &&
+		!fates->copied[object->number] &&
 		!(can_drop(object) &&
 		  (fate == FATE_DROP || is_replaceable(object, mig_objects_find(fates->to, object)))))
 	{
@@ -373,6 +487,8 @@ mig_fate_roots(const Fates *fates)
 	{
 		SchemaObject *object = lfirst(lc);
 
+		if (fates->copied[object->number] && !mig_fate_is_gone(fates, object->owner))
+			continue;
 		if (mig_fate_is_gone(fates, object))
 			roots[object->number] = root_of(fates, object);
 		else if (fates->redefault[object->number])

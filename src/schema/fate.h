@@ -40,6 +40,8 @@ typedef struct Fates
 	Fate	   *of;
 	bool	   *redefault;		/* of each: its default is taken away meanwhile */
 	bool	   *retype;			/* of each: a column whose type is made again */
+	bool	   *copied;			/* of each: a column that its table has from a new one of
+								 * its parent afterwards */
 	bool	   *aside;			/* of each: a type that has another name meanwhile, until
 								 * the columns of it have the new one */
 	const Difference **alters;	/* of each, where it is altered */
@@ -54,9 +56,10 @@ extern Fates mig_fate_decide(const Schema *from, const Schema *to, List *differe
 							 List *rebuilt);
 extern bool mig_fate_is_gone(const Fates *fates, const SchemaObject *object);
 extern bool mig_fate_is_aside(const Fates *fates, const SchemaObject *object);
+extern bool mig_fate_is_left_to_heirs(const Fates *fates, const SchemaObject *column);
 extern SchemaObject **mig_fate_roots(const Fates *fates);
 extern const SchemaObject *mig_fate_inherited(const Fates *fates,
-												  const SchemaObject *column,
-												  const Schema *schema);
+											  const SchemaObject *object,
+											  const Schema *schema);
 
 #endif							/* MIG_FATE_H */

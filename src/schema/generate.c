@@ -7,8 +7,10 @@
  */
 #include "migrate.h"
 
-#include "lib/stringinfo.h"
+#include "commands/defrem.h"
+#include "kind/kinds.h"
 #include "kind/writer.h"
+#include "lib/stringinfo.h"
 #include "schema/closure.h"
 #include "schema/compare.h"
 #include "schema/finding.h"
@@ -17,6 +19,7 @@
 #include "schema/path.h"
 #include "schema/rename.h"
 #include "script/text.h"
+#include "utils/builtins.h"
 
 /* Most rounds of renames: a table, its columns, what is named after these. */
 #define MAX_ROUNDS 10
@@ -56,6 +59,8 @@ static void run_trial(void *argument);
 static char *write_renames(List *renames);
 static char *write_script(const char *first, const ActionPlan *plan, const char *last);
 static void check_supported(List *differences);
+static const char *by_hand(const SchemaObject *from, const SchemaObject *to);
+static void refuse_partitioning(const Refusal *refusal);
 static void check_refusals(const ActionPlan *plan);
 static char *check_proof(const Project *project, const Proof *proof, bool prove);
 static char *find_fault(const Project *project, const Proof *proof);
@@ -294,8 +299,28 @@ check_supported(List *differences)
 					 errmsg("cannot generate a script for %s %s", object->kind->name,
 							object->identity),
 					 errdetail("migrate compares objects of this kind, but does not write them."),
-					 errhint("Write a revision for it by hand, or leave it out with the setting \"exclude\".")));
+					 errhint("Write a revision by hand: %s; and back: %s. Or leave it out with the setting \"exclude\".",
+							 by_hand(difference->from, difference->to),
+							 by_hand(difference->to, difference->from))));
 	}
+}
+
+/*
+ * Return the statement that would turn an object into another; NULL: there is none.
+ */
+static const char *
+by_hand(const SchemaObject *from, const SchemaObject *to)
+{
+	const SchemaObject *object = to ? to : from;
+	const Kind *kind = object->kind;
+	/* user mappings have no comments */
+	const char *target = kind->comment_on != NULL ? mig_writer_target(object) :
+		psprintf("USER MAPPING %s", object->identity);
+
+	if (to == NULL)
+		return psprintf("DROP %s", target);
+	return psprintf("%s %s%s", from == NULL ? "CREATE" : "ALTER", target,
+					from == NULL ? kind->create_by_hand : kind->alter_by_hand);
 }
 
 /*
@@ -315,12 +340,42 @@ check_refusals(const ActionPlan *plan)
 	if (plan->refusals == NIL)
 		return;
 	refusal = linitial(plan->refusals);
+	refuse_partitioning(refusal);
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot generate a script that changes %s %s",
 					refusal->object->kind->name, refusal->object->identity),
 			 errdetail("It would have to be dropped and created again, without its rows."),
 			 errhint("Write a revision that changes it by hand.")));
+}
+
+/*
+ * Refuse to make a plain table of a partitioned one, or the other way round, if that is what
+ * is refused.  Errors: 0A000.
+ */
+static void
+refuse_partitioning(const Refusal *refusal)
+{
+	const Difference *cause = refusal->cause;
+	const char *key;
+	const char *name;
+	const char *aside;
+
+	if (cause == NULL || cause->from != refusal->object || cause->to == NULL ||
+		cause->from->kind != &mig_kinds_table || !mig_writer_has(cause, "partition_key"))
+		return;
+	key = mig_objects_property(cause->to, "partition_key");
+	name = mig_objects_qualified(cause->from);
+	aside = makeObjectName(cause->from->name, NULL, "old");
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot generate a script that changes how table %s is partitioned", name),
+			 errdetail("It would have to be dropped and created again, without its rows."),
+			 errhint("Write a revision by hand: ALTER TABLE %s RENAME TO %s; CREATE TABLE %s (...)%s%s and its partitions, indexes and constraints; INSERT INTO %s SELECT * FROM %s; DROP TABLE %s.",
+					 name, quote_identifier(aside), name, key ? " PARTITION BY " : "",
+					 key ? key : "", name,
+					 quote_qualified_identifier(cause->from->schema, aside),
+					 quote_qualified_identifier(cause->from->schema, aside))));
 }
 
 /*

@@ -50,6 +50,11 @@ static long rank_of(const Action *action);
 static void add_edges(Order *order, OrderNode *node);
 static void add_edge(OrderNode *before, OrderNode *after);
 static OrderNode *node_of(const Order *order, const SchemaObject *object, ObjectPhase phase);
+static OrderNode *first_of(const Order *order, const SchemaObject *object, ObjectPhase phase);
+static OrderNode *find_node(OrderNode *const *nodes, const SchemaObject *object,
+							ObjectPhase phase);
+static OrderNode *find_inherited(OrderNode *const *nodes, const SchemaObject *column,
+								 ObjectPhase phase);
 static void order_partitions(Order *order, const Schema *schema);
 static bool follows_partitions(const SchemaObject *object);
 static void order_attached(Order *order, const Schema *schema);
@@ -152,15 +157,21 @@ make_nodes(Order *order, const Writer *writer)
 }
 
 /*
- * Return the place of an action among those that could come next.
+ * Return the place of an action among those that could come next.  An event trigger
+ * would see all else, and default privileges would be of it: they are dropped first and
+ * made last.
  */
 static long
 rank_of(const Action *action)
 {
+	bool		is_of_all = action->object->kind == &mig_kinds_event_trigger ||
+		action->object->kind == &mig_kinds_default_privileges;
 	int			kind = 0;
 
 	if (action->type == ACTION_DROP)
-		return -1;
+		return is_of_all ? -2 : -1;
+	if (is_of_all)
+		return (long) PHASE_COUNT * mig_kinds_count;
 	while (mig_kinds_all[kind] != action->object->kind)
 		kind++;
 	return (long) action->phase * mig_kinds_count + kind;
@@ -184,7 +195,7 @@ add_edges(Order *order, OrderNode *node)
 		const ObjectUse *use = lfirst(lc);
 
 		add_edge(node_of(order, use->object, PHASE_CREATE),
-				 use->phase == action->phase ? node : node_of(order, object, use->phase));
+				 use->phase == action->phase ? node : first_of(order, object, use->phase));
 	}
 	foreach(lc, object->children)
 	{
@@ -201,6 +212,8 @@ add_edges(Order *order, OrderNode *node)
 				add_edge(node_of(order, use->object, PHASE_CREATE), node);
 		}
 	}
+	if (action->after != NULL)
+		add_edge(node_of(order, action->after, PHASE_CREATE), node);
 	if (action->before_attach != NULL)
 	{
 		OrderNode  *attach = node_of(order, action->before_attach, PHASE_ATTACH);
@@ -230,15 +243,62 @@ add_edge(OrderNode *before, OrderNode *after)
 static OrderNode *
 node_of(const Order *order, const SchemaObject *object, ObjectPhase phase)
 {
+	return find_node(order->last, object, phase);
+}
+
+/*
+ * Likewise, the action that begins it: the owner is set in the phase that creates, too.
+ */
+static OrderNode *
+first_of(const Order *order, const SchemaObject *object, ObjectPhase phase)
+{
+	return find_node(order->first, object, phase);
+}
+
+/*
+ * Likewise, one of the first or the last actions.
+ */
+static OrderNode *
+find_node(OrderNode *const *nodes, const SchemaObject *object,
+		  ObjectPhase phase)
+{
 	int			place = object->number * PHASE_COUNT;
 
 	if (object->number < 0)
 		return NULL;
-	if (order->last[place + phase] != NULL)
-		return order->last[place + phase];
-	if (order->last[place + PHASE_CREATE] == NULL && object->kind->part_of_owner)
-		return order->last[object->owner->number * PHASE_COUNT + PHASE_CREATE];
-	return order->last[place + PHASE_CREATE];
+	if (nodes[place + phase] != NULL)
+		return nodes[place + phase];
+	if (nodes[place + PHASE_CREATE] == NULL && object->kind->part_of_owner)
+	{
+		OrderNode  *node = nodes[object->owner->number * PHASE_COUNT + PHASE_CREATE];
+
+		return node != NULL ? node : find_inherited(nodes, object, phase);
+	}
+	return nodes[place + PHASE_CREATE];
+}
+
+/*
+ * Likewise, of the column of a parent, which makes the one that its heirs and partitions
+ * have from it.
+ */
+static OrderNode *
+find_inherited(OrderNode *const *nodes, const SchemaObject *column, ObjectPhase phase)
+{
+	ListCell   *lc;
+
+	foreach(lc, column->owner->uses)
+	{
+		const SchemaObject *parent = ((const ObjectUse *) lfirst(lc))->object;
+		ListCell   *child;
+
+		if (parent->kind != &mig_kinds_table || parent == column->owner)
+			continue;
+		foreach(child, parent->children)
+			if (((const SchemaObject *) lfirst(child))->kind == column->kind &&
+				strcmp(((const SchemaObject *) lfirst(child))->name, column->name) == 0)
+				return find_node(nodes, lfirst(child), phase);
+	}
+	return NULL;
 }
 
 /*
@@ -350,8 +410,9 @@ has_attach(const Order *order, const SchemaObject *object)
 }
 
 /*
- * Have the defaults of a table's columns, and what else is said of these, come after the
- * tables that inherit from it, which would have them from it otherwise.
+ * Have tables that inherit come after the columns that they have from another, whose
+ * defaults, and what else is said of these, come after the tables, which would have them
+ * from it otherwise.
  */
 static void
 order_inherited(Order *order, const Schema *schema)
@@ -382,6 +443,8 @@ order_inherited(Order *order, const Schema *schema)
 
 				if (column->kind != &mig_kinds_column || column->number < 0)
 					continue;
+				if (create != NULL && create->action->type == ACTION_CREATE)
+					add_edge(node_of(order, column, PHASE_CREATE), create);
 				add_edge(create, order->first[place + PHASE_DEFAULT]);
 				add_edge(create, order->first[place + PHASE_STATE]);
 			}
@@ -466,7 +529,9 @@ order_users(Order *order, const SchemaObject *object)
 		if (drop != NULL && (!of_default || use->phase == PHASE_DEFAULT))
 		{
 			add_edge(drop, used);
-			if (altered != NULL && use->phase == PHASE_CREATE)
+			/* what has another name meanwhile can still be used */
+			if (altered != NULL && use->phase == PHASE_CREATE &&
+				!(used != NULL && used->action->aside))
 				add_edge(drop, order->first[altered->number * PHASE_COUNT + PHASE_CREATE]);
 		}
 		else if (after != NULL)

@@ -57,6 +57,7 @@ static List *read_scripts(const Scope *scope, const Graph *graph,
 static void report_empty_base(const Position *position, List *scripts);
 static bool looks_into_catalogs(const char *sql);
 static bool is_catalog(const char *name);
+static bool changes_default_privileges(const char *sql);
 static char *write_tables(const Schema *live, List *scripts);
 static bool is_of_tool(const SchemaObject *object);
 static bool is_created(const char *table, List *scripts);
@@ -125,9 +126,31 @@ prepare(const Schema *live, List *scripts, const char *function)
 
 		replay->looks |= looks_into_catalogs(sql);
 		replay->asks |= mig_published_is_asked(sql);
+		replay->gives |= changes_default_privileges(sql);
 	}
 	replay->tables = write_tables(live, scripts);
 	return replay;
+}
+
+/*
+ * Return whether a script may change default privileges.
+ */
+static bool
+changes_default_privileges(const char *sql)
+{
+	static const char first[] = "default";
+	static const char second[] = "privileges";
+
+	for (; *sql != '\0'; sql++)
+		if (pg_strncasecmp(sql, first, strlen(first)) == 0)
+		{
+			const char *next = sql + strlen(first);
+
+			next += strspn(next, " \t\n\r\f");
+			if (pg_strncasecmp(next, second, strlen(second)) == 0)
+				return true;
+		}
+	return false;
 }
 
 /*

@@ -18,6 +18,7 @@ typedef struct Replay
 	List	   *scripts;		/* StoredScript *, in the order of a plan */
 	bool		looks;			/* one of them looks into the catalogs */
 	bool		asks;			/* one of them asks the catalogs for publications */
+	bool		gives;			/* one of them changes default privileges */
 	char	   *tables;			/* DDL of the tables of other migration tools; NULL:
 								 * none */
 	const char *function;		/* who needs it, for errors */

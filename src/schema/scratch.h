@@ -16,7 +16,7 @@ typedef struct ScratchOptions
 								 * too: for replays of revisions only */
 	bool		is_replay;		/* of scripts that have run before */
 	bool		hide_publications;	/* from look-ups in the catalogs */
-	bool		keep_default_privileges;	/* for replays; a model begins without */
+	bool		keep_default_privileges;	/* for most replays; a model begins without */
 	bool		new_rights;		/* schemas have the privileges of new ones, not their
 								 * live ones */
 	const char *function;		/* who needs it, "migrate.compare()", for errors; NULL:

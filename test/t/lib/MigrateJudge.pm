@@ -35,6 +35,16 @@ BEGIN
 		UNION ALL SELECT format('DROP SCHEMA IF EXISTS %I CASCADE', nspname)
 			FROM pg_namespace WHERE nspname !~ '^pg_'
 			AND nspname NOT IN ('information_schema', 'migrate')
+		UNION ALL SELECT format(
+			'ALTER DEFAULT PRIVILEGES FOR ROLE %1$I REVOKE ALL ON %2$s FROM %3$s;'
+			' ALTER DEFAULT PRIVILEGES FOR ROLE %1$I GRANT ALL ON %2$s TO %1$I%4$s', r, t,
+			concat_ws(', ', 'PUBLIC', (SELECT string_agg(i.grantee::regrole::text, ', ')
+				FROM aclexplode(x.defaclacl) i WHERE i.grantee <> 0)),
+			CASE WHEN t IN ('FUNCTIONS', 'TYPES') THEN ', PUBLIC' END)
+			FROM pg_default_acl x, pg_get_userbyid(x.defaclrole) r, LATERAL (SELECT
+				CASE x.defaclobjtype WHEN 'r' THEN 'TABLES' WHEN 'S' THEN 'SEQUENCES'
+				WHEN 'f' THEN 'FUNCTIONS' WHEN 'T' THEN 'TYPES' ELSE 'SCHEMAS' END AS t) t
+			WHERE x.defaclnamespace = 0
 	LOOP
 		EXECUTE drops;
 	END LOOP;
