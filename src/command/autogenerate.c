@@ -51,7 +51,7 @@ migrate_diff_sql(PG_FUNCTION_ARGS)
 
 	/* what was remembered to be the same was not read */
 	if (differing.differences != NIL)
-		scripts = mig_generate_scripts(&project, &differing, &(GenerateOptions) {NIL});
+		scripts = mig_generate_scripts(&project, &differing, &(GenerateOptions) {.renames = NIL});
 	values[0] = CStringGetTextDatum(scripts.upgrade);
 	values[1] = CStringGetTextDatum(scripts.downgrade);
 	tuplestore_putvalues(store, desc, values, nulls);
@@ -168,7 +168,7 @@ migrate_capture(PG_FUNCTION_ARGS)
 				(errmsg("no drift: the database is what its applied revisions make")));
 		PG_RETURN_NULL();
 	}
-	scripts = mig_generate_scripts(&project, &differing, &(GenerateOptions) {NIL});
+	scripts = mig_generate_scripts(&project, &differing, &(GenerateOptions) {.renames = NIL});
 	mig_author_fill_generated(&rev, &scripts);
 	mig_author_insert(&position, &rev);
 	record_capture(rev.revision);

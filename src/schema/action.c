@@ -68,7 +68,7 @@ mig_action_plan(const Schema *from, const Schema *to, List *differences)
 	ChangePlan	plan;
 	OrderedChange change = {.from = from, .to = to};
 	List	   *rebuilt = NIL;
-	ActionPlan	result = {NIL};
+	ActionPlan	result = {.actions = NIL};
 	int			known;
 
 	do
