@@ -355,6 +355,7 @@ extern bool pq_check_connection(void);
 #define MIG_COLUMN_COMPRESSION			"a.attcompression"
 #endif
 #if PG_VERSION_NUM < 180000
+#define MIG_NOT_NULL_HAS_NAME			false
 #define MIG_COLUMN_NOT_NULL				"'NOT NULL'"
 #define MIG_COLUMN_OWN_NOT_NULL \
 	"CASE WHEN a.attnotnull AND a.attinhcount > 0 AND NOT a.attislocal " \
@@ -364,6 +365,7 @@ extern bool pq_check_connection(void);
 	"THEN format('ALTER COLUMN %I SET NOT NULL', a.attname) END"
 #define MIG_COLUMN_NOT_NULL_COMMENT		"NULL::text"
 #else
+#define MIG_NOT_NULL_HAS_NAME			true
 #define MIG_COLUMN_NOT_NULL \
 	"(SELECT CASE WHEN NOT o.conislocal AND NOT c.relispartition THEN 'INHERITED' ELSE " \
 	"CASE WHEN o.conname <> c.relname || '_' || a.attname || '_not_null' " \

@@ -38,6 +38,7 @@ static bool change_type(const Difference *difference, Writer *writer);
 static const char *using_of(const Difference *difference);
 static Oid	type_of(const SchemaObject *column);
 static bool change_not_null(const Difference *difference, Writer *writer);
+static bool names_not_null(const SchemaObject *column);
 static const char *name_of_not_null(const SchemaObject *column, const char *not_null,
 									const char **name);
 static bool change_default(const Difference *difference, Writer *writer);
@@ -681,7 +682,7 @@ change_not_null(const Difference *difference, Writer *writer)
 					   table_of(to, false), old_name, new_name);
 		return true;
 	}
-	if (strcmp(after, "NOT NULL") == 0)
+	if (strcmp(after, "NOT NULL") == 0 && !names_not_null(to))
 		action = mig_writer_add(writer, to, PHASE_STATE, "%s ALTER COLUMN %s SET NOT NULL",
 								table_of(to, false), column);
 	else
@@ -697,6 +698,17 @@ change_not_null(const Difference *difference, Writer *writer)
 }
 
 /*
+ * Return whether NOT NULL is given with a name though that is the usual one: partitions have
+ * the name of their parent's, and the server would choose another where a new partition has
+ * it already.
+ */
+static bool
+names_not_null(const SchemaObject *column)
+{
+	return MIG_NOT_NULL_HAS_NAME && mig_objects_is_partitioned(column->owner);
+}
+
+/*
  * Find the quoted name of the constraint that a column has for NOT NULL, and return the
  * rest of what the property says.
  */
@@ -704,8 +716,11 @@ static const char *
 name_of_not_null(const SchemaObject *column, const char *not_null, const char **name)
 {
 	static const char constraint[] = "CONSTRAINT ";
-	const char *end = strstr(not_null, "NOT NULL");
+	const char *end = NULL;
 
+	/* the last one: a name can have it, too */
+	for (const char *at = strstr(not_null, "NOT NULL"); at; at = strstr(at + 1, "NOT NULL"))
+		end = at;
 	if (end == NULL || strncmp(not_null, constraint, strlen(constraint)) != 0)
 	{
 		*name = quote_identifier(psprintf("%s_%s_not_null", column->parent, column->name));

@@ -440,7 +440,8 @@ TO
 		qr/FOREIGN KEY \(c\) REFERENCES public\.u\(id\) NOT VALID;\n.*\n.*VALIDATE/,
 		qr/PRIMARY KEY USING INDEX "we""ird t_pkey";/,
 		qr/UNIQUE USING INDEX "q DEFERRABLE" DEFERRABLE INITIALLY DEFERRED;/,
-		qr/ADD CONSTRAINT part_x_is_set CHECK \(x IS NOT NULL\) NOT VALID;/,
+		$version < 18 ? qr/ADD CONSTRAINT part_x_is_set CHECK \(x IS NOT NULL\) NOT VALID;/ :
+		qr/ADD CONSTRAINT part_x_not_null NOT NULL x NOT VALID;/,
 		qr/ADD CONSTRAINT "we""ird t_a b_is_set1" CHECK .* NOT VALID/
 	],
 	unlike => [ qr/SET LOCAL/, qr/CONCURRENTLY \S+ ON public\.new/,
