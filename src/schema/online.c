@@ -24,6 +24,7 @@ typedef struct Steps
 	const Schema *to;
 	List	   *before;			/* Action *, as they were planned */
 	List	   *actions;		/* Action * */
+	List	   *early;			/* Action *, those of before that came already */
 	bool		any;			/* whether one was replaced */
 } Steps;
 
@@ -34,6 +35,7 @@ static bool replace_drop_index(Steps *steps, const Action *action);
 static bool is_built_again(const Steps *steps, const SchemaObject *index);
 static bool replace_constraint(Steps *steps, const Action *action);
 static void make_key(Steps *steps, const Action *action, const char *keyword);
+static void replace_not_nulls(Steps *steps, const Action *key);
 static bool replace_not_null(Steps *steps, const Action *action);
 static const char *before_last(const char *text, const char *part);
 static const char *check_name(const Steps *steps, const SchemaObject *column);
@@ -57,6 +59,8 @@ mig_online_actions(List *actions, const Schema *from, const Schema *to)
 	{
 		const Action *action = lfirst(lc);
 
+		if (list_member_ptr(steps.early, action))
+			continue;
 		if (action->object->owner != NULL && stays(&steps, action->object->owner) &&
 			replace(&steps, action))
 			steps.any = true;
@@ -184,6 +188,8 @@ replace_constraint(Steps *steps, const Action *action)
 		return false;
 	if (strcmp(type, "unique") == 0 || strcmp(type, "primary key") == 0)
 	{
+		if (*type == 'p')
+			replace_not_nulls(steps, action);
 		make_key(steps, action, *type == 'u' ? "UNIQUE" : "PRIMARY KEY");
 		return true;
 	}
@@ -221,7 +227,29 @@ make_key(Steps *steps, const Action *action, const char *keyword)
 		"fails on duplicate rows");
 	add(steps, action, psprintf("ALTER TABLE ONLY %s ADD CONSTRAINT %s %s USING INDEX %s%s",
 								mig_objects_parent(object), name, keyword, name, end),
-		*keyword == 'P' ? "scans the table where a column of it could be null" : NULL);
+		NULL);
+}
+
+/*
+ * Have what makes columns of a table NOT NULL come now, and not after the primary key, which
+ * would scan the table for it.
+ */
+static void
+replace_not_nulls(Steps *steps, const Action *key)
+{
+	bool		after = false;
+	ListCell   *lc;
+
+	foreach(lc, steps->before)
+	{
+		Action	   *action = lfirst(lc);
+
+		after |= action == key;
+		if (after && action->object->owner == key->object->owner &&
+			action->type == ACTION_ALTER && action->object->kind == &mig_kinds_column &&
+			replace_not_null(steps, action))
+			steps->early = lappend(steps->early, action);
+	}
 }
 
 /*
