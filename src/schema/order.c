@@ -48,6 +48,7 @@ typedef struct FreedName
 static void make_nodes(Order *order, const Writer *writer);
 static long rank_of(const Action *action);
 static void add_edges(Order *order, OrderNode *node);
+static OrderNode *user_of(const Order *order, OrderNode *node, const ObjectUse *use);
 static void add_edge(OrderNode *before, OrderNode *after);
 static OrderNode *node_of(const Order *order, const SchemaObject *object, ObjectPhase phase);
 static OrderNode *first_of(const Order *order, const SchemaObject *object, ObjectPhase phase);
@@ -194,8 +195,7 @@ add_edges(Order *order, OrderNode *node)
 	{
 		const ObjectUse *use = lfirst(lc);
 
-		add_edge(node_of(order, use->object, PHASE_CREATE),
-				 use->phase == action->phase ? node : first_of(order, object, use->phase));
+		add_edge(node_of(order, use->object, PHASE_CREATE), user_of(order, node, use));
 	}
 	foreach(lc, object->children)
 	{
@@ -221,6 +221,25 @@ add_edges(Order *order, OrderNode *node)
 		if (attach != NULL && attach->action->phase == PHASE_ATTACH)
 			add_edge(node, attach);
 	}
+}
+
+/*
+ * Return the action on an object, of which one is given, that needs what the object uses;
+ * NULL: none.  What alters something else than the default of a column, or the owner of a
+ * sequence, does not.
+ */
+static OrderNode *
+user_of(const Order *order, OrderNode *node, const ObjectUse *use)
+{
+	const Kind *kind = node->action->object->kind;
+	OrderNode  *user = use->phase == node->action->phase ? node :
+		first_of(order, node->action->object, use->phase);
+
+	if (user != NULL && user->action->type == ACTION_ALTER &&
+		user->action->phase != use->phase &&
+		(kind == &mig_kinds_column || kind == &mig_kinds_sequence))
+		return NULL;
+	return user;
 }
 
 /*
