@@ -32,6 +32,7 @@ static void set_redefault(Fates *fates, const SchemaObject *column, const Differ
 static bool is_rebuilt_by_server(const SchemaObject *object);
 static void set_fate(Fates *fates, const SchemaObject *object, Fate fate,
 					 const Difference *cause);
+static bool is_felt(const SchemaObject *column, const Difference *cause);
 static void refuse(Fates *fates, const SchemaObject *object, const Difference *cause);
 static bool can_drop(const SchemaObject *object);
 static bool is_replaceable(const SchemaObject *object, const SchemaObject *after);
@@ -433,8 +434,25 @@ set_fate(Fates *fates, const SchemaObject *object, Fate fate, const Difference *
 	*now = fate;
 	if (fates->causes[object->number] == NULL)
 		fates->causes[object->number] = cause;
-	if (fate != FATE_ALTER || object->kind == &mig_kinds_column)
+	if (fate != FATE_ALTER || (object->kind == &mig_kinds_column && is_felt(object, cause)))
 		fates->pending = lappend(fates->pending, unconstify(SchemaObject *, object));
+}
+
+/*
+ * Return whether the server lets nobody use a column that is altered for a reason: because
+ * of another object, or in one of these properties.
+ */
+static bool
+is_felt(const SchemaObject *column, const Difference *cause)
+{
+	static const char *const felt[] = {"type", "collation", "generated", "inherited"};
+
+	if (cause->from != column)
+		return true;
+	for (size_t i = 0; i < lengthof(felt); i++)
+		if (mig_writer_has(cause, felt[i]))
+			return true;
+	return false;
 }
 
 /*
