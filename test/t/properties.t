@@ -215,7 +215,7 @@ sub random_name
 {
 	my @names = sort keys %graph;
 	my @labels = map { @{ $graph{$_}{labels} } } @names;
-	my $name = any(@names);
+	my $name = any(@names) // 'none';    # all may have been dropped
 	return any(@labels) if @labels && chance(0.3);
 	return substr $name, 0, 1 + rand length $name if chance(0.2);
 	return $name;
