@@ -43,7 +43,6 @@ static const struct
 static const char *tool_of_line(const char *line, const char *end);
 static bool is_like_marker(const char *line, const char *end);
 static const char *tool_of_name(const char *name);
-static bool ends_with(const char *text, const char *end);
 
 /*
  * Return a sentence that says which other tool a file looks like one of, or which
@@ -137,7 +136,7 @@ tool_of_name(const char *name)
 	const char *base = last_dir_separator(name);
 
 	base = base ? base + 1 : name;
-	if (ends_with(base, ".up.sql") || ends_with(base, ".down.sql"))
+	if (mig_text_ends_with(base, ".up.sql") || mig_text_ends_with(base, ".down.sql"))
 		return "golang-migrate and others that have a file for each direction";
 	if ((*base == 'V' || *base == 'U' || *base == 'R') && strstr(base, "__") != NULL)
 		return "Flyway";
@@ -146,15 +145,4 @@ tool_of_name(const char *name)
 	if (strcmp(base, "migration.sql") == 0)
 		return "Prisma";
 	return NULL;
-}
-
-/*
- * Return whether a text ends with another.
- */
-static bool
-ends_with(const char *text, const char *end)
-{
-	size_t		len = strlen(text);
-
-	return len >= strlen(end) && strcmp(text + len - strlen(end), end) == 0;
 }

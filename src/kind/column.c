@@ -8,7 +8,6 @@
 #include "migrate.h"
 
 #include "catalog/pg_class.h"
-#include "commands/defrem.h"
 #include "compat.h"
 #include "kind/column.h"
 #include "kind/kind.h"
@@ -349,7 +348,7 @@ mig_column_copy(const SchemaObject *column, const char *add)
 {
 	const char *table = mig_objects_parent(column);
 	const char *name = quote_identifier(column->name);
-	const char *aside = quote_identifier(makeObjectName(column->name, NULL, "old"));
+	const char *aside = quote_identifier(mig_objects_aside_name(column));
 
 	return psprintf("ALTER TABLE %s RENAME COLUMN %s TO %s;\n%s;\nUPDATE %s SET %s = %s;\n"
 					"ALTER TABLE %s DROP COLUMN %s", table, name, aside, add, table, name,

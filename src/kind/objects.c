@@ -7,6 +7,7 @@
  */
 #include "migrate.h"
 
+#include "commands/defrem.h"
 #include "common/hashfn.h"
 #include "kind/objects.h"
 #include "utils/builtins.h"
@@ -172,6 +173,15 @@ mig_objects_has_property(const SchemaObject *object, const char *name)
 		if (strcmp(object->properties[i].name, name) == 0)
 			return true;
 	return false;
+}
+
+/*
+ * Return the name that an object has while another takes its place.
+ */
+const char *
+mig_objects_aside_name(const SchemaObject *object)
+{
+	return makeObjectName(object->name, NULL, "old");
 }
 
 /*

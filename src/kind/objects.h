@@ -179,6 +179,7 @@ extern void mig_objects_alias(Schema *schema, const ObjectAddress *address,
 extern SchemaObject *mig_objects_renamed(const SchemaObject *object, const char *name);
 extern const char *mig_objects_property(const SchemaObject *object, const char *name);
 extern const char *mig_objects_qualified(const SchemaObject *object);
+extern const char *mig_objects_aside_name(const SchemaObject *object);
 extern bool mig_objects_is_partitioned(const SchemaObject *object);
 extern bool mig_objects_has_property(const SchemaObject *object, const char *name);
 extern const char *mig_objects_parent(const SchemaObject *object);

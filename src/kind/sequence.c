@@ -5,7 +5,6 @@
 #include "migrate.h"
 
 #include "catalog/pg_class.h"
-#include "commands/defrem.h"
 #include "compat.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
@@ -14,7 +13,6 @@
 
 static void create(const SchemaObject *object, Writer *writer);
 static bool change(const Difference *difference, Writer *writer);
-static const char *aside_name(const SchemaObject *sequence);
 static const char *take_value(const char *sequence, const char *other);
 
 const Kind	mig_kinds_sequence = {
@@ -135,7 +133,7 @@ mig_sequence_become_identity(Action *action, const SchemaObject *sequence,
 	old = mig_objects_qualified(sequence);
 	if (list_member_ptr(writer->aside, sequence))
 	{
-		const char *aside = aside_name(sequence);
+		const char *aside = mig_objects_aside_name(sequence);
 
 		action->sql = psprintf("ALTER SEQUENCE %s RENAME TO %s;\n%s", old,
 							   quote_identifier(aside), action->sql);
@@ -152,7 +150,7 @@ void
 mig_sequence_replace_identity(Action *action, const SchemaObject *sequence,
 							  const char *identity)
 {
-	const char *aside = aside_name(sequence);
+	const char *aside = mig_objects_aside_name(sequence);
 
 	action->sql = psprintf("ALTER SEQUENCE %s RENAME TO %s;\n%s;\n%s", identity,
 						   quote_identifier(aside), action->sql,
@@ -185,13 +183,4 @@ take_value(const char *sequence, const char *other)
 {
 	return psprintf("SELECT pg_catalog.setval(%s, last_value, is_called) FROM %s",
 					quote_literal_cstr(sequence), other);
-}
-
-/*
- * Return the name of a sequence while another takes its place.
- */
-static const char *
-aside_name(const SchemaObject *sequence)
-{
-	return makeObjectName(sequence->name, NULL, "old");
 }

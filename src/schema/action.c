@@ -6,7 +6,6 @@
  */
 #include "migrate.h"
 
-#include "commands/defrem.h"
 #include "kind/column.h"
 #include "kind/grants.h"
 #include "kind/kept.h"
@@ -46,7 +45,6 @@ static void write_drops(ChangePlan *plan, SchemaObject **roots, List *difference
 static void add_rename_hazard(const ChangePlan *plan, Action *drop, List *differences);
 static bool may_be_renamed(const SchemaObject *from, const SchemaObject *to);
 static Action *drop_aside(ChangePlan *plan, SchemaObject *object);
-static const char *aside_name(const SchemaObject *type);
 static void write_creates(ChangePlan *plan, List *differences);
 static bool is_made_with_owner(const ChangePlan *plan, const SchemaObject *object);
 static void write_object(ChangePlan *plan, SchemaObject *object, bool replaced);
@@ -448,20 +446,11 @@ may_be_renamed(const SchemaObject *from, const SchemaObject *to)
 static Action *
 drop_aside(ChangePlan *plan, SchemaObject *object)
 {
-	SchemaObject *renamed = mig_objects_renamed(object, aside_name(object));
+	SchemaObject *renamed = mig_objects_renamed(object, mig_objects_aside_name(object));
 	Action	   *action = mig_writer_drop(&plan->writer, renamed);
 
 	action->object = object;
 	return action;
-}
-
-/*
- * Return the name of a type until the columns of it have the new one.
- */
-static const char *
-aside_name(const SchemaObject *type)
-{
-	return makeObjectName(type->name, NULL, "old");
 }
 
 /*
@@ -489,7 +478,7 @@ write_creates(ChangePlan *plan, List *differences)
 		if (mig_fate_is_aside(&plan->fates, object))
 			mig_writer_add(&plan->writer, mig_objects_find(plan->fates.to, object), PHASE_CREATE,
 						   "ALTER %s RENAME TO %s", mig_writer_target(object),
-						   quote_identifier(aside_name(object)));
+						   quote_identifier(mig_objects_aside_name(object)));
 		if (plan->fates.of[object->number] == FATE_REPLACE)
 			write_object(plan, mig_objects_find(plan->fates.to, object), true);
 	}

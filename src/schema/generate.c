@@ -7,7 +7,6 @@
  */
 #include "migrate.h"
 
-#include "commands/defrem.h"
 #include "kind/kinds.h"
 #include "kind/writer.h"
 #include "lib/stringinfo.h"
@@ -366,7 +365,7 @@ refuse_partitioning(const Refusal *refusal)
 		return;
 	key = mig_objects_property(cause->to, "partition_key");
 	name = mig_objects_qualified(cause->from);
-	aside = makeObjectName(cause->from->name, NULL, "old");
+	aside = mig_objects_aside_name(cause->from);
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot generate a script that changes how table %s is partitioned", name),

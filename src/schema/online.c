@@ -15,6 +15,7 @@
 #include "kind/kinds.h"
 #include "kind/writer.h"
 #include "schema/online.h"
+#include "script/text.h"
 #include "utils/builtins.h"
 
 /* The statements so far. */
@@ -41,7 +42,6 @@ static const char *before_last(const char *text, const char *part);
 static const char *check_name(const Steps *steps, const SchemaObject *column);
 static bool is_used(const Schema *schema, const SchemaObject *column, const char *name);
 static bool begins_with(const char *text, const char *beginning);
-static bool ends_with(const char *text, const char *end);
 static Action *add(Steps *steps, const Action *action, const char *sql, const char *hazard);
 
 /*
@@ -172,7 +172,7 @@ replace_constraint(Steps *steps, const Action *action)
 	bool		is_check = strcmp(type, "check") == 0;
 
 	if (action->phase != PHASE_CREATE || !begins_with(action->sql, "ALTER TABLE ") ||
-		ends_with(definition, " NOT VALID") || ends_with(definition, " NOT ENFORCED"))
+		mig_text_ends_with(definition, " NOT VALID") || mig_text_ends_with(definition, " NOT ENFORCED"))
 		return false;
 	if (is_check || (strcmp(type, "foreign key") == 0 && !is_partitioned))
 	{
@@ -214,7 +214,7 @@ make_key(Steps *steps, const Action *action, const char *keyword)
 	const char *end = "";
 
 	for (size_t i = 0; i < lengthof(ends) && *end == '\0'; i++)
-		if (ends_with(rest, ends[i]))
+		if (mig_text_ends_with(rest, ends[i]))
 			end = ends[i];
 	rest += has_nulls ? strlen(nulls) : 0;
 	add(steps, action, psprintf("CREATE UNIQUE INDEX CONCURRENTLY %s ON %s %s%s%s%s%s%s%s", name,
@@ -265,7 +265,7 @@ replace_not_null(Steps *steps, const Action *action)
 	const char *name;
 
 	if (begins_with(action->sql, psprintf("ALTER TABLE %s ADD CONSTRAINT ", table)) &&
-		!ends_with(action->sql, " NOT VALID"))
+		!mig_text_ends_with(action->sql, " NOT VALID"))
 	{
 		name = action->sql + strlen("ALTER TABLE ") + strlen(table) + strlen(" ADD CONSTRAINT ");
 		add(steps, action, psprintf("%s NOT VALID", action->sql), NULL);
@@ -342,17 +342,6 @@ static bool
 begins_with(const char *text, const char *beginning)
 {
 	return strncmp(text, beginning, strlen(beginning)) == 0;
-}
-
-/*
- * Return whether a text ends with another.
- */
-static bool
-ends_with(const char *text, const char *end)
-{
-	size_t		len = strlen(text);
-
-	return len >= strlen(end) && strcmp(text + len - strlen(end), end) == 0;
 }
 
 /*

@@ -196,3 +196,14 @@ mig_text_append_comment(StringInfo script, const char *text)
 	}
 	appendStringInfoChar(script, '\n');
 }
+
+/*
+ * Return whether a text ends with another.
+ */
+bool
+mig_text_ends_with(const char *text, const char *end)
+{
+	size_t		len = strlen(text);
+
+	return len >= strlen(end) && strcmp(text + len - strlen(end), end) == 0;
+}

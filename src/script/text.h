@@ -45,6 +45,7 @@ extern int	mig_text_skip_comment(const char *text, int offset);
 extern int	mig_text_skip_gap(const char *text, int offset);
 extern char *mig_text_comparable(const char *text);
 extern char *mig_text_trim(const char *text, int len);
+extern bool mig_text_ends_with(const char *text, const char *end);
 extern void mig_text_append_comment(StringInfo script, const char *text);
 
 #endif							/* MIG_TEXT_H */
