@@ -184,6 +184,17 @@ CREATE TABLE migrate.models (
 );
 COMMENT ON TABLE migrate.models IS 'Models: named parts of the declared schema.';
 
+CREATE TABLE migrate.revision_data (
+	revision pg_catalog.text NOT NULL,
+	at pg_catalog.text NOT NULL,
+	sql pg_catalog.text NOT NULL,
+	CONSTRAINT revision_data_pkey PRIMARY KEY (revision, at),
+	CONSTRAINT revision_data_at_check CHECK (at OPERATOR(pg_catalog.=) ANY
+		(ARRAY['before'::pg_catalog.text, 'after'::pg_catalog.text]))
+);
+COMMENT ON TABLE migrate.revision_data IS
+'What the tests of migrations run before and after the upgrade of a revision, to have rows.';
+
 -- One row at most.  It is of this database: neither dumped nor replicated.
 CREATE UNLOGGED TABLE migrate.compared (
 	id pg_catalog.int4 NOT NULL DEFAULT 1,
@@ -248,6 +259,7 @@ SELECT pg_catalog.pg_extension_config_dump('migrate.steps', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.log_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.revisions_heads', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.models', '');
+SELECT pg_catalog.pg_extension_config_dump('migrate.revision_data', '');
 SELECT pg_catalog.pg_extension_config_dump('migrate.compared', 'WHERE false');
 SELECT pg_catalog.pg_extension_config_dump('migrate.settings', '');
 
@@ -266,6 +278,7 @@ ALTER TABLE migrate.running OWNER TO @extowner@;
 ALTER TABLE migrate.steps OWNER TO @extowner@;
 ALTER TABLE migrate.revisions_heads OWNER TO @extowner@;
 ALTER TABLE migrate.models OWNER TO @extowner@;
+ALTER TABLE migrate.revision_data OWNER TO @extowner@;
 ALTER TABLE migrate.compared OWNER TO @extowner@;
 ALTER TABLE migrate.settings OWNER TO @extowner@;
 
@@ -899,6 +912,102 @@ Result: the stamped or applied revisions.
 Errors: those of migrate.create_all() and migrate.upgrade().';
 
 -- ---------------------------------------------------------------------------
+-- Tests of migrations
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.test_single_head_revision(
+	skip pg_catalog.text[] DEFAULT '{}', lowest pg_catalog.text DEFAULT NULL)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_test_single_head_revision'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.test_single_head_revision(pg_catalog.text[], pg_catalog.text) IS
+'Test that there is exactly one head.
+Arguments: skip, lowest: as the other tests have them; nothing here depends on them.
+Result: lines of the Test Anything Protocol; where a plan of pgTAP is under way in the session, '
+'what pgTAP''s own functions return.
+Errors: MG001 and MG002 of the arguments; 22004 a null argument; MG010 broken graph.';
+
+CREATE FUNCTION migrate.test_upgrade(
+	skip pg_catalog.text[] DEFAULT '{}', lowest pg_catalog.text DEFAULT NULL)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_test_upgrade'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.test_upgrade(pg_catalog.text[], pg_catalog.text) IS
+'Test that all revisions can be applied one after the other, from base, whatever is applied here.
+The scripts run with the caller''s rights, on empty tables, in a subtransaction that is rolled '
+'back. One that fails for want of rows (see migrate.set_revision_data) says nothing, and is SKIP; '
+'so is one that commits.
+Arguments: skip: revisions whose scripts are not run; lowest: has no effect here.
+Result: as migrate.test_single_head_revision().
+Errors: likewise; those of migrate.compare() about rights and time.';
+
+CREATE FUNCTION migrate.test_up_down_consistency(
+	skip pg_catalog.text[] DEFAULT '{}', lowest pg_catalog.text DEFAULT NULL)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_test_up_down_consistency'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.test_up_down_consistency(pg_catalog.text[], pg_catalog.text) IS
+'Test that all revisions can be applied one by one, reverted one by one and applied again.
+It reverts as far as there are downgrade scripts, and says where it stopped.
+Arguments: skip: revisions whose scripts are not run; lowest: a revision that is not reverted, nor '
+'are its ancestors.
+Result: as migrate.test_upgrade().
+Errors: likewise.';
+
+CREATE FUNCTION migrate.test_model_definitions_match_ddl(
+	skip pg_catalog.text[] DEFAULT '{}', lowest pg_catalog.text DEFAULT NULL)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_test_model_definitions_match_ddl'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.test_model_definitions_match_ddl(pg_catalog.text[], pg_catalog.text) IS
+'Test that what the revisions make, applied from base, is what the models declare.
+Arguments: skip: revisions whose scripts are not run; lowest: has no effect here.
+Result: as migrate.test_upgrade(); a comment for each difference.
+Errors: as migrate.test_upgrade(); whatever the models raise.';
+
+CREATE FUNCTION migrate.test_downgrade_leaves_no_trace(
+	skip pg_catalog.text[] DEFAULT '{}', lowest pg_catalog.text DEFAULT NULL)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_test_downgrade_leaves_no_trace'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.test_downgrade_leaves_no_trace(pg_catalog.text[], pg_catalog.text) IS
+'Test of each revision that its downgrade leaves the schema as it was before its upgrade.
+Whole schemas are compared, as migrate.compare() does. The order of columns does not count: no '
+'downgrade can restore it.
+Arguments: skip: revisions whose scripts are not run; lowest: a revision that is not reverted, nor '
+'are its ancestors.
+Result: as migrate.test_upgrade(), one test a revision; of one that fails, comments with what its '
+'downgrade leaves, and the statements that are missing.
+Errors: as migrate.test_upgrade().';
+
+CREATE FUNCTION migrate.runtests(
+	skip pg_catalog.text[] DEFAULT '{}', lowest pg_catalog.text DEFAULT NULL)
+RETURNS SETOF pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_runtests'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.runtests(pg_catalog.text[], pg_catalog.text) IS
+'Run all tests of migrations: migrate.test_single_head_revision(), test_upgrade(), '
+'test_up_down_consistency(), test_model_definitions_match_ddl() and '
+'test_downgrade_leaves_no_trace().
+Arguments: skip, lowest: as these have them.
+Result: theirs, under one plan.
+Errors: theirs.';
+
+CREATE FUNCTION migrate.set_revision_data(revision pg_catalog.text, sql pg_catalog.text,
+	at pg_catalog.text DEFAULT 'before')
+RETURNS pg_catalog.void
+AS 'MODULE_PATHNAME', 'migrate_set_revision_data'
+LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION migrate.set_revision_data(pg_catalog.text, pg_catalog.text, pg_catalog.text) IS
+'Have the tests of migrations run statements before or after the upgrade of a revision, so that '
+'its scripts meet rows. They are never run outside of tests, and are forgotten with the revision.
+Arguments: revision: an identifier of one revision; sql: statements, in place of those that were '
+'set before; null or empty: none; at: before or after.
+Result: none.
+Errors: MG001 to MG003 of the identifier; MG011 a statement that cannot be in a script; a syntax '
+'error; 22023 another time; 22004 a null argument; MG012 the run lock.';
+
+-- ---------------------------------------------------------------------------
 -- Moving
 -- ---------------------------------------------------------------------------
 
@@ -1224,6 +1333,20 @@ ALTER FUNCTION migrate.capture(pg_catalog.text, pg_catalog.text) OWNER TO @extow
 ALTER FUNCTION migrate.schema_sql(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.create_all() OWNER TO @extowner@;
 ALTER FUNCTION migrate.init_db(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.test_single_head_revision(pg_catalog.text[], pg_catalog.text)
+	OWNER TO @extowner@;
+ALTER FUNCTION migrate.test_upgrade(pg_catalog.text[], pg_catalog.text)
+	OWNER TO @extowner@;
+ALTER FUNCTION migrate.test_up_down_consistency(pg_catalog.text[], pg_catalog.text)
+	OWNER TO @extowner@;
+ALTER FUNCTION migrate.test_model_definitions_match_ddl(pg_catalog.text[], pg_catalog.text)
+	OWNER TO @extowner@;
+ALTER FUNCTION migrate.test_downgrade_leaves_no_trace(pg_catalog.text[], pg_catalog.text)
+	OWNER TO @extowner@;
+ALTER FUNCTION migrate.runtests(pg_catalog.text[], pg_catalog.text)
+	OWNER TO @extowner@;
+ALTER FUNCTION migrate.set_revision_data(pg_catalog.text, pg_catalog.text, pg_catalog.text)
+	OWNER TO @extowner@;
 ALTER FUNCTION migrate.current() OWNER TO @extowner@;
 ALTER FUNCTION migrate.heads() OWNER TO @extowner@;
 ALTER FUNCTION migrate.bases() OWNER TO @extowner@;
@@ -1282,6 +1405,13 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.derive_downgrade(pg_catalog.text),
 	migrate.capture(pg_catalog.text, pg_catalog.text),
 	migrate.schema_sql(pg_catalog.text),
+	migrate.test_single_head_revision(pg_catalog.text[], pg_catalog.text),
+	migrate.test_upgrade(pg_catalog.text[], pg_catalog.text),
+	migrate.test_up_down_consistency(pg_catalog.text[], pg_catalog.text),
+	migrate.test_model_definitions_match_ddl(pg_catalog.text[], pg_catalog.text),
+	migrate.test_downgrade_leaves_no_trace(pg_catalog.text[], pg_catalog.text),
+	migrate.runtests(pg_catalog.text[], pg_catalog.text),
+	migrate.set_revision_data(pg_catalog.text, pg_catalog.text, pg_catalog.text),
 	migrate.create_all(),
 	migrate.init_db(pg_catalog.text),
 	migrate.upgrade(pg_catalog.text),

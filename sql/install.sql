@@ -42,7 +42,7 @@ SELECT count(*) AS rows FROM (
 	SELECT FROM migrate.revisions UNION ALL SELECT FROM migrate.versions UNION ALL
 	SELECT FROM migrate.applied UNION ALL SELECT FROM migrate.partial UNION ALL
 	SELECT FROM migrate.steps UNION ALL SELECT FROM migrate.models UNION ALL
-	SELECT FROM migrate.settings) t;
+	SELECT FROM migrate.settings UNION ALL SELECT FROM migrate.revision_data) t;
 
 -- pg_dump dumps the contents of all tables and sequences.
 SELECT t.oid::regclass AS dumped, t.condition

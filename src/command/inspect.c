@@ -23,6 +23,7 @@
 #include "store/ledger.h"
 #include "store/partial.h"
 #include "store/position.h"
+#include "store/history.h"
 #include "store/revisions.h"
 #include "store/scope.h"
 #include "utils/array.h"
@@ -246,7 +247,7 @@ read_with_lines(bool purge, HistoryLine ***lines)
 
 	mig_scope_enter(&scope);
 	position = mig_position_in_scope(&scope, purge);
-	all = mig_revisions_read_lines(&scope);
+	all = mig_history_read(&scope);
 	mig_scope_leave(&scope);
 	*lines = lines_by_node(position.graph, all);
 	return position;

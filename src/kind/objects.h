@@ -167,6 +167,7 @@ typedef struct Schema
 	HTAB	   *by_key;			/* identity to object */
 	HTAB	   *by_address;		/* ObjectAddress to object */
 	List	   *names;			/* of the managed schemas (char *) */
+	bool		has_uses;		/* mig_read_uses has filled them in */
 } Schema;
 
 extern Schema *mig_objects_new_schema(List *names);

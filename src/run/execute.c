@@ -697,6 +697,8 @@ error_callback(void *arg)
 static const char *
 describe(const ExecuteScript *script)
 {
+	if (script->title != NULL)
+		return script->title;
 	if (script->model != NULL)
 		return psprintf("model \"%s\"", script->model);
 	return psprintf("revision \"%s\", %s script", script->revision,

@@ -27,6 +27,8 @@ typedef struct ExecuteScript
 									 * statement */
 	const char *progress;		/* what pg_stat_activity shows before the
 								 * statement, "k/n" and the like */
+	const char *title;			/* what messages call it; NULL: by its revision or
+								 * model */
 	const char *model;			/* name of the model that it is; NULL: the script
 								 * of a revision */
 	bool		in_scratch;		/* what it does is rolled back: event triggers do

@@ -216,18 +216,26 @@ mig_compare_list(List *differences)
 	initStringInfo(&list);
 	foreach(lc, differences)
 	{
-		const Difference *difference = lfirst(lc);
-		const SchemaObject *object = difference->to ? difference->to : difference->from;
-		const char *detail = mig_compare_detail(difference);
-
 		if (foreach_current_index(lc) == MAX_LISTED)
 		{
 			appendStringInfo(&list, "\nAnd %d more.", list_length(differences) - MAX_LISTED);
 			break;
 		}
-		appendStringInfo(&list, "%s%s %s %s%s%s", list.len > 0 ? "\n" : "",
-						 mig_compare_action(difference), object->kind->name, object->identity,
-						 detail ? ": " : "", detail ? detail : "");
+		appendStringInfo(&list, "%s%s", list.len > 0 ? "\n" : "",
+						 mig_compare_line(lfirst(lc)));
 	}
 	return list.data;
+}
+
+/*
+ * Return what would have to be done about a difference, in a line.
+ */
+char *
+mig_compare_line(const Difference *difference)
+{
+	const SchemaObject *object = difference->to ? difference->to : difference->from;
+	const char *detail = mig_compare_detail(difference);
+
+	return psprintf("%s %s %s%s%s", mig_compare_action(difference), object->kind->name,
+					object->identity, detail ? ": " : "", detail ? detail : "");
 }

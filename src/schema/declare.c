@@ -14,6 +14,7 @@
 #include "schema/declare.h"
 #include "schema/fence.h"
 #include "schema/guard.h"
+#include "script/data.h"
 #include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/snapmgr.h"
@@ -51,20 +52,40 @@ mig_declare_model(const char *name, const char *ddl, DeclareNotes *notes)
 }
 
 /*
- * Run the upgrade script of a revision again, in a scratch of which the guard knows
- * that.  function is who needs it, for hints.  Adds to the notes, as mig_declare_model
+ * Run a script of a revision again, in a scratch of which the guard knows that.  function
+ * is who needs it, for hints; NULL: no hints.  Adds to the notes, as mig_declare_model
  * does.  Errors: those of the statements, with revision, statement and line as context,
  * and a hint where the script may need what the scratch does not have.
  */
 void
-mig_declare_revision(const StoredScript *stored, const char *progress, const char *function,
-					 DeclareNotes *notes)
+mig_declare_revision(const StoredScript *stored, MigDirection direction,
+					 const char *progress, const char *function, DeclareNotes *notes)
 {
 	Declaration declaration = {notes, LockTimeout, function};
 	ExecuteScript script = {
-		.revision = stored->revision, .direction = MIG_UPGRADE, .sql = stored->sql,
+		.revision = stored->revision, .direction = direction, .sql = stored->sql,
 		.file_name = stored->file_name, .first_line = stored->line,
 		.in_scratch = true, .progress = progress,
+		.before = before_statement, .argument = &declaration, .after = after_statement,
+		.at_end = mig_guard_check_deferred, .hint = find_hint
+	};
+
+	run(&script, notes);
+}
+
+/*
+ * Run a script that gives a revision rows, before or after its upgrade (when), in such a
+ * scratch.  Adds to the notes, and errors, likewise; without hints.
+ */
+void
+mig_declare_rows(const char *revision, const char *when, const char *sql,
+				 DeclareNotes *notes)
+{
+	Declaration declaration = {notes, LockTimeout, NULL};
+	ExecuteScript script = {
+		.revision = revision, .direction = MIG_UPGRADE, .sql = sql,
+		.title = psprintf("data %s revision \"%s\"", when, revision),
+		.in_scratch = true, .progress = psprintf("data %s %s", when, revision),
 		.before = before_statement, .argument = &declaration, .after = after_statement,
 		.at_end = mig_guard_check_deferred, .hint = find_hint
 	};
@@ -143,6 +164,7 @@ before_statement(RawStmt *raw, void *argument)
 		(void) set_config_option("lock_timeout", psprintf("%d", declaration->lock_timeout),
 								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0,
 								 false);
+	declaration->notes->reads = mig_data_is_read(raw->stmt);
 	/* no utility command is called for one whose rows are in the script */
 	if (declaration->notes->replay && IsA(raw->stmt, CopyStmt))
 		mig_fence_check(raw->stmt);
@@ -178,6 +200,8 @@ find_hint(const ErrorData *error, void *argument)
 {
 	const char *function = ((const Declaration *) argument)->function;
 
+	if (function == NULL)
+		return NULL;
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{
 		case ERRCODE_OPERATOR_INTERVENTION:

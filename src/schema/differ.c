@@ -67,7 +67,6 @@ static Schema *read_replayed(const Project *project, Schema *live);
 static void replay_and_read(const Project *project, Work *work);
 static void declare_and_read(Scratch *scratch, void *argument);
 static void run_replay(Work *work, DeclareNotes *notes);
-static Schema *read_scratch(const Work *work, const DeclareNotes *notes);
 static void forget_undeclared(Schema *schema, const DeclareNotes *notes);
 static void place_extension(SchemaObject *object, const DeclareNotes *notes);
 static bool is_undeclared(const SchemaObject *object, const Schema *schema,
@@ -156,11 +155,23 @@ mig_differ_from_models(const Project *project)
 
 	if (project->compared != NULL && strcmp(fingerprint, project->compared) == 0)
 		return differing;
-	differing.live = mig_differ_live(project);
-	differing.declared = read_declared(project, project->models, true);
-	compare(project, &differing);
+	differing = mig_differ_schema_from_models(project, mig_differ_live(project));
 	if (differing.differences == NIL)
 		remember(project, fingerprint);
+	return differing;
+}
+
+/*
+ * Return how a schema differs from what the models declare, in the current memory context.
+ * Errors: those of the scratch and of the models.
+ */
+Differing
+mig_differ_schema_from_models(const Project *project, Schema *schema)
+{
+	Differing	differing = {.live = schema};
+
+	differing.declared = read_declared(project, project->models, true);
+	compare(project, &differing);
 	return differing;
 }
 
@@ -385,12 +396,8 @@ read_replayed(const Project *project, Schema *live)
 static void
 replay_and_read(const Project *project, Work *work)
 {
-	ScratchOptions options = {.schemas = project->schemas,
-		.is_replay = true, .new_rights = project->rights,
-		/* those that the scripts make themselves count, where they are compared */
-		.keep_default_privileges = !(project->rights && work->replay->gives),
-		.hide = work->replay->looks, .hide_publications = work->replay->asks,
-		.function = project->function};
+	ScratchOptions options = mig_replay_options(work->replay, project->schemas,
+												project->rights);
 
 	mig_scratch_run(&options, declare_and_read, work);
 }
@@ -422,7 +429,7 @@ declare_and_read(Scratch *scratch pg_attribute_unused(), void *argument)
 		mig_guard_replay(work->project->schemas, &notes);
 		mig_declare_model("the generated script", work->script, &notes);
 	}
-	work->result = read_scratch(work, &notes);
+	work->result = mig_differ_read_scratch(work->project, &notes, work->uses);
 	MemoryContextSwitchTo(old);
 }
 
@@ -438,21 +445,21 @@ run_replay(Work *work, DeclareNotes *notes)
 	mig_replay_begin(work->replay, work->project->schemas, notes);
 	mig_replay_run(work->replay, 0, last, notes);
 	if (work->before_last)
-		work->before = read_scratch(work, notes);
+		work->before = mig_differ_read_scratch(work->project, notes, work->uses);
 	mig_replay_run(work->replay, last, n, notes);
 }
 
 /*
- * Return what is in the scratch, and was declared.
+ * Return what is in the scratch and was declared, with its uses if these are wanted, in the
+ * current memory context.
  */
-static Schema *
-read_scratch(const Work *work, const DeclareNotes *notes)
+Schema *
+mig_differ_read_scratch(const Project *project, const DeclareNotes *notes, bool uses)
 {
-	const Project *project = work->project;
 	Schema	   *schema = mig_read_schema(project->schemas, mig_managed_oids(project->schemas),
 										 project->rights);
 
-	if (work->uses)
+	if (uses)
 		mig_read_uses(schema);
 	forget_undeclared(schema, notes);
 	mig_exclude_apply(schema, project->exclude);

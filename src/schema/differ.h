@@ -11,6 +11,7 @@
 #include "kind/objects.h"
 #include "nodes/pg_list.h"
 #include "revision/graph.h"
+#include "schema/notes.h"
 #include "store/project.h"
 
 /* What is compared. */
@@ -39,12 +40,15 @@ extern Differing mig_differ_source(const Project *project, const char *source);
 pg_noreturn extern void mig_differ_unrecognized(const char *source, const char *known);
 extern void mig_differ_check_models(const Project *project);
 extern Differing mig_differ_from_models(const Project *project);
+extern Differing mig_differ_schema_from_models(const Project *project, Schema *schema);
 extern Differing mig_differ_drift(const Project *project);
 extern Differing mig_differ_undo(const Project *project, const Graph *graph, int revision);
 extern Schema *mig_differ_run(const Project *project, const Schema *before, List *objects,
 							  const char *script);
 extern List *mig_differ_settle(const Project *project, const Schema *live,
 							   const Schema *declared, List *differences);
+extern Schema *mig_differ_read_scratch(const Project *project, const DeclareNotes *notes,
+									   bool uses);
 extern Schema *mig_differ_live(const Project *project);
 extern char *mig_differ_live_sql(const Project *project);
 extern char *mig_differ_models_sql(const Project *project);

@@ -34,6 +34,7 @@
 static object_access_hook_type next_access = NULL;
 static ExecutorStart_hook_type next_start = NULL;
 static bool active = false;
+static bool refused = false;
 static List *managed = NIL;		/* char *: names of schemas */
 static List *made = NIL;		/* Oid: schemas that are new, in context */
 static MemoryContext context;
@@ -69,6 +70,7 @@ mig_fence_begin(List *schemas)
 	managed = schemas;
 	made = NIL;
 	context = CurrentMemoryContext;
+	refused = false;
 	active = true;
 }
 
@@ -81,6 +83,19 @@ mig_fence_end(void)
 	active = false;
 	managed = NIL;
 	made = NIL;
+}
+
+/*
+ * Return whether anything was refused since the last call.  A script can have caught the
+ * error.
+ */
+bool
+mig_fence_has_refused(void)
+{
+	bool		result = refused;
+
+	refused = false;
+	return result;
 }
 
 /*
@@ -181,6 +196,7 @@ check_schema(Oid schema)
 	foreach(lc, managed)
 		if (strcmp(lfirst(lc), name) == 0)
 			return;
+	refused = true;
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("script changes schema \"%s\", which is not managed", name),

@@ -13,5 +13,6 @@
 extern void mig_fence_begin(List *schemas);
 extern void mig_fence_end(void);
 extern void mig_fence_check(Node *stmt);
+extern bool mig_fence_has_refused(void);
 
 #endif							/* MIG_FENCE_H */

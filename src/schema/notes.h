@@ -27,6 +27,7 @@ typedef struct DeclareNotes
 	MemoryContext context;		/* of the lists */
 	bool		new_rights;		/* what creates a schema makes it the creator's, though
 								 * it is there */
+	bool		reads;			/* the last statement may depend on rows that are there */
 	bool		replay;			/* scripts of revisions are run again, which may hold
 								 * what a model may not */
 } DeclareNotes;

@@ -323,7 +323,7 @@ read_all_common(Schema *schema, bool rights)
 }
 
 /*
- * Read which objects of a schema use which.
+ * Read which objects of a schema use which, unless that is known.
  */
 void
 mig_read_uses(Schema *schema)
@@ -332,6 +332,8 @@ mig_read_uses(Schema *schema)
 	List	   *dependencies;
 	ListCell   *lc;
 
+	if (schema->has_uses)
+		return;
 	begin(&reading);
 	MemoryContextSwitchTo(reading.result);
 	dependencies = read_dependencies();
@@ -340,6 +342,7 @@ mig_read_uses(Schema *schema)
 	foreach(lc, dependencies)
 		note_use(schema, lfirst(lc));
 	list_free_deep(dependencies);
+	schema->has_uses = true;
 	end(&reading);
 }
 

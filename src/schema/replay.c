@@ -51,7 +51,6 @@ static const char *const catalogs[] = {
 	"sequence", "sequences", "statistic_ext", "tables", "trigger", "type", "views"
 };
 
-static Replay *prepare(const Schema *live, List *scripts, const char *function);
 static List *read_scripts(const Scope *scope, const Graph *graph,
 						  const Bitmapset *revisions);
 static void report_empty_base(const Position *position, List *scripts);
@@ -86,7 +85,7 @@ mig_replay_read(const Schema *live, const char *function)
 	mig_scope_leave(&scope);
 	mig_verify_applied(position.graph, position.rows, applied);
 	mig_verify_edited(edited);
-	replay = prepare(live, scripts, function);
+	replay = mig_replay_prepare(live, scripts, function);
 	report_empty_base(&position, scripts);
 	mig_report_incomplete();
 	return replay;
@@ -106,14 +105,15 @@ mig_replay_read_some(const Schema *live, const Graph *graph, const Bitmapset *re
 	mig_scope_enter(&scope);
 	scripts = read_scripts(&scope, graph, revisions);
 	mig_scope_leave(&scope);
-	return prepare(live, scripts, function);
+	return mig_replay_prepare(live, scripts, function);
 }
 
 /*
- * Return what is needed to run some scripts (StoredScript *) again.
+ * Return what is needed to run some scripts (StoredScript *) again, in the current memory
+ * context; live is the live schema.
  */
-static Replay *
-prepare(const Schema *live, List *scripts, const char *function)
+Replay *
+mig_replay_prepare(const Schema *live, List *scripts, const char *function)
 {
 	Replay	   *replay = palloc0(sizeof(Replay));
 	ListCell   *lc;
@@ -162,23 +162,13 @@ read_scripts(const Scope *scope, const Graph *graph, const Bitmapset *revisions)
 {
 	MemoryContext old = MemoryContextSwitchTo(scope->context);
 	List	   *plan = NIL;
-	List	   *scripts;
-	ListCell   *lc;
 
 	for (int i = 0; i < graph->n; i++)
 		if (bms_is_member(graph->order[i], revisions))
 			plan = lappend_int(plan, graph->order[i]);
 	plan = mig_graph_plan_ids(graph, plan, 0, list_length(plan));
 	MemoryContextSwitchTo(old);
-	scripts = mig_revisions_read_scripts(scope, plan, MIG_UPGRADE);
-	foreach(lc, scripts)
-	{
-		StoredScript *script = lfirst(lc);
-
-		if (script->is_long)
-			lfirst(lc) = mig_revisions_read_script(scope, script->revision, MIG_UPGRADE);
-	}
-	return scripts;
+	return mig_revisions_read_whole_scripts(scope, plan, MIG_UPGRADE);
 }
 
 /*
@@ -313,6 +303,21 @@ creates(const char *sql, const char *table)
 }
 
 /*
+ * Return how a scratch of some schemas (char *) has to be for a replay.
+ */
+ScratchOptions
+mig_replay_options(const Replay *replay, List *schemas, bool rights)
+{
+	ScratchOptions options = {.schemas = schemas, .is_replay = true, .new_rights = rights,
+		/* those that the scripts make themselves count, where they are compared */
+		.keep_default_privileges = !(rights && replay->gives),
+		.hide = replay->looks, .hide_publications = replay->asks,
+		.function = replay->function};
+
+	return options;
+}
+
+/*
  * Make what the scripts need to be there, in a scratch of some schemas (char *).  Adds to
  * the notes, in the current memory context.
  */
@@ -343,7 +348,7 @@ mig_replay_run(const Replay *replay, int from, int to, DeclareNotes *notes)
 		const StoredScript *script = list_nth(replay->scripts, i);
 
 		MemoryContextSwitchTo(step);
-		mig_declare_revision(script,
+		mig_declare_revision(script, MIG_UPGRADE,
 							 psprintf("replay %d/%d %s", i + 1,
 									  list_length(replay->scripts), script->revision),
 							 replay->function, notes);

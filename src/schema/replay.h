@@ -11,6 +11,7 @@
 #include "nodes/pg_list.h"
 #include "revision/graph.h"
 #include "schema/mend.h"
+#include "schema/scratch.h"
 
 /* What is run again. */
 typedef struct Replay
@@ -27,6 +28,8 @@ typedef struct Replay
 extern Replay *mig_replay_read(const Schema *live, const char *function);
 extern Replay *mig_replay_read_some(const Schema *live, const Graph *graph,
 									const Bitmapset *revisions, const char *function);
+extern Replay *mig_replay_prepare(const Schema *live, List *scripts, const char *function);
+extern ScratchOptions mig_replay_options(const Replay *replay, List *schemas, bool rights);
 extern void mig_replay_begin(const Replay *replay, List *schemas, DeclareNotes *notes);
 extern void mig_replay_run(const Replay *replay, int from, int to, DeclareNotes *notes);
 

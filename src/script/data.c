@@ -1,6 +1,6 @@
 /*
  * data.c
- *		Whether scripts change rows.
+ *		Whether scripts change rows, or read them.
  */
 #include "migrate.h"
 
@@ -15,6 +15,7 @@
 static bool is_data(const Node *stmt);
 static bool block_has_data(const DoStmt *block);
 static bool walk(Node *node, void *context);
+static bool find_read(Node *node, void *context);
 
 /*
  * Return whether a script has a statement that changes rows.
@@ -90,4 +91,42 @@ walk(Node *node, void *context)
 		strcmp(strVal(llast(((FuncCall *) node)->funcname)), "setval") == 0)
 		return true;
 	return raw_expression_tree_walker(node, walk, context);
+}
+
+/*
+ * Return whether what a statement does may depend on rows that are there.  What a block or
+ * a procedure reads is not known, so that it may.
+ */
+bool
+mig_data_is_read(Node *stmt)
+{
+	switch (nodeTag(stmt))
+	{
+		case T_DoStmt:
+		case T_CallStmt:
+		case T_UpdateStmt:
+		case T_DeleteStmt:
+			return true;
+		case T_InsertStmt:
+		case T_SelectStmt:
+			return find_read(stmt, NULL);
+		case T_CreateTableAsStmt:
+			return find_read(((CreateTableAsStmt *) stmt)->query, NULL);
+		default:
+			return MigIsMerge(stmt);
+	}
+}
+
+/*
+ * Return whether a part of a query reads rows, or calls a function, which may.
+ */
+static bool
+find_read(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SubLink) || IsA(node, FuncCall) || IsA(node, ExecuteStmt) ||
+		(IsA(node, SelectStmt) && ((SelectStmt *) node)->fromClause != NIL))
+		return true;
+	return raw_expression_tree_walker(node, find_read, context);
 }

@@ -11,6 +11,7 @@
 #include "store/heads.h"
 #include "store/query.h"
 #include "store/revisions.h"
+#include "store/test_data.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -18,8 +19,6 @@
 #define LONG_SCRIPT 8192
 
 static void *revision_of_row(uint64 row);
-static void mark_applied(const Scope *scope, List *lines);
-static void *line_of_row(uint64 row);
 static void *script_of_row(uint64 row);
 static void *whole_script_of_row(uint64 row);
 static void *digest_of_row(uint64 row);
@@ -122,65 +121,6 @@ revision_of_row(uint64 row)
 }
 
 /*
- * Return what the history shows besides the graph (HistoryLine *), by id in
- * byte order.
- */
-List *
-mig_revisions_read_lines(const Scope *scope)
-{
-	static StoreQuery query = {
-		"SELECT revision, message, created_at FROM migrate.revisions"
-		" ORDER BY revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
-	};
-	List	   *lines = mig_query_rows(scope, &query, NULL, line_of_row);
-
-	mark_applied(scope, lines);
-	return lines;
-}
-
-/*
- * Mark those of the lines (HistoryLine *, by id in byte order) that are applied.
- */
-static void
-mark_applied(const Scope *scope, List *lines)
-{
-	static StoreQuery query = {
-		"SELECT revision, applied_at FROM migrate.applied"
-		" ORDER BY revision COLLATE pg_catalog.\"C\"", 0, {0}, NULL
-	};
-	uint64		n = mig_query_read(scope, &query, NULL, NULL);
-	uint64		row = 0;
-	ListCell   *lc;
-
-	foreach(lc, lines)
-	{
-		HistoryLine *line = lfirst(lc);
-		int			order = -1;
-
-		while (row < n && (order = strcmp(mig_query_text(row, 1), line->revision)) < 0)
-			row++;
-		if (row == n || order != 0)
-			continue;
-		line->is_applied = true;
-		line->applied_at = mig_query_time(row, 2);
-	}
-}
-
-/*
- * Return a HistoryLine of a revision that is not applied, for mig_query_rows.
- */
-static void *
-line_of_row(uint64 row)
-{
-	HistoryLine *line = palloc0(sizeof(HistoryLine));
-
-	line->revision = mig_query_text(row, 1);
-	line->message = mig_query_text(row, 2);
-	line->applied_at = line->created_at = mig_query_time(row, 3);
-	return line;
-}
-
-/*
  * Return the scripts of one direction (StoredScript *) of some revisions
  * (char *), in their order.  Those over LONG_SCRIPT bytes come without their
  * text, so that reading many at once takes little memory.
@@ -189,18 +129,20 @@ List *
 mig_revisions_read_scripts(const Scope *scope, List *revisions,
 						   MigDirection direction)
 {
-#define SCRIPTS_QUERY(column, line) \
+#define SCRIPTS_QUERY(column, line, transactional) \
 	"SELECT r.revision, r.message, r.checksum," \
 	" CASE WHEN pg_catalog.octet_length(" column ") OPERATOR(pg_catalog.<=) $2" \
 	" THEN " column " END," \
 	" COALESCE(pg_catalog.octet_length(" column ") OPERATOR(pg_catalog.>) $2, false)," \
-	" r.file_name, COALESCE(" line ", 0)" \
+	" r.file_name, COALESCE(" line ", 0), " transactional \
 	" FROM pg_catalog.unnest($1) WITH ORDINALITY AS u (revision, n)" \
 	" JOIN migrate.revisions r ON r.revision OPERATOR(pg_catalog.=) u.revision" \
 	" ORDER BY u.n"
 	static StoreQuery queries[2] = {
-		{SCRIPTS_QUERY("r.upgrade_sql", "r.upgrade_line"), 2, {TEXTARRAYOID, INT4OID}, NULL},
-		{SCRIPTS_QUERY("r.downgrade_sql", "r.downgrade_line"), 2, {TEXTARRAYOID, INT4OID}, NULL}
+		{SCRIPTS_QUERY("r.upgrade_sql", "r.upgrade_line", "r.upgrade_transactional"),
+		2, {TEXTARRAYOID, INT4OID}, NULL},
+		{SCRIPTS_QUERY("r.downgrade_sql", "r.downgrade_line", "r.downgrade_transactional"),
+		2, {TEXTARRAYOID, INT4OID}, NULL}
 	};
 	Datum		values[2] = {mig_query_text_array(revisions), Int32GetDatum(LONG_SCRIPT)};
 
@@ -222,7 +164,29 @@ script_of_row(uint64 row)
 	script->is_long = mig_query_bool(row, 5);
 	script->file_name = mig_query_text_or_null(row, 6);
 	script->line = mig_query_int(row, 7);
+	script->transactional = mig_query_bool(row, 8);
 	return script;
+}
+
+/*
+ * Return the scripts of one direction (StoredScript *) of some revisions (char *), in
+ * their order, however long they are.
+ */
+List *
+mig_revisions_read_whole_scripts(const Scope *scope, List *revisions,
+								 MigDirection direction)
+{
+	List	   *scripts = mig_revisions_read_scripts(scope, revisions, direction);
+	ListCell   *lc;
+
+	foreach(lc, scripts)
+	{
+		const StoredScript *script = lfirst(lc);
+
+		if (script->is_long)
+			lfirst(lc) = mig_revisions_read_script(scope, script->revision, direction);
+	}
+	return scripts;
 }
 
 /*
@@ -507,7 +471,7 @@ write_revision(const Scope *scope, StoreQuery *query, const Revision *rev,
 }
 
 /*
- * Delete a revision.
+ * Delete a revision, and the rows that it is tested with.
  */
 void
 mig_revisions_delete(const Scope *scope, const char *revision)
@@ -520,4 +484,5 @@ mig_revisions_delete(const Scope *scope, const char *revision)
 
 	if (mig_query_write(scope, &query, values, NULL) != 1)
 		elog(ERROR, "revision \"%s\" is gone", revision);
+	mig_test_data_forget(scope, revision);
 }

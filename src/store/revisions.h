@@ -23,7 +23,7 @@ typedef struct StoredScript
 	char	   *sql;			/* NULL: no downgrade, or not read because it is
 								 * long */
 	bool		is_long;		/* read it by itself */
-	bool		transactional;	/* known of a script that is read by itself */
+	bool		transactional;
 	char	   *file_name;		/* where it was loaded from; NULL: not known */
 	int			line;			/* of that file where it begins, from 1; 0: not known */
 } StoredScript;
@@ -36,23 +36,14 @@ typedef struct ScriptDigest
 	bool		transactional;
 } ScriptDigest;
 
-/* What the history shows besides the graph. */
-typedef struct HistoryLine
-{
-	char	   *revision;
-	char	   *message;
-	bool		is_applied;
-	TimestampTz applied_at;
-	TimestampTz created_at;
-} HistoryLine;
-
 /* reading */
 extern Graph *mig_revisions_read_graph(const Scope *scope);
 extern Revision *mig_revisions_read_one(const Scope *scope, const char *revision);
 extern List *mig_revisions_read_several(const Scope *scope, List *revisions);
-extern List *mig_revisions_read_lines(const Scope *scope);
 extern List *mig_revisions_read_scripts(const Scope *scope, List *revisions,
 										MigDirection direction);
+extern List *mig_revisions_read_whole_scripts(const Scope *scope, List *revisions,
+											  MigDirection direction);
 extern StoredScript *mig_revisions_read_script(const Scope *scope,
 											   const char *revision,
 											   MigDirection direction);

@@ -143,7 +143,8 @@ sub types
 
 # Tables and views named like ours and like the server's.
 my @tables =
-  qw(revisions versions applied partial running steps models compared settings revisions_heads);
+  qw(revisions versions applied partial running steps models compared settings revisions_heads
+  revision_data);
 my @views = qw(log status progress);
 sub tables
 {
@@ -335,6 +336,13 @@ my @calls = (
 	'SELECT * FROM migrate.drift()',
 	[ q{SELECT migrate.capture('captured')}, 'MG003' ],
 	q{SELECT migrate.derive_downgrade('0001')},
+	q{SELECT migrate.set_revision_data('0001', 'SELECT 1')},
+	'SELECT * FROM migrate.runtests()',
+	'SELECT * FROM migrate.test_single_head_revision()',
+	'SELECT * FROM migrate.test_upgrade()',
+	q{SELECT * FROM migrate.test_up_down_consistency(lowest => '0001')},
+	q{SELECT * FROM migrate.test_model_definitions_match_ddl(skip => '{0003}')},
+	'SELECT * FROM migrate.test_downgrade_leaves_no_trace()',
 	q{SELECT migrate.schema_sql('revisions')},
 	q{SELECT migrate.configure('managed_schemas', NULL)},
 	[ 'SELECT migrate.create_all()', '55000' ],
