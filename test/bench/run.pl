@@ -14,6 +14,8 @@
 #	client	pg_migrate: an upgrade of 100 files with nothing to do, and a new file;
 #			beside it psql alone, and dbmate (MIGRATE_DBMATE or PATH), goose and
 #			alembic, those that are there
+#	tests	test_up_down_consistency() over the 285 revisions of crates.io, where the shared
+#			data is (MIGRATE_SHARED_DATA), against one psql that runs the same scripts
 #	models	check() with a model of 500 tables: nothing has changed since, and the
 #			comparison itself, against psql running the model and pg_dump twice
 #
@@ -36,7 +38,7 @@ use Time::HiRes qw(sleep time);
 STDOUT->autoflush(1);
 my $rounds = $ENV{MIGRATE_BENCH_ROUNDS} // 5;
 my $dir = scratch_dir();
-my @parts = qw(tables rows stepwise noop pending load memory client models);
+my @parts = qw(tables rows stepwise noop pending load memory client tests models);
 my %wanted = map { ($_ => 1) } @ARGV ? @ARGV : @parts;
 my @unknown = grep { my $name = $_; !grep { $_ eq $name } @parts } keys %wanted;
 die "usage: run.pl [PART...], parts: @parts\n" if @unknown;
@@ -619,6 +621,66 @@ if ($wanted{client})
 		printf "%-46s %12s %12s   %s\n", $client->[0], $noop, $new,
 		  $client->[0] eq 'pg_migrate' ? 'at most dbmate; 1.5 times dbmate' : '';
 	}
+}
+
+# --------------------------------------------------- tests of migrations ----
+
+# The history of crates.io in a new database; those downgrades that do not restore the schema
+# are replaced by derived ones, so that all of it can go down and up again.
+sub crates
+{
+	my $files = "$dir/crates";
+	my ($status, undef, $err) = run_program($^X, "$FindBin::RealBin/../tools/history2files",
+		"$ENV{MIGRATE_SHARED_DATA}/histories/crates_io.jsonl", $files);
+	die $err if $status;
+	chmod 0755, $files;
+	my $database = create_database('bench_crates');
+	sql($database, 'SELECT migrate.load_directory(' . lit($files) . ')');
+	my $tap = sql($database, 'SELECT * FROM migrate.test_downgrade_leaves_no_trace()');
+	my @bad = $tap =~ /^(?:not ok \d+ - \w+: (\S+),|ok \d+ - \w+: (\S+),.* # SKIP)/mg;
+	sql($database, map { "SELECT migrate.edit('$_', downgrade => migrate.derive_downgrade('$_'))" }
+		  grep { defined } @bad);
+	return $database;
+}
+
+# What psql runs: all scripts up, down, and up again, each transactional one in a transaction.
+sub up_down_file
+{
+	my $database = shift;
+	my $scripts = sub {
+		my ($direction, $order) = @_;
+		return sql($database, "SELECT CASE WHEN ${direction}_transactional"
+			  . " THEN E'BEGIN;\\n' || ${direction}_sql || E'\\n;COMMIT;\\n'"
+			  . " ELSE ${direction}_sql || E'\\n;\\n' END FROM migrate.history()"
+			  . " WITH ORDINALITY AS h JOIN migrate.revisions r USING (revision)"
+			  . " ORDER BY h.ordinality $order");
+	};
+	my ($up, $down) = ($scripts->('upgrade', 'DESC'), $scripts->('downgrade', ''));
+	return spew("$dir/up_down.sql", "$up\n$down\n$up\n");
+}
+
+if ($wanted{tests} && !-d ($ENV{MIGRATE_SHARED_DATA} // '') . '/histories')
+{
+	print "\ntests: skipped, without the shared data\n";
+}
+elsif ($wanted{tests})
+{
+	my $crates = crates();
+	my $file = up_down_file($crates);
+	my $test = 'SELECT * FROM migrate.test_up_down_consistency()';
+	my ($verdict) = sql($crates, $test) =~ /^((?:not )?ok.*)$/m;
+	my %s;
+	for (1 .. $rounds)
+	{
+		push @{ $s{ours} }, timed($crates, $quiet, '-c', $test);
+		create_database('bench_floor', plain => 1);
+		push @{ $s{floor} }, timed('bench_floor', $quiet, '-f', $file);
+	}
+	my ($ours, $floor) = (median(@{ $s{ours} }), median(@{ $s{floor} }));
+	printf "\n%-46s %12s   %s\n", "tests: crates.io, medians of $rounds", 'time', 'target';
+	printf "%-46s %12s   %s\n", 'test_up_down_consistency()', seconds($ours),
+	  sprintf('%.2f of the floor, at most 2; %s', $ours / $floor, $verdict);
+	printf "%-46s %12s\n", 'psql -f: up, down, up', seconds($floor);
 }
 
 # ---------------------------------------------------------------- models ----
