@@ -1042,6 +1042,33 @@ Result: identifiers reverted, in order; no rows if there was nothing to do.
 Errors: MG006 a revision without a downgrade script; and those of migrate.upgrade().
 Locks: as for migrate.upgrade().';
 
+CREATE FUNCTION migrate.rehearse(target pg_catalog.text DEFAULT 'head',
+	direction pg_catalog.text DEFAULT 'upgrade', round_trip pg_catalog.bool DEFAULT false,
+	OUT step pg_catalog.int4, OUT revision pg_catalog.text, OUT statement pg_catalog.int4,
+	OUT line pg_catalog.int4, OUT sql pg_catalog.text, OUT duration pg_catalog.interval,
+	OUT wal_bytes pg_catalog.numeric, OUT rows_affected pg_catalog.int8,
+	OUT locks pg_catalog.text[], OUT waited pg_catalog.interval,
+	OUT rewrites pg_catalog.regclass[], OUT scans pg_catalog.regclass[],
+	OUT problem pg_catalog.text)
+RETURNS SETOF pg_catalog.record
+AS 'MODULE_PATHNAME', 'migrate_rehearse'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.rehearse(pg_catalog.text, pg_catalog.text, pg_catalog.bool) IS
+'Run what migrate.upgrade(target) or migrate.downgrade(target) would, on the real tables, in a '
+'subtransaction that is rolled back, and say what each statement does.
+Arguments: target: an identifier; direction: upgrade or downgrade; round_trip: run the way back '
+'too, and say what is not as before.
+Result: a row a statement: locks: those it took on relations that were there before; waited: for '
+'locks of others; rewrites: relations that got new files; scans: tables that were read from begin '
+'to end; problem: why the rehearsal ended, or what was not run as it is written. No rows if there '
+'is nothing to do.
+Errors: those with which migrate.upgrade() and migrate.downgrade() refuse a target or a plan, but '
+'for MG008 of scripts that are only non-transactional; 22023 another direction; 25006; 55000; '
+'MG012. Errors of scripts are rows.
+Locks: the run lock and those that the scripts take, until it ends: after '
+'migrate.rehearse_timeout at the latest.';
+
 CREATE FUNCTION migrate.upgrade(target pg_catalog.int4)
 RETURNS SETOF pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_refuse_number'
@@ -1370,6 +1397,8 @@ ALTER FUNCTION migrate.upgrade(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.upgrade(pg_catalog.int4) OWNER TO @extowner@;
 ALTER FUNCTION migrate.downgrade(pg_catalog.int4) OWNER TO @extowner@;
 ALTER FUNCTION migrate.downgrade(pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.rehearse(pg_catalog.text, pg_catalog.text, pg_catalog.bool)
+OWNER TO @extowner@;
 ALTER PROCEDURE migrate.upgrade_stepwise(pg_catalog.text) OWNER TO @extowner@;
 ALTER PROCEDURE migrate.downgrade_stepwise(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.resume(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
@@ -1416,6 +1445,7 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.init_db(pg_catalog.text),
 	migrate.upgrade(pg_catalog.text),
 	migrate.downgrade(pg_catalog.text),
+	migrate.rehearse(pg_catalog.text, pg_catalog.text, pg_catalog.bool),
 	migrate.resume(pg_catalog.text, pg_catalog.text),
 	migrate.begin_script(pg_catalog.text, pg_catalog.text[], pg_catalog.text[],
 		pg_catalog.bool),

@@ -67,6 +67,7 @@ SELECT migrate.pending();
 SELECT revision, message FROM migrate.history();
 SELECT migrate.export('0001') LIKE '%CREATE TABLE app.one%' AS exported;
 SELECT migrate.upgrade();
+SELECT migrate.rehearse();
 SELECT migrate.revision('mine');
 DELETE FROM migrate.revisions;
 

@@ -9,6 +9,8 @@
 #endif
 #include "parser/parse_type.h"
 #include "pgstat.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
 #if PG_VERSION_NUM >= 140000
 #include "utils/backend_status.h"
 #endif
@@ -37,6 +39,7 @@ mig_backend_status(int pid, MigBackend *backend)
 		backend->role = status->st_userid;
 		strlcpy(backend->application,
 				status->st_appname ? status->st_appname : "", NAMEDATALEN);
+		backend->query = pgstat_clip_activity(status->st_activity_raw);
 		backend->since = status->st_xact_start_timestamp != 0 ?
 			status->st_xact_start_timestamp : status->st_proc_start_timestamp;
 		return true;
@@ -77,5 +80,47 @@ mig_parse_type(const char *name, Oid *type, int32 *typmod)
 		*type = InvalidOid;
 #else
 	parseTypeString(name, type, typmod, true);
+#endif
+}
+
+/*
+ * Return which lock of this process, of a partition of the lock manager that is locked,
+ * was taken before another, NULL: the last one; NULL if there is none.
+ */
+PROCLOCK *
+mig_proclock_before(int partition, PROCLOCK *at)
+{
+#if PG_VERSION_NUM >= 160000
+	dlist_head *list = &MyProc->myProcLocks[partition];
+
+	if (dlist_is_empty(list))
+		return NULL;
+	if (at == NULL)
+		return dlist_tail_element(PROCLOCK, procLink, list);
+	return dlist_has_prev(list, &at->procLink) ?
+		dlist_container(PROCLOCK, procLink, dlist_prev_node(list, &at->procLink)) : NULL;
+#else
+	SHM_QUEUE  *list = &MyProc->myProcLocks[partition];
+
+	return (PROCLOCK *) SHMQueuePrev(list, at == NULL ? list : &at->procLink,
+									 offsetof(PROCLOCK, procLink));
+#endif
+}
+
+/*
+ * Return how many scans of a table, from its begin to its end, the session has counted
+ * and not reported yet; of an index, how often it was used.
+ */
+int64
+mig_count_scans(Oid relation)
+{
+	PgStat_TableStatus *status = find_tabstat_entry(relation);
+
+	if (status == NULL)
+		return 0;
+#if PG_VERSION_NUM >= 160000
+	return status->counts.numscans;
+#else
+	return status->t_counts.t_numscans;
 #endif
 }

@@ -42,11 +42,11 @@
 
 /* 14 made ProcessUtility copy the tree on request (readOnlyTree). */
 #if PG_VERSION_NUM < 140000
-#define mig_ProcessUtility(stmt, sql, context, dest) \
-	ProcessUtility(stmt, sql, context, NULL, NULL, dest, NULL)
+#define mig_ProcessUtility(stmt, sql, context, dest, completion) \
+	ProcessUtility(stmt, sql, context, NULL, NULL, dest, completion)
 #else
-#define mig_ProcessUtility(stmt, sql, context, dest) \
-	ProcessUtility(stmt, sql, false, context, NULL, NULL, dest, NULL)
+#define mig_ProcessUtility(stmt, sql, context, dest, completion) \
+	ProcessUtility(stmt, sql, false, context, NULL, NULL, dest, completion)
 #endif
 
 /* The same of the hook that stands before it. */
@@ -98,6 +98,8 @@
 #if PG_VERSION_NUM < 140000
 #define MigReindexIsConcurrent(stmt)	((stmt)->concurrent)
 #define MigReindexParams(stmt)			NIL
+#define mig_set_reindex_params(stmt, params) \
+	((void) (params), (stmt)->concurrent = false)
 #define MigDetachIsConcurrent(cmd)		((void) (cmd), false)
 #define MigDetachIsFinalize(cmd)		((void) (cmd), false)
 #define mig_make_detach_plain(cmd)		((void) (cmd))
@@ -106,6 +108,7 @@
 #else
 #define MigReindexIsConcurrent(stmt)	false	/* one of its params */
 #define MigReindexParams(stmt)			((stmt)->params)
+#define mig_set_reindex_params(stmt, list) ((stmt)->params = (list))
 #define MigDetachIsConcurrent(cmd)		(((PartitionCmd *) (cmd)->def)->concurrent)
 #define MigDetachIsFinalize(cmd)		((cmd)->subtype == AT_DetachPartitionFinalize)
 #define mig_make_detach_plain(cmd)		(((PartitionCmd *) (cmd)->def)->concurrent = false)
@@ -511,7 +514,32 @@ typedef struct MigBackend
 	Oid			role;
 	char		application[NAMEDATALEN];
 	TimestampTz since;			/* start of its transaction, or of the backend */
+	char	   *query;			/* palloc'd */
 } MigBackend;
+
+/*
+ * The locks of this process on relations, in the shared memory of the lock manager.
+ * 16 made its lists dlists, 18 gave a process as many slots for weak locks as it may
+ * have locks.
+ */
+#if PG_VERSION_NUM < 180000
+#define MIG_WEAK_LOCK_GROUPS			1
+#define mig_weak_lock_bits(group)		(MyProc->fpLockBits)
+#define MIG_WEAK_LOCKS_IN_GROUP			FP_LOCK_SLOTS_PER_BACKEND
+#else
+#define MIG_WEAK_LOCK_GROUPS			FastPathLockGroupsPerBackend
+#define mig_weak_lock_bits(group)		(MyProc->fpLockBits[group])
+#define MIG_WEAK_LOCKS_IN_GROUP			FP_LOCK_SLOTS_PER_GROUP
+#endif
+
+/* 14 renamed the predefined role that may see what others do. */
+#if PG_VERSION_NUM < 140000
+#define ROLE_PG_READ_ALL_STATS			DEFAULT_ROLE_READ_ALL_STATS
+#endif
+
+struct PROCLOCK;
+extern struct PROCLOCK *mig_proclock_before(int partition, struct PROCLOCK *at);
+extern int64 mig_count_scans(Oid relation);
 
 extern void mig_parse_type(const char *name, Oid *type, int32 *typmod);
 extern bool mig_backend_status(int pid, MigBackend *backend);

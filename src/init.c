@@ -18,6 +18,8 @@ int			mig_lock_timeout = 900;
 int			mig_lock_retries = 10;
 int			mig_concurrent_lock_timeout = 0;
 int			mig_scratch_lock_timeout = 5000;
+int			mig_rehearse_lock_timeout = 1000;
+int			mig_rehearse_timeout = 3000;
 
 static const struct config_enum_entry step_messages_options[] = {
 	{"off", MIG_STEP_MESSAGES_OFF, false},
@@ -27,6 +29,7 @@ static const struct config_enum_entry step_messages_options[] = {
 };
 
 void		_PG_init(void);
+static void define_rehearsal(void);
 
 /*
  * Define the settings.  Runs when the library is loaded, which the first call
@@ -66,5 +69,24 @@ _PG_init(void)
 							"0 waits for ever. A shorter lock_timeout counts for locks.",
 							&mig_scratch_lock_timeout, 5000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	define_rehearsal();
 	MarkGUCPrefixReserved("migrate");
+}
+
+/*
+ * Define the settings of rehearsals.
+ */
+static void
+define_rehearsal(void)
+{
+	DefineCustomIntVariable("migrate.rehearse_lock_timeout",
+							"How long a rehearsal waits for a lock before it ends.",
+							"0 leaves it to lock_timeout, which counts too where it is shorter.",
+							&mig_rehearse_lock_timeout, 1000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomIntVariable("migrate.rehearse_timeout",
+							"How long a rehearsal runs, and holds its locks, before it ends.",
+							"0 does not bound it.",
+							&mig_rehearse_timeout, 3000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 }

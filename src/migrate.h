@@ -70,5 +70,7 @@ extern int	mig_lock_timeout;		/* milliseconds; 0: lock_timeout alone counts */
 extern int	mig_lock_retries;
 extern int	mig_concurrent_lock_timeout;	/* milliseconds; 0: for ever */
 extern int	mig_scratch_lock_timeout;	/* milliseconds; 0: for ever */
+extern int	mig_rehearse_lock_timeout;	/* milliseconds; 0: lock_timeout alone counts */
+extern int	mig_rehearse_timeout;	/* milliseconds; 0: for ever */
 
 #endif							/* MIGRATE_H */

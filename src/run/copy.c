@@ -51,15 +51,17 @@ static int	read_rows(void *buffer, int least, int most);
 
 /*
  * Run a COPY whose rows are the len bytes at rows; query is its text.  The tree is
- * written into.  To be called with an active snapshot.  Errors: those of COPY.
+ * written into.  To be called with an active snapshot.  Returns how many rows were
+ * copied.  Errors: those of COPY.
  */
-void
+uint64
 mig_copy_rows(const CopyStmt *copy, const char *query, const char *rows, int len)
 {
 	Relation	rel = table_openrv(copy->relation, RowExclusiveLock);
 	ParseState *pstate;
 	CopyFromState state;
 	Node	   *where;
+	uint64		n;
 
 	pstate = check_privileges(copy, query, rel, &where);
 	check_condition(rel, where);
@@ -69,10 +71,11 @@ mig_copy_rows(const CopyStmt *copy, const char *query, const char *rows, int len
 	rows_left = len;
 	state = mig_BeginCopyFrom(pstate, rel, where, read_rows, copy->attlist,
 							  with_encoding(copy->options));
-	(void) CopyFrom(state);
+	n = CopyFrom(state);
 	EndCopyFrom(state);
 	table_close(rel, NoLock);
 	free_parsestate(pstate);
+	return n;
 }
 
 /*

@@ -9,7 +9,7 @@
 
 #include "nodes/parsenodes.h"
 
-extern void mig_copy_rows(const CopyStmt *copy, const char *query, const char *rows,
-						  int len);
+extern uint64 mig_copy_rows(const CopyStmt *copy, const char *query, const char *rows,
+							int len);
 
 #endif							/* MIG_COPY_H */

@@ -57,14 +57,16 @@ typedef struct DeferrableCheck
 } DeferrableCheck;
 
 /* What is known of a transaction in which scripts run that share it. */
-static struct
+typedef struct DeferredState
 {
 	LocalTransactionId transaction; /* to which the rest belongs */
 	List	   *callers;		/* Oid: tables with checks that the caller has deferred */
 	bool		modes_set;		/* by SET CONSTRAINTS, since the last script ended */
 	bool		base;			/* ALL DEFERRED is in force, and is ours */
 	List	   *immediate;		/* Oid: constraints that are IMMEDIATE all the same */
-} state;
+} DeferredState;
+
+static DeferredState state;
 
 /* In a scratch, whose rollback restores the modes, but not what is known of them. */
 static bool suspended = false;
@@ -152,6 +154,28 @@ void
 mig_deferred_suspend(bool suspend)
 {
 	suspended = suspend;
+}
+
+/*
+ * Return what is known now, in the current memory context: for a subtransaction whose
+ * rollback restores the modes.
+ */
+void *
+mig_deferred_save(void)
+{
+	DeferredState *saved = palloc(sizeof(DeferredState));
+
+	*saved = state;
+	return saved;
+}
+
+/*
+ * Know again what mig_deferred_save has returned in this transaction.
+ */
+void
+mig_deferred_restore(const void *saved)
+{
+	state = *(const DeferredState *) saved;
 }
 
 /*

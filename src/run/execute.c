@@ -38,6 +38,7 @@
 #include "storage/proc.h"
 #include "store/scope.h"
 #include "store/wait.h"
+#include "tcop/cmdtag.h"
 #include "tcop/dest.h"
 #include "tcop/pquery.h"
 #include "utils/array.h"
@@ -98,13 +99,16 @@ static void quote_line(const char *sql);
 static void quote_statement(const ErrorArgument *argument, const ErrorData *error);
 static int	error_offset(const ErrorArgument *argument, const ErrorData *error);
 static void note_blockers(void);
-static void run_statement(const char *text, const ExecuteScript *script,
-						  const ScriptStatement *statement);
-static void run_copy(const char *text, const char *rows, int len);
+static int64 run_statement(const char *text, const ExecuteScript *script,
+						   const ScriptStatement *statement);
+static int64 run_copy(const char *text, const char *rows, int len);
 static void log_text(const ErrorArgument *argument, const RawStmt *raw, const char *text);
-static void run_planned(PlannedStmt *planned, const char *sql,
-						ProcessUtilityContext context);
-static void call_hook(const ExecuteScript *script, const ScriptStatement *statement);
+static int64 run_planned(PlannedStmt *planned, const char *sql,
+						 ProcessUtilityContext context);
+static int64 run_utility(PlannedStmt *planned, const char *sql,
+						 ProcessUtilityContext context, DestReceiver *dest);
+static void call_hook(const ExecuteScript *script, const ScriptStatement *statement,
+					  int64 rows);
 static void show_activity(const ExecuteScript *script,
 						  const ScriptStatement *statement);
 static void error_callback(void *arg);
@@ -317,6 +321,8 @@ run_statements(ErrorArgument *argument)
 	foreach(lc, argument->statements)
 	{
 		ScriptStatement *statement = lfirst(lc);
+		const ExecuteScript *script = argument->script;
+		int64		rows;
 
 		CHECK_FOR_INTERRUPTS();
 		mig_wait_check();
@@ -324,9 +330,11 @@ run_statements(ErrorArgument *argument)
 		if (statement->large_objects)
 			continue;
 		MemoryContextSwitchTo(inner);
-		run_statement(begin_statement(argument, statement), argument->script, statement);
+		if (script->begin != NULL)
+			script->begin(statement, script->argument);
+		rows = run_statement(begin_statement(argument, statement), script, statement);
 		end_statement(argument);
-		call_hook(argument->script, statement);
+		call_hook(script, statement, rows);
 		MemoryContextSwitchTo(outer);
 		MemoryContextReset(inner);
 	}
@@ -354,7 +362,7 @@ run_top_level(ErrorArgument *argument)
 	portal = run_portal(text, CreateCommandTag(statement->raw->stmt));
 	end_statement(argument);
 	PortalDrop(portal, false);
-	call_hook(argument->script, statement);
+	call_hook(argument->script, statement, -1);
 	MemoryContextSwitchTo(argument->context);
 }
 
@@ -482,8 +490,9 @@ check_statement(const ErrorArgument *argument, const ScriptStatement *statement)
 	const char *problem = mig_statement_cannot_run(statement->raw);
 	bool		has_rows = statement->rows >= 0 && !argument->top_level;
 
-	/* a script that is not transactional, run again in a scratch, passes over it */
-	if (argument->script->in_scratch && argument->script->model == NULL &&
+	/* a script that is not transactional, run in a transaction, passes over it */
+	if ((argument->script->in_plain_form ||
+		 (argument->script->in_scratch && argument->script->model == NULL)) &&
 		IsA(statement->raw->stmt, TransactionStmt))
 		return;
 	if (problem != NULL && !has_rows && !statement->large_objects)
@@ -494,9 +503,10 @@ check_statement(const ErrorArgument *argument, const ScriptStatement *statement)
 }
 
 /*
- * Analyze, rewrite, plan and run one statement; rules may make several of it.
+ * Analyze, rewrite, plan and run one statement; rules may make several of it.  Return
+ * how many rows it has changed or returned; -1: it does not count them.
  */
-static void
+static int64
 run_statement(const char *text, const ExecuteScript *script,
 			  const ScriptStatement *statement)
 {
@@ -505,42 +515,49 @@ run_statement(const char *text, const ExecuteScript *script,
 	List	   *raws;
 	ListCell   *lc;
 	ListCell   *lc2;
+	int64		rows = -1;
 
 	if (setting != NULL)
 	{
 		if (!script->in_scratch)
 			mig_report_message(psprintf("setting \"%s\" is left out: this server does not have it",
 										setting));
-		return;
+		return -1;
 	}
 	CommandCounterIncrement();
 	raw = parse_statement(text);
 	raws = script->before != NULL ? script->before(raw, script->argument) : list_make1(raw);
 	if (statement->rows >= 0)
-	{
-		run_copy(text, script->sql + statement->rows, statement->rows_len);
-		return;
-	}
+		return run_copy(text, script->sql + statement->rows, statement->rows_len);
 	foreach(lc, raws)
 	{
 		foreach(lc2, plan_statement(lfirst_node(RawStmt, lc), text))
-			run_planned(lfirst_node(PlannedStmt, lc2), text,
-						script->in_scratch ? PROCESS_UTILITY_SUBCOMMAND :
-						PROCESS_UTILITY_QUERY);
+		{
+			PlannedStmt *planned = lfirst_node(PlannedStmt, lc2);
+			int64		n = run_planned(planned, text,
+										script->in_scratch ? PROCESS_UTILITY_SUBCOMMAND :
+										PROCESS_UTILITY_QUERY);
+
+			if (planned->canSetTag)
+				rows = n;
+		}
 	}
+	return rows;
 }
 
 /*
- * Run a COPY whose rows are in the script.
+ * Run a COPY whose rows are in the script; return how many it has copied.
  */
-static void
+static int64
 run_copy(const char *text, const char *rows, int len)
 {
 	RawStmt    *raw = parse_statement(text);
+	int64		n;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
-	mig_copy_rows(castNode(CopyStmt, raw->stmt), text, rows, len);
+	n = mig_copy_rows(castNode(CopyStmt, raw->stmt), text, rows, len);
 	PopActiveSnapshot();
+	return n;
 }
 
 /*
@@ -589,18 +606,19 @@ log_text(const ErrorArgument *argument, const RawStmt *raw, const char *text)
 }
 
 /*
- * Run one planned statement on a fresh snapshot; rows that it returns are
- * thrown away.
+ * Run one planned statement on a fresh snapshot; rows that it returns are thrown away.
+ * Return their number, or that of the rows that it has changed; -1: neither.
  */
-static void
+static int64
 run_planned(PlannedStmt *planned, const char *sql, ProcessUtilityContext context)
 {
 	DestReceiver *dest = CreateDestReceiver(DestNone);
+	int64		rows;
 
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	if (planned->commandType == CMD_UTILITY)
-		mig_ProcessUtility(planned, sql, context, dest);
+		rows = run_utility(planned, sql, context, dest);
 	else
 	{
 		QueryDesc  *query = CreateQueryDesc(planned, sql, GetActiveSnapshot(),
@@ -608,21 +626,39 @@ run_planned(PlannedStmt *planned, const char *sql, ProcessUtilityContext context
 
 		ExecutorStart(query, 0);
 		mig_ExecutorRun(query);
+		rows = query->estate->es_processed;
 		ExecutorFinish(query);
 		ExecutorEnd(query);
 		FreeQueryDesc(query);
 	}
 	PopActiveSnapshot();
+	return rows;
+}
+
+/*
+ * Run a utility command; return the number of rows that it reports, -1 for none.
+ */
+static int64
+run_utility(PlannedStmt *planned, const char *sql, ProcessUtilityContext context,
+			DestReceiver *dest)
+{
+	QueryCompletion completion;
+
+	InitializeQueryCompletion(&completion);
+	mig_ProcessUtility(planned, sql, context, dest, &completion);
+	return completion.commandTag != CMDTAG_UNKNOWN &&
+		command_tag_display_rowcount(completion.commandTag) ?
+		(int64) completion.nprocessed : -1;
 }
 
 /*
  * Call the script's hook for a statement that has run.
  */
 static void
-call_hook(const ExecuteScript *script, const ScriptStatement *statement)
+call_hook(const ExecuteScript *script, const ScriptStatement *statement, int64 rows)
 {
 	if (script->after != NULL)
-		script->after(statement->raw);
+		script->after(statement, rows, script->argument);
 }
 
 /*

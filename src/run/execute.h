@@ -31,17 +31,19 @@ typedef struct ExecuteScript
 								 * model */
 	const char *model;			/* name of the model that it is; NULL: the script
 								 * of a revision */
+	bool		in_plain_form;	/* not transactional, and run in a transaction all the
+								 * same: BEGIN and COMMIT are for "before" to pass
+								 * over */
 	bool		in_scratch;		/* what it does is rolled back: event triggers do
 								 * not fire, no statement is logged or timed, and
 								 * mig_execute_end_script is not for it */
-	List	   *(*before) (RawStmt *raw, void *argument);	/* called for a statement
-															 * that is about to run;
-															 * what it returns (RawStmt
-															 * *) is run in its place */
-	void	   *argument;		/* of before and hint */
-	void		(*after) (const RawStmt *raw);	/* called when a statement has run;
-												 * an error of either is the
-												 * statement's */
+	/* called before a statement is parsed; an error of these is the statement's */
+	void		(*begin) (const ScriptStatement *statement, void *argument);
+	/* called when it is parsed: what it returns (RawStmt *) is run in its place */
+	List	   *(*before) (RawStmt *raw, void *argument);
+	/* called when it has run; rows that it changed or returned, -1: it counts none */
+	void		(*after) (const ScriptStatement *statement, int64 rows, void *argument);
+	void	   *argument;		/* of these, and of hint */
 	void		(*at_end) (void);	/* called in place of what mig_execute_end_script
 									 * does; an error is the script's */
 	const char *(*hint) (const ErrorData *error, void *argument);	/* returns that of

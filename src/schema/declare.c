@@ -29,7 +29,7 @@ typedef struct Declaration
 
 static void run(const ExecuteScript *script, DeclareNotes *notes);
 static List *before_statement(RawStmt *raw, void *argument);
-static void after_statement(const RawStmt *raw);
+static void after_statement(const ScriptStatement *statement, int64 rows, void *argument);
 static void set(const char *name, const char *value);
 static const char *find_hint(const ErrorData *error, void *argument);
 
@@ -175,9 +175,11 @@ before_statement(RawStmt *raw, void *argument)
  * Let the next statement use enum values that this one has added.
  */
 static void
-after_statement(const RawStmt *raw)
+after_statement(const ScriptStatement *statement, int64 rows, void *argument)
 {
-	(void) raw;
+	(void) statement;
+	(void) rows;
+	(void) argument;
 	AtEOXact_Enum();
 }
 

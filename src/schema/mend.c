@@ -41,6 +41,7 @@
 #include "utils/rel.h"
 
 static void make_plain(Node *stmt);
+static List *without_option(List *options, const char *name);
 static RawStmt *check_of_detached(AlterTableStmt *stmt);
 static void drop_extensions_options(IndexStmt *stmt);
 static bool is_needless(Node *stmt, DeclareNotes *notes);
@@ -90,6 +91,25 @@ mig_mend_statement(RawStmt *raw, DeclareNotes *notes)
 }
 
 /*
+ * Return what to run in place of a statement that needs the top level, outside of a
+ * scratch, in the current memory context: its plain form (RawStmt *); NIL if it has
+ * none.  All others are returned as they are.  Changes the tree.
+ */
+List *
+mig_mend_plain(RawStmt *raw)
+{
+	RawStmt    *check = IsA(raw->stmt, AlterTableStmt) ?
+		check_of_detached((AlterTableStmt *) raw->stmt) : NULL;
+
+	make_plain(raw->stmt);
+	if (IsA(raw->stmt, IndexStmt))
+		drop_extensions_options((IndexStmt *) raw->stmt);
+	if (IsA(raw->stmt, TransactionStmt) || mig_statement_needs_top_level(raw) != NULL)
+		return NIL;
+	return check != NULL ? list_make2(raw, check) : list_make1(raw);
+}
+
+/*
  * Give a statement its plain form.
  */
 static void
@@ -108,6 +128,11 @@ make_plain(Node *stmt)
 		case T_RefreshMatViewStmt:
 			((RefreshMatViewStmt *) stmt)->concurrent = false;
 			break;
+		case T_ReindexStmt:
+			mig_set_reindex_params((ReindexStmt *) stmt,
+								   without_option(MigReindexParams((ReindexStmt *) stmt),
+												  "concurrently"));
+			break;
 		case T_AlterTableStmt:
 			foreach(lc, ((AlterTableStmt *) stmt)->cmds)
 			{
@@ -120,6 +145,21 @@ make_plain(Node *stmt)
 		default:
 			break;
 	}
+}
+
+/*
+ * Return a list of options (DefElem *) without the one of a name.
+ */
+static List *
+without_option(List *options, const char *name)
+{
+	List	   *others = NIL;
+	ListCell   *lc;
+
+	foreach(lc, options)
+		if (strcmp(lfirst_node(DefElem, lc)->defname, name) != 0)
+			others = lappend(others, lfirst(lc));
+	return others;
 }
 
 /*

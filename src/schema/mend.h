@@ -12,6 +12,7 @@
 #include "schema/notes.h"
 
 extern List *mig_mend_statement(RawStmt *raw, DeclareNotes *notes);
+extern List *mig_mend_plain(RawStmt *raw);
 extern void mig_mend_own_schema(const CreateSchemaStmt *stmt, DeclareNotes *notes);
 extern void mig_mend_note_extension(DeclareNotes *notes, const char *name, bool created);
 

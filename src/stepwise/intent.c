@@ -169,12 +169,14 @@ mig_intent_decide(const RawStmt *raw, const PartialIntent *intent, char **instea
  * so did nothing and is not done.
  */
 void
-mig_intent_check_result(const RawStmt *raw)
+mig_intent_check_result(const ScriptStatement *statement, int64 rows, void *argument)
 {
-	const IndexStmt *stmt = (const IndexStmt *) raw->stmt;
+	const IndexStmt *stmt = (const IndexStmt *) statement->raw->stmt;
 	Oid			table;
 	Oid			index;
 
+	(void) rows;
+	(void) argument;
 	if (!IsA(stmt, IndexStmt) || !stmt->concurrent || !stmt->if_not_exists)
 		return;
 	table = find_relation(stmt->relation);

@@ -27,6 +27,7 @@ extern PartialIntent mig_intent_prepare(const ScriptStatement *statement, const 
 extern void mig_intent_forget_elsewhere(PartialIntent *intent);
 extern IntentOutcome mig_intent_decide(const RawStmt *raw, const PartialIntent *intent,
 									   char **instead);
-extern void mig_intent_check_result(const RawStmt *raw);
+extern void mig_intent_check_result(const ScriptStatement *statement, int64 rows,
+									void *argument);
 
 #endif							/* MIG_INTENT_H */

@@ -29,6 +29,8 @@ int			mig_lock_timeout = 0;
 int			mig_lock_retries = 0;
 int			mig_concurrent_lock_timeout = 0;
 int			mig_scratch_lock_timeout = 5000;
+int			mig_rehearse_lock_timeout = 0;
+int			mig_rehearse_timeout = 0;
 
 extern PGDLLEXPORT void _PG_init(void);
 

@@ -313,6 +313,7 @@ my @calls = (
 	q{SELECT migrate.script_checksum('x', true)},
 	[ 'SELECT migrate.check()',           'MG004' ],
 	[ 'SELECT migrate.check_revisions()', 'MG004' ],
+	q{SELECT * FROM migrate.rehearse('side@+2')},
 	q{SELECT migrate.upgrade('side@+2')},
 	q{SELECT migrate.upgrade('heads')},
 	q{SELECT migrate.upgrade('heads')},

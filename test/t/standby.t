@@ -83,6 +83,7 @@ my %writing = (
 	q{SELECT migrate.upgrade('heads')}       => 'upgrade',
 	q{SELECT migrate.downgrade('-1')}        => 'downgrade',
 	q{SELECT migrate.stamp('0001')}          => 'stamp',
+	q{SELECT migrate.rehearse('heads')}      => 'rehearse',
 	q{SELECT migrate.revision('more', head => '0002')} => 'revision',
 	q{SELECT migrate.drop('0003')}           => 'drop',
 	q{SELECT migrate.configure('revision_ids', 'serial')} => 'configure',
