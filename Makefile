@@ -37,7 +37,10 @@ SHLIB_LINK = $(if $(filter linux freebsd,$(PORTNAME)),$(BIND_OWN))
 # Documentation goes to a folder of our own, laid out as here, so that links
 # between pages and examples hold; PGXS would install it flat.
 DOCUMENTS := $(patsubst $(srcdir)/%,%,$(wildcard $(addprefix $(srcdir)/, \
-	README.md CHANGELOG.md LICENSE doc/*.md doc/*.svg examples/*/*)))
+	README.md CHANGELOG.md LICENSE doc/*.md doc/*.svg $(addprefix examples/, \
+	docker/* migrations/* online/* project/*.* project/.gitlab-ci.yml \
+	project/.github/workflows/* project/migrations/* project/regress/*/* project/t/* \
+	project/tests/*))))
 DOCUMENT_DIRS := $(sort $(dir $(DOCUMENTS)))
 
 # Regression tests run in the order of their names, but for those that the

@@ -316,4 +316,46 @@ my $good      = "ok single_head_revision\nok upgrade\n$modelless\nok up_down_con
 	}
 }
 
+# ------------------------------------------------------------- the template ----
+
+{
+	my $home = scratch_dir();
+	my $bin = "$home/bin";
+	mkdir $bin or die $!;
+	symlink $program, "$bin/pg_migrate" or die $!;
+	my ($status) = run_program('cp', '-r',
+		abs_path("$FindBin::RealBin/../../examples/project"), "$home/project");
+	is($status, 0, 'examples/project is copied');
+	local $ENV{PATH} = "$bin:$ENV{PATH}";
+	local $ENV{TMPDIR} = "$home";
+	my ($failed, $out, $err) = run_program("$home/project/test.sh");
+	is($failed, 0, '    and its tests pass') or diag $out, $err;
+	my %count;
+	$count{$_}++ for $out =~ /^(ok|not ok) \d+ - \w+/mg;
+	cmp_ok($count{ok} // 0, '>=', 8, '    pg_migrate test');
+	like($out, qr/^(?:test migrations +\.\.\. ok|ok 1 +- migrations)\b/m, '    pg_regress');
+  SKIP:
+	{
+		skip 'there is no pg_prove', 1 unless grep { -x "$_/pg_prove" } split /:/, $ENV{PATH};
+		like($out, qr/^All tests successful\.\nFiles=1, Tests=9,/m, '    pg_prove');
+	}
+	is(left(), '', '    and leave no database');
+
+	# what CI runs is there
+	for my $file ('.github/workflows/migrations.yml', '.gitlab-ci.yml')
+	{
+		my $ci = slurp("$home/project/$file");
+		like($ci, qr/^ +- (?:run: )?\.\/test\.sh$/m, "$file runs them");
+		unlike($ci, qr/\t/, '    and has no tab');
+	}
+
+	# a mistake is found
+	my $file = "$home/project/migrations/0003_customers_have_an_email.sql";
+	spew($file, slurp($file) =~ s/ALTER TABLE customers DROP COLUMN email;\n//r);
+	($failed, $out) = run_program("$home/project/test.sh");
+	isnt($failed, 0, 'a downgrade that forgets a column does not pass');
+	like($out, qr/^not ok \d+ - downgrade_leaves_no_trace: 0003,/m, '    and is named');
+	is(left(), '', '    and leaves no database either');
+}
+
 done_testing();

@@ -284,6 +284,26 @@ strict_flags()
 	echo "-Wall -Wextra -Werror -isystem $("$pg_config" --includedir-server)"
 }
 
+# Where the real-world data lies, if anywhere: somewhere the tests can read.
+find_shared_data()
+{
+	local data=${MIGRATE_SHARED_DATA:-$top/../shared/data}
+
+	unset MIGRATE_SHARED_DATA
+	if [ ! -d "$data" ]; then
+		say "   no shared data: tests on real-world histories are skipped"
+		return
+	fi
+	data=$(cd "$data" && pwd)
+	if [ -z "$(as_user find "$data" -name '*.jsonl' -readable -print -quit 2>/dev/null)" ]; then
+		cp -r "$data" "$work/data-copy"
+		chmod -R u+w,a+rX "$work/data-copy"
+		data=$work/data-copy
+	fi
+	export MIGRATE_SHARED_DATA=$data
+	say "   shared data: $data"
+}
+
 # shellcheck disable=SC2120
 # Builds the copy; arguments go to make.
 build_copy()
