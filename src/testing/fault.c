@@ -61,7 +61,7 @@ mig_fault_make(const ErrorData *error, const char *revision, MigDirection direct
 static const char *
 find_excuse(const ErrorData *error, bool reads)
 {
-	if (mig_fence_has_refused())
+	if (mig_fence_has_refused() && error->sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED)
 		return error->message;
 	if (error->sqlerrcode == ERRCODE_MIG_BAD_SCRIPT)
 		return error->message;

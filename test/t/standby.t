@@ -84,6 +84,8 @@ my %writing = (
 	q{SELECT migrate.downgrade('-1')}        => 'downgrade',
 	q{SELECT migrate.stamp('0001')}          => 'stamp',
 	q{SELECT migrate.rehearse('heads')}      => 'rehearse',
+	q{SELECT migrate.test_upgrade()}         => 'test_upgrade',
+	q{SELECT migrate.set_revision_data('0001', 'SELECT 1')} => 'set_revision_data',
 	q{SELECT migrate.revision('more', head => '0002')} => 'revision',
 	q{SELECT migrate.drop('0003')}           => 'drop',
 	q{SELECT migrate.configure('revision_ids', 'serial')} => 'configure',
