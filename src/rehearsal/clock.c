@@ -16,6 +16,7 @@
 
 #include <signal.h>
 
+#include "catalog/pg_authid.h"
 #include "compat.h"
 #include "miscadmin.h"
 #include "rehearsal/clock.h"
