@@ -305,7 +305,7 @@ my $good      = "ok single_head_revision\nok upgrade\n$modelless\nok up_down_con
 	SKIP:
 	{
 		skip "$python has no psycopg and pytest", 2
-		  if (run_program($python, '-c', 'import psycopg, pytest'))[0];
+		  if (run_program('sh', '-c', "\"\$0\" -c 'import psycopg, pytest'", $python))[0];
 		my ($code) = $page =~ /^```python\n(.*?)^```/ms;
 		spew("$self->{dir}/test_migrations.py", $code);
 		local $ENV{PGDATABASE} = $self->{database};

@@ -43,6 +43,9 @@ my %findings = (
 chomp(my $version = `@{[ tool('psql') ]} -XAtqc 'SHOW server_version_num' postgres`);
 @histories = grep { $_->[0] ne 'crates_io' } @histories if $version < 140000;
 
+# Since 18 NOT NULL has a name, which two downgrades after the renaming of a table do not restore.
+$_->[1] -= 2, $_->[2] += 2 for grep { $_->[0] eq 'crates_io' && $version >= 180000 } @histories;
+
 my $dir = scratch_dir();
 
 # A database with a history, and a session in it.
