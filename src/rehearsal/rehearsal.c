@@ -57,7 +57,6 @@ typedef struct Run
 	int			statement_timeout;	/* of the session */
 	bool		has_own_timeout;	/* the script that failed had set another */
 	Relations  *relations;		/* NULL: no script runs yet */
-	bool		stepwise;		/* as a run that commits revision by revision */
 	bool		is_first;
 	TimestampTz start;
 	TimestampTz statement_start;
@@ -207,6 +206,8 @@ static void
 end(Run *run)
 {
 	HOLD_INTERRUPTS();
+	if (run->start != 0)
+		run->rehearsal.duration = GetCurrentTimestamp() - run->start;
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(run->caller);
 	CurrentResourceOwner = run->owner;
@@ -239,7 +240,7 @@ rehearse(Run *run)
 		mig_report_nothing_to_do(mig_position_describe(rehearsal->graph, rehearsal->current));
 		return;
 	}
-	run->stepwise = needs_steps(run);
+	run->rehearsal.stepwise = needs_steps(run);
 	run->is_first = bms_is_empty(rehearsal->current) && options->direction == MIG_UPGRADE;
 	if (options->round_trip)
 	{
@@ -331,7 +332,7 @@ run_script(Run *run, int node, MigDirection direction, int number, int n)
 	StoredScript *stored;
 	ExecuteScript script = {.revision = self->revision, .direction = direction,
 		.statement_timeout = run->statement_timeout, .is_first = run->is_first && number == 1,
-		.follows = number > 1 || is_back, .stepwise = run->stepwise,
+		.follows = number > 1 || is_back, .stepwise = run->rehearsal.stepwise,
 		.begin = begin_statement, .after = end_statement, .argument = run};
 
 	run->in_statement = false;
@@ -348,7 +349,7 @@ run_script(Run *run, int node, MigDirection direction, int number, int n)
 							   number, n, self->revision);
 	mig_execute_script(&script);
 	/* a run in steps would have committed */
-	if (run->stepwise)
+	if (run->rehearsal.stepwise)
 		AtEOXact_Enum();
 }
 
@@ -480,7 +481,7 @@ end_statement(const ScriptStatement *statement, int64 rows, void *argument)
 	if (!IsA(statement->raw->stmt, TransactionStmt))
 		add_row(run, row);
 	/* a unit of its own would have committed */
-	if (run->stepwise)
+	if (run->rehearsal.stepwise)
 		AtEOXact_Enum();
 	MemoryContextSwitchTo(old);
 }

@@ -439,6 +439,8 @@ report_scans(Relations *relations)
 		if (now > watched->scans)
 			scans = lappend(scans, name_of(watched));
 		watched->scans = now;
+		if (watched->is_gone)
+			relations->tables = foreach_delete_current(relations->tables, lc);
 	}
 	list_sort(scans, compare_names);
 	return scans;
