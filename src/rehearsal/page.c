@@ -8,7 +8,6 @@
  */
 #include "migrate.h"
 
-#include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "rehearsal/html.h"
@@ -20,9 +19,7 @@
 #include "store/position.h"
 #include "store/scope.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 /* Most bytes of a statement that are shown. */
@@ -824,8 +821,7 @@ write_findings(Report *page, const RehearsalRow *row)
 }
 
 /*
- * Return how large the relations are that a statement rewrites, as they are now, after
- * the rollback.
+ * Return how many bytes the new files have that a statement makes.
  */
 static double
 rewritten_bytes(const RehearsalRow *row)
@@ -834,14 +830,6 @@ rewritten_bytes(const RehearsalRow *row)
 	ListCell   *lc;
 
 	foreach(lc, row->changes.rewrites)
-	{
-		Oid			relation = ((const RelationName *) lfirst(lc))->oid;
-
-		/* others may have dropped it meanwhile */
-		if (get_rel_relkind(relation) != '\0')
-			bytes += DatumGetInt64(DirectFunctionCall2(pg_relation_size,
-													   ObjectIdGetDatum(relation),
-													   CStringGetTextDatum("main")));
-	}
+		bytes += ((const RelationName *) lfirst(lc))->bytes;
 	return bytes;
 }

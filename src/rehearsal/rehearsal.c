@@ -114,7 +114,12 @@ mig_rehearsal_run(const RehearsalOptions *options)
 	error = attempt(&run);
 	end(&run);
 	if (error != NULL && !is_finding(&run, error))
+	{
+		/* before any script */
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			mig_clock_check();
 		ReThrowError(error);
+	}
 	if (error != NULL)
 		report_failure(&run, error);
 	return run.rehearsal;
@@ -132,6 +137,7 @@ begin(Run *run)
 	if (!installed)
 		RegisterSubXactCallback(at_abort, NULL);
 	installed = true;
+	mig_clock_reset();
 	run->caller = CurrentMemoryContext;
 	run->owner = CurrentResourceOwner;
 	run->held = mig_held_remember();
@@ -233,6 +239,7 @@ rehearse(Run *run)
 	Project		project;
 
 	mig_position_begin_write(options->function);
+	mig_clock_begin();
 	make_plan(run);
 	if (rehearsal->plan == NIL)
 	{
@@ -248,7 +255,6 @@ rehearse(Run *run)
 		before = mig_differ_live(&project);
 	}
 	mig_deferred_begin();
-	mig_clock_begin();
 	run->relations = mig_relations_begin();
 	run->start = GetCurrentTimestamp();
 	run_plan(run, rehearsal->plan, options->direction);

@@ -415,10 +415,30 @@ is(rehearsed(q{SET lock_timeout = 0; SHOW lock_timeout}, columns => q{coalesce(p
 	"-\n-\n", 'a script may set lock_timeout');
 $other->run('BEGIN', 'LOCK notes');
 $session->run(q{SET migrate.rehearse_lock_timeout = '200ms'});
-is(rehearsed(q{SET lock_timeout = 0; LOCK notes}, columns => q{left(problem, 6)}), "\n55P03:\n",
-	'    which does not make it wait longer');
+for my $setting ('lock_timeout', 'migrate.rehearse_lock_timeout')
+{
+	is(rehearsed("SET $setting = 0; LOCK notes", columns => q{left(problem, 6)}), "\n55P03:\n",
+		"    which does not make it wait longer: $setting");
+}
 $other->run('ROLLBACK');
 $session->run('RESET migrate.rehearse_lock_timeout');
+
+# What is waited for before the first script is no finding.
+store($session, 'SELECT 1');
+$other->run('BEGIN', 'LOCK migrate.revisions');
+$session->run(q{SET migrate.rehearse_lock_timeout = '200ms'});
+is($session->query('SELECT migrate.rehearse()')->{state}, '55P03', 'a lock on our own tables');
+$session->run(q{SET migrate.rehearse_lock_timeout = 0}, q{SET migrate.rehearse_timeout = '200ms'});
+my $late = $session->query('SELECT migrate.rehearse()');
+is("$late->{state} $late->{message}",
+	'57014 canceling rehearsal due to migrate.rehearse_timeout', '    and the time');
+$session->run('RESET migrate.rehearse_lock_timeout', q{SET migrate.rehearse_timeout = '10s'});
+$session->send('SELECT migrate.rehearse()');
+sleep 0.3;
+run_psql('mig_rehearse', "SELECT pg_cancel_backend($session->{pid})");
+is($session->receive->{message}, 'canceling statement due to user request',
+	'    and a cancel is told from that');
+$other->run('ROLLBACK');
 
 # It is the rehearsal that gives way to others.
 store($session, 'LOCK users; SELECT pg_sleep(0.4); LOCK notes');
