@@ -65,7 +65,7 @@ static const char style[] =
 "color:var(--fg);font:16px/1.5 system-ui,sans-serif}\n"
 "h1{font-size:1.6rem;margin:0 0 .2rem;overflow-wrap:anywhere}h2{font-size:1.2rem;margin:2.2rem 0 "
 ".7rem}h3{font-size:1.05rem;margin:1.6rem 0 .6rem;overflow-wrap:anywhere}h3 span{font-weight:400}\n"
-".soft,footer{color:var(--soft)}pre,code,.mono{font:.85rem/1.5 ui-monospace,monospace}\n"
+"a{color:inherit}.soft,footer{color:var(--soft)}pre,code,.mono{font:.85rem/1.5 ui-monospace,monospace}\n"
 "pre{margin:0;overflow-x:auto;unicode-bidi:isolate}pre.sql{white-space:pre-wrap;"
 "overflow-wrap:anywhere}\n"
 ".verdict{margin:1rem 0;padding:.8rem 1rem;border-radius:.5rem;border-left:.35rem solid;"

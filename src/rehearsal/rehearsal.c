@@ -583,5 +583,7 @@ describe_error(const ErrorData *error)
 					error->message != NULL ? error->message : "");
 	if (error->detail != NULL)
 		text = psprintf("%s. %s", text, error->detail);
+	if (error->hint != NULL)
+		text = psprintf("%s Hint: %s", text, error->hint);
 	return text;
 }

@@ -309,6 +309,7 @@ is(rehearsed($uses, stepwise => 1, columns => q{statement, coalesce(problem, '-'
 	'an enum value is used by a script that would have committed it');
 is(rehearsed($uses, columns => q{statement, left(problem, 6)}), "1\n2|55P04:\n",
 	'    and not by one that would not have');
+like(rehearsed($uses, columns => 'problem'), qr/Hint: .*upgrade_stepwise/s, '    with the hint');
 $session->run('BEGIN', q{CREATE TYPE fresh AS ENUM ('a')}, q{ALTER TYPE mood ADD VALUE 'z'});
 rehearsed($uses, stepwise => 1);
 is($session->query(q{SELECT 'z'::mood})->{state}, '55P04',
