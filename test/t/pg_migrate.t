@@ -284,7 +284,7 @@ subtest 'usage: status 2 and one line' => sub {
 	$p->is_refused([ 'upgrade', '--dry-run', '--stepwise' ], 2, 'no --dry-run');
 	$p->is_refused([ 'wait', '--timeout', 'x' ], 2, 'number of seconds');
 	$p->is_refused($_, 2, 'not in this version')
-	  for ['lint'], ['rehearse'], [ 'check', '--lint' ];
+	  for ['lint'], [ 'check', '--lint' ];
 	is_deeply([ $p->files ], [], 'and nothing is written');
 };
 
