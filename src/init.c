@@ -20,6 +20,7 @@ int			mig_concurrent_lock_timeout = 0;
 int			mig_scratch_lock_timeout = 5000;
 int			mig_rehearse_lock_timeout = 1000;
 int			mig_rehearse_timeout = 3000;
+bool		mig_lint_assume_rows = false;
 
 static const struct config_enum_entry step_messages_options[] = {
 	{"off", MIG_STEP_MESSAGES_OFF, false},
@@ -70,6 +71,11 @@ _PG_init(void)
 							&mig_scratch_lock_timeout, 5000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	define_rehearsal();
+	DefineCustomBoolVariable("migrate.lint_assume_rows",
+							 "Lint as if tables that are empty here had rows.",
+							 "For databases of tests; migrate.lint_large_rows counts as reached, too.",
+							 &mig_lint_assume_rows, false, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 	MarkGUCPrefixReserved("migrate");
 }
 
