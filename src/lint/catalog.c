@@ -50,7 +50,9 @@ static void read_indexes(World *world, WorldRelation *relation, Relation rel);
 static void read_index(World *world, WorldRelation *relation, Relation rel);
 static bool is_in_the_way(World *world, ObjectAddress *address, Oid table,
 						  AttrNumber column);
-static Oid	view_of_rule(Oid rule);
+static Oid	relation_of(ObjectAddress *address);
+static bool is_dropped(const World *world, Oid catalog, Oid index, AttrNumber key, Oid oid,
+					   AttrNumber column);
 static ObjectAddress column_of_default(Oid value);
 static Oid	column_of_row(Oid catalog, Oid index, AttrNumber key, Oid oid,
 						  AttrNumber column);
@@ -290,16 +292,16 @@ read_index(World *world, WorldRelation *relation, Relation rel)
 }
 
 /*
- * Return descriptions (char *) of what depends on an object of the database, or on
- * one of its columns (0: all of it), and is no part of it, in the current memory
- * context, sorted: what CASCADE drops first.
+ * Return descriptions (char *) of what depends on an object of the database and is no
+ * part of it, nor of what the plan has dropped: what CASCADE drops first.  In the
+ * current memory context.
  */
 List *
-mig_catalog_dependents(Oid class, Oid object, int column)
+mig_catalog_dependents(World *world, Oid class, Oid object)
 {
 	Relation	catalog = table_open(DependRelationId, AccessShareLock);
 	List	   *result = NIL;
-	ScanKeyData key[3];
+	ScanKeyData key[2];
 	SysScanDesc scan;
 	HeapTuple	tuple;
 
@@ -307,18 +309,16 @@ mig_catalog_dependents(Oid class, Oid object, int column)
 				ObjectIdGetDatum(class));
 	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(object));
-	ScanKeyInit(&key[2], Anum_pg_depend_refobjsubid, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(column));
-	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL,
-							  column == 0 ? 2 : 3, key);
+	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL, 2, key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
 		ObjectAddress address = {form->classid, form->objid, form->objsubid};
+		Oid			owner = relation_of(&address);
 		char	   *text;
 
-		if (form->deptype != DEPENDENCY_NORMAL ||
-			(form->classid == class && form->objid == object))
+		if (form->deptype != DEPENDENCY_NORMAL || owner == object ||
+			(OidIsValid(owner) && mig_world_find_oid(world, owner) == NULL))
 			continue;
 		text = mig_getObjectDescription(&address);
 		if (text != NULL && !mig_world_has(result, text))
@@ -327,6 +327,35 @@ mig_catalog_dependents(Oid class, Oid object, int column)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 	return result;
+}
+
+/*
+ * Return the relation that an object is, or is a part of; InvalidOid for others.  A
+ * rule becomes the view that it makes.
+ */
+static Oid
+relation_of(ObjectAddress *address)
+{
+	switch (address->classId)
+	{
+		case RelationRelationId:
+			return address->objectId;
+		case RewriteRelationId:
+			address->objectId = column_of_row(RewriteRelationId, RewriteOidIndexId,
+											  Anum_pg_rewrite_oid, address->objectId,
+											  Anum_pg_rewrite_ev_class);
+			address->classId = RelationRelationId;
+			return address->objectId;
+		case ConstraintRelationId:
+			return column_of_row(ConstraintRelationId, ConstraintOidIndexId,
+								 Anum_pg_constraint_oid, address->objectId,
+								 Anum_pg_constraint_conrelid);
+		case AttrDefaultRelationId:
+			*address = column_of_default(address->objectId);
+			return address->objectId;
+		default:
+			return InvalidOid;
+	}
 }
 
 /*
@@ -378,20 +407,22 @@ is_in_the_way(World *world, ObjectAddress *address, Oid table, AttrNumber column
 	switch (address->classId)
 	{
 		case RewriteRelationId:
-			address->objectId = view_of_rule(address->objectId);
-			address->classId = RelationRelationId;
-			return OidIsValid(address->objectId) &&
-				mig_world_find_oid(world, address->objectId) != NULL;
+			return mig_world_find_oid(world, relation_of(address)) != NULL;
 		case AttrDefaultRelationId:
-			*address = column_of_default(address->objectId);
-			return address->objectId != table || address->objectSubId != column;
+			return relation_of(address) != table || address->objectSubId != column;
 		case RelationRelationId:
 			return address->objectId == table && address->objectSubId != 0 &&
 				address->objectSubId != column;
 		case TriggerRelationId:
+			return !is_dropped(world, TriggerRelationId, TriggerOidIndexId,
+							   Anum_pg_trigger_oid, address->objectId,
+							   Anum_pg_trigger_tgname);
 		case PolicyRelationId:
+			return !is_dropped(world, PolicyRelationId, PolicyOidIndexId,
+							   Anum_pg_policy_oid, address->objectId, Anum_pg_policy_polname);
 		case ProcedureRelationId:
-			return true;
+			return !is_dropped(world, ProcedureRelationId, ProcedureOidIndexId,
+							   Anum_pg_proc_oid, address->objectId, Anum_pg_proc_proname);
 		default:
 			return false;
 	}
@@ -434,13 +465,31 @@ mig_catalog_domain_tables(Oid type)
 }
 
 /*
- * Return the relation that a rule is of, or InvalidOid.
+ * Return whether the plan has dropped an object of a catalog, by its name.
  */
-static Oid
-view_of_rule(Oid rule)
+static bool
+is_dropped(const World *world, Oid catalog, Oid index, AttrNumber key, Oid oid,
+		   AttrNumber column)
 {
-	return column_of_row(RewriteRelationId, RewriteOidIndexId, Anum_pg_rewrite_oid, rule,
-						 Anum_pg_rewrite_ev_class);
+	Relation	rel = table_open(catalog, AccessShareLock);
+	ScanKeyData scan_key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		dropped = true;
+
+	ScanKeyInit(&scan_key, key, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
+	scan = systable_beginscan(rel, index, true, NULL, 1, &scan_key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		name = heap_getattr(tuple, column, RelationGetDescr(rel), &isnull);
+
+		dropped = mig_world_has(world->dropped, NameStr(*DatumGetName(name)));
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return dropped;
 }
 
 /*

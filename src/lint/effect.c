@@ -32,6 +32,7 @@ static void move_relation(World *world, const AlterObjectSchemaStmt *stmt);
 static void rename_object(World *world, const RenameStmt *stmt);
 static void rename_part(WorldRelation *table, const RenameStmt *stmt);
 static void drop_objects(World *world, const DropStmt *stmt);
+static void drop_part(World *world, const Node *object);
 static void truncate_tables(World *world, const TruncateStmt *stmt);
 static void add_column(World *world, WorldRelation *table, const ColumnDef *definition);
 static void alter_type(WorldRelation *table, const AlterTableCmd *cmd);
@@ -410,6 +411,12 @@ drop_objects(World *world, const DropStmt *stmt)
 			}
 			continue;
 		}
+		if (stmt->removeType == OBJECT_TRIGGER || stmt->removeType == OBJECT_POLICY ||
+			stmt->removeType == OBJECT_FUNCTION)
+		{
+			drop_part(world, lfirst(lc));
+			continue;
+		}
 		if (stmt->removeType != OBJECT_TABLE && stmt->removeType != OBJECT_INDEX &&
 			stmt->removeType != OBJECT_VIEW && stmt->removeType != OBJECT_MATVIEW &&
 			stmt->removeType != OBJECT_SEQUENCE && stmt->removeType != OBJECT_FOREIGN_TABLE)
@@ -418,6 +425,18 @@ drop_objects(World *world, const DropStmt *stmt)
 		if (relation != NULL)
 			mig_world_drop(world, relation);
 	}
+}
+
+/*
+ * Note the name of a trigger, a policy or a function that is dropped.
+ */
+static void
+drop_part(World *world, const Node *object)
+{
+	const List *names = IsA(object, ObjectWithArgs) ?
+		((const ObjectWithArgs *) object)->objname : (const List *) object;
+
+	world->dropped = lappend(world->dropped, pstrdup(strVal(llast(names))));
 }
 
 /*

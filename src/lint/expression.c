@@ -6,11 +6,14 @@
  * statement itself would call them.  What a statement of the plan names may not be
  * there yet, so that this can fail: it is done in a subtransaction, and an error that
  * the statement could raise itself means that the answer is not known.
+ *
+ * No function of a user runs: the planner folds calls of functions that are IMMUTABLE,
+ * so it is not given expressions that call other functions than the server's own.
  */
 #include "migrate.h"
 
-#include "access/relation.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
@@ -84,6 +87,9 @@ typedef struct NameWalk
 
 static bool attempt(void (*question) (void *), void *argument);
 static bool is_of_statement(int sqlerrcode);
+static Node *plan(Node *expression);
+static bool calls_user_function(Node *node, void *context);
+static bool is_user_function(Oid function, void *context);
 static void ask_default(void *argument);
 static bool names_volatile(Node *node, void *argument);
 static void ask_type(void *argument);
@@ -91,7 +97,11 @@ static void ask_change(void *argument);
 static Node *change_expression(const ChangeQuestion *question, Oid type, int32 typmod);
 static Node *using_expression(const ChangeQuestion *question);
 static bool needs_rewrite(Node *expression, AttrNumber column);
+static bool calls_function(Node *node, void *context);
 static void ask_bound(void *argument);
+static bool compares_with_server(PartitionKey key);
+static List *bound_condition(Relation parent, Relation table,
+							 const PartitionCmd *command);
 static bool says_not_null(const Node *raw, const char *column);
 static List *table_conditions(const WorldRelation *table);
 
@@ -143,6 +153,40 @@ is_of_statement(int sqlerrcode)
 		category == ERRCODE_INVALID_SCHEMA_NAME;
 }
 
+/*
+ * Return an expression, which is analyzed, as the planner simplifies it; one that
+ * calls a function of a user as it is.
+ */
+static Node *
+plan(Node *expression)
+{
+	if (calls_user_function(expression, NULL))
+		return expression;
+	return (Node *) expression_planner((Expr *) expression);
+}
+
+/*
+ * Return whether an expression calls a function that is not the server's own.
+ */
+static bool
+calls_user_function(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (check_functions_in_node(node, is_user_function, context))
+		return true;
+	return expression_tree_walker(node, calls_user_function, context);
+}
+
+/*
+ * Return whether a function is not the server's own.
+ */
+static bool
+is_user_function(Oid function, void *context pg_attribute_unused())
+{
+	return function >= FirstNormalObjectId;
+}
+
 /* -------------------------------------------------------------- defaults ---- */
 
 /*
@@ -174,8 +218,7 @@ ask_default(void *argument)
 										   EXPR_KIND_COLUMN_DEFAULT);
 
 	assign_expr_collations(pstate, expression);
-	expression = (Node *) expression_planner((Expr *) expression);
-	question->is_volatile = contain_volatile_functions(expression);
+	question->is_volatile = contain_volatile_functions(plan(expression));
 	free_parsestate(pstate);
 }
 
@@ -315,7 +358,7 @@ change_expression(const ChangeQuestion *question, Oid type, int32 typmod)
 		return NULL;
 	assign_expr_collations(pstate, expression);
 	free_parsestate(pstate);
-	return (Node *) expression_planner((Expr *) expression);
+	return plan(expression);
 }
 
 /*
@@ -448,7 +491,8 @@ table_conditions(const WorldRelation *table)
 
 		if (condition == NULL || !constraint->valid)
 			continue;
-		condition = eval_const_expressions(NULL, condition);
+		if (!calls_user_function(condition, NULL))
+			condition = eval_const_expressions(NULL, condition);
 		condition = (Node *) canonicalize_qual((Expr *) condition, true);
 		conditions = list_concat(conditions, make_ands_implicit((Expr *) condition));
 	}
@@ -457,15 +501,40 @@ table_conditions(const WorldRelation *table)
 
 /*
  * Return whether the constraints of a table imply that its rows fit into the
- * partition that it becomes; false where the server cannot say.
+ * partition that it becomes; false where the server cannot say without a call of a
+ * function of a user.
  */
 bool
 mig_expression_implies_bound(const WorldRelation *parent, const WorldRelation *table,
 							 const PartitionCmd *command)
 {
 	BoundQuestion question = {parent, table, command, false};
+	ListCell   *lc;
 
+	foreach(lc, table->constraints)
+	{
+		if (calls_user_function(((WorldConstraint *) lfirst(lc))->stored, NULL))
+			return false;
+	}
+	if (calls_function((Node *) command->bound->listdatums, NULL) ||
+		calls_function((Node *) command->bound->lowerdatums, NULL) ||
+		calls_function((Node *) command->bound->upperdatums, NULL))
+		return false;
 	return attempt(ask_bound, &question) && question.implied;
+}
+
+/*
+ * Return whether an expression, as it is written, calls a function or an operator, or
+ * casts: the server would evaluate it.
+ */
+static bool
+calls_function(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, FuncCall) || IsA(node, A_Expr) || IsA(node, TypeCast))
+		return true;
+	return raw_expression_tree_walker(node, calls_function, context);
 }
 
 /*
@@ -477,18 +546,43 @@ ask_bound(void *argument)
 	BoundQuestion *question = argument;
 	Relation	parent = table_open(question->parent->oid, AccessShareLock);
 	Relation	table = table_open(question->table->oid, AccessShareLock);
+
+	if (compares_with_server(RelationGetPartitionKey(parent)))
+		question->implied = PartConstraintImpliedByRelConstraint(table,
+																 bound_condition(parent, table,
+																				 question->command));
+	table_close(table, AccessShareLock);
+	table_close(parent, AccessShareLock);
+}
+
+/*
+ * Return whether the columns of a partition key are compared by the server's own
+ * functions.
+ */
+static bool
+compares_with_server(PartitionKey key)
+{
+	for (int i = 0; i < key->partnatts; i++)
+		if (key->partsupfunc[i].fn_oid >= FirstNormalObjectId)
+			return false;
+	return true;
+}
+
+/*
+ * Return the condition that the rows of a table must meet to be a partition.
+ */
+static List *
+bound_condition(Relation parent, Relation table, const PartitionCmd *command)
+{
 	ParseState *pstate = make_parsestate(NULL);
 	PartitionBoundSpec *bound = transformPartitionBound(pstate, parent,
-														copyObject(question->command->bound));
+														copyObject(command->bound));
 	List	   *condition = mig_get_qual_from_partbound(table, parent, bound);
 
 	condition = list_concat_copy(condition, RelationGetPartitionQual(parent));
 	condition = (List *) eval_const_expressions(NULL, (Node *) condition);
 	condition = (List *) canonicalize_qual((Expr *) condition, false);
 	condition = list_make1(make_ands_explicit(condition));
-	condition = map_partition_varattnos(condition, 1, table, parent);
-	question->implied = PartConstraintImpliedByRelConstraint(table, condition);
 	free_parsestate(pstate);
-	table_close(table, AccessShareLock);
-	table_close(parent, AccessShareLock);
+	return map_partition_varattnos(condition, 1, table, parent);
 }

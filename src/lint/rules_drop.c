@@ -346,15 +346,15 @@ dependents_of(Lint *lint, const DropStmt *drop, Node *object)
 		case OBJECT_FOREIGN_TABLE:
 			relation = mig_world_find_names(lint->world, (List *) object);
 			return relation == NULL || relation->made ? NIL :
-				mig_catalog_dependents(RelationRelationId, relation->oid, 0);
+				mig_catalog_dependents(lint->world, RelationRelationId, relation->oid);
 		case OBJECT_SCHEMA:
 			oid = get_namespace_oid(strVal(object), true);
-			return OidIsValid(oid) ? mig_catalog_dependents(NamespaceRelationId, oid, 0) : NIL;
+			return OidIsValid(oid) ? mig_catalog_dependents(lint->world, NamespaceRelationId, oid) : NIL;
 		case OBJECT_TYPE:
 		case OBJECT_DOMAIN:
 			type = (TypeName *) object;
 			oid = mig_expression_type(type, &typmod);
-			return OidIsValid(oid) ? mig_catalog_dependents(TypeRelationId, oid, 0) : NIL;
+			return OidIsValid(oid) ? mig_catalog_dependents(lint->world, TypeRelationId, oid) : NIL;
 		default:
 			mig_rules_found(lint, NULL, "CASCADE drops what is not written here");
 			return NIL;

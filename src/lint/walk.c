@@ -429,7 +429,8 @@ note_locks(Lint *lint, const Node *stmt)
 /* -------------------------------------------------------------- settings ---- */
 
 /*
- * Note what a statement sets of search_path and lock_timeout, also with set_config().
+ * Note what a statement sets of search_path, TimeZone and lock_timeout, also with
+ * set_config().
  */
 static void
 note_setting(Lint *lint, const Node *stmt)
@@ -493,8 +494,8 @@ set_variable(Lint *lint, const char *name, const char *value)
 {
 	if (pg_strcasecmp(name, "lock_timeout") == 0)
 		lint->has_timeout = value != NULL && strcmp(value, "0") != 0;
-	else if (pg_strcasecmp(name, "search_path") == 0)
-		(void) set_config_option("search_path", value, PGC_USERSET, PGC_S_SESSION,
+	else if (pg_strcasecmp(name, "search_path") == 0 || pg_strcasecmp(name, "timezone") == 0)
+		(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 								 GUC_ACTION_SAVE, true, DEBUG5, false);
 }
 

@@ -96,6 +96,8 @@ struct World
 	List	   *relations;		/* of WorldRelation *, as they were met */
 	List	   *objects;		/* of WorldObject * */
 	List	   *schemas;		/* of char *: those that the plan made */
+	List	   *dropped;		/* of char *: triggers, policies and functions that it
+								 * dropped */
 	int			transaction;	/* number of the one that the next statement is in */
 	const void *place;			/* of the next statement, the walk's own */
 	void		(*read) (World *world, WorldRelation *relation);

@@ -39,6 +39,12 @@ my @rules = map { [ split /\x1f/, $_, -1 ] } split /\x1e/, join "\n", $session->
 	q{SELECT string_agg(concat_ws(E'\x1f', id, severity, coalesce(since, 0), summary, advice,
 		example, counter_example, shows), E'\x1e') FROM migrate.lint_rules()});
 cmp_ok(scalar @rules, '>', 50, 'lint_rules() lists the rules');
+is(join("\n", slurp("$FindBin::RealBin/../../doc/lint.md") =~ /^(\| `[a-z-]+` \| (?:error|warning).*)$/mg),
+	join("\n", $session->rows(q{SELECT format('| `%s` | %s | %s | %s | %s |', id,
+		severity || CASE WHEN is_default THEN '' ELSE ', off' END ||
+			CASE WHEN since IS NULL THEN '' ELSE ', from ' || since || ' on' END,
+		summary, advice, regexp_replace(shows, '^not confirmed', 'nothing'))
+		FROM migrate.lint_rules()})), 'doc/lint.md has the table of these');
 my %seen;
 ok(!(grep { $seen{ $_->[0] }++ } @rules), 'each once');
 
