@@ -12,7 +12,7 @@
 #include "command/author.h"
 #include "files/file_name.h"
 #include "files/header.h"
-#include "lint/walk.h"
+#include "lint/linter.h"
 #include "files/native.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -638,9 +638,9 @@ check_setting(const char *name, const char *value)
 	if (strcmp(name, "lint_level") == 0)
 		check_word(name, value, "error, warning or off");
 	if (strcmp(name, "lint_disable") == 0 || strcmp(name, "lint_enable") == 0)
-		(void) mig_walk_parse_rules(value);
+		(void) mig_linter_parse_rules(value);
 	if (strcmp(name, "lint_large_rows") == 0)
-		(void) mig_walk_parse_rows(value);
+		(void) mig_linter_parse_rows(value);
 	if (strcmp(name, "managed_schemas") == 0)
 		(void) mig_managed_parse(value);
 	if (strcmp(name, "exclude") == 0)

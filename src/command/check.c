@@ -13,7 +13,7 @@
 
 #include "lib/stringinfo.h"
 #include "lint/rules.h"
-#include "lint/walk.h"
+#include "lint/linter.h"
 #include "revision/graph.h"
 #include "revision/ids.h"
 #include "schema/compare.h"
@@ -172,7 +172,7 @@ check_lint(void)
 	if (level != NULL && strcmp(level, "off") == 0)
 		return;
 	initStringInfo(&list);
-	foreach(lc, mig_walk_plan("heads", MIG_UPGRADE))
+	foreach(lc, mig_linter_plan("heads", MIG_UPGRADE))
 	{
 		const LintFinding *finding = lfirst(lc);
 

@@ -8,7 +8,7 @@
 
 #include "compat.h"
 #include "lint/rules.h"
-#include "lint/walk.h"
+#include "lint/linter.h"
 #include "revision/revision.h"
 #include "sql.h"
 #include "utils/builtins.h"
@@ -32,7 +32,7 @@ migrate_lint(PG_FUNCTION_ARGS)
 {
 	char	   *target = mig_sql_text_arg(fcinfo, 0, "target");
 	MigDirection direction = direction_of(mig_sql_text_arg(fcinfo, 1, "way"));
-	List	   *findings = mig_walk_plan(target, direction);
+	List	   *findings = mig_linter_plan(target, direction);
 	TupleDesc	tupdesc;
 	Tuplestorestate *store = mig_sql_begin(fcinfo, &tupdesc);
 	ListCell   *lc;

@@ -548,9 +548,11 @@ ask_bound(void *argument)
 	Relation	table = table_open(question->table->oid, AccessShareLock);
 
 	if (compares_with_server(RelationGetPartitionKey(parent)))
-		question->implied = PartConstraintImpliedByRelConstraint(table,
-																 bound_condition(parent, table,
-																				 question->command));
+	{
+		List	   *condition = bound_condition(parent, table, question->command);
+
+		question->implied = PartConstraintImpliedByRelConstraint(table, condition);
+	}
 	table_close(table, AccessShareLock);
 	table_close(parent, AccessShareLock);
 }

@@ -63,7 +63,7 @@ const LintRule mig_rules_drop[] = {
 		.advice = "Name the tables, without CASCADE.",
 		.example = "TRUNCATE users CASCADE;",
 		.counter_example = "TRUNCATE items;",
-		.shows = "lock AccessExclusiveLock orders, rewrite orders",
+		.shows = "lock AccessExclusiveLock orders",
 		.statement = truncate_cascade
 	},
 	{
@@ -349,7 +349,8 @@ dependents_of(Lint *lint, const DropStmt *drop, Node *object)
 				mig_catalog_dependents(lint->world, RelationRelationId, relation->oid);
 		case OBJECT_SCHEMA:
 			oid = get_namespace_oid(strVal(object), true);
-			return OidIsValid(oid) ? mig_catalog_dependents(lint->world, NamespaceRelationId, oid) : NIL;
+			return !OidIsValid(oid) ? NIL :
+				mig_catalog_dependents(lint->world, NamespaceRelationId, oid);
 		case OBJECT_TYPE:
 		case OBJECT_DOMAIN:
 			type = (TypeName *) object;

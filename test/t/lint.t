@@ -281,7 +281,11 @@ $session->run('CREATE TABLE t (a int, b int)', 'INSERT INTO t VALUES (1)');
 pend('CREATE TABLE u (a int);', [ 'CREATE INDEX t_a ON t (a);', 1, 'DROP INDEX t_a;' ],
 	[ 'ALTER TABLE t DROP COLUMN b;', 1, '' ]);
 @ids = $session->rows('SELECT * FROM migrate.pending()');
-sub rules { return join ' ', $session->rows("SELECT rule FROM migrate.lint($_[0]) WHERE rule <> 'lock-timeout'") }
+sub rules
+{
+	return join ' ',
+	  $session->rows("SELECT rule FROM migrate.lint($_[0]) WHERE rule <> 'lock-timeout'");
+}
 is(rules("'$ids[1]'"), 'index-not-concurrent', 'up to a target');
 is(rules("'$ids[1]:$ids[2]'"), 'empty-downgrade drop-column', 'a range');
 is(rules("'$ids[2]:'"), '', 'an empty one');
@@ -327,10 +331,11 @@ $session->run('BEGIN', q{SELECT migrate.stamp()},
 	'CREATE TABLE trapped (a int, CHECK (a > trap(1)))',
 	'INSERT INTO trapped VALUES (2)', q{SELECT setval('springs', 1)});
 found($_) for 'ALTER TABLE old ADD COLUMN c int DEFAULT trap(1);',
-  'ALTER TABLE old ALTER COLUMN a TYPE pair; ALTER TABLE old ALTER COLUMN a TYPE int USING trap(1);',
+  'ALTER TABLE old ALTER COLUMN a TYPE pair;',
+  'ALTER TABLE old ALTER COLUMN a TYPE int USING trap(1);',
   'ALTER TABLE trapped ALTER COLUMN a SET NOT NULL;',
   'ALTER TABLE parts ATTACH PARTITION trapped FOR VALUES FROM (10) TO (20);',
-  'CREATE TABLE more (at int); ALTER TABLE parts ATTACH PARTITION old FOR VALUES FROM (trap(9)) TO (20);';
+  'ALTER TABLE parts ATTACH PARTITION old FOR VALUES FROM (trap(9)) TO (20);';
 is($session->value('SELECT last_value FROM springs'), '1', 'no function of a user runs');
 $session->run('ROLLBACK');
 
@@ -459,7 +464,8 @@ ok(found('ALTER TABLE probe ADD CONSTRAINT k CHECK (a IS NOT NULL) NOT VALID;
 
 @wrong = ();
 $session->run('DROP TABLE probe', 'CREATE TABLE whole (at int, k text) PARTITION BY RANGE (at)');
-for my $check ('at >= 0 AND at < 10 AND at IS NOT NULL', 'at >= 0 AND at < 10', 'at = 5 AND at IS NOT NULL',
+for my $check ('at >= 0 AND at < 10 AND at IS NOT NULL', 'at >= 0 AND at < 10',
+	'at = 5 AND at IS NOT NULL',
 	'at BETWEEN 1 AND 9 AND at IS NOT NULL', 'at < 10 AND at IS NOT NULL', 'at IS NOT NULL', 'true',
 	'at >= 0 AND at < 20 AND at IS NOT NULL')
 {

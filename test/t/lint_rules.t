@@ -30,7 +30,8 @@ my $observer = connect_to($database);
 my $version = $session->value('SHOW server_version_num') / 10000;
 
 # The tables of doc/lint.md.
-my ($tables) = slurp("$FindBin::RealBin/../../doc/lint.md") =~ /^```sql tables\n(.*?)^```/ms;
+my $page = slurp("$FindBin::RealBin/../../doc/lint.md");
+my ($tables) = $page =~ /^```sql tables\n(.*?)^```/ms;
 $session->run($tables);
 $session->run(q{SELECT migrate.configure('lint_enable', 'types, unqualified, index-wide')},
 	q{SELECT migrate.configure('lint_large_rows', '2')});
@@ -39,7 +40,7 @@ my @rules = map { [ split /\x1f/, $_, -1 ] } split /\x1e/, join "\n", $session->
 	q{SELECT string_agg(concat_ws(E'\x1f', id, severity, coalesce(since, 0), summary, advice,
 		example, counter_example, shows), E'\x1e') FROM migrate.lint_rules()});
 cmp_ok(scalar @rules, '>', 50, 'lint_rules() lists the rules');
-is(join("\n", slurp("$FindBin::RealBin/../../doc/lint.md") =~ /^(\| `[a-z-]+` \| (?:error|warning).*)$/mg),
+is(join("\n", $page =~ /^(\| `[a-z-]+` \| (?:error|warning).*)$/mg),
 	join("\n", $session->rows(q{SELECT format('| `%s` | %s | %s | %s | %s |', id,
 		severity || CASE WHEN is_default THEN '' ELSE ', off' END ||
 			CASE WHEN since IS NULL THEN '' ELSE ', from ' || since || ' on' END,
@@ -122,6 +123,27 @@ sub observe
 	return \%shown;
 }
 
+# What a rehearsal of a script shows, in the same words; nothing of it is left.
+sub rehearse
+{
+	my $script = shift;
+	my %shown;
+
+	$session->run('BEGIN',
+		"SELECT migrate.load(" . lit(file_of($script)) . ", '0001_example.sql')");
+	for ($session->rows(q{SELECT 'lock ' || replace(l, ' on public.', ' ')
+			FROM migrate.rehearse(), unnest(locks) l
+		UNION ALL SELECT 'rewrite ' || r FROM migrate.rehearse(), unnest(rewrites) r
+		UNION ALL SELECT 'scan ' || s FROM migrate.rehearse(), unnest(scans) s
+		UNION ALL SELECT 'error ' || substring(problem FROM '\y[0-9A-Z]{5}\y')
+			FROM migrate.rehearse() WHERE problem IS NOT NULL}))
+	{
+		$shown{$_} = 1;
+	}
+	$session->run('ROLLBACK');
+	return \%shown;
+}
+
 # Runs a script, while a writer is in its way, by itself: the locks that it takes.
 sub observe_beside
 {
@@ -182,6 +204,13 @@ for (@rules)
 	ok($shown->{$_}, "$id: the server shows: $_")
 	  or diag join ', ', 'shown:', sort keys %$shown
 	  for @claims;
+	if ($example !~ /CONCURRENTLY/ && !$waits)
+	{
+		my $rehearsed = rehearse($example);
+		ok($rehearsed->{$_}, "$id: a rehearsal shows: $_")
+		  or diag join ', ', 'shown:', sort keys %$rehearsed
+		  for map { s/ \d$//r } @claims;
+	}
 	if ($other =~ /CONCURRENTLY/ && $other !~ /REFRESH/)
 	{
 		push @later, [ $id, $other, \@claims ];

@@ -1,5 +1,5 @@
 /*
- * walk.c
+ * linter.c
  *		The walk of lint over a plan.
  *
  * The scripts of a plan are parsed, and nothing of them is run.  Each statement is
@@ -18,7 +18,7 @@
 #include "lint/effect.h"
 #include "lint/rules.h"
 #include "lint/table_lock.h"
-#include "lint/walk.h"
+#include "lint/linter.h"
 #include "miscadmin.h"
 #include "revision/plan.h"
 #include "revision/revision.h"
@@ -76,7 +76,7 @@ static int	compare_findings(const ListCell *a, const ListCell *b);
  * Errors: as those of the move for its target; the parser's.
  */
 List *
-mig_walk_plan(const char *target, MigDirection direction)
+mig_linter_plan(const char *target, MigDirection direction)
 {
 	Lint		lint = {.direction = direction};
 	Reading		reading;
@@ -131,9 +131,9 @@ read_plan(Lint *lint, const char *target)
 	if (lint->direction == MIG_UPGRADE)
 		reading.downgrades = mig_revisions_read_scripts(&scope, ids, MIG_DOWNGRADE);
 	mig_scope_leave(&scope);
-	lint->disabled = mig_walk_parse_rules(disable);
-	lint->enabled = mig_walk_parse_rules(enable);
-	lint->large_rows = mig_walk_parse_rows(rows);
+	lint->disabled = mig_linter_parse_rules(disable);
+	lint->enabled = mig_linter_parse_rules(enable);
+	lint->large_rows = mig_linter_parse_rows(rows);
 	return reading;
 }
 
@@ -166,7 +166,7 @@ read_scripts(const Scope *scope, List *ids, MigDirection direction)
  * "types" means those about types that are off by default.  Errors: 22023.
  */
 List *
-mig_walk_parse_rules(const char *value)
+mig_linter_parse_rules(const char *value)
 {
 	static const char *const types[] = {
 		"int-primary-key", "serial", "char", "varchar-n", "timestamp"
@@ -200,7 +200,7 @@ mig_walk_parse_rules(const char *value)
  * Return the number of a setting, or its default for NULL.  Errors: 22023.
  */
 double
-mig_walk_parse_rows(const char *value)
+mig_linter_parse_rows(const char *value)
 {
 	char	   *end;
 	double		rows;
