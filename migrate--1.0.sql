@@ -754,19 +754,22 @@ ALTER VIEW migrate.status OWNER TO @extowner@;
 -- Checking
 -- ---------------------------------------------------------------------------
 
-CREATE FUNCTION migrate.check(models pg_catalog.bool DEFAULT true)
+CREATE FUNCTION migrate.check(models pg_catalog.bool DEFAULT true,
+	lint pg_catalog.bool DEFAULT false)
 RETURNS pg_catalog.bool
 AS 'MODULE_PATHNAME', 'migrate_check'
 LANGUAGE C VOLATILE;
 
-COMMENT ON FUNCTION migrate.check(pg_catalog.bool) IS
+COMMENT ON FUNCTION migrate.check(pg_catalog.bool, pg_catalog.bool) IS
 'Check that the database is in the state that revisions and models describe.
 Arguments: models: compare it with the declared models too, if there are any; their DDL runs with '
-'the caller''s rights and is rolled back.
+'the caller''s rights and is rolled back; lint: lint pending revisions first, as the setting '
+'lint_level says.
 Result: true; anything else is an error.
 Errors: MG004 pending revisions, or an incomplete script; MG007 an applied revision was edited; '
-'MG009 the database differs from the models; MG010 broken graph or tables of migrate; 22004 null '
-'argument; with models, those of migrate.compare().';
+'MG009 the database differs from the models; MG010 broken graph or tables of migrate; MG015 lint '
+'found an error, and lint_level is error; 22004 null argument; with models, those of '
+'migrate.compare().';
 
 CREATE FUNCTION migrate.check_revisions()
 RETURNS pg_catalog.bool
@@ -777,6 +780,55 @@ COMMENT ON FUNCTION migrate.check_revisions() IS
 'Check that the database is in the state that the revisions describe, as migrate.check(false).
 Result: true; anything else is an error.
 Errors: MG004, MG007, MG010 as migrate.check().';
+
+-- ---------------------------------------------------------------------------
+-- Lint
+-- ---------------------------------------------------------------------------
+
+CREATE FUNCTION migrate.lint(
+	target pg_catalog.text DEFAULT 'heads',
+	way pg_catalog.text DEFAULT 'upgrade',
+	OUT revision pg_catalog.text,
+	OUT direction pg_catalog.text,
+	OUT statement pg_catalog.int4,
+	OUT line pg_catalog.int4,
+	OUT rule pg_catalog.text,
+	OUT severity pg_catalog.text,
+	OUT message pg_catalog.text,
+	OUT advice pg_catalog.text)
+RETURNS SETOF pg_catalog.record
+AS 'MODULE_PATHNAME', 'migrate_lint'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.lint(pg_catalog.text, pg_catalog.text) IS
+'Read the scripts that migrate.upgrade(target) would run, and say what in them hurts. Nothing '
+'runs; it works in a read-only transaction and on a standby.
+Arguments: target: an identifier, or a range from:to; way: upgrade, or downgrade for the scripts '
+'of migrate.downgrade(target).
+Result: findings in the order of the plan; statement and line, in the script, are null for what is '
+'of the script as a whole.
+Errors: those of migrate.upgrade(target) for its target; 22023 invalid way; 22004 null argument.
+Locks: ACCESS SHARE on the tables that the scripts name.';
+
+CREATE FUNCTION migrate.lint_rules(
+	OUT id pg_catalog.text,
+	OUT severity pg_catalog.text,
+	OUT is_default pg_catalog.bool,
+	OUT since pg_catalog.int4,
+	OUT summary pg_catalog.text,
+	OUT advice pg_catalog.text,
+	OUT example pg_catalog.text,
+	OUT counter_example pg_catalog.text,
+	OUT shows pg_catalog.text)
+RETURNS SETOF pg_catalog.record
+AS 'MODULE_PATHNAME', 'migrate_lint_rules'
+LANGUAGE C IMMUTABLE;
+
+COMMENT ON FUNCTION migrate.lint_rules() IS
+'List the rules of migrate.lint().
+Result: a row for each rule. is_default: it is on unless lint_disable names it; others are on if '
+'lint_enable names them; since: the first version of PostgreSQL it is for; shows: what the server '
+'does with the example and not with the other.';
 
 -- ---------------------------------------------------------------------------
 -- Models
@@ -1404,7 +1456,9 @@ ALTER FUNCTION migrate.undone(pg_catalog.internal) OWNER TO @extowner@;
 ALTER AGGREGATE migrate.undo_steps(
 	pg_catalog.text[], pg_catalog.text[], pg_catalog.text[], pg_catalog.int4)
 OWNER TO @extowner@;
-ALTER FUNCTION migrate.check(pg_catalog.bool) OWNER TO @extowner@;
+ALTER FUNCTION migrate.check(pg_catalog.bool, pg_catalog.bool) OWNER TO @extowner@;
+ALTER FUNCTION migrate.lint(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
+ALTER FUNCTION migrate.lint_rules() OWNER TO @extowner@;
 ALTER FUNCTION migrate.check_revisions() OWNER TO @extowner@;
 ALTER FUNCTION migrate.upgrade(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.upgrade(pg_catalog.int4) OWNER TO @extowner@;
@@ -1442,7 +1496,8 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.configure(pg_catalog.text, pg_catalog.text),
 	migrate.set_model(pg_catalog.text, pg_catalog.text, pg_catalog.int4),
 	migrate.drop_model(pg_catalog.text),
-	migrate.check(pg_catalog.bool),
+	migrate.check(pg_catalog.bool, pg_catalog.bool),
+	migrate.lint(pg_catalog.text, pg_catalog.text),
 	migrate.compare(pg_catalog.text),
 	migrate.drift(),
 	migrate.diff_sql(pg_catalog.text),

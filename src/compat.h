@@ -541,6 +541,70 @@ struct PROCLOCK;
 extern struct PROCLOCK *mig_proclock_before(int partition, struct PROCLOCK *at);
 extern int64 mig_count_scans(Oid relation);
 
+/*
+ * 14 made what knows of the bound of a partition (partitioning/partbounds.h) do
+ * without the partition, and get_partition_parent (catalog/partition.h) count those
+ * that are being detached on request only; getObjectDescription (catalog/
+ * objectaddress.h) can do without the object.
+ */
+#if PG_VERSION_NUM < 140000
+#define mig_get_qual_from_partbound(table, parent, bound) \
+	get_qual_from_partbound(table, parent, bound)
+#define mig_get_partition_parent(table)	get_partition_parent(table)
+#define mig_getObjectDescription(address) getObjectDescription(address)
+#else
+#define mig_get_qual_from_partbound(table, parent, bound) \
+	get_qual_from_partbound(parent, bound)
+#define mig_get_partition_parent(table)	get_partition_parent(table, true)
+#define mig_getObjectDescription(address) getObjectDescription(address, true)
+#endif
+
+/* 19 tells which domains have constraints that may change in rows that are stored. */
+#if PG_VERSION_NUM < 190000
+#define MigDomainHasConstraints(type)	DomainHasConstraints(type)
+#else
+#define MigDomainHasConstraints(type)	DomainHasConstraints(type, NULL)
+#endif
+
+/* 14 renamed what says of which kind of relation a statement is. */
+#if PG_VERSION_NUM < 140000
+#define MigAlterTableKind(stmt)			((stmt)->relkind)
+#define MigCreateTableAsKind(stmt)		((stmt)->relkind)
+#else
+#define MigCreateTableAsKind(stmt)		((stmt)->objtype)
+#define MigAlterTableKind(stmt)			((stmt)->objtype)
+#endif
+
+/* 15 can change the access method of a table. */
+#if PG_VERSION_NUM < 150000
+#define MigSetsAccessMethod(cmd)		((void) (cmd), false)
+#else
+#define MigSetsAccessMethod(cmd)		((cmd)->subtype == AT_SetAccessMethod)
+#endif
+
+/* 15 made a boolean of a statement a node of its own, and the value of a constant a part of it. */
+#if PG_VERSION_NUM < 150000
+#define MigStringOfConst(node) \
+	((node)->val.type == T_String ? strVal(&(node)->val) : NULL)
+#define MigBoolVal(node)				(intVal(node) != 0)
+#else
+#define MigStringOfConst(node) \
+	(!(node)->isnull && IsA(&(node)->val, String) ? strVal(&(node)->val) : NULL)
+#define MigBoolVal(node)				boolVal(node)
+#endif
+
+/* 18 has generated columns that are not stored. */
+#include "catalog/pg_attribute.h"
+#if PG_VERSION_NUM < 180000
+#define MigIsStored(constraint)			((void) (constraint), true)
+#else
+#define MigIsStored(constraint) \
+	((constraint)->generated_kind == ATTRIBUTE_GENERATED_STORED)
+#endif
+
+/* What rules of lint are for. */
+#define MIG_SERVER_MAJOR				(PG_VERSION_NUM / 10000)
+
 extern void mig_parse_type(const char *name, Oid *type, int32 *typmod);
 extern bool mig_backend_status(int pid, MigBackend *backend);
 extern Bitmapset *mig_result_relations(const PlannedStmt *plan);

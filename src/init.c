@@ -20,6 +20,7 @@ int			mig_concurrent_lock_timeout = 0;
 int			mig_scratch_lock_timeout = 5000;
 int			mig_rehearse_lock_timeout = 1000;
 int			mig_rehearse_timeout = 3000;
+bool		mig_lint_assume_rows = false;
 
 static const struct config_enum_entry step_messages_options[] = {
 	{"off", MIG_STEP_MESSAGES_OFF, false},
@@ -30,6 +31,7 @@ static const struct config_enum_entry step_messages_options[] = {
 
 void		_PG_init(void);
 static void define_rehearsal(void);
+static void define_lint(void);
 
 /*
  * Define the settings.  Runs when the library is loaded, which the first call
@@ -70,6 +72,7 @@ _PG_init(void)
 							&mig_scratch_lock_timeout, 5000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	define_rehearsal();
+	define_lint();
 	MarkGUCPrefixReserved("migrate");
 }
 
@@ -89,4 +92,17 @@ define_rehearsal(void)
 							"0 does not bound it.",
 							&mig_rehearse_timeout, 3000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+}
+
+/*
+ * Define the settings of lint.
+ */
+static void
+define_lint(void)
+{
+	DefineCustomBoolVariable("migrate.lint_assume_rows",
+							 "Lint as if tables that are empty here had rows.",
+							 "For databases of tests; migrate.lint_large_rows counts as reached, too.",
+							 &mig_lint_assume_rows, false, PGC_USERSET, 0,
+							 NULL, NULL, NULL);
 }

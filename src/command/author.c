@@ -12,6 +12,7 @@
 #include "command/author.h"
 #include "files/file_name.h"
 #include "files/header.h"
+#include "lint/linter.h"
 #include "files/native.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -47,7 +48,8 @@ PG_FUNCTION_INFO_V1(migrate_configure);
 
 /* The settings there are. */
 static const char *const settings[] = {
-	"revision_ids", "managed_schemas", "exclude", "compare_privileges", "online"
+	"revision_ids", "managed_schemas", "exclude", "compare_privileges", "online",
+	"lint_disable", "lint_enable", "lint_level", "lint_large_rows"
 };
 
 static bool is_name_of_another(const char *name, const char *revision);
@@ -65,6 +67,7 @@ static char *optional_text(FunctionCallInfo fcinfo, int n);
 static Revision *read_one(FunctionCallInfo fcinfo);
 static void edit_scripts(Revision *rev, FunctionCallInfo fcinfo, bool applied);
 static void check_setting(const char *name, const char *value);
+static void check_word(const char *name, const char *value, const char *words);
 
 /*
  * Implement migrate.revision(): store a new revision. Errors: 22023 and 22004
@@ -625,23 +628,38 @@ check_setting(const char *name, const char *value)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unrecognized setting \"%s\"", name),
-				 errhint("The settings are revision_ids, managed_schemas, exclude, compare_privileges and online.")));
+				 errhint("The settings are revision_ids, managed_schemas, exclude, compare_privileges, online, lint_disable, lint_enable, lint_level and lint_large_rows.")));
 	if (value == NULL)
 		return;
-	if (strcmp(name, "revision_ids") == 0 && strcmp(value, "random") != 0 &&
-		strcmp(value, "serial") != 0 && strcmp(value, "timestamp") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for setting \"%s\": \"%s\"", name, value),
-				 errhint("Use random, serial or timestamp.")));
-	if ((strcmp(name, "compare_privileges") == 0 || strcmp(name, "online") == 0) &&
-		strcmp(value, "on") != 0 && strcmp(value, "off") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid value for setting \"%s\": \"%s\"", name, value),
-				 errhint("Use on or off.")));
+	if (strcmp(name, "revision_ids") == 0)
+		check_word(name, value, "random, serial or timestamp");
+	if (strcmp(name, "compare_privileges") == 0 || strcmp(name, "online") == 0)
+		check_word(name, value, "on or off");
+	if (strcmp(name, "lint_level") == 0)
+		check_word(name, value, "error, warning or off");
+	if (strcmp(name, "lint_disable") == 0 || strcmp(name, "lint_enable") == 0)
+		(void) mig_linter_parse_rules(value);
+	if (strcmp(name, "lint_large_rows") == 0)
+		(void) mig_linter_parse_rows(value);
 	if (strcmp(name, "managed_schemas") == 0)
 		(void) mig_managed_parse(value);
 	if (strcmp(name, "exclude") == 0)
 		(void) mig_exclude_parse(value);
+}
+
+/*
+ * 22023 when the value of a setting is none of the words of a hint, "a, b or c".
+ */
+static void
+check_word(const char *name, const char *value, const char *words)
+{
+	char	   *rest = pstrdup(words);
+
+	for (char *word = strtok(rest, ", "); word != NULL; word = strtok(NULL, ", "))
+		if (strcmp(word, value) == 0 && strcmp(word, "or") != 0)
+			return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("invalid value for setting \"%s\": \"%s\"", name, value),
+			 errhint("Use %s.", words)));
 }

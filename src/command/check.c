@@ -1,6 +1,6 @@
 /*
  * check.c
- *		Whether the database is what revisions and models say: check,
+ *		Whether the database is what revisions and models say, and lint allows: check,
  *		check_revisions.
  *
  * The revisions are checked first, which writes nothing and takes no lock, and
@@ -11,6 +11,9 @@
  */
 #include "migrate.h"
 
+#include "lib/stringinfo.h"
+#include "lint/rules.h"
+#include "lint/linter.h"
 #include "revision/graph.h"
 #include "revision/ids.h"
 #include "schema/compare.h"
@@ -27,6 +30,9 @@
 PG_FUNCTION_INFO_V1(migrate_check);
 PG_FUNCTION_INFO_V1(migrate_check_revisions);
 
+/* Most findings that an error lists. */
+#define LISTED_FINDINGS 10
+
 /* What check has read. */
 typedef struct State
 {
@@ -37,21 +43,25 @@ typedef struct State
 	bool		has_models;
 } State;
 
-static State check_revisions(void);
+static State check_revisions(bool lint);
 static State read_state(void);
 static void check_some_loaded(const Graph *graph);
 static void check_none_incomplete(List *partials);
 static void check_models(void);
+static void check_lint(void);
+static void report_finding(const LintFinding *finding);
+static char *describe_finding(const LintFinding *finding);
 
 /*
- * Implement migrate.check(models). Errors: MG004, MG007, MG009, MG010; those of the
- * comparison.
+ * Implement migrate.check(models, lint). Errors: MG004, MG007, MG009, MG010, MG015;
+ * those of the comparison.
  */
 Datum
 migrate_check(PG_FUNCTION_ARGS)
 {
 	bool		models = mig_sql_bool_arg(fcinfo, 0, "models");
-	State		state = check_revisions();
+	bool		lint = mig_sql_bool_arg(fcinfo, 1, "lint");
+	State		state = check_revisions(lint);
 
 	if (models && state.has_models)
 		check_models();
@@ -64,22 +74,25 @@ migrate_check(PG_FUNCTION_ARGS)
 Datum
 migrate_check_revisions(PG_FUNCTION_ARGS pg_attribute_unused())
 {
-	(void) check_revisions();
+	(void) check_revisions(false);
 	PG_RETURN_BOOL(true);
 }
 
 /*
  * Check that all revisions are applied, and none has changed since.  Return what
- * was read.
+ * was read.  With lint, those that are not applied are linted before they are the
+ * error.
  */
 static State
-check_revisions(void)
+check_revisions(bool lint)
 {
 	State		state = read_state();
 
 	mig_verify_applied(state.position.graph, state.position.rows, state.applied);
 	mig_verify_edited(state.edited);
 	check_some_loaded(state.position.graph);
+	if (lint)
+		check_lint();
 	check_none_incomplete(state.partials);
 	mig_verify_nothing_pending(&state.position);
 	return state;
@@ -138,6 +151,71 @@ check_none_incomplete(List *partials)
 					   mig_partial_describe(partial)),
 			 errhint("Run CALL migrate.%s_stepwise(...) to resume.",
 					 mig_direction_name(partial->direction))));
+}
+
+/*
+ * Lint what is pending, as the setting lint_level says: off; warning, the findings are
+ * warnings; error, those of that severity are an error.  Errors: MG015.
+ */
+static void
+check_lint(void)
+{
+	char	   *level;
+	int			errors = 0;
+	StringInfoData list;
+	ListCell   *lc;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	level = mig_project_read_setting(&scope, "lint_level");
+	mig_scope_leave(&scope);
+	if (level != NULL && strcmp(level, "off") == 0)
+		return;
+	initStringInfo(&list);
+	foreach(lc, mig_linter_plan("heads", MIG_UPGRADE))
+	{
+		const LintFinding *finding = lfirst(lc);
+
+		if (level == NULL || strcmp(level, "error") != 0 ||
+			finding->rule->severity != LINT_ERROR)
+			report_finding(finding);
+		else if (++errors <= LISTED_FINDINGS)
+			appendStringInfo(&list, "%s%s", errors > 1 ? "\n" : "",
+							 describe_finding(finding));
+	}
+	if (errors > LISTED_FINDINGS)
+		appendStringInfo(&list, "\nand %d more", errors - LISTED_FINDINGS);
+	if (errors > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_MIG_LINT),
+				 errmsg("lint found what the project does not allow"),
+				 errdetail("%s", list.data),
+				 errhint("SELECT * FROM migrate.lint();")));
+}
+
+/*
+ * Warn of a finding.
+ */
+static void
+report_finding(const LintFinding *finding)
+{
+	ereport(WARNING,
+			(errmsg("%s", describe_finding(finding)),
+			 errhint("%s", finding->rule->advice)));
+}
+
+/*
+ * Return a finding in one line: where, which rule, what.
+ */
+static char *
+describe_finding(const LintFinding *finding)
+{
+	char	   *place = psprintf("%s of revision \"%s\"",
+								 mig_direction_name(finding->direction), finding->revision);
+
+	if (finding->line > 0)
+		place = psprintf("%s, line %d", place, finding->line);
+	return psprintf("%s: %s: %s", place, finding->rule->id, finding->message);
 }
 
 /*

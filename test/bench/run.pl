@@ -16,6 +16,8 @@
 #			alembic, those that are there
 #	tests	test_up_down_consistency() over the 285 revisions of crates.io, where the shared
 #			data is (MIGRATE_SHARED_DATA), against one psql that runs the same scripts
+#	lint	lint() over the same, from base, and of each revision at its place, where all
+#			tables count as large; against one psql that runs the upgrade scripts
 #	models	check() with a model of 500 tables: nothing has changed since, and the
 #			comparison itself, against psql running the model and pg_dump twice
 #	rehearse	the 285 revisions of crates.io (MIGRATE_SHARED_DATA), and dropping 500
@@ -40,7 +42,7 @@ use Time::HiRes qw(sleep time);
 STDOUT->autoflush(1);
 my $rounds = $ENV{MIGRATE_BENCH_ROUNDS} // 5;
 my $dir = scratch_dir();
-my @parts = qw(tables rows stepwise noop pending load memory client tests models
+my @parts = qw(tables rows stepwise noop pending load memory client tests lint models
   rehearse);
 my %wanted = map { ($_ => 1) } @ARGV ? @ARGV : @parts;
 my @unknown = grep { my $name = $_; !grep { $_ eq $name } @parts } keys %wanted;
@@ -684,6 +686,71 @@ elsif ($wanted{tests})
 	printf "%-46s %12s   %s\n", 'test_up_down_consistency()', seconds($ours),
 	  sprintf('%.2f of the floor, at most 2; %s', $ours / $floor, $verdict);
 	printf "%-46s %12s\n", 'psql -f: up, down, up', seconds($floor);
+}
+
+# ------------------------------------------------------------------ lint ----
+
+# The history of crates.io in a new database, as it is.
+sub crates_as_it_is
+{
+	my $files = "$dir/crates_lint";
+	my ($status, undef, $err) = run_program($^X, "$FindBin::RealBin/../tools/history2files",
+		"$ENV{MIGRATE_SHARED_DATA}/histories/crates_io.jsonl", $files);
+	die $err if $status;
+	chmod 0755, $files;
+	my $database = create_database('bench_lint');
+	sql($database, 'SELECT migrate.load_directory(' . lit($files) . ')');
+	return $database;
+}
+
+# The milliseconds of the lint of each revision of a database, added, before it is upgraded to.
+sub lint_at_place
+{
+	my $database = shift;
+	my $file = spew("$dir/at_place.sql", join "\n", "\\timing on",
+		map {
+			("SELECT count(*) FROM migrate.lint('$_');",
+				"\\timing off", "CALL migrate.upgrade_stepwise('$_');", "\\timing on")
+		} split /\n/, sql($database, 'SELECT * FROM migrate.pending()'));
+	local $ENV{PGOPTIONS} = "$quiet -c migrate.lint_assume_rows=on";
+	my ($status, $out, $err) = run_program(tool('psql'),
+		'-XAtq', '-v', 'ON_ERROR_STOP=1', '-d', $database, '-f', $file);
+	die $err if $status;
+	my $sum = 0;
+	$sum += $_ for $out =~ /^Time: ([\d.]+) ms/mg;
+	return $sum / 1000;
+}
+
+if ($wanted{lint} && !-d ($ENV{MIGRATE_SHARED_DATA} // '') . '/histories')
+{
+	print "\nlint: skipped, without the shared data\n";
+}
+elsif ($wanted{lint})
+{
+	my $crates = crates_as_it_is();
+	my $up = sql($crates, "SELECT CASE WHEN upgrade_transactional"
+		  . " THEN E'BEGIN;\\n' || upgrade_sql || E'\\n;COMMIT;\\n'"
+		  . " ELSE upgrade_sql || E'\\n;\\n' END FROM migrate.history()"
+		  . " WITH ORDINALITY AS h JOIN migrate.revisions r USING (revision)"
+		  . " ORDER BY h.ordinality DESC");
+	my $file = spew("$dir/lint_floor.sql", "$up\n");
+	my %s;
+	for (1 .. $rounds)
+	{
+		push @{ $s{base} }, timed($crates, $quiet, '-c', 'SELECT * FROM migrate.lint()');
+		create_database('bench_floor', plain => 1);
+		push @{ $s{floor} }, timed('bench_floor', $quiet, '-f', $file);
+		copy('bench_place', $crates);
+		push @{ $s{place} }, lint_at_place('bench_place');
+	}
+	sql('postgres', 'DROP DATABASE bench_place');
+	my ($base, $place, $floor) = map { median(@{ $s{$_} }) } qw(base place floor);
+	printf "\n%-46s %12s   %s\n", "lint: crates.io, medians of $rounds", 'time', 'target';
+	printf "%-46s %12s   %s\n", 'lint(), the whole from base', seconds($base),
+	  sprintf('%.3f of the floor, at most 0.1', $base / $floor);
+	printf "%-46s %12s   %s\n", 'each revision at its place, added', seconds($place),
+	  sprintf('%.3f of the floor, in 285 calls', $place / $floor);
+	printf "%-46s %12s\n", 'psql -f: up', seconds($floor);
 }
 
 # ---------------------------------------------------------------- models ----

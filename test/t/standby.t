@@ -50,6 +50,8 @@ my @looking = (
 	'SELECT migrate.branches()',
 	'SELECT migrate.pending()',
 	q{SELECT migrate.pending('0002')},
+	'SELECT * FROM migrate.lint()',
+	'SELECT * FROM migrate.lint_rules()',
 	'SELECT * FROM migrate.history()',
 	q{SELECT * FROM migrate.history('0001:0002')},
 	q{SELECT * FROM migrate.history('-1:current')},

@@ -1,0 +1,18 @@
+/*
+ * catalog.h
+ *		What the catalogs say of a relation that a plan meets.
+ */
+#ifndef MIG_CATALOG_H
+#define MIG_CATALOG_H
+
+#include "migrate.h"
+
+#include "lint/world.h"
+
+extern void mig_catalog_read(World *world, WorldRelation *relation);
+extern List *mig_catalog_dependents(World *world, Oid class, Oid object);
+extern List *mig_catalog_users(World *world, Oid table, AttrNumber column);
+extern List *mig_catalog_domain_tables(Oid type);
+extern bool mig_catalog_name_is_volatile(const char *name);
+
+#endif							/* MIG_CATALOG_H */
