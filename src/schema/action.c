@@ -136,10 +136,10 @@ replace_identity(const ChangePlan *plan, const SchemaObject *sequence, Action *c
 
 		if (column->kind != &mig_kinds_column || before == NULL ||
 			mig_sequence_of_default(column) != sequence ||
-			mig_column_identity_sequence(before) == NULL ||
-			mig_column_identity_sequence(column) != NULL)
+			mig_sequence_of_identity(before) == NULL ||
+			mig_sequence_of_identity(column) != NULL)
 			continue;
-		mig_sequence_replace_identity(create, sequence, mig_column_identity_sequence(before));
+		mig_sequence_replace_identity(create, sequence, before);
 		return;
 	}
 }
@@ -632,8 +632,8 @@ write_alter(ChangePlan *plan, const Difference *difference)
 
 	(void) mig_alter_write(difference, &plan->writer);
 	if (difference->to->kind != &mig_kinds_column ||
-		mig_column_identity_sequence(difference->from) == NULL ||
-		mig_column_identity_sequence(difference->to) != NULL)
+		mig_sequence_of_identity(difference->from) == NULL ||
+		mig_sequence_of_identity(difference->to) != NULL)
 		return;
 	sequence = mig_sequence_of_default(difference->to);
 	if (sequence == NULL || mig_objects_find(plan->fates.from, sequence) == NULL)
@@ -643,8 +643,7 @@ write_alter(ChangePlan *plan, const Difference *difference)
 		Action	   *action = lfirst(lc);
 
 		if (action->object == difference->to && action->after == sequence)
-			mig_sequence_follow_identity(action, sequence,
-										 mig_column_identity_sequence(difference->from));
+			mig_sequence_follow_identity(action, sequence, difference->from);
 	}
 }
 
