@@ -27,6 +27,15 @@ typedef struct ChangePlan
 	Writer		writer;
 } ChangePlan;
 
+/* What a plan changes, and what the changes need. */
+typedef struct Touched
+{
+	const ChangePlan *plan;
+	List	   *objects;		/* SchemaObject *, of the schema before */
+	bool	   *is_in;			/* of each of its objects, whether it is among them */
+	bool	   *has_users;		/* likewise, with those who use it */
+} Touched;
+
 static List *find_replaced_sequences(const ChangePlan *plan);
 static void replace_identity(const ChangePlan *plan, const SchemaObject *sequence,
 							 Action *create);
@@ -34,11 +43,9 @@ static bool has_rights(const Schema *schema);
 static void keep_rights(ChangePlan *plan, ActionPlan *result);
 static List *find_kind(const Schema *schema, const Kind *kind);
 static List *find_touched(const ChangePlan *plan);
-static void touch_uses(const ChangePlan *plan, const SchemaObject *object, bool *is_in,
-					   List **touched);
-static void touch(const ChangePlan *plan, SchemaObject *object, bool *is_in, List **touched);
-static void add_touched(const ChangePlan *plan, SchemaObject *object, bool *is_in,
-						List **touched);
+static void touch_uses(Touched *touched, const SchemaObject *object);
+static void touch(Touched *touched, SchemaObject *object);
+static void add_touched(Touched *touched, SchemaObject *object, bool users);
 static List *find_used_values(const ChangePlan *plan);
 static bool is_value_used(const ChangePlan *plan, const Action *add, const char *label);
 static void write_drops(ChangePlan *plan, SchemaObject **roots, List *differences);
@@ -204,8 +211,12 @@ find_kind(const Schema *schema, const Kind *kind)
 static List *
 find_touched(const ChangePlan *plan)
 {
-	bool	   *is_in = palloc0(sizeof(bool) * (list_length(plan->fates.from->objects) + 1));
-	List	   *touched = NIL;
+	int			count = list_length(plan->fates.from->objects) + 1;
+	Touched		touched = {
+		.plan = plan,
+		.is_in = palloc0(sizeof(bool) * count),
+		.has_users = palloc0(sizeof(bool) * count)
+	};
 	ListCell   *lc;
 
 	foreach(lc, plan->fates.from->objects)
@@ -213,9 +224,9 @@ find_touched(const ChangePlan *plan)
 		SchemaObject *object = lfirst(lc);
 
 		if (plan->fates.of[object->number] != FATE_KEEP || plan->fates.redefault[object->number])
-			touch(plan, object, is_in, &touched);
+			touch(&touched, object);
 		if (plan->fates.alters[object->number] != NULL)
-			touch_uses(plan, plan->fates.alters[object->number]->to, is_in, &touched);
+			touch_uses(&touched, plan->fates.alters[object->number]->to);
 	}
 	foreach(lc, plan->fates.to->objects)
 	{
@@ -224,31 +235,40 @@ find_touched(const ChangePlan *plan)
 		if (!plan->is_written[object->number])
 			continue;
 		if (object->owner != NULL)
-			touch(plan, mig_objects_find(plan->fates.from, object->owner), is_in, &touched);
-		touch_uses(plan, object, is_in, &touched);
+			touch(&touched, mig_objects_find(plan->fates.from, object->owner));
+		touch_uses(&touched, object);
 	}
-	return touched;
+	return touched.objects;
 }
 
 /*
- * Add what an object, as it will be, uses and is there before.
+ * Add what an object, as it will be, uses and is there before.  Who else uses that does not
+ * matter, but for tables: what is made for one can be made for its partitions, too.
  */
 static void
-touch_uses(const ChangePlan *plan, const SchemaObject *object, bool *is_in, List **touched)
+touch_uses(Touched *touched, const SchemaObject *object)
 {
 	ListCell   *lc;
 
 	foreach(lc, object->uses)
-		touch(plan, mig_objects_find(plan->fates.from, ((ObjectUse *) lfirst(lc))->object), is_in,
-			  touched);
+	{
+		SchemaObject *used =
+			mig_objects_find(touched->plan->fates.from, ((ObjectUse *) lfirst(lc))->object);
+
+		if (used != NULL && used->owner == NULL && used->kind != &mig_kinds_table &&
+			used->kind != &mig_kinds_foreign_table)
+			add_touched(touched, used, false);
+		else
+			touch(touched, used);
+	}
 }
 
 /*
  * Add an object, unless it is NULL, with what it belongs to and all that belongs to that,
- * and the users of all, to a list.
+ * and the users of all.
  */
 static void
-touch(const ChangePlan *plan, SchemaObject *object, bool *is_in, List **touched)
+touch(Touched *touched, SchemaObject *object)
 {
 	ListCell   *lc;
 
@@ -256,25 +276,29 @@ touch(const ChangePlan *plan, SchemaObject *object, bool *is_in, List **touched)
 		return;
 	if (object->owner != NULL)
 		object = object->owner;
-	add_touched(plan, object, is_in, touched);
+	add_touched(touched, object, true);
 	foreach(lc, object->children)
-		add_touched(plan, lfirst(lc), is_in, touched);
+		add_touched(touched, lfirst(lc), true);
 }
 
 /*
- * Add an object and its users to a list.
+ * Add an object, with its users or without.
  */
 static void
-add_touched(const ChangePlan *plan, SchemaObject *object, bool *is_in, List **touched)
+add_touched(Touched *touched, SchemaObject *object, bool users)
 {
 	ListCell   *lc;
 
-	if (object->number < 0 || is_in[object->number])
+	if (object->number < 0)
 		return;
-	is_in[object->number] = true;
-	*touched = lappend(*touched, object);
-	foreach(lc, plan->fates.users[object->number])
-		*touched = list_append_unique_ptr(*touched, ((const ObjectUser *) lfirst(lc))->object);
+	if (!touched->is_in[object->number])
+		touched->objects = lappend(touched->objects, object);
+	touched->is_in[object->number] = true;
+	if (!users || touched->has_users[object->number])
+		return;
+	touched->has_users[object->number] = true;
+	foreach(lc, touched->plan->fates.users[object->number])
+		add_touched(touched, ((const ObjectUser *) lfirst(lc))->object, false);
 }
 
 /*
