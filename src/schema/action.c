@@ -41,6 +41,7 @@ static void replace_identity(const ChangePlan *plan, const SchemaObject *sequenc
 							 Action *create);
 static bool has_rights(const Schema *schema);
 static void keep_rights(ChangePlan *plan, ActionPlan *result);
+static List *find_kept_sequences(const ChangePlan *plan);
 static List *find_kind(const Schema *schema, const Kind *kind);
 static List *find_touched(const ChangePlan *plan);
 static void touch_uses(Touched *touched, const SchemaObject *object);
@@ -147,6 +148,7 @@ replace_identity(const ChangePlan *plan, const SchemaObject *sequence, Action *c
 			mig_sequence_of_identity(column) != NULL)
 			continue;
 		mig_sequence_replace_identity(create, sequence, before);
+		create->hazard = "roles that insert need USAGE on the sequence, which an identity spares";
 		return;
 	}
 }
@@ -168,6 +170,7 @@ static void
 keep_rights(ChangePlan *plan, ActionPlan *result)
 {
 	List	   *objects = NIL;
+	const SchemaObject *some;
 	Action	   *action;
 	char	   *save;
 	ListCell   *lc;
@@ -175,18 +178,56 @@ keep_rights(ChangePlan *plan, ActionPlan *result)
 	foreach(lc, plan->fates.from->objects)
 		if (plan->fates.of[((SchemaObject *) lfirst(lc))->number] == FATE_REPLACE)
 			objects = lappend(objects, lfirst(lc));
-	save = mig_kept_save(objects);
+	save = mig_kept_save(objects, find_kept_sequences(plan));
 	if (save == NULL)
 		return;
 	plan->writer.type = ACTION_ALTER;
 	plan->writer.cause = NULL;
-	action = mig_writer_add(&plan->writer, linitial(objects), PHASE_CREATE, "%s", save);
+	some = linitial(plan->fates.from->objects);
+	action = mig_writer_add(&plan->writer, some, PHASE_CREATE, "%s", save);
 	action->hazard = "remembers the owners and privileges of what is made again";
 	result->actions = lcons(action, result->actions);
-	action = mig_writer_add(&plan->writer, linitial(objects), PHASE_COMMENT, "%s",
-							mig_kept_restore());
+	action = mig_writer_add(&plan->writer, some, PHASE_COMMENT, "%s", mig_kept_restore());
 	action->hazard = "gives them to it again";
 	result->actions = lappend(result->actions, action);
+}
+
+/*
+ * Return the sequences (KeptSequence *) that go where identities come, and the other way
+ * round, with what takes their place.
+ */
+static List *
+find_kept_sequences(const ChangePlan *plan)
+{
+	List	   *kept = NIL;
+	ListCell   *lc;
+
+	foreach(lc, plan->fates.from->objects)
+	{
+		const SchemaObject *column = lfirst(lc);
+		const Difference *difference = plan->fates.alters[column->number];
+		const SchemaObject *old;
+		const SchemaObject *new;
+		KeptSequence *sequence;
+
+		if (difference == NULL || column->kind != &mig_kinds_column ||
+			!mig_writer_has(difference, "identity"))
+			continue;
+		old = mig_sequence_of_default(column);
+		new = mig_sequence_of_default(difference->to);
+		sequence = palloc(sizeof(KeptSequence));
+		sequence->from = mig_sequence_of_identity(column);
+		sequence->to = mig_sequence_of_identity(difference->to);
+		if (sequence->from == NULL && list_member_ptr(plan->writer.aside, old))
+			sequence->from = mig_objects_qualified(old);
+		if (sequence->to == NULL && new != NULL &&
+			mig_objects_find(plan->fates.from, new) == NULL)
+			sequence->to = mig_objects_qualified(new);
+		if (sequence->from != NULL && sequence->to != NULL &&
+			(old != NULL || new != NULL))
+			kept = lappend(kept, sequence);
+	}
+	return kept;
 }
 
 /*
@@ -400,8 +441,9 @@ write_drops(ChangePlan *plan, SchemaObject **roots, List *differences)
 		if (mig_fate_is_aside(&plan->fates, roots[i]))
 			drop_aside(plan, roots[i])->aside = true;
 		else if (list_member_ptr(plan->writer.aside, roots[i]))
-			drop_aside(plan, roots[i])->hazard =
-				"its value is the new one's now; what was granted on it is lost";
+			drop_aside(plan, roots[i])->hazard = has_rights(plan->fates.from) ?
+				"its value is the new one's now; what was granted on it is lost" :
+				"its value is the new one's now";
 		else if (mig_fate_is_gone(&plan->fates, roots[i]))
 		{
 			Action	   *drop = mig_writer_drop(&plan->writer, roots[i]);

@@ -224,6 +224,20 @@ TO
 		INSERT INTO e (x) VALUES (3); DELETE FROM e WHERE id = 3;
 		SELECT setval($$e_id_seq$$, 2)');
 
+my $granted = q{SELECT oid::regclass, relacl FROM pg_class WHERE relkind = 'S'
+	AND relacl IS NOT NULL ORDER BY relname};
+change('what is granted on the sequence of a serial or an identity', <<'FROM', <<'TO',
+CREATE TABLE s (id serial); CREATE TABLE i (id int GENERATED ALWAYS AS IDENTITY);
+CREATE TABLE n (id serial)
+FROM
+CREATE TABLE s (id int GENERATED ALWAYS AS IDENTITY); CREATE TABLE i (id serial);
+CREATE TABLE n (id int GENERATED ALWAYS AS IDENTITY)
+TO
+	seed => 'GRANT USAGE ON SEQUENCE s_id_seq TO pg_monitor WITH GRANT OPTION;
+		GRANT SELECT ON i_id_seq TO PUBLIC; REVOKE UPDATE ON i_id_seq FROM CURRENT_USER',
+	keep => $granted, keep_back => 1,
+	like => [ qr/-- roles that insert need USAGE .*\n.*\nCREATE SEQUENCE public\.i_id_seq/ ]);
+
 change('what is said of columns of views', <<'FROM', <<'TO',
 CREATE TABLE t (id int PRIMARY KEY, a text, b text);
 CREATE VIEW v AS SELECT id, a, b FROM t; CREATE VIEW over AS SELECT a FROM v;
@@ -592,7 +606,9 @@ my $shop = 'CREATE TABLE part (id int, x int) PARTITION BY RANGE (id);'
 change('online', <<"FROM", <<"TO",
 $shop
 CREATE TABLE u (id int PRIMARY KEY, v int, w int); CREATE INDEX u_v ON u (v);
-CREATE INDEX u_w ON u (w);
+CREATE INDEX u_w ON u (w); ALTER TABLE u CLUSTER ON u_w; COMMENT ON INDEX u_w IS 'w';
+CREATE TABLE u_w_new (x text NOT NULL); CREATE INDEX u_x ON u_w_new (x);
+CREATE UNIQUE INDEX "k""" ON u (v);
 CREATE TABLE "we""ird t" ("a b" int, b text, c int,
 	CONSTRAINT "we""ird t_a b_is_set" CHECK (c > -9));
 CREATE MATERIALIZED VIEW m AS SELECT id FROM u
@@ -600,7 +616,10 @@ FROM
 $shop
 ALTER TABLE part ALTER x SET NOT NULL, ADD CHECK (x > 0), ADD UNIQUE (id);
 CREATE INDEX part_x ON part (x);
-CREATE TABLE u (id int PRIMARY KEY, v int, w int); CREATE INDEX u_w ON u (w) WHERE w > 0;
+CREATE TABLE u (id int PRIMARY KEY, v int, w int); CREATE INDEX u_w ON u (w DESC);
+ALTER TABLE u CLUSTER ON u_w; COMMENT ON INDEX u_w IS 'w, too';
+CREATE TABLE u_w_new (x varchar(10) NOT NULL); CREATE INDEX u_x ON u_w_new (lower(x));
+CREATE UNIQUE INDEX "k""" ON u (id, v DESC);
 CREATE TABLE "we""ird t" ("a b" int NOT NULL, b text, c int, CONSTRAINT "we""ird t_a b_is_set"
 	CHECK (c > -9), PRIMARY KEY ("a b"), CONSTRAINT "q DEFERRABLE" UNIQUE (b, c) INCLUDE ("a b")
 	WITH (fillfactor = 70) DEFERRABLE INITIALLY DEFERRED, EXCLUDE (c WITH =),
@@ -616,8 +635,10 @@ TO
 	keep => 'SELECT "a b", b, c FROM "we""ird t" ORDER BY 1',
 	like => [
 		qr/^DROP INDEX CONCURRENTLY public\.u_v;/m,
-		qr/^-- queries are without the index.*\nDROP INDEX CONCURRENTLY public\.u_w;/m,
-		qr/^CREATE INDEX CONCURRENTLY u_w /m,
+		qr/^CREATE INDEX CONCURRENTLY u_w_new1 .*\nDROP INDEX CONCURRENTLY public\.u_w;
+ALTER INDEX public\.u_w_new1 RENAME TO u_w;/m,
+		qr/^CREATE UNIQUE INDEX CONCURRENTLY "k""_new" .*\n.*DROP INDEX CONCURRENTLY public\."k"""/m,
+		qr/^-- queries are without the index.*\nDROP INDEX CONCURRENTLY public\.u_x;/m,
 		qr/^CREATE UNIQUE INDEX CONCURRENTLY \w+ ON public\.m /m,
 		qr/^CREATE INDEX part_x ON ONLY public\.part /m,
 		qr/^CREATE INDEX CONCURRENTLY part1_x_idx ON public\.part1 /m,
