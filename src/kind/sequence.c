@@ -172,7 +172,7 @@ range_of(const SchemaObject *sequence)
 static SequenceRange
 range_of_identity(const SchemaObject *column)
 {
-	SequenceRange range = {NULL};
+	SequenceRange range = {.name = NULL};
 	const char *options = options_of_identity(column, &range.name);
 
 	if (sscanf(options, " START WITH " INT64_FORMAT " INCREMENT BY %*s MINVALUE " INT64_FORMAT
