@@ -855,43 +855,44 @@ change_generated(const Difference *difference, Writer *writer)
 }
 
 /*
- * Write what makes a column an identity or none, or alters that.
+ * Write what makes a column an identity or none, or alters that.  The column of a partition is
+ * one without a sequence, since 17, and changes with that of its parent.
  */
 static bool
 change_identity(const Difference *difference, Writer *writer)
 {
 	const SchemaObject *to = difference->to;
-	const char *identity = mig_objects_property(to, "identity");
-	const char *before = mig_objects_property(difference->from, "identity");
-	const char *old_name;
-	const char *new_name;
+	const char *old_name = mig_sequence_of_identity(difference->from);
+	const char *new_name = mig_sequence_of_identity(to);
+	const char *alter = psprintf("%s ALTER COLUMN %s", table_of(to, false),
+								 quote_identifier(to->name));
+	const char *identity = "BY DEFAULT";
 
-	if (identity == NULL)
+	if (old_name == NULL && new_name == NULL)
+		return true;
+	if (new_name == NULL)
 	{
 		/* the sequence of its default takes over the value before */
-		mig_writer_add(writer, to, PHASE_CREATE, "%s DROP IDENTITY",
-					   alter_column_of(to))->after = mig_sequence_of_default(to);
+		mig_writer_add(writer, to, PHASE_CREATE, "%s DROP IDENTITY", alter)->after =
+			mig_sequence_of_default(to);
 		return true;
 	}
-	identity = strcmp(identity, "always") == 0 ? "ALWAYS" : "BY DEFAULT";
-	if (before == NULL)
+	if (strcmp(mig_objects_property(to, "identity"), "always") == 0)
+		identity = "ALWAYS";
+	if (old_name == NULL)
 	{
 		Action	   *action =
 			mig_writer_add(writer, to, PHASE_COMMENT, "%s ADD GENERATED %s AS IDENTITY (%s)",
-						   alter_column_of(to), identity,
-						   mig_objects_property(to, "identity_sequence"));
+						   alter, identity, mig_objects_property(to, "identity_sequence"));
 
 		mig_sequence_become_identity(action, mig_sequence_of_default(difference->from), to,
 									 writer);
 		return true;
 	}
 	if (mig_writer_has(difference, "identity"))
-		mig_writer_add(writer, to, PHASE_STATE, "%s SET GENERATED %s", alter_column_of(to),
-					   identity);
+		mig_writer_add(writer, to, PHASE_STATE, "%s SET GENERATED %s", alter, identity);
 	if (!mig_writer_has(difference, "identity_sequence"))
 		return true;
-	old_name = mig_sequence_of_identity(difference->from);
-	new_name = mig_sequence_of_identity(to);
 	if (strcmp(old_name, new_name) != 0)
 		mig_writer_add(writer, to, PHASE_STATE, "ALTER SEQUENCE %s RENAME TO %s", old_name,
 					   new_name + strlen(quote_identifier(to->schema)) + 1);
@@ -912,8 +913,8 @@ narrows_identity(const Difference *difference)
 
 	return mig_writer_has(difference, "type") &&
 		mig_writer_has(difference, "identity_sequence") &&
-		mig_objects_property(difference->from, "identity") != NULL &&
-		mig_objects_property(difference->to, "identity") != NULL &&
+		mig_sequence_of_identity(difference->from) != NULL &&
+		mig_sequence_of_identity(difference->to) != NULL &&
 		(strcmp(before, "bigint") == 0 || strcmp(after, "smallint") == 0);
 }
 
