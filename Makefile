@@ -130,7 +130,7 @@ print-%:
 	@echo $($*)
 
 .PHONY: quickstart quickstart-stop test test-neighbours test-applications fuzz bench
-.PHONY: test-schemas test-autogenerate test-downgrades test-versions test-fresh check-sources dist
+.PHONY: test-schemas test-autogenerate test-versions test-fresh check-sources dist
 
 quickstart:
 	@$(TOOLS_ENV) $(TOOLS)/quickstart
@@ -155,11 +155,6 @@ test-schemas:
 # judged by pg_dump; CASES="a pattern" or "0/25" for some of them
 test-autogenerate:
 	@$(TOOLS_ENV) $(TOOLS)/schemas autogenerate $(if $(CASES),"$(CASES)")
-
-# Downgrades that migrate derives for the histories of the shared data, beside the authors',
-# judged by pg_dump; CASES="lumigator|navigator" for some of them
-test-downgrades:
-	@$(TOOLS_ENV) $(TOOLS)/schemas downgrades $(if $(CASES),"$(CASES)")
 
 # The pages about applications and containers, with the languages' clients, which it
 # fetches; APPLICATIONS="test/t/app_go.t" for some of them
