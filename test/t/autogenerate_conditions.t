@@ -119,6 +119,8 @@ SQL
 			{
 				$look->run(q{SELECT migrate.drop(revision) FROM migrate.revisions});
 				$before = catalogs($look);
+				# it takes less than when it was measured
+				$takes *= 0.7;
 			}
 			is(catalogs($look), $before, '    nor anything else');
 			# the session is still usable where it is still there
