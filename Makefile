@@ -37,7 +37,7 @@ SHLIB_LINK = $(if $(filter linux freebsd,$(PORTNAME)),$(BIND_OWN))
 # Documentation goes to a folder of our own, laid out as here, so that links
 # between pages and examples hold; PGXS would install it flat.
 DOCUMENTS := $(patsubst $(srcdir)/%,%,$(wildcard $(addprefix $(srcdir)/, \
-	README.md CHANGELOG.md LICENSE doc/*.md doc/*.svg $(addprefix examples/, \
+	README.md CHANGELOG.md LICENSE doc/*.md doc/*.svg doc/*.html $(addprefix examples/, \
 	docker/* migrations/* online/* project/*.* project/.gitlab-ci.yml \
 	project/.github/workflows/* project/migrations/* project/regress/*/* project/t/* \
 	project/tests/*))))

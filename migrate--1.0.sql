@@ -1121,6 +1121,19 @@ Errors: those with which migrate.upgrade() and migrate.downgrade() refuse a targ
 Locks: the run lock and those that the scripts take, until it ends: after '
 'migrate.rehearse_timeout at the latest.';
 
+CREATE FUNCTION migrate.rehearsal_report(target pg_catalog.text DEFAULT 'head',
+	direction pg_catalog.text DEFAULT 'upgrade', round_trip pg_catalog.bool DEFAULT false)
+RETURNS pg_catalog.text
+AS 'MODULE_PATHNAME', 'migrate_rehearsal_report'
+LANGUAGE C VOLATILE;
+
+COMMENT ON FUNCTION migrate.rehearsal_report(pg_catalog.text, pg_catalog.text, pg_catalog.bool) IS
+'Rehearse as migrate.rehearse() does, and return a page of HTML for a pull request.
+Arguments: as for migrate.rehearse().
+Result: the page: one file of ASCII characters, without scripts or anything from the network.
+Errors: those of migrate.rehearse().
+Locks: as for migrate.rehearse().';
+
 CREATE FUNCTION migrate.upgrade(target pg_catalog.int4)
 RETURNS SETOF pg_catalog.text
 AS 'MODULE_PATHNAME', 'migrate_refuse_number'
@@ -1453,6 +1466,8 @@ ALTER FUNCTION migrate.downgrade(pg_catalog.int4) OWNER TO @extowner@;
 ALTER FUNCTION migrate.downgrade(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.rehearse(pg_catalog.text, pg_catalog.text, pg_catalog.bool)
 OWNER TO @extowner@;
+ALTER FUNCTION migrate.rehearsal_report(pg_catalog.text, pg_catalog.text, pg_catalog.bool)
+OWNER TO @extowner@;
 ALTER PROCEDURE migrate.upgrade_stepwise(pg_catalog.text) OWNER TO @extowner@;
 ALTER PROCEDURE migrate.downgrade_stepwise(pg_catalog.text) OWNER TO @extowner@;
 ALTER FUNCTION migrate.resume(pg_catalog.text, pg_catalog.text) OWNER TO @extowner@;
@@ -1501,6 +1516,7 @@ REVOKE EXECUTE ON FUNCTION
 	migrate.upgrade(pg_catalog.text),
 	migrate.downgrade(pg_catalog.text),
 	migrate.rehearse(pg_catalog.text, pg_catalog.text, pg_catalog.bool),
+	migrate.rehearsal_report(pg_catalog.text, pg_catalog.text, pg_catalog.bool),
 	migrate.resume(pg_catalog.text, pg_catalog.text),
 	migrate.begin_script(pg_catalog.text, pg_catalog.text[], pg_catalog.text[],
 		pg_catalog.bool),

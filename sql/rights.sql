@@ -68,6 +68,7 @@ SELECT revision, message FROM migrate.history();
 SELECT migrate.export('0001') LIKE '%CREATE TABLE app.one%' AS exported;
 SELECT migrate.upgrade();
 SELECT migrate.rehearse();
+SELECT migrate.rehearsal_report();
 SELECT migrate.revision('mine');
 DELETE FROM migrate.revisions;
 

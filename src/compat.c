@@ -115,12 +115,16 @@ int64
 mig_count_scans(Oid relation)
 {
 	PgStat_TableStatus *status = find_tabstat_entry(relation);
+	int64		scans;
 
 	if (status == NULL)
 		return 0;
 #if PG_VERSION_NUM >= 160000
-	return status->counts.numscans;
+	scans = status->counts.numscans;
+	/* a copy, since 16 */
+	pfree(status);
 #else
-	return status->t_counts.t_numscans;
+	scans = status->t_counts.t_numscans;
 #endif
+	return scans;
 }

@@ -1,10 +1,11 @@
 /*
  * rehearse.c
- *		What a plan would do, found out by doing it: rehearse.
+ *		What a plan would do, found out by doing it: rehearse, rehearsal_report.
  */
 #include "migrate.h"
 
 #include "catalog/pg_type.h"
+#include "rehearsal/page.h"
 #include "rehearsal/rehearsal.h"
 #include "sql.h"
 #include "utils/array.h"
@@ -13,6 +14,7 @@
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(migrate_rehearse);
+PG_FUNCTION_INFO_V1(migrate_rehearsal_report);
 
 /* Columns of its result. */
 enum
@@ -33,6 +35,7 @@ enum
 	COLUMNS
 };
 
+static RehearsalOptions options_args(FunctionCallInfo fcinfo, const char *function);
 static MigDirection direction_arg(FunctionCallInfo fcinfo, int n);
 static void put_row(const RehearsalRow *row, Tuplestorestate *store, TupleDesc tupdesc);
 static void fill_statement(const RehearsalRow *row, Datum *values, bool *nulls);
@@ -47,20 +50,44 @@ static Datum oids_of_names(List *names);
 Datum
 migrate_rehearse(PG_FUNCTION_ARGS)
 {
-	RehearsalOptions options = {.function = "migrate.rehearse()"};
+	RehearsalOptions options = options_args(fcinfo, "migrate.rehearse()");
 	Rehearsal	rehearsal;
 	TupleDesc	tupdesc;
 	Tuplestorestate *store;
 	ListCell   *lc;
 
-	options.target = mig_sql_text_arg(fcinfo, 0, "target");
-	options.direction = direction_arg(fcinfo, 1);
-	options.round_trip = mig_sql_bool_arg(fcinfo, 2, "round_trip");
 	store = mig_sql_begin(fcinfo, &tupdesc);
 	rehearsal = mig_rehearsal_run(&options);
 	foreach(lc, rehearsal.rows)
 		put_row(lfirst(lc), store, tupdesc);
 	return (Datum) 0;
+}
+
+/*
+ * Implement migrate.rehearsal_report(target, direction, round_trip). Errors: those of
+ * mig_rehearsal_run.
+ */
+Datum
+migrate_rehearsal_report(PG_FUNCTION_ARGS)
+{
+	RehearsalOptions options = options_args(fcinfo, "migrate.rehearsal_report()");
+	Rehearsal	rehearsal = mig_rehearsal_run(&options);
+
+	PG_RETURN_TEXT_P(cstring_to_text(mig_page_write(&options, &rehearsal, NIL)));
+}
+
+/*
+ * Return the arguments of a function that rehearses.  Errors: 22004, 22023.
+ */
+static RehearsalOptions
+options_args(FunctionCallInfo fcinfo, const char *function)
+{
+	RehearsalOptions options = {.function = function};
+
+	options.target = mig_sql_text_arg(fcinfo, 0, "target");
+	options.direction = direction_arg(fcinfo, 1);
+	options.round_trip = mig_sql_bool_arg(fcinfo, 2, "round_trip");
+	return options;
 }
 
 /*

@@ -50,6 +50,7 @@ static TimeoutId timeout = MAX_TIMEOUTS;	/* not registered yet */
 
 /* What the handler knows. */
 static volatile TimestampTz ends_at;	/* 0: without end */
+static int	wait_limit;			/* in milliseconds, whatever a script sets; 0: none */
 static volatile bool ran_out;
 static volatile int cancels;	/* since then */
 static volatile TimestampTz waits_since;	/* the last wait that was seen; 0: none */
@@ -80,6 +81,19 @@ static char *describe_wanted(void);
 static bool may_see_query(Oid role);
 
 /*
+ * Forget what was found out in an earlier rehearsal.
+ */
+void
+mig_clock_reset(void)
+{
+	ran_out = false;
+	cancels = 0;
+	waits_since = 0;
+	waited = 0;
+	holder.found = false;
+}
+
+/*
  * Start the clock.  Sets what bounds waits for locks until the current nest level of
  * settings ends.  Whatever happens, mig_clock_end must be called.
  */
@@ -88,13 +102,9 @@ mig_clock_begin(void)
 {
 	if (timeout == MAX_TIMEOUTS)
 		timeout = RegisterTimeout(USER_TIMEOUT, handler);
-	ran_out = false;
-	cancels = 0;
-	waits_since = 0;
-	waited = 0;
-	holder.found = false;
 	ends_at = mig_rehearse_timeout > 0 ?
 		TimestampTzPlusMilliseconds(GetCurrentTimestamp(), mig_rehearse_timeout) : 0;
+	wait_limit = mig_rehearse_lock_timeout;
 	set("deadlock_timeout", Min(DeadlockTimeout, DEADLOCK_WAIT));
 	mig_clock_limit_waits();
 	enable_timeout_after(timeout, INTERVAL);
@@ -158,10 +168,9 @@ mig_clock_waited(void)
 void
 mig_clock_limit_waits(void)
 {
-	if (mig_rehearse_lock_timeout > 0 &&
-		(LockTimeout == 0 || LockTimeout > mig_rehearse_lock_timeout))
-		(void) set_config_option("lock_timeout", psprintf("%d", mig_rehearse_lock_timeout),
-								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
+	if (wait_limit > 0 && (LockTimeout == 0 || LockTimeout > wait_limit))
+		(void) set_config_option("lock_timeout", psprintf("%d", wait_limit), PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SET, true, 0, false);
 }
 
 /*

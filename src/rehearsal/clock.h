@@ -7,6 +7,7 @@
 
 #include "migrate.h"
 
+extern void mig_clock_reset(void);
 extern void mig_clock_begin(void);
 extern void mig_clock_end(void);
 extern void mig_clock_check(void);

@@ -57,7 +57,6 @@ typedef struct Run
 	int			statement_timeout;	/* of the session */
 	bool		has_own_timeout;	/* the script that failed had set another */
 	Relations  *relations;		/* NULL: no script runs yet */
-	bool		stepwise;		/* as a run that commits revision by revision */
 	bool		is_first;
 	TimestampTz start;
 	TimestampTz statement_start;
@@ -115,7 +114,12 @@ mig_rehearsal_run(const RehearsalOptions *options)
 	error = attempt(&run);
 	end(&run);
 	if (error != NULL && !is_finding(&run, error))
+	{
+		/* before any script */
+		if (error->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			mig_clock_check();
 		ReThrowError(error);
+	}
 	if (error != NULL)
 		report_failure(&run, error);
 	return run.rehearsal;
@@ -133,6 +137,7 @@ begin(Run *run)
 	if (!installed)
 		RegisterSubXactCallback(at_abort, NULL);
 	installed = true;
+	mig_clock_reset();
 	run->caller = CurrentMemoryContext;
 	run->owner = CurrentResourceOwner;
 	run->held = mig_held_remember();
@@ -207,6 +212,8 @@ static void
 end(Run *run)
 {
 	HOLD_INTERRUPTS();
+	if (run->start != 0)
+		run->rehearsal.duration = GetCurrentTimestamp() - run->start;
 	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(run->caller);
 	CurrentResourceOwner = run->owner;
@@ -232,6 +239,7 @@ rehearse(Run *run)
 	Project		project;
 
 	mig_position_begin_write(options->function);
+	mig_clock_begin();
 	make_plan(run);
 	if (rehearsal->plan == NIL)
 	{
@@ -239,7 +247,7 @@ rehearse(Run *run)
 		mig_report_nothing_to_do(mig_position_describe(rehearsal->graph, rehearsal->current));
 		return;
 	}
-	run->stepwise = needs_steps(run);
+	run->rehearsal.stepwise = needs_steps(run);
 	run->is_first = bms_is_empty(rehearsal->current) && options->direction == MIG_UPGRADE;
 	if (options->round_trip)
 	{
@@ -247,7 +255,6 @@ rehearse(Run *run)
 		before = mig_differ_live(&project);
 	}
 	mig_deferred_begin();
-	mig_clock_begin();
 	run->relations = mig_relations_begin();
 	run->start = GetCurrentTimestamp();
 	run_plan(run, rehearsal->plan, options->direction);
@@ -331,7 +338,7 @@ run_script(Run *run, int node, MigDirection direction, int number, int n)
 	StoredScript *stored;
 	ExecuteScript script = {.revision = self->revision, .direction = direction,
 		.statement_timeout = run->statement_timeout, .is_first = run->is_first && number == 1,
-		.follows = number > 1 || is_back, .stepwise = run->stepwise,
+		.follows = number > 1 || is_back, .stepwise = run->rehearsal.stepwise,
 		.begin = begin_statement, .after = end_statement, .argument = run};
 
 	run->in_statement = false;
@@ -348,7 +355,7 @@ run_script(Run *run, int node, MigDirection direction, int number, int n)
 							   number, n, self->revision);
 	mig_execute_script(&script);
 	/* a run in steps would have committed */
-	if (run->stepwise)
+	if (run->rehearsal.stepwise)
 		AtEOXact_Enum();
 }
 
@@ -480,7 +487,7 @@ end_statement(const ScriptStatement *statement, int64 rows, void *argument)
 	if (!IsA(statement->raw->stmt, TransactionStmt))
 		add_row(run, row);
 	/* a unit of its own would have committed */
-	if (run->stepwise)
+	if (run->rehearsal.stepwise)
 		AtEOXact_Enum();
 	MemoryContextSwitchTo(old);
 }
@@ -576,5 +583,7 @@ describe_error(const ErrorData *error)
 					error->message != NULL ? error->message : "");
 	if (error->detail != NULL)
 		text = psprintf("%s. %s", text, error->detail);
+	if (error->hint != NULL)
+		text = psprintf("%s Hint: %s", text, error->hint);
 	return text;
 }

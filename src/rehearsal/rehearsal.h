@@ -46,6 +46,8 @@ typedef struct Rehearsal
 	const Bitmapset *current;	/* the version rows, which are not changed */
 	List	   *plan;			/* of node numbers */
 	List	   *rows;			/* RehearsalRow * */
+	int64		duration;		/* of all of it, in microseconds */
+	bool		stepwise;		/* upgrade or downgrade would have to commit in steps */
 } Rehearsal;
 
 extern Rehearsal mig_rehearsal_run(const RehearsalOptions *options);

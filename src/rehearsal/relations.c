@@ -14,6 +14,7 @@
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/table.h"
 #include "access/transam.h"
 #include "catalog/indexing.h"
@@ -23,6 +24,7 @@
 #include "compat.h"
 #include "rehearsal/relation_locks.h"
 #include "rehearsal/relations.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
@@ -30,6 +32,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -81,9 +84,10 @@ static bool is_worth_reporting(const Watched *watched);
 static int	compare_locks(const ListCell *a, const ListCell *b);
 static int	compare_names(const ListCell *a, const ListCell *b);
 static List *report_rewrites(Relations *relations);
-static bool has_new_file(Watched *watched);
-static Oid	file_of_successor(const Watched *watched);
+static bool has_new_file(Watched *watched, Oid *now);
+static Oid	successor(const Watched *watched);
 static Oid	file_of(Oid relation, bool *exists);
+static double size_of(Oid relation);
 static List *report_scans(Relations *relations);
 static RelationName *name_of(const Watched *watched);
 static Watched *find(Relations *relations, Oid relation);
@@ -162,6 +166,7 @@ mig_relations_changes(Relations *relations, bool is_truncate)
 	CommandCounterIncrement();
 	changed = mig_relation_locks_look(relations->locks);
 	changes.locks = report_locks(relations, changed);
+	list_free(changed);
 	changes.rewrites = report_rewrites(relations);
 	changes.scans = report_scans(relations);
 	if (is_truncate)
@@ -349,6 +354,7 @@ report_rewrites(Relations *relations)
 {
 	List	   *rewrites = NIL;
 	Watched    *watched;
+	Oid			now;
 
 	if (relations->all_touched)
 	{
@@ -363,45 +369,66 @@ report_rewrites(Relations *relations)
 	{
 		relations->touched = watched->next_touched;
 		watched->is_touched = false;
-		if (has_new_file(watched))
+		if (has_new_file(watched, &now))
+		{
 			rewrites = lappend(rewrites, name_of(watched));
+			((RelationName *) llast(rewrites))->bytes = size_of(now);
+		}
 	}
 	list_sort(rewrites, compare_names);
 	return rewrites;
 }
 
 /*
- * Return whether a relation that has changed has a new file, and remember that.  Of a
- * sequence it is no copy.
+ * Return whether a relation that has changed has a new file, and remember that; *now
+ * becomes the relation that has it.  Of a sequence it is no copy.
  */
 static bool
-has_new_file(Watched *watched)
+has_new_file(Watched *watched, Oid *now)
 {
 	Oid			before = watched->file;
 	bool		exists;
 
+	*now = watched->oid;
 	watched->file = file_of(watched->oid, &exists);
-	if (exists)
-		return watched->file != before && watched->kind != RELKIND_SEQUENCE;
-	watched->is_gone = true;
-	watched->file = OidIsValid(watched->table) || watched->kind == RELKIND_TOASTVALUE ?
-		file_of_successor(watched) : InvalidOid;
-	return OidIsValid(watched->file) && watched->file != before;
+	if (!exists)
+	{
+		watched->is_gone = true;
+		*now = successor(watched);
+		watched->file = file_of(*now, &exists);
+	}
+	return OidIsValid(watched->file) && watched->file != before &&
+		watched->kind != RELKIND_SEQUENCE;
 }
 
 /*
- * Return the file of what was made in place of an index or a TOAST table that is gone, as
- * ALTER TABLE does; InvalidOid if there is none.
+ * Return what was made in place of an index or a TOAST table that is gone, as ALTER TABLE
+ * does; InvalidOid if nothing was.
  */
 static Oid
-file_of_successor(const Watched *watched)
+successor(const Watched *watched)
 {
-	Oid			relation = get_relname_relid(watched->bare_name, watched->schema);
-	bool		exists;
+	Oid			relation;
 
-	if (!OidIsValid(relation) || get_rel_relkind(relation) != watched->kind)
+	if (!OidIsValid(watched->table) && watched->kind != RELKIND_TOASTVALUE)
 		return InvalidOid;
-	return file_of(relation, &exists);
+	relation = get_relname_relid(watched->bare_name, watched->schema);
+	return OidIsValid(relation) && get_rel_relkind(relation) == watched->kind ?
+		relation : InvalidOid;
+}
+
+/*
+ * Return the size, in bytes, of a relation's file, which this transaction has made and so
+ * has a lock on.
+ */
+static double
+size_of(Oid relation)
+{
+	Relation	opened = relation_open(relation, NoLock);
+	double		bytes = (double) RelationGetNumberOfBlocks(opened) * BLCKSZ;
+
+	relation_close(opened, NoLock);
+	return bytes;
 }
 
 /*
@@ -439,6 +466,8 @@ report_scans(Relations *relations)
 		if (now > watched->scans)
 			scans = lappend(scans, name_of(watched));
 		watched->scans = now;
+		if (watched->is_gone)
+			relations->tables = foreach_delete_current(relations->tables, lc);
 	}
 	list_sort(scans, compare_names);
 	return scans;
@@ -450,7 +479,7 @@ report_scans(Relations *relations)
 static RelationName *
 name_of(const Watched *watched)
 {
-	RelationName *name = palloc(sizeof(RelationName));
+	RelationName *name = palloc0(sizeof(RelationName));
 
 	name->oid = watched->oid;
 	name->name = watched->name;

@@ -21,6 +21,7 @@ typedef struct RelationName
 {
 	Oid			oid;
 	const char *name;			/* qualified and quoted, as it was before */
+	double		bytes;			/* size of the new file, of what was rewritten */
 } RelationName;
 
 /* A lock. */

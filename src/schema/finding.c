@@ -51,15 +51,32 @@ is_about_definitions(const ErrorData *error)
 {
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{
+		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
+		case MAKE_SQLSTATE('M', 'G', '0', '0', '0'):
+			return false;
+		default:
+			return !mig_finding_is_of_server(error);
+	}
+}
+
+/*
+ * Return whether an error says something about the server, other sessions or the wish of
+ * the user, whatever the statement was.
+ */
+bool
+mig_finding_is_of_server(const ErrorData *error)
+{
+	if (error->elevel > ERROR || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
+		return true;
+	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
+	{
 		case ERRCODE_OPERATOR_INTERVENTION:
 		case ERRCODE_INSUFFICIENT_RESOURCES:
 		case ERRCODE_CONNECTION_EXCEPTION:
 		case ERRCODE_TRANSACTION_ROLLBACK:
 		case ERRCODE_IO_ERROR:
-		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:
-		case MAKE_SQLSTATE('M', 'G', '0', '0', '0'):
-			return false;
-		default:
 			return true;
+		default:
+			return false;
 	}
 }

@@ -7,6 +7,7 @@
 
 #include "migrate.h"
 
+extern bool mig_finding_is_of_server(const ErrorData *error);
 extern char *mig_finding_try(void (*body) (void *), void *argument);
 
 #endif							/* MIG_FINDING_H */

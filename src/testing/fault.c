@@ -17,28 +17,6 @@ static bool is_of_missing_rows(int sqlstate, bool reads);
 static void append_part(List **lines, const char *label, const char *text);
 
 /*
- * Return whether an error says something about the script that was run, rather than about
- * the server, other sessions or the wish of the user.
- */
-bool
-mig_fault_is_of_script(const ErrorData *error)
-{
-	if (error->elevel > ERROR || error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE)
-		return false;
-	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
-	{
-		case ERRCODE_OPERATOR_INTERVENTION:
-		case ERRCODE_INSUFFICIENT_RESOURCES:
-		case ERRCODE_CONNECTION_EXCEPTION:
-		case ERRCODE_TRANSACTION_ROLLBACK:
-		case ERRCODE_IO_ERROR:
-			return false;
-		default:
-			return true;
-	}
-}
-
-/*
  * Return a fault, in the current memory context; reads: the statement may depend on rows
  * that are there.
  */

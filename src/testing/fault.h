@@ -19,7 +19,6 @@ typedef struct Fault
 								 * NULL: it does */
 } Fault;
 
-extern bool mig_fault_is_of_script(const ErrorData *error);
 extern Fault *mig_fault_make(const ErrorData *error, const char *revision,
 							 MigDirection direction, bool reads);
 extern List *mig_fault_describe(const Fault *fault);

@@ -12,7 +12,7 @@
 #include "lib/stringinfo.h"
 #include "revision/ids.h"
 #include "schema/declare.h"
-#include "schema/fence.h"
+#include "schema/finding.h"
 #include "schema/managed.h"
 #include "schema/read.h"
 #include "schema/scratch.h"
@@ -220,7 +220,7 @@ attempt(const Attempt *attempt)
 	CurrentResourceOwner = owner;
 	if (error == NULL)
 		return NULL;
-	if (!mig_fault_is_of_script(error))
+	if (mig_finding_is_of_server(error))
 		ReThrowError(error);
 	return mig_fault_make(error, attempt->step->revision, attempt->direction,
 						  reads);

@@ -20,6 +20,8 @@
 #			tables count as large; against one psql that runs the upgrade scripts
 #	models	check() with a model of 500 tables: nothing has changed since, and the
 #			comparison itself, against psql running the model and pg_dump twice
+#	rehearse	the 285 revisions of crates.io (MIGRATE_SHARED_DATA), and dropping 500
+#			tables that are there, against upgrade and downgrade rolled back
 #
 # The floors run the same statements without us: "psql" is "psql -1 -f" of a
 # file that holds them, "DO" is a loop of EXECUTE over migrate.revisions in the
@@ -40,7 +42,8 @@ use Time::HiRes qw(sleep time);
 STDOUT->autoflush(1);
 my $rounds = $ENV{MIGRATE_BENCH_ROUNDS} // 5;
 my $dir = scratch_dir();
-my @parts = qw(tables rows stepwise noop pending load memory client tests lint models);
+my @parts = qw(tables rows stepwise noop pending load memory client tests lint models
+  rehearse);
 my %wanted = map { ($_ => 1) } @ARGV ? @ARGV : @parts;
 my @unknown = grep { my $name = $_; !grep { $_ eq $name } @parts } keys %wanted;
 die "usage: run.pl [PART...], parts: @parts\n" if @unknown;
@@ -870,6 +873,68 @@ if ($wanted{models})
 	  number(int $wal), number($dead);
 	printf "%-46s %s locks, %s kB of memory of its session\n", 'and to the end',
 	  number($locks), number($memory);
+}
+
+# ------------------------------------------------------------- rehearse ----
+
+# Medians of a rehearsal in a database, and of what it rehearses, rolled back: each in
+# turn, in one session, without what connecting takes.
+sub rehearsal_against
+{
+	my ($database, $arguments, $move) = @_;
+	my $session = connect_to($database);
+	$session->run('SET migrate.step_messages = off', 'SET migrate.rehearse_timeout = 0');
+	my %s;
+	my %way = (
+		rehearsal => sub { $session->run("SELECT count(*) FROM migrate.rehearse($arguments)") },
+		plain     => sub { $session->run('BEGIN', "SELECT count(*) FROM $move", 'ROLLBACK') });
+	$_->() for values %way;
+	for my $round (1 .. 2 * $rounds)
+	{
+		for my $name ($round % 2 ? qw(rehearsal plain) : qw(plain rehearsal))
+		{
+			my $start = time;
+			$way{$name}->();
+			push @{ $s{$name} }, time - $start;
+		}
+	}
+	$session->finish;
+	return map { median(@{ $s{$_} }) } qw(rehearsal plain);
+}
+
+if ($wanted{rehearse})
+{
+	my $history = ($ENV{MIGRATE_SHARED_DATA} // '') . '/histories/crates_io.jsonl';
+	my @measured;
+	if (-e $history)
+	{
+		my $database = create_database('bench_crates');
+		my ($status, undef, $err) = run_program($^X, "$FindBin::RealBin/../tools/history2files",
+			$history, "$dir/crates", '--plain', '--psql', "$dir/crates.sql");
+		die $err if $status;
+		run_program('chmod', '-R', 'a+rX', "$dir/crates");
+		sql($database, 'SELECT migrate.load_directory(' . lit("$dir/crates") . ')',
+			'VACUUM ANALYZE');
+		push @measured, [ '285 revisions of crates.io',
+			rehearsal_against($database, q{'head'}, 'migrate.upgrade()') ];
+		my $floor = spew("$dir/crates_rolled_back.sql",
+			'BEGIN;' . slurp("$dir/crates.sql") . ';ROLLBACK;');
+		push @{ $measured[0] },
+		  median(map { timed($database, $quiet, '-f', $floor) } 1 .. $rounds);
+	}
+	my $tables = tables_template('bench_drops');
+	sql($tables, q{SELECT count(*) FROM migrate.upgrade('000500')}, 'VACUUM ANALYZE');
+	push @measured, [ '500 tables dropped',
+		rehearsal_against($tables, q{'base', 'downgrade'}, q{migrate.downgrade('base')}) ];
+	printf "\n%-32s %12s %12s %12s   %s\n", 'rehearse, medians', 'rehearsal', 'rolled back',
+	  'psql', 'target';
+	for (@measured)
+	{
+		my ($what, $rehearsal, $plain, $floor) = @$_;
+		printf "%-32s %12s %12s %12s   %s\n", $what, seconds($rehearsal), seconds($plain),
+		  $floor ? seconds($floor) : '', sprintf '%.2f of it rolled back, at most 1.25',
+		  $rehearsal / $plain;
+	}
 }
 
 my $cores = sub {

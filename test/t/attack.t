@@ -317,6 +317,7 @@ my @calls = (
 	'SELECT * FROM migrate.lint_rules()',
 	[ 'SELECT migrate.check_revisions()', 'MG004' ],
 	q{SELECT * FROM migrate.rehearse('side@+2')},
+	q{SELECT migrate.rehearsal_report('side@+2')},
 	q{SELECT migrate.upgrade('side@+2')},
 	q{SELECT migrate.upgrade('heads')},
 	q{SELECT migrate.upgrade('heads')},

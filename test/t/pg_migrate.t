@@ -289,8 +289,6 @@ subtest 'usage: status 2 and one line' => sub {
 	$p->is_refused([ 'lint', '--level=high' ], 2, '--level is');
 	$p->is_refused([ 'lint', '--downgrade' ], 2, 'needs a target');
 	$p->is_refused([ 'lint', 'a', 'b' ], 2, 'one target');
-	$p->is_refused($_, 2, 'not in this version')
-	  for ['rehearse'];
 	is_deeply([ $p->files ], [], 'and nothing is written');
 };
 

@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 #
 # migrate.rehearse(): each column, statement by statement; what ends a rehearsal, and that
-# nothing is left of it, whatever ends it.
+# nothing is left of it, whatever ends it.  migrate.rehearsal_report() and pg_migrate
+# rehearse; the commands of doc/before-you-deploy.md.
 use strict;
 use warnings;
 
@@ -308,6 +309,7 @@ is(rehearsed($uses, stepwise => 1, columns => q{statement, coalesce(problem, '-'
 	'an enum value is used by a script that would have committed it');
 is(rehearsed($uses, columns => q{statement, left(problem, 6)}), "1\n2|55P04:\n",
 	'    and not by one that would not have');
+like(rehearsed($uses, columns => 'problem'), qr/Hint: .*upgrade_stepwise/s, '    with the hint');
 $session->run('BEGIN', q{CREATE TYPE fresh AS ENUM ('a')}, q{ALTER TYPE mood ADD VALUE 'z'});
 rehearsed($uses, stepwise => 1);
 is($session->query(q{SELECT 'z'::mood})->{state}, '55P04',
@@ -414,10 +416,30 @@ is(rehearsed(q{SET lock_timeout = 0; SHOW lock_timeout}, columns => q{coalesce(p
 	"-\n-\n", 'a script may set lock_timeout');
 $other->run('BEGIN', 'LOCK notes');
 $session->run(q{SET migrate.rehearse_lock_timeout = '200ms'});
-is(rehearsed(q{SET lock_timeout = 0; LOCK notes}, columns => q{left(problem, 6)}), "\n55P03:\n",
-	'    which does not make it wait longer');
+for my $setting ('lock_timeout', 'migrate.rehearse_lock_timeout')
+{
+	is(rehearsed("SET $setting = 0; LOCK notes", columns => q{left(problem, 6)}), "\n55P03:\n",
+		"    which does not make it wait longer: $setting");
+}
 $other->run('ROLLBACK');
 $session->run('RESET migrate.rehearse_lock_timeout');
+
+# What is waited for before the first script is no finding.
+store($session, 'SELECT 1');
+$other->run('BEGIN', 'LOCK migrate.revisions');
+$session->run(q{SET migrate.rehearse_lock_timeout = '200ms'});
+is($session->query('SELECT migrate.rehearse()')->{state}, '55P03', 'a lock on our own tables');
+$session->run(q{SET migrate.rehearse_lock_timeout = 0}, q{SET migrate.rehearse_timeout = '200ms'});
+my $late = $session->query('SELECT migrate.rehearse()');
+is("$late->{state} $late->{message}",
+	'57014 canceling rehearsal due to migrate.rehearse_timeout', '    and the time');
+$session->run('RESET migrate.rehearse_lock_timeout', q{SET migrate.rehearse_timeout = '10s'});
+$session->send('SELECT migrate.rehearse()');
+sleep 0.3;
+run_psql('mig_rehearse', "SELECT pg_cancel_backend($session->{pid})");
+is($session->receive->{message}, 'canceling statement due to user request',
+	'    and a cancel is told from that');
+$other->run('ROLLBACK');
 
 # It is the rehearsal that gives way to others.
 store($session, 'LOCK users; SELECT pg_sleep(0.4); LOCK notes');
@@ -469,6 +491,156 @@ $start = time;
 is($victim->query('SELECT count(*) FROM migrate.rehearse()')->{state}, 'DEAD!',
 	'a script that catches each cancel');
 cmp_ok(time - $start, '<', 4, '    has its session ended');
+
+# ------------------------------------------------------------------------ report ----
+
+# What is wrong with a page: elements that do not nest, what would run or be fetched,
+# characters that depend on an encoding.
+sub faults
+{
+	my $page = shift;
+	my @open;
+	for (my $rest = $page; $rest =~ s/^.*?<(\/?)([a-zA-Z][a-z0-9]*)([^<>]*)>//s;)
+	{
+		my ($end, $name, $attributes) = ($1, $2, $3);
+		next if $name eq 'meta' || $name eq 'br';
+		return "</$name> in <@open>" if $end && (pop @open // '') ne $name;
+		push @open, $name unless $end;
+		return "<$name$attributes>" if $attributes =~ /\son\w+=|src=|href="(?!#)/;
+	}
+	return "open: @open" if @open;
+	return $1 if $page =~ /(<script|<img|<link|\@import|url\(|https?:|javascript:)/;
+	return 'not ASCII' if $page =~ /[^\n\t -~]/;
+	return '';
+}
+
+$session->run('CREATE TABLE "<b>bold</b> & ""quoted""" (i int)');
+store($session, <<'SQL', downgrade => 'SELECT 1');
+LOCK "<b>bold</b> & ""quoted""";
+SELECT '</pre></script><script>alert(1)</script><img src=x onerror=alert(1)>';
+ALTER TABLE users ALTER n TYPE bigint;
+SELECT 'naïve 日本語 ‮ reversed';
+SQL
+$session->run(q{SELECT migrate.edit('r1', message => '</title><script>alert(2)</script>')});
+my $page = join "\n", $session->rows('SELECT migrate.rehearsal_report()');
+is(faults($page), '', 'a page is well-formed, and runs and fetches nothing');
+like($page, qr/\A<!DOCTYPE html>\n.*<\/html>\z/s, '    from begin to end');
+like($page, qr/<meta name="migrate-problems" content="0">/, '    without a problem');
+like($page, qr/All statements ran, and were rolled back\./, '    which it says');
+like($page, qr/Lock on public\.&quot;&lt;b&gt;bold&lt;\/b&gt; &amp; &quot;&quot;quoted/,
+	'    names are escaped');
+like($page, qr/&lt;\/pre&gt;&lt;\/script&gt;&lt;script&gt;alert\(1\)/, '    and scripts');
+like($page, qr/na&#239;ve &#26085;&#26412;&#35486; \[U\+202E\] reversed/,
+	'    what turns the direction of a text is seen');
+like($page, qr/rewrites public\.users_pkey/, '    rewrites');
+like($page, qr/&lt;\/title&gt;&lt;script&gt;alert\(2\)/, '    and messages');
+unlike($page, qr/at risk|undefined|\(null\)/, '    nothing is missing');
+store($session, 'CREATE TABLE t (i int)', downgrade => 'DROP TABLE t');
+is($session->value(q{SELECT count(*) FROM migrate.rehearsal_report('r1', 'upgrade', true) AS p
+	WHERE p LIKE '%the way back leads back%'}), 1, 'both ways');
+store($session, 'CREATE TABLE left_over (i int)', downgrade => 'SELECT 1');
+$page = join "\n", $session->rows(q{SELECT migrate.rehearsal_report(round_trip => true)});
+is(faults($page), '', 'a way back that does not lead back');
+like($page, qr/content="1">.*not as before: table public\.left_over/s, '    is told');
+store($session, 'SELECT 1; SELECT 1 / 0; SELECT 2');
+$page = join "\n", $session->rows('SELECT migrate.rehearsal_report()');
+is(faults($page), '', 'a rehearsal that ends early');
+like($page, qr/content="1">.*It ended early.*href="#s1-2".*22012: division by zero.*id="s1-2"/s,
+	'    says where');
+$session->run(q{SELECT migrate.drop('r1')});
+is(faults(join "\n", $session->rows('SELECT migrate.rehearsal_report()')), '', 'nothing to do');
+$session->run('DROP TABLE "<b>bold</b> & ""quoted"""');
+
+# ------------------------------------------------------------------- command line ----
+
+{
+	my $dir = scratch_dir();
+	mkdir "$dir/migrations" or die $!;
+	local $ENV{PATH} = tool('') . ":$ENV{PATH}";
+	my $file = sub {
+		spew("$dir/migrations/0001.sql",
+			"-- one\n-- Revision ID: c1\n-- Revises:\n\n-- migrate:up$_[1]\n$_[0]\n"
+			  . "-- migrate:down\nDROP TABLE cli;\n");
+	};
+	my $run = sub {
+		return run_program("$FindBin::RealBin/../../bin/pg_migrate", '-d', 'mig_rehearse',
+			'-D', "$dir/migrations", 'rehearse', @_);
+	};
+	$file->("CREATE TABLE cli (i int);\nALTER TABLE users ADD cli int;", '');
+	my ($status, $out, $err) = $run->();
+	is($status, 0, 'pg_migrate rehearse');
+	like($out, qr/\Ac1 statement 1 line 1 CREATE TABLE cli \(i int\)\n    [\d.]+ ms, .* of WAL\n/,
+		'    a statement, and what it took');
+	like($out, qr/ALTER TABLE users .*\n.*\n    AccessExclusiveLock on public\.users\n\z/,
+		'    locks');
+	is($session->value('SELECT count(*) FROM migrate.revisions'), 0, '    nothing stays loaded');
+	($status, $out, $err) = $run->('--json');
+	is($status, 0, 'with --json');
+	is($session->value("SELECT jsonb_array_length(j) || ' ' || (j -> 1 ->> 'statement')"
+			  . ' FROM (SELECT ' . lit($out) . '::jsonb AS j) q'), '2 2', '    an array of rows');
+	($status, $out, $err) = $run->('--html', "$dir/a page's.html");
+	is($status, 0, 'with --html');
+	is($out, "$dir/a page's.html\n", '    it prints the name');
+	is(faults(slurp("$dir/a page's.html")), '', '    of the page');
+	($status, $out, $err) = $run->('--round-trip');
+	is($status >> 8, 1, 'a way back that does not lead back: status 1');
+	like($out, qr/^    problem: not as before: column public\.users\.cli was not there before$/m,
+		'    with what is not as before');
+	$file->('SELECT 1 / 0;', '');
+	($status, $out, $err) = $run->();
+	is($status >> 8, 1, 'a script that fails: status 1');
+	like($out, qr/problem: 22012: division by zero/, '    with the error');
+	($status, $out, $err) = $run->('--html', "$dir/b.html");
+	is($status >> 8, 1, '    also with --html');
+	like(slurp("$dir/b.html"), qr/22012: division by zero/, '    which writes the page');
+	$file->("CREATE TABLE cli (i int);\nCREATE INDEX CONCURRENTLY ON cli (i);",
+		' transaction:false');
+	($status, $out, $err) = $run->();
+	is($status, 0, 'a script that is not transactional');
+	like($out, qr/problem: ran in its plain form/, '    is marked');
+	($status, $out, $err) = $run->('nowhere', '--html', "$dir/c.html");
+	is($status >> 8, 1, 'a target that there is not');
+	ok(!-e "$dir/c.html" && !-e "$dir/c.html.part", '    and no file');
+	($status, $out, $err) = $run->('--no-load');
+	is("$status $out", "0 nothing to do\n", 'with --no-load');
+	($status, $out, $err) = $run->('--downgrade');
+	is($status >> 8, 2, '--downgrade needs a target');
+	($status, $out, $err) = $run->('--html', 'x', '--json');
+	is($status >> 8, 2, 'one output');
+	$session->run(q{SELECT migrate.load(} . lit(slurp("$dir/migrations/0001.sql")) . ')');
+	$session->run(q{CALL migrate.upgrade_stepwise('head')});
+	($status, $out, $err) = $run->('--downgrade', '-1');
+	like($out, qr/\Ac1 statement 1 line 1 DROP TABLE cli\n.*\n    AccessExclusiveLock on pub/,
+		'--downgrade');
+	$session->run(q{SELECT migrate.downgrade('base')}, q{SELECT migrate.drop('c1')});
+}
+
+# The page, and its example.
+{
+	my $doc = "$FindBin::RealBin/../../doc";
+	my $example = slurp("$doc/rehearsal-example.html");
+	is(faults($example), '', 'the example of doc/before-you-deploy.md');
+	my ($style) = $example =~ /(<style>.*<\/style>)/s;
+	ok(index($session->value(q{SELECT replace(migrate.rehearsal_report('base'), E'\n', ' ')}),
+			$style =~ s/\n/ /gr) > 0, '    looks as pages do');
+
+	my ($part) = slurp("$doc/before-you-deploy.md") =~ /^## From pull.*?\n(.*?)^## /ms;
+	my @commands = $part =~ /^```sh\n(.*?)^```/msg;
+	cmp_ok(scalar @commands, '>=', 4, 'doc/before-you-deploy.md has commands');
+	my $script = join '', "set -e\n", @commands;
+	$script =~ s/\bshop\b/mig_rehearse_shop/g;
+	$script =~ s/\bshop_copy\b/mig_rehearse_copy/g;
+	my $database = create_database('mig_rehearse_shop');
+	my $dir = scratch_dir();
+	mkdir "$dir/migrations" or die $!;
+	spew("$dir/migrations/0001.sql", "-- one\n-- Revision ID: 0001\n-- Revises:\n\n-- migrate:up\n"
+		  . "CREATE TABLE t (i int);\n\n-- migrate:down\nDROP TABLE t;\n");
+	local $ENV{PATH} = "$FindBin::RealBin/../../bin:" . tool('') . ":$ENV{PATH}";
+	my ($status, $out, $err) = run_program('sh', '-c', "cd $dir && { $script }");
+	is($status, 0, '    which work') or diag $out, $err;
+	like($out, qr/^rehearsal\.html\n0001 statement 1 line 1 CREATE TABLE t/, '    in that order');
+	is(faults(slurp("$dir/rehearsal.html")), '', '    and write a page');
+}
 
 # ---------------------------------------------------------------------- rights ----
 
