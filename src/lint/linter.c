@@ -53,6 +53,7 @@ static Reading read_plan(Lint *lint, const char *target);
 static List *read_scripts(const Scope *scope, List *ids, MigDirection direction);
 static const StoredScript *downgrade_of(const Reading *reading, const char *revision);
 static void walk_script(Lint *lint);
+static void show_end(Lint *lint, List *ignored);
 static void walk_statement(Lint *lint, const ScriptStatement *statement, int gap);
 static void note_transaction(Lint *lint, const ScriptStatement *statement);
 static void walk_commands(Lint *lint, const AlterTableStmt *stmt);
@@ -271,7 +272,22 @@ walk_script(Lint *lint)
 		walk_statement(lint, statement, gap);
 		gap = statement->location + statement->len;
 	}
+	show_end(lint, ignored_in(sql, gap, strlen(sql)));
 	AtEOXact_GUC(false, guc_level);
+}
+
+/*
+ * Show the names that comments after the last statement ignore to the rule about those
+ * that are none.
+ */
+static void
+show_end(Lint *lint, List *ignored)
+{
+	lint->statement = NULL;
+	lint->ignored = ignored;
+	lint->rule = mig_rules_find("unknown-rule");
+	if (mig_rules_is_on(lint, lint->rule))
+		lint->rule->statement(lint, NULL);
 }
 
 /*

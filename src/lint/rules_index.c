@@ -6,12 +6,12 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
-#include "commands/defrem.h"
 #include "compat.h"
 #include "lib/stringinfo.h"
 #include "lint/effect.h"
 #include "lint/expression.h"
 #include "lint/rules.h"
+#include "lint/table_lock.h"
 #include "utils/builtins.h"
 
 /* An index over more columns is wide. */
@@ -209,10 +209,9 @@ is_concurrent_reindex(const ReindexStmt *stmt)
 
 	foreach(lc, MigReindexParams(stmt))
 	{
-		DefElem    *option = lfirst(lc);
+		const DefElem *option = lfirst(lc);
 
-		if (strcmp(option->defname, "concurrently") == 0 &&
-			(option->arg == NULL || defGetBoolean(option)))
+		if (strcmp(option->defname, "concurrently") == 0 && mig_table_lock_is_on(option))
 			return true;
 	}
 	return MigReindexIsConcurrent(stmt);

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "lint/table_lock.h"
 #include "storage/lock.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 static List *add(List *locks, WorldRelation *table, LOCKMODE mode);
@@ -28,7 +29,6 @@ static List *of_dropped_table(World *world, List *locks, WorldRelation *table);
 static List *of_partition(World *world, List *locks, WorldRelation *parent, LOCKMODE mode);
 static List *of_several(World *world, List *relations, LOCKMODE mode);
 static List *of_vacuum(World *world, const VacuumStmt *stmt);
-static bool is_on(const DefElem *option);
 static List *of_reindex(World *world, const ReindexStmt *stmt);
 
 /*
@@ -355,7 +355,7 @@ of_vacuum(World *world, const VacuumStmt *stmt)
 	{
 		const DefElem *option = lfirst(lc);
 
-		if (strcmp(option->defname, "full") == 0 && is_on(option))
+		if (strcmp(option->defname, "full") == 0 && mig_table_lock_is_on(option))
 			mode = AccessExclusiveLock;
 	}
 	foreach(lc, stmt->rels)
@@ -365,12 +365,17 @@ of_vacuum(World *world, const VacuumStmt *stmt)
 }
 
 /*
- * Return whether an option of a statement is on.
+ * Return whether an option of a statement is on; one whose value is none of a boolean is
+ * not.
  */
-static bool
-is_on(const DefElem *option)
+bool
+mig_table_lock_is_on(const DefElem *option)
 {
-	return option->arg == NULL || defGetBoolean(unconstify(DefElem *, option));
+	bool		on;
+
+	if (option->arg == NULL)
+		return true;
+	return parse_bool(defGetString(unconstify(DefElem *, option)), &on) && on;
 }
 
 /*
@@ -386,7 +391,7 @@ of_reindex(World *world, const ReindexStmt *stmt)
 	foreach(lc, MigReindexParams(stmt))
 	{
 		if (strcmp(((DefElem *) lfirst(lc))->defname, "concurrently") == 0 &&
-			is_on(lfirst(lc)))
+			mig_table_lock_is_on(lfirst(lc)))
 			mode = ShareUpdateExclusiveLock;
 	}
 	if (relation != NULL && relation->table != NULL)

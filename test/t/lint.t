@@ -164,6 +164,7 @@ for (
 	'CLUSTER; VACUUM FULL; VACUUM FULL nowhere; CLUSTER nowhere; REINDEX DATABASE postgres;',
 	'ALTER TABLE a.b.nowhere RENAME TO x; ALTER VIEW nowhere RENAME COLUMN x TO y;',
 	'ALTER INDEX nowhere RENAME TO x; ALTER FUNCTION f(int) RENAME TO g; ',
+	'VACUUM (FULL maybe) old; REINDEX (VERBOSE) TABLE nowhere;',
 	'COMMENT ON TABLE nowhere IS $$x$$; GRANT SELECT ON nowhere TO PUBLIC;',
 	'ALTER TABLE old SET TABLESPACE nowhere; ALTER TABLE old ADD UNIQUE USING INDEX nowhere;',
 	'REFRESH MATERIALIZED VIEW nowhere; LOCK TABLE nowhere; TRUNCATE nowhere CASCADE;',
@@ -206,6 +207,8 @@ finds('1 drop-table, 1 unknown-rule', 'a name that is no rule is reported',
 	"-- migrate:ignore drop-tables\nDROP TABLE old;");
 like(messages("-- migrate:ignore\nDROP TABLE old;"), qr/unknown-rule: .*names no rule/,
 	'as is no name');
+finds('unknown-rule', 'also after the last statement',
+	"CREATE TABLE x (a int);\n-- migrate:ignore drop-tables");
 finds('1 drop-table', 'a word that begins like it is none',
 	"-- migrate:ignored drop-table\nDROP TABLE old;");
 

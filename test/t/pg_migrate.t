@@ -285,6 +285,7 @@ subtest 'usage: status 2 and one line' => sub {
 	$p->is_refused([ 'wait', '--timeout', 'x' ], 2, 'number of seconds');
 	$p->is_refused([ 'lint', '--github', '--sarif' ], 2, 'exclude');
 	$p->is_refused([ 'lint', '--json', '--sarif' ], 2, 'exclude');
+	$p->is_refused([ 'check', '--json', '--lint' ], 2, 'exclude');
 	$p->is_refused([ 'lint', '--level=high' ], 2, '--level is');
 	$p->is_refused([ 'lint', '--downgrade' ], 2, 'needs a target');
 	$p->is_refused([ 'lint', 'a', 'b' ], 2, 'one target');
