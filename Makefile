@@ -149,12 +149,12 @@ test-neighbours:
 # compare() and schema_sql() on the schemas of the shared data, judged by pg_dump;
 # CASES="a pattern" for some of them
 test-schemas:
-	@$(TOOLS_ENV) $(TOOLS)/schemas schemas $(CASES)
+	@$(TOOLS_ENV) $(TOOLS)/schemas schemas $(if $(CASES),"$(CASES)")
 
 # Scripts that migrate generates for the pairs of schemas of the shared data, both ways,
 # judged by pg_dump; CASES="a pattern" or "0/25" for some of them
 test-autogenerate:
-	@$(TOOLS_ENV) $(TOOLS)/schemas autogenerate $(CASES)
+	@$(TOOLS_ENV) $(TOOLS)/schemas autogenerate $(if $(CASES),"$(CASES)")
 
 # The pages about applications and containers, with the languages' clients, which it
 # fetches; APPLICATIONS="test/t/app_go.t" for some of them

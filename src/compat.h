@@ -390,6 +390,9 @@ extern bool pq_check_connection(void);
 	"AND obj_description(o.oid, 'pg_constraint') IS NOT NULL)"
 #endif
 
+/* 15 alters the access method of a table. */
+#define MIG_CAN_SET_ACCESS_METHOD		(PG_VERSION_NUM >= 150000)
+
 /* 14 brought multiranges, 18 a constraint for a domain's NOT NULL. */
 #if PG_VERSION_NUM < 140000
 #define MIG_RANGE_MULTIRANGE			"NULL::text"

@@ -20,7 +20,6 @@ PG_FUNCTION_INFO_V1(migrate_lint);
 PG_FUNCTION_INFO_V1(migrate_lint_rules);
 
 static MigDirection direction_of(const char *word);
-static const char *severity_word(const LintRule *rule);
 static void put_text(Datum *values, bool *nulls, int column, const char *text);
 
 /*
@@ -50,7 +49,7 @@ migrate_lint(PG_FUNCTION_ARGS)
 		values[3] = Int32GetDatum(finding->line);
 		nulls[3] = finding->line == 0;
 		values[4] = CStringGetTextDatum(finding->rule->id);
-		values[5] = CStringGetTextDatum(severity_word(finding->rule));
+		values[5] = CStringGetTextDatum(mig_rules_severity(finding->rule));
 		values[6] = CStringGetTextDatum(finding->message);
 		values[7] = CStringGetTextDatum(finding->rule->advice);
 		tuplestore_putvalues(store, tupdesc, values, nulls);
@@ -74,7 +73,7 @@ migrate_lint_rules(PG_FUNCTION_ARGS)
 		bool		nulls[RULE_COLUMNS] = {false};
 
 		put_text(values, nulls, 0, rule->id);
-		put_text(values, nulls, 1, severity_word(rule));
+		put_text(values, nulls, 1, mig_rules_severity(rule));
 		values[2] = BoolGetDatum(!rule->off);
 		values[3] = Int32GetDatum(rule->since);
 		nulls[3] = rule->since == 0;
@@ -102,15 +101,6 @@ direction_of(const char *word)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unrecognized way \"%s\"", mig_revision_clip(word)),
 			 errhint("Use \"upgrade\" or \"downgrade\".")));
-}
-
-/*
- * Return the word for the severity of a rule, a constant.
- */
-static const char *
-severity_word(const LintRule *rule)
-{
-	return rule->severity == LINT_ERROR ? "error" : "warning";
 }
 
 /*

@@ -5,6 +5,7 @@
 #include "migrate.h"
 
 #include "catalog/pg_type.h"
+#include "lint/linter.h"
 #include "rehearsal/page.h"
 #include "rehearsal/rehearsal.h"
 #include "sql.h"
@@ -36,6 +37,7 @@ enum
 };
 
 static RehearsalOptions options_args(FunctionCallInfo fcinfo, const char *function);
+static List *lint_plan(const RehearsalOptions *options);
 static MigDirection direction_arg(FunctionCallInfo fcinfo, int n);
 static void put_row(const RehearsalRow *row, Tuplestorestate *store, TupleDesc tupdesc);
 static void fill_statement(const RehearsalRow *row, Datum *values, bool *nulls);
@@ -65,15 +67,43 @@ migrate_rehearse(PG_FUNCTION_ARGS)
 
 /*
  * Implement migrate.rehearsal_report(target, direction, round_trip). Errors: those of
- * mig_rehearsal_run.
+ * mig_rehearsal_run, and of reading the scripts.
  */
 Datum
 migrate_rehearsal_report(PG_FUNCTION_ARGS)
 {
 	RehearsalOptions options = options_args(fcinfo, "migrate.rehearsal_report()");
+	List	   *findings = lint_plan(&options);
 	Rehearsal	rehearsal = mig_rehearsal_run(&options);
 
-	PG_RETURN_TEXT_P(cstring_to_text(mig_page_write(&options, &rehearsal, NIL)));
+	PG_RETURN_TEXT_P(cstring_to_text(mig_page_write(&options, &rehearsal, findings)));
+}
+
+/*
+ * Return what lint finds in the scripts of the plan (PageFinding *).  Errors: those of the
+ * move for its target.
+ */
+static List *
+lint_plan(const RehearsalOptions *options)
+{
+	List	   *findings = NIL;
+	ListCell   *lc;
+
+	foreach(lc, mig_linter_plan(options->target, options->direction))
+	{
+		const LintFinding *found = lfirst(lc);
+		PageFinding *finding = palloc(sizeof(PageFinding));
+
+		finding->revision = found->revision;
+		finding->direction = found->direction;
+		finding->statement = found->statement;
+		finding->rule = found->rule->id;
+		finding->severity = mig_rules_severity(found->rule);
+		finding->message = found->message;
+		finding->advice = found->rule->advice;
+		findings = lappend(findings, finding);
+	}
+	return findings;
 }
 
 /*

@@ -10,6 +10,7 @@
 #include "catalog/pg_class.h"
 #include "compat.h"
 #include "kind/column.h"
+#include "kind/grants.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
 #include "kind/sequence.h"
@@ -18,6 +19,11 @@
 #include "parser/parse_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+
+/* A storage as statements have it. */
+#define STORAGE(column) \
+	"CASE " column " WHEN 'p' THEN 'plain' WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' " \
+	"ELSE 'extended' END"
 
 /* What changes a property, with the differences of its column. */
 typedef struct PropertyChange
@@ -28,8 +34,8 @@ typedef struct PropertyChange
 
 static const char *own_not_null(const SchemaObject *column, bool in_table);
 static void create(const SchemaObject *object, Writer *writer);
-static void write_sequence_comment(const SchemaObject *object, const char *comment,
-								   Writer *writer);
+static void write_sequence_comment(const SchemaObject *object, Writer *writer);
+static bool change_sequence_comment(const Difference *difference, Writer *writer);
 static void add_to_table(const SchemaObject *column, const char *definition, Writer *writer);
 static const char *table_of(const SchemaObject *column, bool only);
 static bool change_attribute(const Difference *difference, Writer *writer);
@@ -43,11 +49,15 @@ static const char *name_of_not_null(const SchemaObject *column, const char *not_
 static bool change_default(const Difference *difference, Writer *writer);
 static bool change_generated(const Difference *difference, Writer *writer);
 static bool change_identity(const Difference *difference, Writer *writer);
-static const char *sequence_options(const char *sequence, const char **name);
+static bool narrows_identity(const Difference *difference);
 static bool change_storage(const Difference *difference, Writer *writer);
 static bool change_compression(const Difference *difference, Writer *writer);
 static bool change_statistics(const Difference *difference, Writer *writer);
 static bool change_options(const Difference *difference, Writer *writer);
+static bool change_foreign_options(const Difference *difference, Writer *writer);
+static bool change_own_not_null(const Difference *difference, Writer *writer);
+static void write_own_not_null(const SchemaObject *column, const char *not_null, Writer *writer);
+static const char *take_back(const SchemaObject *column);
 static bool has_same_attributes(const SchemaObject *from, const SchemaObject *to);
 static List *attributes_of(const SchemaObject *type);
 static const char *row_of(const char *column, const SchemaObject *from,
@@ -63,14 +73,17 @@ static const PropertyChange changes[] = {
 	{"type", change_type},
 	{"collation", change_type},
 	{"not_null", change_not_null},
+	{"own_not_null", change_own_not_null},
 	{"default", change_default},
 	{"generated", change_generated},
 	{"identity", change_identity},
 	{"identity_sequence", change_identity},
+	{"sequence_comment", change_sequence_comment},
 	{"storage", change_storage},
 	{"compression", change_compression},
 	{"statistics", change_statistics},
-	{"options", change_options}
+	{"options", change_options},
+	{"foreign_options", change_foreign_options}
 };
 
 const Kind	mig_kinds_column = {
@@ -105,8 +118,9 @@ const Kind	mig_kinds_column = {
 	"FROM pg_depend i WHERE i.classid = 'pg_class'::regclass "
 	"AND i.refclassid = 'pg_class'::regclass AND i.refobjid = c.oid "
 	"AND i.refobjsubid = a.attnum AND i.deptype = 'i') END AS sequence_comment, "
-	"CASE WHEN a.attstorage <> t.typstorage THEN CASE a.attstorage WHEN 'p' THEN 'plain' "
-	"WHEN 'e' THEN 'external' WHEN 'm' THEN 'main' ELSE 'extended' END END AS storage, "
+	"CASE WHEN a.attstorage <> t.typstorage THEN " STORAGE("a.attstorage") " END AS storage, "
+	"CASE WHEN a.attstorage <> t.typstorage AND c.relkind = 'm' THEN "
+	STORAGE("t.typstorage") " END AS " KIND_STANDIN ", "
 	"CASE " MIG_COLUMN_COMPRESSION " WHEN 'p' THEN 'pglz' WHEN 'l' THEN 'lz4' END "
 	"AS compression, "
 	"CASE WHEN a.attstattarget >= 0 THEN a.attstattarget::text END AS statistics, "
@@ -242,13 +256,10 @@ write_state(const SchemaObject *object, Writer *writer)
 	const char *compression = mig_objects_property(object, "compression");
 	const char *statistics = mig_objects_property(object, "statistics");
 	const char *options = mig_objects_property(object, "options");
-	const char *sequence_comment = mig_objects_property(object, "sequence_comment");
 	const char *not_null_comment = mig_objects_property(object, "not_null_comment");
 
 	if (not_null != NULL)
-		mig_writer_add(writer, object, PHASE_STATE, "ALTER TABLE %s%s %s",
-					   strncmp(not_null, "ADD ", 4) == 0 ? "" : "ONLY ",
-					   mig_objects_parent(object), not_null);
+		write_own_not_null(object, not_null, writer);
 	if (storage != NULL)
 		mig_writer_add(writer, object, PHASE_STATE, "%s SET STORAGE %s", alter_column, storage);
 	if (compression != NULL)
@@ -261,22 +272,43 @@ write_state(const SchemaObject *object, Writer *writer)
 		mig_writer_add(writer, object, PHASE_STATE, "%s SET (%s)", alter_column, options);
 	if (not_null_comment != NULL)
 		mig_writer_add(writer, object, PHASE_COMMENT, "%s", not_null_comment);
-	if (sequence_comment != NULL)
-		write_sequence_comment(object, sequence_comment, writer);
+	if (mig_objects_property(object, "sequence_comment") != NULL)
+		write_sequence_comment(object, writer);
 }
 
 /*
- * Write the comment on the sequence of an identity.
+ * Write what a column has of NOT NULL besides its definition, as ALTER TABLE says it.
  */
 static void
-write_sequence_comment(const SchemaObject *object, const char *comment, Writer *writer)
+write_own_not_null(const SchemaObject *column, const char *not_null, Writer *writer)
 {
-	const char *name = mig_objects_property(object, "identity_sequence") +
-		strlen("SEQUENCE NAME ");
+	mig_writer_add(writer, column, PHASE_STATE, "ALTER TABLE %s%s %s",
+				   strncmp(not_null, "ADD ", 4) == 0 ? "" : "ONLY ",
+				   mig_objects_parent(column), not_null);
+}
+
+/*
+ * Write the comment on the sequence of an identity, which may be none.
+ */
+static void
+write_sequence_comment(const SchemaObject *object, Writer *writer)
+{
+	const char *comment = mig_objects_property(object, "sequence_comment");
 
 	mig_writer_add(writer, object, PHASE_COMMENT, "COMMENT ON SEQUENCE %s IS %s",
-				   pnstrdup(name, strstr(name, " START WITH ") - name),
-				   quote_literal_cstr(comment));
+				   mig_sequence_of_identity(object),
+				   comment != NULL ? quote_literal_cstr(comment) : "NULL");
+}
+
+/*
+ * Write the comment on the sequence of an identity where it differs.
+ */
+static bool
+change_sequence_comment(const Difference *difference, Writer *writer)
+{
+	if (mig_sequence_of_identity(difference->to) != NULL)
+		write_sequence_comment(difference->to, writer);
+	return true;
 }
 
 /*
@@ -287,6 +319,8 @@ alter_column_of(const SchemaObject *object)
 {
 	const char *relation = "TABLE ONLY";
 
+	if (object->owner->kind == &mig_kinds_foreign_table)
+		relation = "FOREIGN TABLE ONLY";
 	if (object->owner->kind == &mig_kinds_view)
 		relation = "VIEW";
 	else if (object->owner->kind == &mig_kinds_materialized_view)
@@ -373,7 +407,8 @@ add_to_table(const SchemaObject *column, const char *definition, Writer *writer)
 }
 
 /*
- * Return what drops a column of a table or a type.
+ * Return what drops a column of a table or a type; of a view, what takes back that which is
+ * said of it.
  */
 static const char *
 drop(const SchemaObject *column)
@@ -381,8 +416,46 @@ drop(const SchemaObject *column)
 	if (column->owner->kind == &mig_kinds_composite_type)
 		return psprintf("ALTER TYPE %s DROP ATTRIBUTE %s", mig_objects_parent(column),
 						quote_identifier(column->name));
+	if (column->owner->kind == &mig_kinds_view ||
+		column->owner->kind == &mig_kinds_materialized_view)
+		return take_back(column);
 	return psprintf("%s DROP COLUMN %s", table_of(column, false),
 					quote_identifier(column->name));
+}
+
+/*
+ * Return the statements that take back what is said of a column of a view.
+ */
+static const char *
+take_back(const SchemaObject *column)
+{
+	Writer		writer = {.type = ACTION_ALTER};
+	SchemaObject bare = *column;
+	Difference	difference = {.from = column, .to = &bare};
+	StringInfoData sql;
+	ListCell   *lc;
+
+	bare.properties = palloc0(sizeof(ObjectProperty) * column->nproperties);
+	for (int i = 0; i < column->nproperties; i++)
+	{
+		const char *name = column->properties[i].name;
+
+		bare.properties[i].name = name;
+		if (column->properties[i].value == NULL || strcmp(name, KIND_STANDIN) == 0)
+			continue;
+		if (strcmp(name, "comment") == 0)
+			mig_writer_comment(&writer, &bare);
+		else if (strcmp(name, "privileges") == 0)
+			mig_grants_change(&difference, &writer);
+		else
+			difference.properties = lappend(difference.properties, &bare.properties[i]);
+	}
+	(void) change(&difference, &writer);
+	initStringInfo(&sql);
+	foreach(lc, writer.actions)
+		appendStringInfo(&sql, "%s%s", sql.len > 0 ? ";\n" : "",
+						 ((const Action *) lfirst(lc))->sql);
+	return sql.data;
 }
 
 /*
@@ -600,6 +673,9 @@ change_type(const Difference *difference, Writer *writer)
 
 	if (mig_objects_property(to, "inherited") != NULL)
 		return true;
+	if (narrows_identity(difference))
+		mig_sequence_change_identity(difference, PHASE_CREATE,
+									 mig_sequence_of_identity(from), writer);
 	if (has_default && *using)
 		mig_writer_add(writer, to, PHASE_CREATE, "%s DROP DEFAULT", alter_column_of(to));
 	action = mig_writer_add(writer, to, PHASE_CREATE, "%s ALTER COLUMN %s TYPE %s%s%s%s",
@@ -697,6 +773,26 @@ change_not_null(const Difference *difference, Writer *writer)
 }
 
 /*
+ * Write or take away what a column has of NOT NULL besides its definition, unless the change
+ * of NOT NULL itself does that.
+ */
+static bool
+change_own_not_null(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+	const char *own = mig_objects_property(to, "own_not_null");
+	bool		before = mig_objects_property(difference->from, "not_null") != NULL;
+	bool		after = mig_objects_property(to, "not_null") != NULL;
+
+	if (mig_objects_property(difference->from, "own_not_null") != NULL && !before && !after)
+		mig_writer_add(writer, to, PHASE_STATE, "%s ALTER COLUMN %s DROP NOT NULL",
+					   table_of(to, false), quote_identifier(to->name));
+	if (own != NULL && (before || !after))
+		write_own_not_null(to, own, writer);
+	return true;
+}
+
+/*
  * Return whether NOT NULL is given with a name though that is the usual one: partitions have
  * the name of their parent's, and the server would choose another where a new partition has
  * it already.
@@ -759,78 +855,67 @@ change_generated(const Difference *difference, Writer *writer)
 }
 
 /*
- * Write what makes a column an identity or none, or alters that.
+ * Write what makes a column an identity or none, or alters that.  The column of a partition is
+ * one without a sequence, since 17, and changes with that of its parent.
  */
 static bool
 change_identity(const Difference *difference, Writer *writer)
 {
 	const SchemaObject *to = difference->to;
-	const char *identity = mig_objects_property(to, "identity");
-	const char *before = mig_objects_property(difference->from, "identity");
-	const char *old_name = NULL;
-	const char *new_name = NULL;
-	const char *options;
+	const char *old_name = mig_sequence_of_identity(difference->from);
+	const char *new_name = mig_sequence_of_identity(to);
+	const char *alter = psprintf("%s ALTER COLUMN %s", table_of(to, false),
+								 quote_identifier(to->name));
+	const char *identity = "BY DEFAULT";
 
-	if (identity == NULL)
+	if (old_name == NULL && new_name == NULL)
+		return true;
+	if (new_name == NULL)
 	{
 		/* the sequence of its default takes over the value before */
-		mig_writer_add(writer, to, PHASE_CREATE, "%s DROP IDENTITY",
-					   alter_column_of(to))->after = mig_sequence_of_default(to);
+		mig_writer_add(writer, to, PHASE_CREATE, "%s DROP IDENTITY", alter)->after =
+			mig_sequence_of_default(to);
 		return true;
 	}
-	identity = strcmp(identity, "always") == 0 ? "ALWAYS" : "BY DEFAULT";
-	if (before == NULL)
+	if (strcmp(mig_objects_property(to, "identity"), "always") == 0)
+		identity = "ALWAYS";
+	if (old_name == NULL)
 	{
 		Action	   *action =
 			mig_writer_add(writer, to, PHASE_COMMENT, "%s ADD GENERATED %s AS IDENTITY (%s)",
-						   alter_column_of(to), identity,
-						   mig_objects_property(to, "identity_sequence"));
+						   alter, identity, mig_objects_property(to, "identity_sequence"));
 
-		mig_sequence_become_identity(action, mig_sequence_of_default(difference->from),
-									 mig_column_identity_sequence(to), writer);
+		mig_sequence_become_identity(action, mig_sequence_of_default(difference->from), to,
+									 writer);
 		return true;
 	}
 	if (mig_writer_has(difference, "identity"))
-		mig_writer_add(writer, to, PHASE_STATE, "%s SET GENERATED %s", alter_column_of(to),
-					   identity);
+		mig_writer_add(writer, to, PHASE_STATE, "%s SET GENERATED %s", alter, identity);
 	if (!mig_writer_has(difference, "identity_sequence"))
 		return true;
-	(void) sequence_options(mig_objects_property(difference->from, "identity_sequence"),
-							&old_name);
-	options = sequence_options(mig_objects_property(to, "identity_sequence"), &new_name);
 	if (strcmp(old_name, new_name) != 0)
 		mig_writer_add(writer, to, PHASE_STATE, "ALTER SEQUENCE %s RENAME TO %s", old_name,
 					   new_name + strlen(quote_identifier(to->schema)) + 1);
-	mig_writer_add(writer, to, PHASE_STATE, "ALTER SEQUENCE %s%s", new_name, options);
+	if (!narrows_identity(difference))
+		mig_sequence_change_identity(difference, PHASE_STATE, new_name, writer);
 	return true;
 }
 
 /*
- * Return the qualified name of the sequence that a column has as an identity; NULL: it is
- * none.
+ * Return whether the sequence of an identity is altered before the type of its column, since
+ * bounds and value need not fit the narrower type.
  */
-const char *
-mig_column_identity_sequence(const SchemaObject *column)
+static bool
+narrows_identity(const Difference *difference)
 {
-	const char *sequence = mig_objects_property(column, "identity_sequence");
-	const char *name = NULL;
+	const char *before = mig_objects_property(difference->from, "type");
+	const char *after = mig_objects_property(difference->to, "type");
 
-	if (sequence != NULL)
-		(void) sequence_options(sequence, &name);
-	return name;
-}
-
-/*
- * Divide what identity_sequence says in the name of the sequence and its options.
- */
-static const char *
-sequence_options(const char *sequence, const char **name)
-{
-	const char *begin = sequence + strlen("SEQUENCE NAME ");
-	const char *options = strstr(begin, " START WITH ");
-
-	*name = pnstrdup(begin, options - begin);
-	return strstr(options, " CYCLE") ? options : psprintf("%s NO CYCLE", options);
+	return mig_writer_has(difference, "type") &&
+		mig_writer_has(difference, "identity_sequence") &&
+		mig_sequence_of_identity(difference->from) != NULL &&
+		mig_sequence_of_identity(difference->to) != NULL &&
+		(strcmp(before, "bigint") == 0 || strcmp(after, "smallint") == 0);
 }
 
 /*
@@ -844,6 +929,8 @@ change_storage(const Difference *difference, Writer *writer)
 
 	if (storage == NULL && mig_writer_has(difference, "type"))
 		return true;
+	if (storage == NULL)
+		storage = mig_objects_property(difference->from, KIND_STANDIN);
 	if (storage == NULL)
 	{
 		Oid			type = type_of(difference->to);
@@ -903,5 +990,16 @@ static bool
 change_options(const Difference *difference, Writer *writer)
 {
 	mig_writer_change_options(difference, "options", alter_column_of(difference->to), writer);
+	return true;
+}
+
+/*
+ * Write what alters the options that a column has for its foreign table.
+ */
+static bool
+change_foreign_options(const Difference *difference, Writer *writer)
+{
+	mig_writer_change_foreign(difference, "foreign_options",
+							  alter_column_of(difference->to), writer);
 	return true;
 }

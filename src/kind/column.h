@@ -22,6 +22,5 @@ extern bool mig_column_can_convert(const SchemaObject *from, const SchemaObject 
 								   const SchemaObject *user);
 extern void mig_column_write_default(const SchemaObject *column, Writer *writer);
 extern void mig_column_drop_default(const SchemaObject *column, Writer *writer);
-extern const char *mig_column_identity_sequence(const SchemaObject *column);
 
 #endif							/* MIG_COLUMN_H */

@@ -16,7 +16,9 @@
 #include "utils/builtins.h"
 
 static void create_wrapper(const SchemaObject *object, Writer *writer);
+static bool change_wrapper(const Difference *difference, Writer *writer);
 static void create_server(const SchemaObject *object, Writer *writer);
+static bool change_server(const Difference *difference, Writer *writer);
 
 const Kind	mig_kinds_wrapper = {
 	.name = "foreign data wrapper",
@@ -29,6 +31,7 @@ const Kind	mig_kinds_wrapper = {
 	"FROM pg_foreign_data_wrapper x WHERE x.oid >= 16384 AND "
 	KIND_NOT_MEMBER("pg_foreign_data_wrapper", "x.oid"),
 	.create = create_wrapper,
+	.alter = change_wrapper,
 	.comment_on = "FOREIGN DATA WRAPPER"
 };
 
@@ -42,6 +45,7 @@ const Kind	mig_kinds_server = {
 	"FROM pg_foreign_server x JOIN pg_foreign_data_wrapper w ON w.oid = x.srvfdw "
 	"WHERE " KIND_NOT_MEMBER("pg_foreign_server", "x.oid"),
 	.create = create_server,
+	.alter = change_server,
 	.comment_on = "SERVER"
 };
 
@@ -96,4 +100,48 @@ create_server(const SchemaObject *object, Writer *writer)
 					 quote_identifier(mig_objects_property(object, "wrapper")));
 	mig_writer_clause(&sql, object, " OPTIONS (", "options", ")");
 	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
+}
+
+/*
+ * Write what alters a foreign data wrapper in place.
+ */
+static bool
+change_wrapper(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+	const char *alter = psprintf("ALTER %s", mig_writer_target(to));
+	const char *handler = mig_objects_property(to, "handler");
+	const char *validator = mig_objects_property(to, "validator");
+
+	if (mig_writer_has(difference, "handler"))
+		mig_writer_add(writer, to, PHASE_CREATE, "%s %sHANDLER%s%s", alter,
+					   handler ? "" : "NO ", handler ? " " : "", handler ? handler : "");
+	if (mig_writer_has(difference, "validator"))
+		mig_writer_add(writer, to, PHASE_CREATE, "%s %sVALIDATOR%s%s", alter,
+					   validator ? "" : "NO ", validator ? " " : "",
+					   validator ? validator : "");
+	if (mig_writer_has(difference, "options"))
+		mig_writer_change_foreign(difference, "options", alter, writer);
+	return true;
+}
+
+/*
+ * Write what alters a server in place; return false when that cannot be done, for another
+ * wrapper or type.
+ */
+static bool
+change_server(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+	const char *alter = psprintf("ALTER %s", mig_writer_target(to));
+	const char *version = mig_objects_property(to, "version");
+
+	if (mig_writer_has(difference, "wrapper") || mig_writer_has(difference, "type"))
+		return false;
+	if (mig_writer_has(difference, "version"))
+		mig_writer_add(writer, to, PHASE_CREATE, "%s VERSION %s", alter,
+					   version ? quote_literal_cstr(version) : "NULL");
+	if (mig_writer_has(difference, "options"))
+		mig_writer_change_foreign(difference, "options", alter, writer);
+	return true;
 }

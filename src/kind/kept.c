@@ -59,6 +59,7 @@ static void append_condition(StringInfo sql, const SchemaObject *object,
 							 const Keeping *keeping);
 static void append_columns(StringInfo sql, const SchemaObject *relation, const char *column,
 						   int n);
+static void append_sequence(StringInfo sql, const KeptSequence *sequence, int n);
 
 /* The statements of a row k: for the owner, and each privilege in the order of granting. */
 static const char statements[] =
@@ -77,11 +78,12 @@ static const char statements[] =
 "                i (grantor, grantee, privilege, may_grant, n)";
 
 /*
- * Return what remembers the owners and privileges of some objects (SchemaObject *), in the
- * current memory context; NULL: they have none.
+ * Return what remembers the owners and privileges of some objects (SchemaObject *), and the
+ * privileges on sequences (KeptSequence *) that others take the place of, in the current
+ * memory context; NULL: they have none.
  */
 char *
-mig_kept_save(List *objects)
+mig_kept_save(List *objects, List *sequences)
 {
 	StringInfoData rows;
 	char	   *body;
@@ -103,6 +105,8 @@ mig_kept_save(List *objects)
 		if (keeping != NULL && strcmp(keeping->catalog, "pg_class") == 0)
 			append_columns(&rows, object, NULL, n);
 	}
+	foreach(lc, sequences)
+		append_sequence(&rows, lfirst(lc), ++n);
 	if (rows.len == 0)
 		return NULL;
 	body = psprintf("\nDECLARE\n    path text := pg_catalog.current_setting('search_path');\n"
@@ -208,4 +212,19 @@ append_columns(StringInfo sql, const SchemaObject *relation, const char *column,
 					 quote_literal_cstr(psprintf("TABLE %s", name)), quote_literal_cstr(name));
 	if (column != NULL)
 		appendStringInfo(sql, " AND attname = %s", quote_literal_cstr(column));
+}
+
+/*
+ * Append the query of the row of a sequence's privileges, where any were granted.
+ */
+static void
+append_sequence(StringInfo sql, const KeptSequence *sequence, int n)
+{
+	appendStringInfo(sql, "%s\n            SELECT %d AS n, NULL AS object, %s AS target, "
+					 "'' AS part, relowner AS owner, relacl AS acl\n"
+					 "                FROM pg_class WHERE oid = %s::regclass "
+					 "AND relacl IS NOT NULL",
+					 sql->len > 0 ? "\n            UNION ALL" : "", n,
+					 quote_literal_cstr(psprintf("SEQUENCE %s", sequence->to)),
+					 quote_literal_cstr(sequence->from));
 }

@@ -9,7 +9,14 @@
 
 #include "nodes/pg_list.h"
 
-extern char *mig_kept_save(List *objects);
+/* A sequence that another takes the place of. */
+typedef struct KeptSequence
+{
+	const char *from;			/* qualified */
+	const char *to;				/* likewise */
+} KeptSequence;
+
+extern char *mig_kept_save(List *objects, List *sequences);
 extern const char *mig_kept_restore(void);
 
 #endif							/* MIG_KEPT_H */

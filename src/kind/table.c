@@ -9,6 +9,7 @@
 #include "migrate.h"
 
 #include "catalog/pg_class.h"
+#include "compat.h"
 #include "kind/column.h"
 #include "kind/kind.h"
 #include "kind/kinds.h"
@@ -25,6 +26,7 @@
 
 static void create(const SchemaObject *object, Writer *writer);
 static void create_foreign(const SchemaObject *object, Writer *writer);
+static bool change_foreign(const Difference *difference, Writer *writer);
 static void write_attach(const SchemaObject *object, Writer *writer);
 static void write_state(const SchemaObject *object, Writer *writer);
 static bool change(const Difference *difference, Writer *writer);
@@ -61,6 +63,7 @@ const Kind	mig_kinds_foreign_table = {
 	"FROM " KIND_RELATIONS("'f'")
 	"JOIN pg_foreign_table f ON f.ftrelid = c.oid",
 	.create = create_foreign,
+	.alter = change_foreign,
 	.comment_on = "FOREIGN TABLE"
 };
 
@@ -110,6 +113,20 @@ create_foreign(const SchemaObject *object, Writer *writer)
 	mig_writer_clause(&sql, object, "\nOPTIONS (", "options", ")");
 	mig_writer_add(writer, object, PHASE_CREATE, "%s", sql.data);
 	write_attach(object, writer);
+}
+
+/*
+ * Write what alters the options of a foreign table; return false when something else
+ * differs.
+ */
+static bool
+change_foreign(const Difference *difference, Writer *writer)
+{
+	if (!mig_writer_has(difference, "options") || list_length(difference->properties) > 1)
+		return false;
+	mig_writer_change_foreign(difference, "options",
+							  psprintf("ALTER %s", mig_writer_target(difference->to)), writer);
+	return true;
 }
 
 /*
@@ -190,6 +207,15 @@ change_property(const Difference *difference, const char *property, Writer *writ
 			change_partition(difference, writer);
 	else if (strcmp(property, "inherits") == 0)
 		return change_inherits(difference, writer);
+	else if (strcmp(property, "access_method") == 0 && value != NULL &&
+			 mig_objects_property(difference->from, property) != NULL &&
+			 MIG_CAN_SET_ACCESS_METHOD)
+		mig_writer_add(writer, to, PHASE_STATE, "ALTER TABLE %s SET ACCESS METHOD %s", name,
+					   quote_identifier(value))->hazard =
+			"rewrites the table under an exclusive lock";
+	else if (strcmp(property, "of_type") == 0)
+		mig_writer_add(writer, to, PHASE_STATE, "ALTER TABLE %s %s%s", name,
+					   value != NULL ? "OF " : "NOT OF", value != NULL ? value : "");
 	else if (strcmp(property, "row_security") == 0 ||
 			 strcmp(property, "force_row_security") == 0 ||
 			 strcmp(property, "replica_identity") == 0)

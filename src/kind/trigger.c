@@ -18,6 +18,7 @@
 static void create(const SchemaObject *object, Writer *writer);
 static void create_rule(const SchemaObject *object, Writer *writer);
 static bool change(const Difference *difference, Writer *writer);
+static const char *drop(const SchemaObject *object);
 static bool change_rule(const Difference *difference, Writer *writer);
 static void write_enabled(const SchemaObject *object, const char *what, Writer *writer);
 
@@ -28,7 +29,9 @@ const Kind	mig_kinds_trigger = {
 	.query = KIND_OF_RELATION("t", "tg") ", "
 	"CASE WHEN p.oid IS NULL THEN pg_get_triggerdef(t.oid) END AS definition, "
 	"CASE WHEN p.oid IS NOT NULL AND t.tgenabled = 'O' THEN 'enable' ELSE "
-	KIND_ENABLED("t.tgenabled") " END AS enabled "
+	KIND_ENABLED("t.tgenabled") " END AS enabled, "
+	"CASE WHEN p.tgenabled = 'O' THEN 'enable' ELSE " KIND_ENABLED("p.tgenabled")
+	" END AS " KIND_STANDIN " "
 	"FROM " KIND_RELATIONS("'r', 'p', 'v', 'f'")
 	"JOIN pg_trigger t ON t.tgrelid = c.oid "
 	"LEFT JOIN pg_trigger p ON p.oid = " MIG_TRIGGER_PARENT " "
@@ -36,6 +39,7 @@ const Kind	mig_kinds_trigger = {
 	"ELSE p.tgenabled <> t.tgenabled AND p.tgname = t.tgname END",
 	.create = create,
 	.alter = change,
+	.drop = drop,
 	.comment_on = "TRIGGER"
 };
 
@@ -101,6 +105,19 @@ change(const Difference *difference, Writer *writer)
 		return false;
 	write_enabled(difference->to, "TRIGGER", writer);
 	return true;
+}
+
+/*
+ * Return what drops a trigger; of a partition's, what gives it the state of its parent's.
+ */
+static const char *
+drop(const SchemaObject *object)
+{
+	if (mig_objects_property(object, "definition") != NULL)
+		return psprintf("DROP %s", mig_writer_target(object));
+	return psprintf("ALTER TABLE %s %s TRIGGER %s", mig_objects_parent(object),
+					mig_objects_property(object, KIND_STANDIN),
+					quote_identifier(object->name));
 }
 
 /*

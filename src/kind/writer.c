@@ -10,7 +10,16 @@
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 
+/* An option of a foreign object. */
+typedef struct ForeignOption
+{
+	const char *name;			/* quoted */
+	const char *value;			/* a literal */
+} ForeignOption;
+
 static const char *options_without(const char *from, const char *to);
+static List *foreign_options(const char *text);
+static const ForeignOption *find_option(List *options, const char *name);
 
 /*
  * Add a statement that belongs to a phase of making an object.
@@ -165,6 +174,83 @@ options_without(const char *from, const char *to)
 		at += strspn(at, ", ");
 	}
 	return names.len > 0 ? names.data : NULL;
+}
+
+/*
+ * Write OPTIONS after the beginning of a statement, where a property with the options of a
+ * foreign object differs.
+ */
+void
+mig_writer_change_foreign(const Difference *difference, const char *property,
+						  const char *alter, Writer *writer)
+{
+	List	   *before = foreign_options(mig_objects_property(difference->from, property));
+	List	   *after = foreign_options(mig_objects_property(difference->to, property));
+	StringInfoData sql;
+	ListCell   *lc;
+
+	initStringInfo(&sql);
+	foreach(lc, before)
+	{
+		const ForeignOption *option = lfirst(lc);
+
+		if (find_option(after, option->name) == NULL)
+			appendStringInfo(&sql, "%sDROP %s", sql.len > 0 ? ", " : "", option->name);
+	}
+	foreach(lc, after)
+	{
+		const ForeignOption *option = lfirst(lc);
+		const ForeignOption *old = find_option(before, option->name);
+
+		if (old == NULL || strcmp(old->value, option->value) != 0)
+			appendStringInfo(&sql, "%s%s %s %s", sql.len > 0 ? ", " : "", old ? "SET" : "ADD",
+							 option->name, option->value);
+	}
+	mig_writer_add(writer, difference->to, PHASE_CREATE, "%s OPTIONS (%s)", alter, sql.data);
+}
+
+/*
+ * Return the options (ForeignOption *) of a text as KIND_FOREIGN_OPTIONS makes it, which may
+ * be NULL.
+ */
+static List *
+foreign_options(const char *text)
+{
+	List	   *options = NIL;
+
+	while (text != NULL && *text != '\0')
+	{
+		ForeignOption *option = palloc(sizeof(ForeignOption));
+		const char *at = text;
+
+		/* both end where an even number of their quotes has gone by */
+		for (bool quoted = false; quoted || *at != ' '; at++)
+			if (*at == '"')
+				quoted = !quoted;
+		option->name = pnstrdup(text, at - text);
+		text = ++at;
+		for (bool quoted = false; quoted || (*at != ',' && *at != '\0'); at++)
+			if (*at == '\'')
+				quoted = !quoted;
+		option->value = pnstrdup(text, at - text);
+		options = lappend(options, option);
+		text = at + strspn(at, ", ");
+	}
+	return options;
+}
+
+/*
+ * Return the option of a name among some (ForeignOption *); NULL: none.
+ */
+static const ForeignOption *
+find_option(List *options, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+		if (strcmp(((const ForeignOption *) lfirst(lc))->name, name) == 0)
+			return lfirst(lc);
+	return NULL;
 }
 
 /*

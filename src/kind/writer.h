@@ -71,6 +71,8 @@ extern Action *mig_writer_drop(Writer *writer, const SchemaObject *object);
 extern bool mig_writer_has(const Difference *difference, const char *property);
 extern void mig_writer_change_options(const Difference *difference, const char *property,
 									  const char *alter, Writer *writer);
+extern void mig_writer_change_foreign(const Difference *difference, const char *property,
+									  const char *alter, Writer *writer);
 extern const char *mig_writer_target(const SchemaObject *object);
 extern const char *mig_writer_definition(const SchemaObject *object);
 extern void mig_writer_clause(StringInfo sql, const SchemaObject *object,

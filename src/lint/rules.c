@@ -58,6 +58,15 @@ mig_rules_find(const char *id)
 }
 
 /*
+ * Return the word for the severity of a rule, a constant.
+ */
+const char *
+mig_rules_severity(const LintRule *rule)
+{
+	return rule->severity == LINT_ERROR ? "error" : "warning";
+}
+
+/*
  * Return whether a rule is for this server, and not turned off.
  */
 bool

@@ -116,6 +116,7 @@ extern const LintRule mig_rules_index[],
 
 extern const LintRule *mig_rules_next(const LintRule *rule);
 extern const LintRule *mig_rules_find(const char *id);
+extern const char *mig_rules_severity(const LintRule *rule);
 extern bool mig_rules_is_on(const Lint *lint, const LintRule *rule);
 extern void mig_rules_found(Lint *lint, WorldRelation *table, const char *format,...)
 			mig_attribute_printf(3, 4);

@@ -27,18 +27,26 @@ typedef struct ChangePlan
 	Writer		writer;
 } ChangePlan;
 
+/* What a plan changes, and what the changes need. */
+typedef struct Touched
+{
+	const ChangePlan *plan;
+	List	   *objects;		/* SchemaObject *, of the schema before */
+	bool	   *is_in;			/* of each of its objects, whether it is among them */
+	bool	   *has_users;		/* likewise, with those who use it */
+} Touched;
+
 static List *find_replaced_sequences(const ChangePlan *plan);
 static void replace_identity(const ChangePlan *plan, const SchemaObject *sequence,
 							 Action *create);
 static bool has_rights(const Schema *schema);
 static void keep_rights(ChangePlan *plan, ActionPlan *result);
+static List *find_kept_sequences(const ChangePlan *plan);
 static List *find_kind(const Schema *schema, const Kind *kind);
 static List *find_touched(const ChangePlan *plan);
-static void touch_uses(const ChangePlan *plan, const SchemaObject *object, bool *is_in,
-					   List **touched);
-static void touch(const ChangePlan *plan, SchemaObject *object, bool *is_in, List **touched);
-static void add_touched(const ChangePlan *plan, SchemaObject *object, bool *is_in,
-						List **touched);
+static void touch_uses(Touched *touched, const SchemaObject *object);
+static void touch(Touched *touched, SchemaObject *object);
+static void add_touched(Touched *touched, SchemaObject *object, bool users);
 static List *find_used_values(const ChangePlan *plan);
 static bool is_value_used(const ChangePlan *plan, const Action *add, const char *label);
 static void write_drops(ChangePlan *plan, SchemaObject **roots, List *differences);
@@ -136,10 +144,11 @@ replace_identity(const ChangePlan *plan, const SchemaObject *sequence, Action *c
 
 		if (column->kind != &mig_kinds_column || before == NULL ||
 			mig_sequence_of_default(column) != sequence ||
-			mig_column_identity_sequence(before) == NULL ||
-			mig_column_identity_sequence(column) != NULL)
+			mig_sequence_of_identity(before) == NULL ||
+			mig_sequence_of_identity(column) != NULL)
 			continue;
-		mig_sequence_replace_identity(create, sequence, mig_column_identity_sequence(before));
+		mig_sequence_replace_identity(create, sequence, before);
+		create->hazard = "roles that insert need USAGE on the sequence, which an identity spares";
 		return;
 	}
 }
@@ -161,6 +170,7 @@ static void
 keep_rights(ChangePlan *plan, ActionPlan *result)
 {
 	List	   *objects = NIL;
+	const SchemaObject *some;
 	Action	   *action;
 	char	   *save;
 	ListCell   *lc;
@@ -168,18 +178,56 @@ keep_rights(ChangePlan *plan, ActionPlan *result)
 	foreach(lc, plan->fates.from->objects)
 		if (plan->fates.of[((SchemaObject *) lfirst(lc))->number] == FATE_REPLACE)
 			objects = lappend(objects, lfirst(lc));
-	save = mig_kept_save(objects);
+	save = mig_kept_save(objects, find_kept_sequences(plan));
 	if (save == NULL)
 		return;
 	plan->writer.type = ACTION_ALTER;
 	plan->writer.cause = NULL;
-	action = mig_writer_add(&plan->writer, linitial(objects), PHASE_CREATE, "%s", save);
+	some = linitial(plan->fates.from->objects);
+	action = mig_writer_add(&plan->writer, some, PHASE_CREATE, "%s", save);
 	action->hazard = "remembers the owners and privileges of what is made again";
 	result->actions = lcons(action, result->actions);
-	action = mig_writer_add(&plan->writer, linitial(objects), PHASE_COMMENT, "%s",
-							mig_kept_restore());
+	action = mig_writer_add(&plan->writer, some, PHASE_COMMENT, "%s", mig_kept_restore());
 	action->hazard = "gives them to it again";
 	result->actions = lappend(result->actions, action);
+}
+
+/*
+ * Return the sequences (KeptSequence *) that go where identities come, and the other way
+ * round, with what takes their place.
+ */
+static List *
+find_kept_sequences(const ChangePlan *plan)
+{
+	List	   *kept = NIL;
+	ListCell   *lc;
+
+	foreach(lc, plan->fates.from->objects)
+	{
+		const SchemaObject *column = lfirst(lc);
+		const Difference *difference = plan->fates.alters[column->number];
+		const SchemaObject *old;
+		const SchemaObject *new;
+		KeptSequence *sequence;
+
+		if (difference == NULL || column->kind != &mig_kinds_column ||
+			!mig_writer_has(difference, "identity"))
+			continue;
+		old = mig_sequence_of_default(column);
+		new = mig_sequence_of_default(difference->to);
+		sequence = palloc(sizeof(KeptSequence));
+		sequence->from = mig_sequence_of_identity(column);
+		sequence->to = mig_sequence_of_identity(difference->to);
+		if (sequence->from == NULL && list_member_ptr(plan->writer.aside, old))
+			sequence->from = mig_objects_qualified(old);
+		if (sequence->to == NULL && new != NULL &&
+			mig_objects_find(plan->fates.from, new) == NULL)
+			sequence->to = mig_objects_qualified(new);
+		if (sequence->from != NULL && sequence->to != NULL &&
+			(old != NULL || new != NULL))
+			kept = lappend(kept, sequence);
+	}
+	return kept;
 }
 
 /*
@@ -204,8 +252,12 @@ find_kind(const Schema *schema, const Kind *kind)
 static List *
 find_touched(const ChangePlan *plan)
 {
-	bool	   *is_in = palloc0(sizeof(bool) * (list_length(plan->fates.from->objects) + 1));
-	List	   *touched = NIL;
+	int			count = list_length(plan->fates.from->objects) + 1;
+	Touched		touched = {
+		.plan = plan,
+		.is_in = palloc0(sizeof(bool) * count),
+		.has_users = palloc0(sizeof(bool) * count)
+	};
 	ListCell   *lc;
 
 	foreach(lc, plan->fates.from->objects)
@@ -213,9 +265,9 @@ find_touched(const ChangePlan *plan)
 		SchemaObject *object = lfirst(lc);
 
 		if (plan->fates.of[object->number] != FATE_KEEP || plan->fates.redefault[object->number])
-			touch(plan, object, is_in, &touched);
+			touch(&touched, object);
 		if (plan->fates.alters[object->number] != NULL)
-			touch_uses(plan, plan->fates.alters[object->number]->to, is_in, &touched);
+			touch_uses(&touched, plan->fates.alters[object->number]->to);
 	}
 	foreach(lc, plan->fates.to->objects)
 	{
@@ -224,31 +276,40 @@ find_touched(const ChangePlan *plan)
 		if (!plan->is_written[object->number])
 			continue;
 		if (object->owner != NULL)
-			touch(plan, mig_objects_find(plan->fates.from, object->owner), is_in, &touched);
-		touch_uses(plan, object, is_in, &touched);
+			touch(&touched, mig_objects_find(plan->fates.from, object->owner));
+		touch_uses(&touched, object);
 	}
-	return touched;
+	return touched.objects;
 }
 
 /*
- * Add what an object, as it will be, uses and is there before.
+ * Add what an object, as it will be, uses and is there before.  Who else uses that does not
+ * matter, but for tables: what is made for one can be made for its partitions, too.
  */
 static void
-touch_uses(const ChangePlan *plan, const SchemaObject *object, bool *is_in, List **touched)
+touch_uses(Touched *touched, const SchemaObject *object)
 {
 	ListCell   *lc;
 
 	foreach(lc, object->uses)
-		touch(plan, mig_objects_find(plan->fates.from, ((ObjectUse *) lfirst(lc))->object), is_in,
-			  touched);
+	{
+		SchemaObject *used =
+			mig_objects_find(touched->plan->fates.from, ((ObjectUse *) lfirst(lc))->object);
+
+		if (used != NULL && used->owner == NULL && used->kind != &mig_kinds_table &&
+			used->kind != &mig_kinds_foreign_table)
+			add_touched(touched, used, false);
+		else
+			touch(touched, used);
+	}
 }
 
 /*
  * Add an object, unless it is NULL, with what it belongs to and all that belongs to that,
- * and the users of all, to a list.
+ * and the users of all.
  */
 static void
-touch(const ChangePlan *plan, SchemaObject *object, bool *is_in, List **touched)
+touch(Touched *touched, SchemaObject *object)
 {
 	ListCell   *lc;
 
@@ -256,25 +317,29 @@ touch(const ChangePlan *plan, SchemaObject *object, bool *is_in, List **touched)
 		return;
 	if (object->owner != NULL)
 		object = object->owner;
-	add_touched(plan, object, is_in, touched);
+	add_touched(touched, object, true);
 	foreach(lc, object->children)
-		add_touched(plan, lfirst(lc), is_in, touched);
+		add_touched(touched, lfirst(lc), true);
 }
 
 /*
- * Add an object and its users to a list.
+ * Add an object, with its users or without.
  */
 static void
-add_touched(const ChangePlan *plan, SchemaObject *object, bool *is_in, List **touched)
+add_touched(Touched *touched, SchemaObject *object, bool users)
 {
 	ListCell   *lc;
 
-	if (object->number < 0 || is_in[object->number])
+	if (object->number < 0)
 		return;
-	is_in[object->number] = true;
-	*touched = lappend(*touched, object);
-	foreach(lc, plan->fates.users[object->number])
-		*touched = list_append_unique_ptr(*touched, ((const ObjectUser *) lfirst(lc))->object);
+	if (!touched->is_in[object->number])
+		touched->objects = lappend(touched->objects, object);
+	touched->is_in[object->number] = true;
+	if (!users || touched->has_users[object->number])
+		return;
+	touched->has_users[object->number] = true;
+	foreach(lc, touched->plan->fates.users[object->number])
+		add_touched(touched, ((const ObjectUser *) lfirst(lc))->object, false);
 }
 
 /*
@@ -376,8 +441,9 @@ write_drops(ChangePlan *plan, SchemaObject **roots, List *differences)
 		if (mig_fate_is_aside(&plan->fates, roots[i]))
 			drop_aside(plan, roots[i])->aside = true;
 		else if (list_member_ptr(plan->writer.aside, roots[i]))
-			drop_aside(plan, roots[i])->hazard =
-				"its value is the new one's now; what was granted on it is lost";
+			drop_aside(plan, roots[i])->hazard = has_rights(plan->fates.from) ?
+				"its value is the new one's now; what was granted on it is lost" :
+				"its value is the new one's now";
 		else if (mig_fate_is_gone(&plan->fates, roots[i]))
 		{
 			Action	   *drop = mig_writer_drop(&plan->writer, roots[i]);
@@ -632,8 +698,8 @@ write_alter(ChangePlan *plan, const Difference *difference)
 
 	(void) mig_alter_write(difference, &plan->writer);
 	if (difference->to->kind != &mig_kinds_column ||
-		mig_column_identity_sequence(difference->from) == NULL ||
-		mig_column_identity_sequence(difference->to) != NULL)
+		mig_sequence_of_identity(difference->from) == NULL ||
+		mig_sequence_of_identity(difference->to) != NULL)
 		return;
 	sequence = mig_sequence_of_default(difference->to);
 	if (sequence == NULL || mig_objects_find(plan->fates.from, sequence) == NULL)
@@ -643,8 +709,7 @@ write_alter(ChangePlan *plan, const Difference *difference)
 		Action	   *action = lfirst(lc);
 
 		if (action->object == difference->to && action->after == sequence)
-			mig_sequence_follow_identity(action, sequence,
-										 mig_column_identity_sequence(difference->from));
+			mig_sequence_follow_identity(action, sequence, difference->from);
 	}
 }
 

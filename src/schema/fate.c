@@ -32,6 +32,7 @@ static void set_redefault(Fates *fates, const SchemaObject *column, const Differ
 static bool is_rebuilt_by_server(const SchemaObject *object);
 static void set_fate(Fates *fates, const SchemaObject *object, Fate fate,
 					 const Difference *cause);
+static bool is_said(const SchemaObject *object);
 static bool is_felt(const SchemaObject *column, const Difference *cause);
 static void refuse(Fates *fates, const SchemaObject *object, const Difference *cause);
 static bool can_drop(const SchemaObject *object);
@@ -434,8 +435,24 @@ set_fate(Fates *fates, const SchemaObject *object, Fate fate, const Difference *
 	*now = fate;
 	if (fates->causes[object->number] == NULL)
 		fates->causes[object->number] = cause;
+	if (is_said(object) && !mig_fate_is_gone(fates, object->owner))
+		return;
 	if (fate != FATE_ALTER || (object->kind == &mig_kinds_column && is_felt(object, cause)))
 		fates->pending = lappend(fates->pending, unconstify(SchemaObject *, object));
+}
+
+/*
+ * Return whether an object is no more than what is said of something that another makes: a
+ * column of a view, the trigger that a partition has from its parent.
+ */
+static bool
+is_said(const SchemaObject *object)
+{
+	if (object->kind == &mig_kinds_trigger)
+		return mig_objects_property(object, "definition") == NULL;
+	return object->kind == &mig_kinds_column &&
+		(object->owner->kind == &mig_kinds_view ||
+		 object->owner->kind == &mig_kinds_materialized_view);
 }
 
 /*

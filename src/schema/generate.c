@@ -60,6 +60,7 @@ static char *write_script(const char *first, const ActionPlan *plan, const char 
 static void check_supported(List *differences);
 static const char *by_hand(const SchemaObject *from, const SchemaObject *to);
 static void refuse_partitioning(const Refusal *refusal);
+static const char *hint_for(const Refusal *refusal);
 static void check_refusals(const ActionPlan *plan);
 static char *check_proof(const Project *project, const Proof *proof, bool prove);
 static char *find_fault(const Project *project, const Proof *proof);
@@ -345,7 +346,23 @@ check_refusals(const ActionPlan *plan)
 			 errmsg("cannot generate a script that changes %s %s",
 					refusal->object->kind->name, refusal->object->identity),
 			 errdetail("It would have to be dropped and created again, without its rows."),
-			 errhint("Write a revision that changes it by hand.")));
+			 errhint("%s", hint_for(refusal))));
+}
+
+/*
+ * Return what to do where a change is refused.
+ */
+static const char *
+hint_for(const Refusal *refusal)
+{
+	const Difference *cause = refusal->cause;
+	const char *name = refusal->object->identity;
+
+	if (refusal->object->kind != &mig_kinds_extension || cause == NULL || cause->to == NULL)
+		return "Write a revision that changes it by hand.";
+	return psprintf("Write a revision by hand: ALTER EXTENSION %s SET SCHEMA %s; and back: ALTER EXTENSION %s SET SCHEMA %s.",
+					name, quote_identifier(mig_objects_property(cause->to, "in_schema")), name,
+					quote_identifier(mig_objects_property(cause->from, "in_schema")));
 }
 
 /*

@@ -26,6 +26,7 @@ typedef struct Steps
 	List	   *before;			/* Action *, as they were planned */
 	List	   *actions;		/* Action * */
 	List	   *early;			/* Action *, those of before that came already */
+	List	   *late;			/* Action *, drops of indexes whose place others take */
 	bool		any;			/* whether one was replaced */
 } Steps;
 
@@ -33,7 +34,11 @@ static bool stays(const Steps *steps, const SchemaObject *table);
 static bool replace(Steps *steps, const Action *action);
 static bool replace_index(Steps *steps, const Action *action);
 static bool replace_drop_index(Steps *steps, const Action *action);
-static bool is_built_again(const Steps *steps, const SchemaObject *index);
+static const char *concurrent_form(const Action *action);
+static const char *new_name(const Steps *steps, const SchemaObject *index);
+static bool is_relation(const Schema *schema, const SchemaObject *index, const char *name);
+static const char *concurrent_drop(const Action *drop);
+static bool can_wait(const Steps *steps, const SchemaObject *index);
 static bool replace_constraint(Steps *steps, const Action *action);
 static void make_key(Steps *steps, const Action *action, const char *keyword);
 static void replace_not_nulls(Steps *steps, const Action *key);
@@ -111,50 +116,152 @@ replace(Steps *steps, const Action *action)
 
 /*
  * Have an index be built concurrently, unless it is that of a partitioned table, which is
- * only a name for those of the partitions.
+ * only a name for those of the partitions.  Where it replaces another of its name, that one
+ * is there until it is built.
  */
 static bool
 replace_index(Steps *steps, const Action *action)
 {
-	static const char *const forms[] = {"CREATE INDEX ", "CREATE UNIQUE INDEX "};
+	const char *form = concurrent_form(action);
+	const char *name = quote_identifier(action->object->name);
+	const Action *drop = NULL;
+	const char *rest;
+	ListCell   *lc;
 
-	if (mig_objects_is_partitioned(action->object->owner))
+	if (form == NULL)
 		return false;
-	for (size_t i = 0; i < lengthof(forms); i++)
-		if (begins_with(action->sql, forms[i]))
-		{
-			add(steps, action, psprintf("%sCONCURRENTLY %s", forms[i],
-										action->sql + strlen(forms[i])),
-				i == 0 ? NULL : "fails on duplicate rows");
-			return true;
-		}
-	return false;
-}
-
-/*
- * Have an index be dropped concurrently, which the server does for those of one table.
- */
-static bool
-replace_drop_index(Steps *steps, const Action *action)
-{
-	static const char form[] = "DROP INDEX ";
-
-	if (!begins_with(action->sql, form) ||
-		mig_objects_is_partitioned(action->object->owner))
-		return false;
-	add(steps, action, psprintf("%sCONCURRENTLY %s", form, action->sql + strlen(form)),
-		is_built_again(steps, action->object) ?
-		"queries are without the index until it is built again" : action->hazard);
+	foreach(lc, steps->late)
+		if (strcmp(((const Action *) lfirst(lc))->object->identity,
+				   action->object->identity) == 0)
+			drop = lfirst(lc);
+	rest = action->sql + strlen(form) + strlen(name);
+	if (drop != NULL)
+		name = quote_identifier(new_name(steps, action->object));
+	add(steps, action, psprintf("%sCONCURRENTLY %s%s", form, name, rest),
+		strstr(form, "UNIQUE") ? "fails on duplicate rows" : NULL);
+	if (drop != NULL)
+	{
+		add(steps, action, concurrent_drop(drop), NULL);
+		add(steps, action, psprintf("ALTER INDEX %s RENAME TO %s",
+									quote_qualified_identifier(action->object->schema,
+															   new_name(steps, action->object)),
+									quote_identifier(action->object->name)), NULL);
+	}
 	return true;
 }
 
 /*
- * Return whether an index that is dropped is created again.
+ * Return the beginning of an action, if that makes an index which can be built concurrently;
+ * NULL: it does not.
+ */
+static const char *
+concurrent_form(const Action *action)
+{
+	static const char *const forms[] = {"CREATE INDEX ", "CREATE UNIQUE INDEX "};
+	const char *name = quote_identifier(action->object->name);
+
+	if (mig_objects_is_partitioned(action->object->owner))
+		return NULL;
+	for (size_t i = 0; i < lengthof(forms); i++)
+		if (begins_with(action->sql, psprintf("%s%s ON ", forms[i], name)))
+			return forms[i];
+	return NULL;
+}
+
+/*
+ * Return a name for an index while the one that it replaces is there, which no relation of
+ * their schema has, before or after.
+ */
+static const char *
+new_name(const Steps *steps, const SchemaObject *index)
+{
+	const char *name = makeObjectName(index->name, NULL, "new");
+
+	for (int i = 1; is_relation(steps->from, index, name) || is_relation(steps->to, index, name);
+		 i++)
+		name = makeObjectName(index->name, NULL, psprintf("new%d", i));
+	return name;
+}
+
+/*
+ * Return whether a relation of the schema that an index is in has a name.
  */
 static bool
-is_built_again(const Steps *steps, const SchemaObject *index)
+is_relation(const Schema *schema, const SchemaObject *index, const char *name)
 {
-	return mig_objects_find(steps->to, index) != NULL;
+	ListCell   *lc;
+
+	foreach(lc, schema->objects)
+	{
+		const SchemaObject *object = lfirst(lc);
+
+		if (object->schema != NULL && strcmp(object->schema, index->schema) == 0 &&
+			strcmp(object->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Have an index be dropped concurrently, which the server does for those of one table; one
+ * that is replaced when the other is built.
+ */
+static bool
+replace_drop_index(Steps *steps, const Action *action)
+{
+	if (concurrent_drop(action) == NULL)
+		return false;
+	if (can_wait(steps, action->object))
+		steps->late = lappend(steps->late, unconstify(Action *, action));
+	else
+		add(steps, action, concurrent_drop(action),
+			mig_objects_find(steps->to, action->object) != NULL ?
+			"queries are without the index until it is built again" : action->hazard);
+	return true;
+}
+
+/*
+ * Return the statement that drops an index concurrently, in place of an action; NULL: there
+ * is none.
+ */
+static const char *
+concurrent_drop(const Action *drop)
+{
+	static const char form[] = "DROP INDEX ";
+
+	if (!begins_with(drop->sql, form) || mig_objects_is_partitioned(drop->object->owner))
+		return NULL;
+	return psprintf("%sCONCURRENTLY %s", form, drop->sql + strlen(form));
+}
+
+/*
+ * Return whether an index that is dropped can stay until another of its name is built: there
+ * is one, and nothing else happens to what the index is on.
+ */
+static bool
+can_wait(const Steps *steps, const SchemaObject *index)
+{
+	bool		is_built = false;
+	ListCell   *lc;
+
+	foreach(lc, steps->before)
+	{
+		const Action *action = lfirst(lc);
+		ListCell   *used;
+
+		if (action->object->kind == &mig_kinds_index && action->type == ACTION_CREATE &&
+			strcmp(action->object->identity, index->identity) == 0)
+			is_built |= concurrent_form(action) != NULL;
+		foreach(used, index->uses)
+		{
+			const SchemaObject *object = ((const ObjectUse *) lfirst(used))->object;
+
+			if (object->kind == action->object->kind &&
+				strcmp(object->identity, action->object->identity) == 0)
+				return false;
+		}
+	}
+	return is_built;
 }
 
 /*

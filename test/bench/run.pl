@@ -19,7 +19,9 @@
 #	lint	lint() over the same, from base, and of each revision at its place, where all
 #			tables count as large; against one psql that runs the upgrade scripts
 #	models	check() with a model of 500 tables: nothing has changed since, and the
-#			comparison itself, against psql running the model and pg_dump twice
+#			comparison itself, against psql running the model and pg_dump twice;
+#			scripts for 30 changes, beside Alembic and migra, where the Python that
+#			MIGRATE_PYTHON names has them
 #	rehearse	the 285 revisions of crates.io (MIGRATE_SHARED_DATA), and dropping 500
 #			tables that are there, against upgrade and downgrade rolled back
 #
@@ -822,6 +824,42 @@ sub comparison_costs
 	return ($wal / 1024, $locks, $memory->{RssAnon}, sql($database, $dead) - $rows);
 }
 
+# What another tool takes to find the changes that make a database of another, by rivals.py:
+# its median seconds and the number of its statements; nothing where it is not installed.
+sub rival
+{
+	my ($tool, $live, $model) = @_;
+	my (@seconds, $statements);
+	for (1 .. $rounds)
+	{
+		my ($status, $out, $err) = eval {
+			run_program($ENV{MIGRATE_PYTHON} // 'python3', "$FindBin::RealBin/rivals.py", $tool,
+				"dbname=$live", "dbname=$model")
+		};
+		return if $@ || $status == 3 << 8;
+		die "$tool: $err" if $status;
+		(my $took, $statements) = split ' ', $out;
+		push @seconds, $took;
+	}
+	return (median(@seconds), $statements);
+}
+
+# Prints how long the other tools take for what diff_sql() does.
+sub print_rivals
+{
+	my ($generated, @databases) = @_;
+	for my $rival ([ 'Alembic', 'alembic' ], [ 'migra', 'migra' ])
+	{
+		my ($name, $tool) = @$rival;
+		my ($took, $statements) = rival($tool, @databases);
+		printf "%-46s %12s   %s\n", "$name, the same changes, not proved",
+		  defined $took ? (seconds($took), sprintf '%.1f times diff_sql(), %d statements',
+			$took / $generated, $statements)
+		  : ('-', "not installed in the Python that MIGRATE_PYTHON names");
+	}
+	return;
+}
+
 if ($wanted{models})
 {
 	my $file = grown_schema();
@@ -869,6 +907,7 @@ if ($wanted{models})
 	printf "%-46s %12s\n", 'psql -1 -f of the model, and two pg_dump', seconds($floor);
 	printf "%-46s %12s   %s\n", 'diff_sql(), 30 changes, proved', seconds($generated),
 	  sprintf('%.2f of the comparison, at most 2', $generated / $ours);
+	print_rivals($generated, $grown, 'bench_floor');
 	printf "%-46s %s kB of WAL, %s dead rows of catalogs\n", 'a comparison leaves',
 	  number(int $wal), number($dead);
 	printf "%-46s %s locks, %s kB of memory of its session\n", 'and to the end',

@@ -490,6 +490,15 @@ my %trials = (
 		[ '', 'ALTER TABLE t SET (fillfactor = 70), REPLICA IDENTITY FULL,
 			ENABLE ROW LEVEL SECURITY; ALTER TABLE t SET UNLOGGED',
 			qr/(?=.*\(fillfactor='70'\);)(?=.*IDENTITY FULL;)(?=.*ENABLE ROW).*SET UNLOGGED;/s ] ],
+	'foreign server, wrapper, table and column' => [
+		[ q{CREATE FOREIGN DATA WRAPPER w; CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (a '1');
+			CREATE FOREIGN TABLE f (a int OPTIONS (b '1')) SERVER s},
+			q{CREATE FOREIGN DATA WRAPPER w OPTIONS (c '1');
+			CREATE SERVER s FOREIGN DATA WRAPPER w OPTIONS (a '2');
+			CREATE FOREIGN TABLE f (a int OPTIONS (b '2')) SERVER s OPTIONS (d '1')},
+			qr/\A(?!.*DROP)(?=.*SERVER\ s\ OPTIONS\ \(SET\ a\ '2'\))
+				(?=.*WRAPPER\ w\ OPTIONS\ \(ADD\ c)(?=.*COLUMN\ a\ OPTIONS\ \(SET\ b)
+				.*TABLE\ public\.f\ OPTIONS\ \(ADD\ d/sx ] ],
 	'schema, extension, operator, cast, text search, publication and so on' => [
 		[ '', 'CREATE EXTENSION hstore', qr/^CREATE EXTENSION (?:IF NOT EXISTS )?hstore/m ],
 		[ '', 'CREATE OPERATOR === (LEFTARG = int, RIGHTARG = int, FUNCTION = int4eq)',

@@ -624,6 +624,11 @@ $session->run('DROP TABLE "<b>bold</b> & ""quoted"""');
 	ok(index($session->value(q{SELECT replace(migrate.rehearsal_report('base'), E'\n', ' ')}),
 			$style =~ s/\n/ /gr) > 0, '    looks as pages do');
 
+	store($session, q{ALTER TABLE users ADD CHECK (n <> 7000)});
+	my $linted = $session->value(q{SELECT replace(migrate.rehearsal_report(), E'\n', ' ')});
+	like($linted, qr/check-validated/, '    a page has what lint finds');
+	is(faults($linted), '', '    beside the statements');
+
 	my ($part) = slurp("$doc/before-you-deploy.md") =~ /^## From pull.*?\n(.*?)^## /ms;
 	my @commands = $part =~ /^```sh\n(.*?)^```/msg;
 	cmp_ok(scalar @commands, '>=', 4, 'doc/before-you-deploy.md has commands');
