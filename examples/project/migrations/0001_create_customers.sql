@@ -9,7 +9,7 @@
 -- migrate:up
 CREATE TABLE customers (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    full_name text NOT NULL,
+    name text NOT NULL,
     created_at timestamptz NOT NULL DEFAULT now()
 );
 

@@ -7,9 +7,7 @@
 -- Create Date: 2026-11-04 09:00:00+00
 
 -- migrate:up
-ALTER TABLE customers RENAME COLUMN full_name TO name;
 ALTER TABLE customers ADD COLUMN email text;
 
 -- migrate:down
 ALTER TABLE customers DROP COLUMN email;
-ALTER TABLE customers RENAME COLUMN name TO full_name;
