@@ -91,6 +91,7 @@ my @hostile = sort keys %script;
 		q{SELECT migrate.upgrade('side1')},
 		q{SELECT migrate.downgrade('zz1-1')},
 		q{INSERT INTO migrate.models VALUES ('odd \\. name', -3, E'CREATE TABLE x ();\n\\\\.\n')},
+		q{INSERT INTO migrate.revision_data VALUES ('zz1', 'after', E'SELECT 1;\n\\.\n')},
 		q{INSERT INTO migrate.partial
 			(revision, direction, statements_done, digest, in_doubt, started_at)
 			VALUES ('zz2', 'upgrade', 2, 'digest', true, now())},
@@ -103,7 +104,7 @@ my @hostile = sort keys %script;
 		q{SELECT setval('migrate.log_id_seq', 1000)});
 }
 
-my @tables = qw(applied log steps models partial revisions settings versions);
+my @tables = qw(applied log steps models partial revision_data revisions settings versions);
 
 # Heads that are known and no heads, or the other way round.
 my $wrong_heads = 'FROM migrate.revisions_heads h
@@ -394,8 +395,8 @@ is($rows_failed, 0, q{pg_dump --data-only -t 'migrate.*'}) or diag $rows_err;
 	is_deeply(
 		[ $text =~ /^COPY migrate\.(\w+)/mg ],
 		[
-			qw(applied compared models partial revisions revisions_heads running settings steps
-			  versions)
+			qw(applied compared models partial revision_data revisions revisions_heads running
+			  settings steps versions)
 		],
 		'--data-only: all tables of ours are in it');
 	like($text, qr/setval\('migrate.log_id_seq', 1000/, '--data-only: and the sequence');

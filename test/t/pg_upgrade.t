@@ -54,6 +54,7 @@ run_psql('postgres', 'CREATE DATABASE app OWNER mig_installer');
 		q{SELECT migrate.downgrade('r5')},
 		q{SELECT migrate.configure('revision_ids', 'serial')},
 		q{INSERT INTO migrate.models VALUES ('default', 1, 'CREATE TABLE x ()')},
+		q{SELECT migrate.set_revision_data('r5', 'SELECT 1')},
 		q{INSERT INTO migrate.partial
 			(revision, direction, statements_done, digest, in_doubt, started_at)
 			VALUES ('r9', 'upgrade', 2, 'digest', true, now())});
@@ -70,7 +71,8 @@ run_psql('postgres', 'CREATE DATABASE app OWNER mig_installer');
 # What must not change, each a query: tables, and the catalogs' view of them.
 my %queries = (
 	(map { ($_ => "SELECT t::text FROM migrate.$_ t ORDER BY 1") }
-		  qw(revisions versions applied partial log steps models settings revisions_heads)),
+		  qw(revisions versions applied partial log steps models settings revision_data
+		  revisions_heads)),
 	sequence => 'SELECT last_value, is_called FROM migrate.log_id_seq',
 	owners   => q{SELECT relname, relowner::regrole,
 			array(SELECT unnest(relacl)::text ORDER BY 1)
