@@ -31,6 +31,7 @@ int			mig_concurrent_lock_timeout = 0;
 int			mig_scratch_lock_timeout = 5000;
 int			mig_rehearse_lock_timeout = 0;
 int			mig_rehearse_timeout = 0;
+bool		mig_lint_assume_rows = false;
 
 extern PGDLLEXPORT void _PG_init(void);
 

@@ -256,7 +256,7 @@ SKIP:
 
 {
 	$server->set(
-		'max_locks_per_transaction = 10',
+		'max_locks_per_transaction = 16',
 		'max_connections = 5',
 		'max_wal_senders = 0',
 		'max_worker_processes = 2',
