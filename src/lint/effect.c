@@ -25,7 +25,7 @@ static void create_view(World *world, const ViewStmt *stmt);
 static void create_index(World *world, const IndexStmt *stmt);
 static void create_schema(World *world, const CreateSchemaStmt *stmt);
 static void create_sequence(World *world, const CreateSeqStmt *stmt);
-static void create_object(World *world, char kind, List *names, bool is_volatile);
+static WorldObject *create_object(World *world, char kind, List *names, bool is_volatile);
 static bool is_volatile_function(const CreateFunctionStmt *stmt);
 static void create_type_or_function(World *world, const Node *stmt);
 static void move_relation(World *world, const AlterObjectSchemaStmt *stmt);
@@ -117,7 +117,11 @@ create_type_or_function(World *world, const Node *stmt)
 			create_object(world, 't', ((const CreateEnumStmt *) stmt)->typeName, false);
 			break;
 		case T_CreateDomainStmt:
-			create_object(world, 't', ((const CreateDomainStmt *) stmt)->domainname, false);
+			create_object(world, 't', ((const CreateDomainStmt *) stmt)->domainname,
+						  false)->is_domain = true;
+			break;
+		case T_CreateRangeStmt:
+			create_object(world, 't', ((const CreateRangeStmt *) stmt)->typeName, false);
 			break;
 		case T_CreateFunctionStmt:
 			create_object(world, 'f', ((const CreateFunctionStmt *) stmt)->funcname,
@@ -290,16 +294,17 @@ create_sequence(World *world, const CreateSeqStmt *stmt)
 /*
  * Add a type or a function.
  */
-static void
+static WorldObject *
 create_object(World *world, char kind, List *names, bool is_volatile)
 {
-	WorldObject *object = palloc(sizeof(WorldObject));
+	WorldObject *object = palloc0(sizeof(WorldObject));
 
 	object->kind = kind;
 	object->name = pstrdup(strVal(llast(names)));
 	object->is_volatile = is_volatile;
 	object->transaction = world->transaction;
 	world->objects = lappend(world->objects, object);
+	return object;
 }
 
 /*

@@ -24,6 +24,7 @@ static const char *type_word(const TypeName *type);
 static bool is_serial(const ColumnDef *column);
 static void json_column(Lint *lint, const Node *stmt);
 static void type_change_rewrite(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd);
+static bool is_to_new_type(const Lint *lint, const AlterTableCmd *cmd);
 static void type_change_checked(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd);
 static void type_change_dependents(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd);
 static void type_change_foreign_key(Lint *lint, WorldRelation *table,
@@ -345,9 +346,23 @@ type_change_rewrite(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd)
 	TypeChange	change;
 	const WorldColumn *column = retyped(table, cmd, &change);
 
-	if (column != NULL && change == TYPE_CHANGE_REWRITE)
+	if (column != NULL && (change == TYPE_CHANGE_REWRITE ||
+						   (change == TYPE_CHANGE_UNKNOWN && is_to_new_type(lint, cmd))))
 		mig_rules_found(lint, table, "type of column \"%s\" changes: table %s and its indexes are rewritten under ACCESS EXCLUSIVE",
 						column->name, mig_world_identity(table));
+}
+
+/*
+ * Return whether a column gets a type that the plan made, and that no other is stored as.
+ */
+static bool
+is_to_new_type(const Lint *lint, const AlterTableCmd *cmd)
+{
+	const TypeName *name = ((const ColumnDef *) cmd->def)->typeName;
+	const WorldObject *type = name->names == NIL ? NULL :
+		mig_world_object(lint->world, 't', strVal(llast(name->names)));
+
+	return type != NULL && !type->is_domain;
 }
 
 /*

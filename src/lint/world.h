@@ -83,6 +83,7 @@ typedef struct WorldObject
 	char	   *name;			/* without its schema */
 	char		kind;			/* 't': a type; 'f': a function */
 	bool		is_volatile;	/* a function */
+	bool		is_domain;
 	int			transaction;
 } WorldObject;
 

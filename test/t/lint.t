@@ -71,6 +71,8 @@ my $index = 'CREATE INDEX ON %s (a);';
 finds('1 index-not-concurrent', 'a table that has rows', sprintf $index, 'old');
 finds('', 'one that is empty here', sprintf $index, 'empty');
 finds('', 'one that the script made', 'CREATE TABLE new (a int); ' . sprintf $index, 'new');
+finds('2 type-change-rewrite', 'a type that the script made is another one',
+	q{CREATE TYPE state AS ENUM ('a'); ALTER TABLE old ALTER a TYPE state USING a::text::state});
 finds('', 'one that a revision before it made', 'CREATE TABLE new (a int);', sprintf $index, 'new');
 finds('', 'one that is made from a query', 'CREATE TABLE new AS SELECT * FROM old; '
 	. sprintf $index, 'new');
