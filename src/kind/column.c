@@ -852,9 +852,10 @@ change_constraint(const Difference *difference, const char *before, const char *
 
 	if (strcmp(before, "INHERITED") == 0 || strcmp(after, "INHERITED") == 0)
 		return false;
+	/* ALTER FOREIGN TABLE cannot rename one */
 	if (strcmp(old_name, new_name) != 0)
-		mig_writer_add(writer, to, PHASE_STATE, "%s RENAME CONSTRAINT %s TO %s",
-					   table_of(to, false), old_name, new_name);
+		mig_writer_add(writer, to, PHASE_STATE, "ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
+					   mig_objects_parent(to), old_name, new_name);
 	if (strcmp(old_rest, new_rest) != 0)
 		mig_writer_add(writer, to, PHASE_STATE, "%s ALTER CONSTRAINT %s %sINHERIT",
 					   table_of(to, false), new_name,
