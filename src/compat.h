@@ -350,7 +350,8 @@ extern bool pq_check_connection(void);
  * column's definition says, with the constraint's name where that is no default;
  * of one that it cannot say, because the column is inherited or the constraint not
  * valid, what ALTER TABLE does.
- * INHERITED: nothing, because the parent has said it.
+ * INHERITED: nothing, because the parent has said it.  SHARED is the usual name
+ * where another constraint of the schema has it, too: the server would not choose it.
  */
 #if PG_VERSION_NUM < 140000
 #define MIG_COLUMN_COMPRESSION			"''"
@@ -367,6 +368,7 @@ extern bool pq_check_connection(void);
 	"WHERE h.inhrelid = c.oid) " \
 	"THEN format('ALTER COLUMN %I SET NOT NULL', a.attname) END"
 #define MIG_COLUMN_NOT_NULL_COMMENT		"NULL::text"
+#define MIG_COLUMN_NOT_NULL_SHARED		"NULL::text"
 #else
 #define MIG_NOT_NULL_HAS_NAME			true
 #define MIG_COLUMN_NOT_NULL \
@@ -388,6 +390,12 @@ extern bool pq_check_connection(void);
 	"obj_description(o.oid, 'pg_constraint')) FROM pg_constraint o WHERE o.conrelid = c.oid " \
 	"AND o.contype = 'n' AND o.conkey[1] = a.attnum " \
 	"AND obj_description(o.oid, 'pg_constraint') IS NOT NULL)"
+#define MIG_COLUMN_NOT_NULL_SHARED \
+	"(SELECT quote_ident(o.conname) FROM pg_constraint o WHERE o.conrelid = c.oid " \
+	"AND o.contype = 'n' AND o.conkey[1] = a.attnum " \
+	"AND o.conname = c.relname || '_' || a.attname || '_not_null' " \
+	"AND EXISTS (SELECT FROM pg_constraint other WHERE other.conname = o.conname " \
+	"AND other.connamespace = o.connamespace AND other.oid <> o.oid AND other.conislocal))"
 #endif
 
 /* 15 alters the access method of a table. */

@@ -17,6 +17,7 @@
 #include "lib/stringinfo.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_type.h"
+#include "script/text.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
@@ -43,6 +44,11 @@ static bool change_type(const Difference *difference, Writer *writer);
 static const char *using_of(const Difference *difference);
 static Oid	type_of(const SchemaObject *column);
 static bool change_not_null(const Difference *difference, Writer *writer);
+static const char *not_null_before(const Difference *difference);
+static const char *validate_not_null(const SchemaObject *from, const SchemaObject *to,
+									 Writer *writer);
+static bool change_constraint(const Difference *difference, const char *before,
+							  const char *after, Writer *writer);
 static bool names_not_null(const SchemaObject *column);
 static const char *name_of_not_null(const SchemaObject *column, const char *not_null,
 									const char **name);
@@ -103,6 +109,7 @@ const Kind	mig_kinds_column = {
 	"CASE WHEN a.attnotnull THEN " MIG_COLUMN_NOT_NULL " END AS not_null, "
 	MIG_COLUMN_OWN_NOT_NULL " AS own_not_null, "
 	MIG_COLUMN_NOT_NULL_COMMENT " AS not_null_comment, "
+	MIG_COLUMN_NOT_NULL_SHARED " AS " KIND_SHARED_NAME ", "
 	"CASE WHEN a.attgenerated = '' THEN pg_get_expr(d.adbin, d.adrelid) END AS \"default\", "
 	"CASE WHEN a.attgenerated <> '' THEN pg_get_expr(d.adbin, d.adrelid) END AS generated, "
 	"CASE a.attgenerated WHEN 'v' THEN 'true' END AS virtual, "
@@ -183,6 +190,7 @@ definition_of(const SchemaObject *column, bool typed)
 	const char *generated = mig_objects_property(column, "generated");
 	const char *not_null = mig_objects_property(column, "not_null");
 	const char *sequence = mig_objects_property(column, "identity_sequence");
+	const char *shared = mig_objects_property(column, KIND_SHARED_NAME);
 	StringInfoData sql;
 
 	if (not_null != NULL && strcmp(not_null, "INHERITED") == 0)
@@ -207,6 +215,8 @@ definition_of(const SchemaObject *column, bool typed)
 		appendStringInfo(&sql, " GENERATED %s AS IDENTITY (%s)",
 						 strcmp(mig_objects_property(column, "identity"), "always") == 0 ?
 						 "ALWAYS" : "BY DEFAULT", sequence);
+	if (not_null != NULL && shared != NULL)
+		appendStringInfo(&sql, " CONSTRAINT %s", shared);
 	if (not_null != NULL)
 		appendStringInfo(&sql, " %s", not_null);
 	return sql.data;
@@ -728,35 +738,31 @@ type_of(const SchemaObject *column)
 }
 
 /*
- * Write SET NOT NULL or DROP NOT NULL, or what gives the constraint, which has a name since
- * 18, another one.
+ * Write SET NOT NULL or DROP NOT NULL, or what alters the constraint that NOT NULL is since
+ * 18.
  */
 static bool
 change_not_null(const Difference *difference, Writer *writer)
 {
 	const SchemaObject *to = difference->to;
-	const char *before = mig_objects_property(difference->from, "not_null");
+	const char *before = not_null_before(difference);
 	const char *after = mig_objects_property(to, "not_null");
 	const char *column = quote_identifier(to->name);
-	const char *old_name = NULL;
+	bool		yields = difference->parent_not_null == PARENT_GETS_NOT_NULL;
 	const char *new_name = NULL;
 	Action	   *action;
 
-	if (after == NULL)
+	if (after == NULL || yields)
 	{
-		mig_writer_add(writer, to, PHASE_STATE, "%s ALTER COLUMN %s DROP NOT NULL",
-					   table_of(to, false), column);
+		/* the parent's comes in the next phase */
+		mig_writer_add(writer, to, yields ? PHASE_CREATE : PHASE_STATE,
+					   "%s ALTER COLUMN %s DROP NOT NULL", table_of(to, false), column);
 		return true;
 	}
+	if (before == NULL)
+		before = validate_not_null(difference->from, to, writer);
 	if (before != NULL)
-	{
-		if (strcmp(name_of_not_null(difference->from, before, &old_name),
-				   name_of_not_null(to, after, &new_name)) != 0)
-			return false;
-		mig_writer_add(writer, to, PHASE_STATE, "%s RENAME CONSTRAINT %s TO %s",
-					   table_of(to, false), old_name, new_name);
-		return true;
-	}
+		return change_constraint(difference, before, after, writer);
 	if (strcmp(after, "NOT NULL") == 0 && !names_not_null(to))
 		action = mig_writer_add(writer, to, PHASE_STATE, "%s ALTER COLUMN %s SET NOT NULL",
 								table_of(to, false), column);
@@ -781,7 +787,7 @@ change_own_not_null(const Difference *difference, Writer *writer)
 {
 	const SchemaObject *to = difference->to;
 	const char *own = mig_objects_property(to, "own_not_null");
-	bool		before = mig_objects_property(difference->from, "not_null") != NULL;
+	bool		before = not_null_before(difference) != NULL;
 	bool		after = mig_objects_property(to, "not_null") != NULL;
 
 	if (mig_objects_property(difference->from, "own_not_null") != NULL && !before && !after)
@@ -793,14 +799,79 @@ change_own_not_null(const Difference *difference, Writer *writer)
 }
 
 /*
- * Return whether NOT NULL is given with a name though that is the usual one: partitions have
- * the name of their parent's, and the server would choose another where a new partition has
- * it already.
+ * Return the NOT NULL that a column has when its own is changed: none where it has lost that
+ * of its parent.
+ */
+static const char *
+not_null_before(const Difference *difference)
+{
+	return difference->parent_not_null == PARENT_LOSES_NOT_NULL ? NULL :
+		mig_objects_property(difference->from, "not_null");
+}
+
+/*
+ * Write what validates the constraint that a column has for NOT NULL, and return what the
+ * property not_null says of it then; NULL: it has none that is not valid.
+ */
+static const char *
+validate_not_null(const SchemaObject *from, const SchemaObject *to, Writer *writer)
+{
+	static const char add[] = "ADD ";
+	const char *own = mig_objects_property(from, "own_not_null");
+	const char *rest = psprintf(" NOT NULL %s", quote_identifier(from->name));
+	const char *end = NULL;
+	const char *constraint;
+
+	if (own == NULL || !mig_text_ends_with(own, " NOT VALID"))
+		return NULL;
+	/* the last one: a name can have it, too */
+	for (const char *at = strstr(own, rest); at != NULL; at = strstr(at + 1, rest))
+		end = at;
+	Assert(end != NULL);
+	own += strlen(add);
+	constraint = pnstrdup(own, end - own);
+	mig_writer_add(writer, to, PHASE_STATE, "%s VALIDATE %s", table_of(to, false),
+				   constraint)->hazard = "fails on rows with a null";
+	return psprintf("%s NOT NULL%s", constraint,
+					mig_text_ends_with(own, " NO INHERIT NOT VALID") ? " NO INHERIT" : "");
+}
+
+/*
+ * Write what gives the constraint that a column has for NOT NULL another name, and what has
+ * heirs get it or not.  Return false where it is to be the parent's, or no longer is.
+ */
+static bool
+change_constraint(const Difference *difference, const char *before, const char *after,
+				  Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+	const char *old_name = NULL;
+	const char *new_name = NULL;
+	const char *old_rest = name_of_not_null(difference->from, before, &old_name);
+	const char *new_rest = name_of_not_null(to, after, &new_name);
+
+	if (strcmp(before, "INHERITED") == 0 || strcmp(after, "INHERITED") == 0)
+		return false;
+	/* ALTER FOREIGN TABLE cannot rename one */
+	if (strcmp(old_name, new_name) != 0)
+		mig_writer_add(writer, to, PHASE_STATE, "ALTER TABLE %s RENAME CONSTRAINT %s TO %s",
+					   mig_objects_parent(to), old_name, new_name);
+	if (strcmp(old_rest, new_rest) != 0)
+		mig_writer_add(writer, to, PHASE_STATE, "%s ALTER CONSTRAINT %s %sINHERIT",
+					   table_of(to, false), new_name,
+					   mig_text_ends_with(new_rest, " NO INHERIT") ? "NO " : "");
+	return true;
+}
+
+/*
+ * Return whether NOT NULL is given with a name though that is the usual one: another has it,
+ * or a new partition can have it already, since partitions have the name of their parent's.
  */
 static bool
 names_not_null(const SchemaObject *column)
 {
-	return MIG_NOT_NULL_HAS_NAME && mig_objects_is_partitioned(column->owner);
+	return mig_objects_property(column, KIND_SHARED_NAME) != NULL ||
+		(MIG_NOT_NULL_HAS_NAME && mig_objects_is_partitioned(column->owner));
 }
 
 /*

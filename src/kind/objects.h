@@ -32,8 +32,12 @@ typedef enum ObjectPhase
 /* Columns of a kind's query that are no properties. */
 #define KIND_FIXED_COLUMNS 7
 
-/* A property that is not compared: the query that a view can begin with. */
+/*
+ * Properties that are not compared: the query that a view can begin with, and a name that
+ * the server would not choose again.
+ */
 #define KIND_STANDIN "standin"
+#define KIND_SHARED_NAME "shared_name"
 
 struct SchemaObject;
 struct Writer;
@@ -144,12 +148,21 @@ typedef struct SchemaObject
 								 * more */
 } SchemaObject;
 
+/* What becomes of the NOT NULL that a column has or is to have from that of a parent. */
+typedef enum ParentNotNull
+{
+	PARENT_KEEPS_NOT_NULL,
+	PARENT_GETS_NOT_NULL,		/* in the place of the column's own */
+	PARENT_LOSES_NOT_NULL		/* and the column has one of its own after */
+} ParentNotNull;
+
 /* A difference: what would have to be done to one object to make it another. */
 typedef struct Difference
 {
 	const SchemaObject *from;	/* NULL: to be created */
 	const SchemaObject *to;		/* NULL: to be dropped */
 	List	   *properties;		/* ObjectProperty *, of "to", that differ */
+	ParentNotNull parent_not_null;
 } Difference;
 
 /* What an object uses. */

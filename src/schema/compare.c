@@ -86,7 +86,8 @@ compare_objects(const SchemaObject *from, const SchemaObject *to)
 	Assert(from->nproperties == to->nproperties);
 	for (int i = 0; i < to->nproperties; i++)
 		if (!is_same(from->properties[i].value, to->properties[i].value) &&
-			strcmp(to->properties[i].name, KIND_STANDIN) != 0)
+			strcmp(to->properties[i].name, KIND_STANDIN) != 0 &&
+			strcmp(to->properties[i].name, KIND_SHARED_NAME) != 0)
 			different = lappend(different, &to->properties[i]);
 	return different;
 }
@@ -120,7 +121,7 @@ is_part(const Schema *other, const SchemaObject *object, bool created)
 static List *
 append(List *list, const SchemaObject *from, const SchemaObject *to, List *properties)
 {
-	Difference *difference = palloc(sizeof(Difference));
+	Difference *difference = palloc0(sizeof(Difference));
 
 	difference->from = from;
 	difference->to = to;

@@ -22,6 +22,8 @@ static bool can_be_inherited(const SchemaObject *object);
 static bool is_heir(const SchemaObject *table);
 static const Difference *without_inherited(const Fates *fates,
 										   const Difference *difference);
+static ParentNotNull not_null_of(const Difference *difference, const char *before,
+								 const char *after);
 static const Difference *with_heir(Fates *fates, const Difference *difference);
 static List *without(List *properties, const char *name);
 static bool needs_new_type(const Fates *fates, const Difference *difference);
@@ -215,10 +217,35 @@ without_inherited(const Fates *fates, const Difference *difference)
 			strcmp(property->name, "generated") == 0 ||
 			difference->to->kind == &mig_kinds_constraint;
 
+		if (strcmp(property->name, "not_null") == 0)
+		{
+			own->parent_not_null = not_null_of(difference, before, after);
+			recurses = own->parent_not_null == PARENT_KEEPS_NOT_NULL;
+		}
 		if (!recurses || strcmp(before ? before : "", after ? after : "") == 0)
 			own->properties = lappend(own->properties, property);
 	}
 	return own;
+}
+
+/*
+ * Return what becomes of the NOT NULL of a column, which differs, with that of its parent,
+ * which is given.  Since 18, one that a column has itself is another constraint than the
+ * parent's, which the server drops with that of the parent.
+ */
+static ParentNotNull
+not_null_of(const Difference *difference, const char *before, const char *after)
+{
+	if (mig_objects_property(difference->from, "not_null") == NULL ||
+		mig_objects_property(difference->to, "not_null") == NULL)
+		return PARENT_KEEPS_NOT_NULL;
+	if (before == NULL && after != NULL &&
+		mig_objects_property(difference->to, "own_not_null") == NULL)
+		return PARENT_GETS_NOT_NULL;
+	if (before != NULL && after == NULL &&
+		mig_objects_property(difference->from, "own_not_null") == NULL)
+		return PARENT_LOSES_NOT_NULL;
+	return PARENT_KEEPS_NOT_NULL;
 }
 
 /*

@@ -61,6 +61,7 @@ static bool follows_partitions(const SchemaObject *object);
 static void order_attached(Order *order, const Schema *schema);
 static bool has_attach(const Order *order, const SchemaObject *object);
 static void order_inherited(Order *order, const Schema *schema);
+static void order_altered(Order *order, const Schema *schema);
 static void order_drops(Order *order);
 static void order_detached(Order *order, const SchemaObject *table, OrderNode *alter);
 static void order_users(Order *order, const SchemaObject *object);
@@ -100,6 +101,7 @@ mig_order_actions(Writer *writer, const OrderedChange *change, char **circle)
 		order_partitions(&order, change->to);
 		order_attached(&order, change->to);
 		order_inherited(&order, change->to);
+		order_altered(&order, change->to);
 		if (change->from != NULL)
 			order_drops(&order);
 		sorted = sort(&order);
@@ -468,6 +470,32 @@ order_inherited(Order *order, const Schema *schema)
 				add_edge(create, order->first[place + PHASE_STATE]);
 			}
 		}
+	}
+}
+
+/*
+ * Have what alters a column of a parent come before what alters that of its heirs and
+ * partitions, which the server alters with it.
+ */
+static void
+order_altered(Order *order, const Schema *schema)
+{
+	ListCell   *lc;
+
+	foreach(lc, schema->objects)
+	{
+		const SchemaObject *column = lfirst(lc);
+		int			place = column->number * PHASE_COUNT + PHASE_STATE;
+		OrderNode  *state = order->first[place];
+		OrderNode  *parent;
+
+		if (column->kind != &mig_kinds_column || state == NULL ||
+			state->action->type != ACTION_ALTER)
+			continue;
+		parent = find_inherited(order->last, column, PHASE_STATE);
+		if (parent != NULL && parent->action->type == ACTION_ALTER &&
+			parent->action->phase == PHASE_STATE)
+			add_edge(parent, state);
 	}
 }
 

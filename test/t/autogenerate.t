@@ -281,17 +281,27 @@ change('NOT NULL of partitions and heirs alone', <<'FROM', <<'TO',
 CREATE TABLE p (a int, b text, c text, d text NOT NULL) PARTITION BY LIST (a);
 CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); ALTER TABLE p1 ALTER b SET NOT NULL;
 CREATE TABLE h (a int, b text, d text NOT NULL); CREATE TABLE h1 () INHERITS (h);
-ALTER TABLE h1 ALTER b SET NOT NULL
+ALTER TABLE h1 ALTER b SET NOT NULL; CREATE TABLE before_h () INHERITS (h);
+ALTER TABLE before_h ALTER b SET NOT NULL
 FROM
 CREATE TABLE p (a int, b text, c text, d text) PARTITION BY LIST (a);
 CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); ALTER TABLE p1 ALTER c SET NOT NULL;
 ALTER TABLE p1 ALTER d SET NOT NULL;
 CREATE TABLE h (a int, b text NOT NULL, d text); CREATE TABLE h1 () INHERITS (h);
-ALTER TABLE h1 ALTER a SET NOT NULL; ALTER TABLE h1 ALTER d SET NOT NULL
+ALTER TABLE h1 ALTER a SET NOT NULL; ALTER TABLE h1 ALTER d SET NOT NULL;
+CREATE TABLE before_h () INHERITS (h); ALTER TABLE before_h ALTER d SET NOT NULL
 TO
 	seed => q{INSERT INTO p VALUES (1, 'b', 'c', 'd'); INSERT INTO h1 VALUES (1, 'b', 'd')},
 	keep => 'SELECT p.*, h.* FROM p, h', keep_back => 1,
 	unlike => [ qr/DROP COLUMN|TABLE public\.\w+;/ ]);
+
+change('tables with the same names of NOT NULL', <<'FROM', <<'TO',
+CREATE TABLE other (a int)
+FROM
+CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL); CREATE TABLE copy (LIKE t);
+CREATE TABLE other (a int NOT NULL)
+TO
+	seed => 'INSERT INTO other VALUES (1)', keep => 'SELECT * FROM other');
 
 change('foreign options', <<'FROM', <<'TO',
 CREATE FOREIGN DATA WRAPPER w OPTIONS (a '1', "b ""," '2'); CREATE SERVER s VERSION '1'

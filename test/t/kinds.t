@@ -430,6 +430,14 @@ differ_in('column', 'not_null', 'CREATE TABLE k.t (a int NOT NULL NO INHERIT)',
 	'ALTER TABLE k.t ALTER CONSTRAINT t_a_not_null INHERIT') if $version >= 18;
 differ_in('column', 'not_null', 'CREATE TABLE k.t (a int CONSTRAINT n NOT NULL)',
 	'ALTER TABLE k.t DROP CONSTRAINT n, ADD CONSTRAINT n NOT NULL a NOT VALID') if $version >= 18;
+differ_in('column', 'not_null', 'CREATE TABLE k.t (a int NOT NULL NO INHERIT)',
+	'ALTER TABLE k.t RENAME CONSTRAINT t_a_not_null TO n;'
+	  . 'ALTER TABLE k.t ALTER CONSTRAINT n INHERIT') if $version >= 18;
+differ_in('column', 'not_null', 'CREATE TABLE k.t ("NOT NULL a" int CONSTRAINT n NOT NULL)',
+	'ALTER TABLE k.t DROP CONSTRAINT n, ADD CONSTRAINT "n NOT NULL a" NOT NULL "NOT NULL a"'
+	  . ' NO INHERIT NOT VALID') if $version >= 18;
+differ_in('column', 'not_null', $foreign =~ s/a int/a int NOT NULL/r,
+	'ALTER TABLE k.ft RENAME CONSTRAINT ft_a_not_null TO named') if $version >= 18;
 differ_in('column', '', $v, q{COMMENT ON COLUMN k.v.b IS 'b'});
 differ_in('column', '', $v, q{ALTER VIEW k.v ALTER b SET DEFAULT 'x'});
 differ_in('column', '', $m, q{COMMENT ON COLUMN k.m.b IS 'b'});
