@@ -209,6 +209,7 @@ $other->run(
 my $catalogs = join ' UNION ALL ',
   map { "SELECT '$_', count(*) FROM $_" }
   qw(pg_class pg_type pg_constraint pg_proc pg_namespace pg_depend pg_index pg_rewrite);
+$catalogs .= ' ORDER BY 1';
 my @before = $other->rows($catalogs);
 $said = beside(<<'END_REWRITE', sub { is(repeat(5, @calls[ 1, 2, 4 ]), '', 'hidden objects') });
 ALTER TABLE a ADD n int;
