@@ -138,14 +138,13 @@ has_headers()
 	[ -e "$("$pg_config" --pgxs)" ] && [ -e "$("$pg_config" --includedir-server)/postgres.h" ]
 }
 
-# The compiler that PGXS will call.
+# The compiler that PGXS will call: a command, which can have arguments, as "ccache gcc".
 compiler()
 {
 	local cc=
 
 	[ -z "$pg_config" ] || cc=$("$pg_config" --cc 2>/dev/null || true)
-	cc=${cc:-gcc}
-	echo "${cc%% *}"
+	echo "${cc:-gcc}"
 }
 
 # Whether the tests' Perl has every module that they use.
@@ -164,7 +163,8 @@ has_perl_modules()
 # a line each.  What is needed is asked for itself, not the package.
 missing_packages()
 {
-	local want=$1 cc
+	local want=$1
+	local -a cc
 
 	if [ -z "$pg_config" ] || [ ! -x "$("$pg_config" --bindir)/initdb" ]; then
 		echo "postgresql-$version"
@@ -172,11 +172,11 @@ missing_packages()
 	if [ -z "$pg_config" ] || ! has_headers; then
 		echo "postgresql-server-dev-$version"
 	fi
-	cc=$(compiler)
-	command -v "$cc" >/dev/null || echo "${cc##*/}"
+	read -ra cc < <(compiler)
+	command -v "${cc[0]}" >/dev/null || echo "${cc[0]##*/}"
 	# The package gcc does not depend on the C library's headers.
-	if ! command -v "$cc" >/dev/null ||
-		! echo '#include <stdlib.h>' | "$cc" -E - >/dev/null 2>&1; then
+	if ! command -v "${cc[0]}" >/dev/null ||
+		! echo '#include <stdlib.h>' | "${cc[@]}" -E - >/dev/null 2>&1; then
 		echo libc6-dev
 	fi
 	command -v make >/dev/null || echo make
