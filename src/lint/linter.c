@@ -64,7 +64,7 @@ static void show_statement(Lint *lint, const Node *stmt);
 static void note_locks(Lint *lint, const Node *stmt);
 static void note_setting(Lint *lint, const Node *stmt);
 static void note_call(Lint *lint, const FuncCall *call);
-static const char *constant(const Node *node);
+static const char *constant(Node *node);
 static void set_variable(Lint *lint, const char *name, const char *value);
 static void walk_end(Lint *lint);
 static List *ignored_in(const char *sql, int from, int to);
@@ -496,9 +496,9 @@ note_call(Lint *lint, const FuncCall *call)
  * Return the text of a constant, or NULL.
  */
 static const char *
-constant(const Node *node)
+constant(Node *node)
 {
-	return IsA(node, A_Const) ? MigStringOfConst((const A_Const *) node) : NULL;
+	return IsA(node, A_Const) ? MigStringOfConst((A_Const *) node) : NULL;
 }
 
 /*
