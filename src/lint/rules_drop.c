@@ -23,7 +23,7 @@ static void drop_schema(Lint *lint, const Node *stmt);
 static void truncate_cascade(Lint *lint, const Node *stmt);
 static void rename_object(Lint *lint, const Node *stmt);
 static bool rename_is_of_plan(Lint *lint, const RenameStmt *stmt);
-static const char *last_name(const Node *object);
+static const char *last_name(Node *object);
 static void cascade(Lint *lint, const Node *stmt);
 static void cascade_command(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd);
 static void found_cascade(Lint *lint, List *dependents);
@@ -250,7 +250,7 @@ rename_is_of_plan(Lint *lint, const RenameStmt *stmt)
  * Return the name, without its schema, of an object of a statement.
  */
 static const char *
-last_name(const Node *object)
+last_name(Node *object)
 {
 	if (object == NULL)
 		return "";
