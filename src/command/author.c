@@ -64,7 +64,8 @@ static List *resolve_ids(const Graph *graph, List *names);
 static void check_new_name(const char *name, const char *kind);
 static List *merged_heads(const Position *position, List *names);
 static char *optional_text(FunctionCallInfo fcinfo, int n);
-static Revision *read_one(FunctionCallInfo fcinfo);
+static Revision *read_one(const Position *position, int node, const char *target);
+static Revision *read_argument(FunctionCallInfo fcinfo);
 static void edit_scripts(Revision *rev, FunctionCallInfo fcinfo, bool applied);
 static void check_setting(const char *name, const char *value);
 static void check_word(const char *name, const char *value, const char *words);
@@ -201,18 +202,9 @@ migrate_edit(PG_FUNCTION_ARGS)
 	Position	position = begin("migrate.edit()");
 	int			node = mig_author_one_revision(&position, target);
 	const char *role = mig_position_caller();
-	Revision   *rev;
+	Revision   *rev = read_one(&position, node, target);
 	Scope		scope;
 
-	mig_scope_enter(&scope);
-	rev = mig_revisions_read_one(&scope, position.graph->nodes[node].revision);
-	mig_scope_leave(&scope);
-
-	if (rev == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_MIG_NO_SUCH_REVISION),
-				 errmsg("can't locate revision identified by \"%s\"",
-						mig_revision_clip(target))));
 	if (!PG_ARGISNULL(3))
 		rev->message = mig_header_check_message(optional_text(fcinfo, 3));
 	edit_scripts(rev, fcinfo, is_applied(&position, node));
@@ -267,7 +259,7 @@ migrate_drop(PG_FUNCTION_ARGS)
 Datum
 migrate_export(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TEXT_P(cstring_to_text(mig_native_write(read_one(fcinfo))));
+	PG_RETURN_TEXT_P(cstring_to_text(mig_native_write(read_argument(fcinfo))));
 }
 
 /*
@@ -277,7 +269,7 @@ migrate_export(PG_FUNCTION_ARGS)
 Datum
 migrate_file_name(PG_FUNCTION_ARGS)
 {
-	Revision   *rev = read_one(fcinfo);
+	Revision   *rev = read_argument(fcinfo);
 	char	   *name = mig_file_name_write(rev->revision, rev->message, false);
 
 	if (is_name_of_another(name, rev->revision))
@@ -540,16 +532,26 @@ optional_text(FunctionCallInfo fcinfo, int n)
  * Return the revision that argument 0 names.
  */
 static Revision *
-read_one(FunctionCallInfo fcinfo)
+read_argument(FunctionCallInfo fcinfo)
 {
 	char	   *target = mig_sql_text_arg(fcinfo, 0, "revision");
 	Position	position = mig_position_read(true);
-	int			node = mig_author_one_revision(&position, target);
+
+	return read_one(&position, mig_author_one_revision(&position, target), target);
+}
+
+/*
+ * Return the revision of a node, which the caller's argument named.  MG001 when it is
+ * gone since the graph was read.
+ */
+static Revision *
+read_one(const Position *position, int node, const char *target)
+{
 	Revision   *rev;
 	Scope		scope;
 
 	mig_scope_enter(&scope);
-	rev = mig_revisions_read_one(&scope, position.graph->nodes[node].revision);
+	rev = mig_revisions_read_one(&scope, position->graph->nodes[node].revision);
 	mig_scope_leave(&scope);
 	if (rev == NULL)
 		ereport(ERROR,

@@ -550,7 +550,10 @@ SQL
 		last if $direction eq 'upgrade' && time > $begin + 0.4 * $seconds;
 	}
 
-	is($admin->value(q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'caller'}),
+	is( $admin->value(
+			q{SELECT count(*) FROM pg_stat_activity WHERE application_name = 'caller'}
+			  . q{ AND backend_type = 'client backend'}
+		),
 		5, 'builds: the callers call still');
 	$session->run('UPDATE flag SET done = true');
 	ok(ends_within(30, 'caller'), 'builds: and end when they are told');
