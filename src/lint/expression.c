@@ -583,7 +583,6 @@ bound_condition(Relation parent, Relation table, const PartitionCmd *command)
 
 	condition = list_concat_copy(condition, RelationGetPartitionQual(parent));
 	condition = (List *) eval_const_expressions(NULL, (Node *) condition);
-	condition = (List *) canonicalize_qual((Expr *) condition, false);
 	condition = list_make1(make_ands_explicit(condition));
 	free_parsestate(pstate);
 	return map_partition_varattnos(condition, 1, table, parent);
