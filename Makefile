@@ -14,6 +14,10 @@ MODULE_big = migrate
 # In a VPATH build, "make -f /path/to/Makefile", the sources are elsewhere.
 # PGXS sets srcdir in the same way, but only when it is included.
 srcdir := $(patsubst %/,%,$(dir $(firstword $(MAKEFILE_LIST))))
+# It sets VPATH, too, but for a server that was built in its own sources.
+ifneq ($(srcdir),.)
+VPATH := $(srcdir)
+endif
 
 # A new module is a new file.
 SOURCES := $(sort $(wildcard $(srcdir)/src/*.c $(srcdir)/src/*/*.c))
