@@ -304,13 +304,13 @@ run_rows(Walk *walk, const WalkStep *step, const char *when, const char *sql)
 }
 
 /*
- * Return what the managed schemas are now, in the scratch, with its uses if these are
- * wanted, in the current memory context.
+ * Return what the managed schemas are now, in the scratch, with its uses, in the current
+ * memory context.
  */
 Schema *
-mig_walk_look(const Walk *walk, bool uses)
+mig_walk_look(const Walk *walk)
 {
-	return mig_differ_read_scratch(walk->project, walk->notes, uses);
+	return mig_differ_read_scratch(walk->project, walk->notes, true);
 }
 
 /*
