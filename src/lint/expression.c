@@ -30,6 +30,7 @@
 #include "parser/parse_coerce.h"
 #include "parser/parse_collate.h"
 #include "parser/parse_expr.h"
+#include "parser/parse_func.h"
 #include "parser/parse_relation.h"
 #include "parser/parse_type.h"
 #include "parser/parse_utilcmd.h"
@@ -58,6 +59,14 @@ typedef struct TypeQuestion
 	Oid			type;
 	int32		typmod;
 } TypeQuestion;
+
+/* A question about a function. */
+typedef struct FunctionQuestion
+{
+	ObjectType	kind;
+	const ObjectWithArgs *name;
+	Oid			function;
+} FunctionQuestion;
 
 /* A question about a change of type. */
 typedef struct ChangeQuestion
@@ -92,6 +101,7 @@ static bool is_user_function(Oid function, void *context);
 static void ask_default(void *argument);
 static bool names_volatile(Node *node, void *argument);
 static void ask_type(void *argument);
+static void ask_function(void *argument);
 static void ask_change(void *argument);
 static Node *change_expression(const ChangeQuestion *question, Oid type, int32 typmod);
 static Node *using_expression(const ChangeQuestion *question);
@@ -253,6 +263,30 @@ ask_type(void *argument)
 		return;
 	question->type = typeTypeId(type);
 	ReleaseSysCache(type);
+}
+
+/*
+ * Return the function, or other routine, of a name of a statement; InvalidOid where there
+ * is none here, or several.
+ */
+Oid
+mig_expression_function(ObjectType kind, const ObjectWithArgs *name)
+{
+	FunctionQuestion question = {kind, name, InvalidOid};
+
+	return attempt(ask_function, &question) ? question.function : InvalidOid;
+}
+
+/*
+ * Answer which function a name means.
+ */
+static void
+ask_function(void *argument)
+{
+	FunctionQuestion *question = argument;
+
+	question->function = LookupFuncWithArgs(question->kind, unconstify(ObjectWithArgs *,
+																	   question->name), true);
 }
 
 /*

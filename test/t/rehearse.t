@@ -254,7 +254,8 @@ for my $transaction ('', 'BEGIN')
 {
 	$session->run($transaction) if $transaction;
 	is_deeply([ $session->rows(q{SELECT step, problem
-		FROM migrate.rehearse(round_trip => true)}) ], [ '1|', '2|' ], 'a CHECK that is printed otherwise' . ($transaction && ', in a transaction'));
+		FROM migrate.rehearse(round_trip => true)}) ], [ '1|', '2|' ],
+		'a CHECK that is printed otherwise' . ($transaction && ', in a transaction'));
 	$session->run('ROLLBACK') if $transaction;
 }
 store($session, 'ALTER TABLE checked DROP CONSTRAINT c',
