@@ -378,7 +378,8 @@ reads_rows(Lint *lint, const Node *stmt)
 		case T_DeleteStmt:
 			return mig_rules_table(lint, ((const DeleteStmt *) stmt)->relation) != NULL;
 		case T_InsertStmt:
-			return names_old(((const InsertStmt *) stmt)->selectStmt, lint);
+			return names_old(((const InsertStmt *) stmt)->selectStmt, lint) ||
+				names_old((Node *) ((const InsertStmt *) stmt)->withClause, lint);
 		case T_CreateTableAsStmt:
 			return names_old(((const CreateTableAsStmt *) stmt)->query, lint);
 		case T_SelectStmt:

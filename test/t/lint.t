@@ -251,6 +251,15 @@ finds('2 statements-under-exclusive', "a query under a lock: $_",
   'INSERT INTO empty (a) SELECT p.at FROM parts p JOIN old o ON o.a = p.at',
   'INSERT INTO empty (a) (SELECT 1 UNION SELECT at FROM parts)',
   'CREATE MATERIALIZED VIEW copy AS SELECT * FROM parts';
+finds('2 statements-under-exclusive', 'one with a WITH under a lock', 'ALTER TABLE old ADD c int; '
+	. 'WITH moved AS (DELETE FROM parts RETURNING at) INSERT INTO empty (a) SELECT at FROM moved');
+$session->run('SET migrate.lint_assume_rows = on');
+finds("1 backfill-in-transaction", "all rows in WITH: $_", $_)
+  for 'WITH moved AS (DELETE FROM parts RETURNING at) INSERT INTO empty (a) SELECT at FROM moved',
+  'WITH d AS (UPDATE old SET a = 1 RETURNING id) SELECT count(*) FROM d';
+finds('', 'some rows of WITH', 'WITH some AS (SELECT id FROM old LIMIT 10) '
+	. 'UPDATE old SET a = 1 WHERE id IN (SELECT id FROM some)');
+$session->run('RESET migrate.lint_assume_rows');
 finds('', "and one that is none: $_", "ALTER TABLE old ADD c int; $_")
   for 'INSERT INTO empty (id) VALUES (1)', 'CREATE TABLE copy AS SELECT * FROM empty',
   'SELECT max(id) FROM old';
