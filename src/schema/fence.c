@@ -100,7 +100,8 @@ mig_fence_has_refused(void)
 
 /*
  * Return the names (char *) of the schemas that scripts have made since mig_fence_begin and
- * that are there, managed or not, in the current memory context.
+ * that are there, managed or not, but for those of temporary tables; in the current memory
+ * context.
  */
 List *
 mig_fence_new_schemas(void)
@@ -112,7 +113,7 @@ mig_fence_new_schemas(void)
 	{
 		char	   *name = get_namespace_name(lfirst_oid(lc));
 
-		if (name != NULL)
+		if (name != NULL && !isAnyTempNamespace(lfirst_oid(lc)))
 			names = lappend(names, name);
 	}
 	return names;

@@ -257,8 +257,8 @@ $session->run('SET migrate.lint_assume_rows = on');
 finds("1 backfill-in-transaction", "all rows in WITH: $_", $_)
   for 'WITH moved AS (DELETE FROM parts RETURNING at) INSERT INTO empty (a) SELECT at FROM moved',
   'WITH d AS (UPDATE old SET a = 1 RETURNING id) SELECT count(*) FROM d';
-finds('', 'some rows of WITH', 'WITH some AS (SELECT id FROM old LIMIT 10) '
-	. 'UPDATE old SET a = 1 WHERE id IN (SELECT id FROM some)');
+finds('', 'some rows of WITH', 'WITH few AS (SELECT id FROM old LIMIT 10) '
+	. 'UPDATE old SET a = 1 WHERE id IN (SELECT id FROM few)');
 $session->run('RESET migrate.lint_assume_rows');
 finds('', "and one that is none: $_", "ALTER TABLE old ADD c int; $_")
   for 'INSERT INTO empty (id) VALUES (1)', 'CREATE TABLE copy AS SELECT * FROM empty',
