@@ -336,6 +336,36 @@ is_in_the_way(World *world, ObjectAddress *address, Oid table, AttrNumber column
 }
 
 /*
+ * Return the tables (WorldRelation *) of the foreign keys that refer to a column of a table,
+ * each with that constraint (WorldConstraint *) after it, but for those of the table itself
+ * and those that the plan has dropped.
+ */
+List *
+mig_dependents_referring(World *world, const WorldRelation *table, const WorldColumn *column)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, referrers(RelationRelationId, table->oid, column->number))
+	{
+		const FormData_pg_depend *form = lfirst(lc);
+		ObjectAddress address = {form->classid, form->objid, form->objsubid};
+		Oid			owner = form->classid == ConstraintRelationId ? owner_of(&address) : InvalidOid;
+		char	   *name = OidIsValid(owner) ? get_constraint_name(form->objid) : NULL;
+		WorldRelation *other;
+		WorldConstraint *constraint;
+
+		if (name == NULL || owner == table->oid)
+			continue;
+		other = mig_world_find_oid(world, owner);
+		constraint = other == NULL ? NULL : mig_world_constraint(other, name);
+		if (constraint != NULL && constraint->type == CONSTRAINT_FOREIGN)
+			result = lappend(lappend(result, other), constraint);
+	}
+	return result;
+}
+
+/*
  * Return the tables (oids) that have a column of a domain, or of a domain over it.
  */
 List *

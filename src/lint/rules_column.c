@@ -30,6 +30,8 @@ static void type_change_checked(Lint *lint, WorldRelation *table, const AlterTab
 static void type_change_dependents(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd);
 static void type_change_foreign_key(Lint *lint, WorldRelation *table,
 									const AlterTableCmd *cmd);
+static void found_foreign_key(Lint *lint, const WorldColumn *column,
+							  const WorldConstraint *constraint, WorldRelation *other);
 static void collation_change(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd);
 static void type_change_index(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd);
 static bool is_of_column(const WorldRelation *table, const char *name);
@@ -419,6 +421,7 @@ type_change_foreign_key(Lint *lint, WorldRelation *table, const AlterTableCmd *c
 {
 	TypeChange	change;
 	const WorldColumn *column = retyped(table, cmd, &change);
+	List	   *referring;
 	ListCell   *lc;
 
 	if (column == NULL)
@@ -427,14 +430,30 @@ type_change_foreign_key(Lint *lint, WorldRelation *table, const AlterTableCmd *c
 	{
 		const WorldConstraint *constraint = lfirst(lc);
 
-		if (constraint->type != CONSTRAINT_FOREIGN || constraint->other == NULL ||
+		if (constraint->type != CONSTRAINT_FOREIGN ||
 			!mig_rules_is_old(constraint->other) ||
 			!mig_world_has(constraint->columns, column->name))
 			continue;
-		mig_rules_found(lint, constraint->other, "column \"%s\" is of foreign key \"%s\": table %s is locked against reads and writes, too (ACCESS EXCLUSIVE)",
-						column->name, constraint->name, mig_world_identity(constraint->other));
+		found_foreign_key(lint, column, constraint, constraint->other);
 		return;
 	}
+	if (column->number == 0)
+		return;
+	referring = mig_dependents_referring(lint->world, table, column);
+	for (int i = 0; i < list_length(referring); i += 2)
+		if (mig_rules_is_old(list_nth(referring, i)))
+			found_foreign_key(lint, column, list_nth(referring, i + 1), list_nth(referring, i));
+}
+
+/*
+ * Report a foreign key of a column, for which another table is locked.
+ */
+static void
+found_foreign_key(Lint *lint, const WorldColumn *column, const WorldConstraint *constraint,
+				  WorldRelation *other)
+{
+	mig_rules_found(lint, other, "column \"%s\" is of foreign key \"%s\": table %s is locked against reads and writes, too (ACCESS EXCLUSIVE)",
+					column->name, constraint->name, mig_world_identity(other));
 }
 
 /*

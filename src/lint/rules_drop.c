@@ -283,7 +283,8 @@ cascade(Lint *lint, const Node *stmt)
 	{
 		foreach(lc, ((const CreateExtensionStmt *) stmt)->options)
 		{
-			if (strcmp(((DefElem *) lfirst(lc))->defname, "cascade") == 0)
+			if (strcmp(((DefElem *) lfirst(lc))->defname, "cascade") == 0 &&
+				!OidIsValid(get_extension_oid(((const CreateExtensionStmt *) stmt)->extname, true)))
 				mig_rules_found(lint, NULL, "CASCADE creates the extensions that \"%s\" requires",
 								((const CreateExtensionStmt *) stmt)->extname);
 		}

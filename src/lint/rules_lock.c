@@ -198,7 +198,8 @@ partition_lock(Lint *lint, const Node *stmt)
 {
 	WorldRelation *parent = NULL;
 
-	if (IsA(stmt, CreateStmt) && ((const CreateStmt *) stmt)->partbound != NULL)
+	if (IsA(stmt, CreateStmt) && ((const CreateStmt *) stmt)->partbound != NULL &&
+		lint->locks != NIL)
 		parent = mig_world_find(lint->world,
 								linitial(((const CreateStmt *) stmt)->inhRelations));
 	else if (IsA(stmt, DropStmt) && ((const DropStmt *) stmt)->removeType == OBJECT_TABLE)

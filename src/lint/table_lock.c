@@ -229,6 +229,8 @@ of_create(World *world, const CreateStmt *stmt)
 	List	   *locks = NIL;
 	ListCell   *lc;
 
+	if (stmt->if_not_exists && mig_world_find(world, stmt->relation) != NULL)
+		return NIL;
 	foreach(lc, stmt->tableElts)
 	{
 		Node	   *element = lfirst(lc);

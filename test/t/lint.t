@@ -264,6 +264,43 @@ finds('', "and one that is none: $_", "ALTER TABLE old ADD c int; $_")
   for 'INSERT INTO empty (id) VALUES (1)', 'CREATE TABLE copy AS SELECT * FROM empty',
   'SELECT max(id) FROM old';
 
+# What is there already is not made.
+$session->run('CREATE INDEX there ON old (a)', 'CREATE EXTENSION IF NOT EXISTS plpgsql');
+for my $statement ('CREATE INDEX IF NOT EXISTS there ON old (a)',
+	'CREATE UNIQUE INDEX IF NOT EXISTS there ON old (a, b)',
+	'CREATE TABLE IF NOT EXISTS parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10)',
+	'CREATE EXTENSION IF NOT EXISTS plpgsql CASCADE')
+{
+	finds('', "nothing is made: $statement", $statement);
+}
+is(messages('CREATE TABLE IF NOT EXISTS empty (a bigint REFERENCES old)'), '', '    nor locked');
+finds('1 index-not-concurrent', '    unless its name is free',
+	'CREATE INDEX IF NOT EXISTS not_there ON old (a)');
+$session->run('DROP INDEX there');
+
+# The type of a column that foreign keys refer to: what the server locks.
+$session->run(q{
+	CREATE TABLE keyed (id int PRIMARY KEY, u int UNIQUE, up int REFERENCES keyed);
+	CREATE TABLE k1 (r int CONSTRAINT k1_r REFERENCES keyed, n int);
+	CREATE TABLE k2 (a int, u int REFERENCES keyed (u));
+	INSERT INTO keyed VALUES (1, 1); INSERT INTO k1 VALUES (1); INSERT INTO k2 VALUES (1, 1)});
+for my $script ('ALTER TABLE keyed ALTER id TYPE bigint', 'ALTER TABLE keyed ALTER u TYPE bigint',
+	'ALTER TABLE k1 ALTER r TYPE bigint', 'ALTER TABLE k1 ALTER n TYPE bigint',
+	'ALTER TABLE k1 DROP CONSTRAINT k1_r; ALTER TABLE keyed ALTER id TYPE bigint',
+	'DROP TABLE k1; ALTER TABLE keyed ALTER id TYPE bigint')
+{
+	my @found = messages($script) =~ /^type-change-foreign-key: .* table public\.(\S+)/mg;
+	my ($table) = $script =~ /(\w+) ALTER \w+ TYPE/;
+	$session->run('BEGIN');
+	pend($script);
+	my $locked = $session->value(qq{SELECT string_agg(substring(l FROM 'on public\\.(.*)'), ' ')
+		FROM migrate.rehearse(), unnest(locks) l WHERE sql ~ ' TYPE '
+		AND l ~ 'AccessExclusiveLock on public.(keyed|k1|k2)\$' AND l !~ '\\y$table\$'});
+	$session->run('ROLLBACK');
+	is("@found", $locked // '', "locked for a foreign key: $script");
+}
+$session->run('DROP TABLE keyed, k1, k2');
+
 # Indexes that ALTER TYPE builds again: what the server does.
 $session->run(q{
 	CREATE TABLE typed (v varchar(10), w varchar(10), n numeric(5, 2), t timestamp, b bit(4),
