@@ -268,8 +268,8 @@ all_move(Lint *lint, const AlterTableMoveAllStmt *stmt)
 
 	if (OidIsValid(from) && OidIsValid(to) && from != to)
 		mig_rules_found(lint, NULL, "all %s of tablespace \"%s\" are rewritten under ACCESS EXCLUSIVE",
-						MigAlterTableKind(stmt) == OBJECT_INDEX ? "indexes" :
-						MigAlterTableKind(stmt) == OBJECT_MATVIEW ? "materialized views" : "tables",
+						stmt->objtype == OBJECT_INDEX ? "indexes" :
+						stmt->objtype == OBJECT_MATVIEW ? "materialized views" : "tables",
 						stmt->orig_tablespacename);
 }
 
