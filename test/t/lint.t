@@ -344,6 +344,13 @@ DROP TABLE old;
 -- migrate:ignore drop-column: not that
 CREATE TABLE x (a int); DROP TABLE parts;
 SQL
+for my $body ('', "-- migrate:ignore empty-downgrade")
+{
+	finds($body ? 'empty-downgrade' : '', 'a rule about the script is silenced over a statement'
+			. ($body && ', and not within one'),
+		[ ($body ? '' : "-- migrate:ignore empty-downgrade\n")
+			. "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1\n$body\n'", 1, '' ]);
+}
 finds('', 'several names, several lines, a reason', <<'SQL');
 -- first
 -- migrate:ignore rename, index-not-concurrent: nobody uses it
