@@ -11,7 +11,6 @@
  */
 #include "migrate.h"
 
-#include "access/xact.h"
 #include "files/bytes.h"
 #include "files/directory.h"
 #include "files/format.h"
@@ -19,8 +18,8 @@
 #include "sql.h"
 #include "store/loader.h"
 #include "store/scope.h"
+#include "store/subtransaction.h"
 #include "utils/builtins.h"
-#include "utils/resowner.h"
 
 PG_FUNCTION_INFO_V1(migrate_load);
 PG_FUNCTION_INFO_V1(migrate_load_directory);
@@ -55,10 +54,10 @@ static List *directory_sources(const Reading *reading);
 static List *array_sources(FunctionCallInfo fcinfo);
 static int	compare_sources(const ListCell *a, const ListCell *b);
 static List *read_sources(Reading *reading, List *sources);
-static void begin_source(Reading *reading);
-static void read_scripts(Reading *reading);
+static void begin_source(void *argument);
+static void read_scripts(void *argument);
 static void read_or_leave_out(Reading *reading);
-static ErrorData *attempt(Reading *reading, void (*body) (Reading *reading));
+static ErrorData *attempt(Reading *reading, void (*body) (void *reading));
 static bool is_of_file(const ErrorData *error);
 static void warn_of_downgrade(const RevisionFile *file, const ErrorData *fault);
 static char *describe_fault(const ErrorData *fault);
@@ -311,8 +310,9 @@ read_sources(Reading *reading, List *sources)
  * Read what the source says before its scripts; the body of an attempt.
  */
 static void
-begin_source(Reading *reading)
+begin_source(void *argument)
 {
+	Reading    *reading = argument;
 	Source	   *source = reading->source;
 	char	   *shown = source->name;
 	char	   *content = source->bytes ?
@@ -327,8 +327,10 @@ begin_source(Reading *reading)
  * Read the scripts of the source; the body of an attempt.
  */
 static void
-read_scripts(Reading *reading)
+read_scripts(void *argument)
 {
+	Reading    *reading = argument;
+
 	mig_format_read_scripts(reading->source->file, reading->upgrade_only);
 }
 
@@ -357,29 +359,10 @@ read_or_leave_out(Reading *reading)
  * current memory context; NULL: none.
  */
 static ErrorData *
-attempt(Reading *reading, void (*body) (Reading *reading))
+attempt(Reading *reading, void (*body) (void *reading))
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile fault = NULL;
+	ErrorData  *fault = mig_subtransaction_try(body, reading);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		body(reading);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		fault = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 	if (fault != NULL && !is_of_file(fault))
 		ReThrowError(fault);
 	return fault;

@@ -9,9 +9,12 @@
 #include "rehearsal/page.h"
 #include "rehearsal/rehearsal.h"
 #include "sql.h"
+#include "storage/proc.h"
+#include "store/subtransaction.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(migrate_rehearse);
@@ -36,8 +39,17 @@ enum
 	COLUMNS
 };
 
+/* What lint finds in the scripts of a plan. */
+typedef struct Linted
+{
+	const RehearsalOptions *options;
+	List	   *findings;		/* PageFinding * */
+	const char *note;			/* why there are none; NULL: it has looked */
+} Linted;
+
 static RehearsalOptions options_args(FunctionCallInfo fcinfo, const char *function);
-static List *lint_plan(const RehearsalOptions *options);
+static void lint_plan(void *argument);
+static void lint_shortly(Linted *linted);
 static MigDirection direction_arg(FunctionCallInfo fcinfo, int n);
 static void put_row(const RehearsalRow *row, Tuplestorestate *store, TupleDesc tupdesc);
 static void fill_statement(const RehearsalRow *row, Datum *values, bool *nulls);
@@ -73,20 +85,46 @@ Datum
 migrate_rehearsal_report(PG_FUNCTION_ARGS)
 {
 	RehearsalOptions options = options_args(fcinfo, "migrate.rehearsal_report()");
-	List	   *findings = lint_plan(&options);
-	Rehearsal	rehearsal = mig_rehearsal_run(&options);
+	Linted		linted = {.options = &options};
+	Rehearsal	rehearsal;
 
-	PG_RETURN_TEXT_P(cstring_to_text(mig_page_write(&options, &rehearsal, findings)));
+	lint_shortly(&linted);
+	rehearsal = mig_rehearsal_run(&options);
+	PG_RETURN_TEXT_P(cstring_to_text(mig_page_write(&options, &rehearsal, linted.findings,
+													linted.note)));
 }
 
 /*
- * Return what lint finds in the scripts of the plan (PageFinding *).  Errors: those of the
- * move for its target.
+ * Lint, but wait for locks of others no longer than a rehearsal does.
  */
-static List *
-lint_plan(const RehearsalOptions *options)
+static void
+lint_shortly(Linted *linted)
 {
-	List	   *findings = NIL;
+	int			guc_level = NewGUCNestLevel();
+	ErrorData  *error;
+
+	if (mig_rehearse_lock_timeout > 0 &&
+		(LockTimeout == 0 || LockTimeout > mig_rehearse_lock_timeout))
+		(void) set_config_option("lock_timeout", psprintf("%d", mig_rehearse_lock_timeout),
+								 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	error = mig_subtransaction_try(lint_plan, linted);
+	AtEOXact_GUC(false, guc_level);
+	if (error == NULL)
+		return;
+	if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
+		ReThrowError(error);
+	linted->note = "Lint could not look at a table that another session has locked.";
+}
+
+/*
+ * Find what lint finds in the scripts of the plan.  Errors: those of the move for its
+ * target.
+ */
+static void
+lint_plan(void *argument)
+{
+	Linted	   *linted = argument;
+	const RehearsalOptions *options = linted->options;
 	ListCell   *lc;
 
 	foreach(lc, mig_linter_plan(options->target, options->direction))
@@ -101,9 +139,8 @@ lint_plan(const RehearsalOptions *options)
 		finding->severity = mig_rules_severity(found->rule);
 		finding->message = found->message;
 		finding->advice = found->rule->advice;
-		findings = lappend(findings, finding);
+		linted->findings = lappend(linted->findings, finding);
 	}
-	return findings;
 }
 
 /*

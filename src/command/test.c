@@ -318,7 +318,7 @@ walk_up_and_look(Walk *walk)
 	WalkTest   *test = walk->argument;
 
 	if (move_up(walk, test, 0, true))
-		test->schema = mig_walk_look(walk, true);
+		test->schema = mig_walk_look(walk);
 }
 
 /*
@@ -487,8 +487,12 @@ judge_differences(const Trace *trace, TapResult *result)
 		note(result, psprintf("  %s", mig_compare_line(lfirst(lc))));
 	if (trace->missing != NULL)
 		note(result, psprintf("Statements that do, to be added to it:\n%s", trace->missing));
-	note(result, psprintf("SELECT migrate.edit(%s, downgrade => migrate.derive_downgrade(%s)) writes the whole of it anew.",
-						  revision, revision));
+	if (trace->unmanaged != NIL)
+		note(result, psprintf("Schemas that are not managed: %s. When the setting managed_schemas has them, migrate.derive_downgrade() writes the whole of it anew.",
+							  mig_ids_join(trace->unmanaged)));
+	else
+		note(result, psprintf("SELECT migrate.edit(%s, downgrade => migrate.derive_downgrade(%s)) writes the whole of it anew.",
+							  revision, revision));
 }
 
 /*

@@ -12,22 +12,17 @@
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/table.h"
-#include "catalog/dependency.h"
 #include "catalog/indexing.h"
-#include "catalog/objectaddress.h"
 #include "catalog/partition.h"
-#include "catalog/pg_attrdef.h"
 #include "catalog/pg_constraint.h"
-#include "catalog/pg_depend.h"
 #include "catalog/pg_inherits.h"
-#include "catalog/pg_policy.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_rewrite.h"
-#include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "compat.h"
 #include "lint/catalog.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "optimizer/plancat.h"
 #include "storage/bufmgr.h"
 #include "utils/array.h"
@@ -48,14 +43,7 @@ static void read_constraint(World *world, WorldRelation *relation, HeapTuple tup
 static List *read_key(Oid table, Datum key);
 static void read_indexes(World *world, WorldRelation *relation, Relation rel);
 static void read_index(World *world, WorldRelation *relation, Relation rel);
-static bool is_in_the_way(World *world, ObjectAddress *address, Oid table,
-						  AttrNumber column);
-static Oid	relation_of(ObjectAddress *address);
-static bool is_dropped(const World *world, Oid catalog, Oid index, AttrNumber key, Oid oid,
-					   AttrNumber column);
-static ObjectAddress column_of_default(Oid value);
-static Oid	column_of_row(Oid catalog, Oid index, AttrNumber key, Oid oid,
-						  AttrNumber column);
+static bool has_other_class(Relation index, AttrNumber column, Oid type);
 
 /*
  * Fill in what the catalogs say of a relation, whose OID, schema and name are there,
@@ -292,249 +280,63 @@ read_index(World *world, WorldRelation *relation, Relation rel)
 }
 
 /*
- * Return descriptions (char *) of what depends on an object of the database and is no
- * part of it, nor of what the plan has dropped: what CASCADE drops first.  In the
- * current memory context.
+ * Return whether ALTER COLUMN ... TYPE builds an index of the catalogs again that is over a
+ * column, given by its number, though the rows of the table stay as they are.  The server
+ * does, unless the index is of columns only, has no condition, and its operator class is
+ * for the new type, too.
  */
-List *
-mig_catalog_dependents(World *world, Oid class, Oid object)
+bool
+mig_catalog_is_rebuilt(Oid index, AttrNumber column, Oid type)
 {
-	Relation	catalog = table_open(DependRelationId, AccessShareLock);
-	List	   *result = NIL;
-	ScanKeyData key[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
+	Relation	rel = try_relation_open(index, AccessShareLock);
+	Bitmapset  *read = NULL;
+	bool		rebuilt;
 
-	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(class));
-	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(object));
-	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL, 2, key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-		ObjectAddress address = {form->classid, form->objid, form->objsubid};
-		Oid			owner = relation_of(&address);
-		char	   *text;
-
-		if (form->deptype != DEPENDENCY_NORMAL || owner == object ||
-			(OidIsValid(owner) && mig_world_find_oid(world, owner) == NULL))
-			continue;
-		text = mig_getObjectDescription(&address);
-		if (text != NULL && !mig_world_has(result, text))
-			result = lappend(result, text);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return result;
+	if (rel == NULL)
+		return false;
+	pull_varattnos((Node *) RelationGetIndexExpressions(rel), 1, &read);
+	pull_varattnos((Node *) RelationGetIndexPredicate(rel), 1, &read);
+	for (int i = 0; i < rel->rd_index->indnatts; i++)
+		if (rel->rd_index->indkey.values[i] == column)
+			read = bms_add_member(read, column - FirstLowInvalidHeapAttributeNumber);
+	if (!bms_is_member(column - FirstLowInvalidHeapAttributeNumber, read))
+		rebuilt = false;
+	else if (RelationGetIndexExpressions(rel) != NIL || RelationGetIndexPredicate(rel) != NIL ||
+			 !rel->rd_index->indisvalid)
+		rebuilt = true;
+	else
+		rebuilt = has_other_class(rel, column, type);
+	relation_close(rel, AccessShareLock);
+	return rebuilt;
 }
 
 /*
- * Return the relation that an object is, or is a part of; InvalidOid for others.  A
- * rule becomes the view that it makes.
- */
-static Oid
-relation_of(ObjectAddress *address)
-{
-	switch (address->classId)
-	{
-		case RelationRelationId:
-			return address->objectId;
-		case RewriteRelationId:
-			address->objectId = column_of_row(RewriteRelationId, RewriteOidIndexId,
-											  Anum_pg_rewrite_oid, address->objectId,
-											  Anum_pg_rewrite_ev_class);
-			address->classId = RelationRelationId;
-			return address->objectId;
-		case ConstraintRelationId:
-			return column_of_row(ConstraintRelationId, ConstraintOidIndexId,
-								 Anum_pg_constraint_oid, address->objectId,
-								 Anum_pg_constraint_conrelid);
-		case AttrDefaultRelationId:
-			*address = column_of_default(address->objectId);
-			return address->objectId;
-		default:
-			return InvalidOid;
-	}
-}
-
-/*
- * Return descriptions (char *) of what keeps the type of a column of a table from
- * being altered: views, functions, triggers, policies, generated columns, without
- * views that the plan has dropped.
- */
-List *
-mig_catalog_users(World *world, Oid table, AttrNumber column)
-{
-	Relation	catalog = table_open(DependRelationId, AccessShareLock);
-	List	   *result = NIL;
-	ScanKeyData key[3];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(RelationRelationId));
-	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(table));
-	ScanKeyInit(&key[2], Anum_pg_depend_refobjsubid, BTEqualStrategyNumber, F_INT4EQ,
-				Int32GetDatum(column));
-	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL, 3, key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-		ObjectAddress address = {form->classid, form->objid, form->objsubid};
-		char	   *text;
-
-		if (!is_in_the_way(world, &address, table, column))
-			continue;
-		text = mig_getObjectDescription(&address);
-		if (text != NULL && !mig_world_has(result, text))
-			result = lappend(result, text);
-	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return result;
-}
-
-/*
- * Return whether an object that depends on a column keeps its type from being
- * altered; for a rule, the address becomes that of the view.  The default of the
- * column itself does not, nor do indexes, constraints and sequences.
+ * Return whether an index would have another operator class for a column if that were of
+ * another type.  One that is the default of its type becomes that of the other; an
+ * operator class of several types is for one at a time.
  */
 static bool
-is_in_the_way(World *world, ObjectAddress *address, Oid table, AttrNumber column)
+has_other_class(Relation index, AttrNumber column, Oid type)
 {
-	switch (address->classId)
+	Oid			old = get_atttype(index->rd_index->indrelid, column);
+	bool		isnull;
+	oidvector  *classes = (oidvector *)
+		DatumGetPointer(SysCacheGetAttr(INDEXRELID, index->rd_indextuple,
+										Anum_pg_index_indclass, &isnull));
+
+	for (int i = 0; i < index->rd_index->indnkeyatts; i++)
 	{
-		case RewriteRelationId:
-			return mig_world_find_oid(world, relation_of(address)) != NULL;
-		case AttrDefaultRelationId:
-			return relation_of(address) != table || address->objectSubId != column;
-		case RelationRelationId:
-			return address->objectId == table && address->objectSubId != 0 &&
-				address->objectSubId != column;
-		case TriggerRelationId:
-			return !is_dropped(world, TriggerRelationId, TriggerOidIndexId,
-							   Anum_pg_trigger_oid, address->objectId,
-							   Anum_pg_trigger_tgname);
-		case PolicyRelationId:
-			return !is_dropped(world, PolicyRelationId, PolicyOidIndexId,
-							   Anum_pg_policy_oid, address->objectId, Anum_pg_policy_polname);
-		case ProcedureRelationId:
-			return !is_dropped(world, ProcedureRelationId, ProcedureOidIndexId,
-							   Anum_pg_proc_oid, address->objectId, Anum_pg_proc_proname);
-		default:
-			return false;
-	}
-}
+		Oid			class = classes->values[i];
 
-/*
- * Return the tables (oids) that have a column of a domain, or of a domain over it.
- */
-List *
-mig_catalog_domain_tables(Oid type)
-{
-	Relation	catalog = table_open(DependRelationId, AccessShareLock);
-	List	   *result = NIL;
-	ScanKeyData key[2];
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key[0], Anum_pg_depend_refclassid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(TypeRelationId));
-	ScanKeyInit(&key[1], Anum_pg_depend_refobjid, BTEqualStrategyNumber, F_OIDEQ,
-				ObjectIdGetDatum(type));
-	scan = systable_beginscan(catalog, DependReferenceIndexId, true, NULL, 2, key);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_depend form = (Form_pg_depend) GETSTRUCT(tuple);
-		char		kind;
-
-		if (form->classid == TypeRelationId && get_typtype(form->objid) == TYPTYPE_DOMAIN)
-			result = list_concat_unique_oid(result, mig_catalog_domain_tables(form->objid));
-		if (form->classid != RelationRelationId || form->objsubid == 0)
+		if (index->rd_index->indkey.values[i] != column)
 			continue;
-		kind = get_rel_relkind(form->objid);
-		if (kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE ||
-			kind == RELKIND_MATVIEW)
-			result = list_append_unique_oid(result, form->objid);
+		if (GetDefaultOpClass(old, index->rd_rel->relam) == class &&
+			GetDefaultOpClass(type, index->rd_rel->relam) != class)
+			return true;
+		if (old != type && IsPolymorphicType(get_opclass_input_type(class)))
+			return true;
 	}
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-	return result;
-}
-
-/*
- * Return whether the plan has dropped an object of a catalog, by its name.
- */
-static bool
-is_dropped(const World *world, Oid catalog, Oid index, AttrNumber key, Oid oid,
-		   AttrNumber column)
-{
-	Relation	rel = table_open(catalog, AccessShareLock);
-	ScanKeyData scan_key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		dropped = true;
-
-	ScanKeyInit(&scan_key, key, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
-	scan = systable_beginscan(rel, index, true, NULL, 1, &scan_key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		bool		isnull;
-		Datum		name = heap_getattr(tuple, column, RelationGetDescr(rel), &isnull);
-
-		dropped = mig_world_has(world->dropped, NameStr(*DatumGetName(name)));
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return dropped;
-}
-
-/*
- * Return the column that a default is of.
- */
-static ObjectAddress
-column_of_default(Oid value)
-{
-	ObjectAddress address = {RelationRelationId, InvalidOid, 0};
-
-	address.objectId = column_of_row(AttrDefaultRelationId, AttrDefaultOidIndexId,
-									 Anum_pg_attrdef_oid, value, Anum_pg_attrdef_adrelid);
-	address.objectSubId = (int) column_of_row(AttrDefaultRelationId, AttrDefaultOidIndexId,
-											  Anum_pg_attrdef_oid, value,
-											  Anum_pg_attrdef_adnum);
-	return address;
-}
-
-/*
- * Return a value, an OID or a number, of the row of a catalog that an OID names;
- * 0 when there is no such row.
- */
-static Oid
-column_of_row(Oid catalog, Oid index, AttrNumber key, Oid oid, AttrNumber column)
-{
-	Relation	rel = table_open(catalog, AccessShareLock);
-	ScanKeyData scan_key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	Oid			result = InvalidOid;
-
-	ScanKeyInit(&scan_key, key, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(oid));
-	scan = systable_beginscan(rel, index, true, NULL, 1, &scan_key);
-	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
-	{
-		bool		isnull;
-		Datum		value = heap_getattr(tuple, column, RelationGetDescr(rel), &isnull);
-
-		result = column == Anum_pg_attrdef_adnum && catalog == AttrDefaultRelationId ?
-			(Oid) DatumGetInt16(value) : DatumGetObjectId(value);
-	}
-	systable_endscan(scan);
-	table_close(rel, AccessShareLock);
-	return result;
+	return false;
 }
 
 /*

@@ -10,9 +10,7 @@
 #include "lint/world.h"
 
 extern void mig_catalog_read(World *world, WorldRelation *relation);
-extern List *mig_catalog_dependents(World *world, Oid class, Oid object);
-extern List *mig_catalog_users(World *world, Oid table, AttrNumber column);
-extern List *mig_catalog_domain_tables(Oid type);
+extern bool mig_catalog_is_rebuilt(Oid index, AttrNumber column, Oid type);
 extern bool mig_catalog_name_is_volatile(const char *name);
 
 #endif							/* MIG_CATALOG_H */

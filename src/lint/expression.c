@@ -14,7 +14,6 @@
 
 #include "access/table.h"
 #include "access/transam.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
@@ -31,15 +30,16 @@
 #include "parser/parse_coerce.h"
 #include "parser/parse_collate.h"
 #include "parser/parse_expr.h"
+#include "parser/parse_func.h"
 #include "parser/parse_relation.h"
 #include "parser/parse_type.h"
 #include "parser/parse_utilcmd.h"
 #include "partitioning/partbounds.h"
+#include "store/subtransaction.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/partcache.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -59,6 +59,14 @@ typedef struct TypeQuestion
 	Oid			type;
 	int32		typmod;
 } TypeQuestion;
+
+/* A question about a function. */
+typedef struct FunctionQuestion
+{
+	ObjectType	kind;
+	const ObjectWithArgs *name;
+	Oid			function;
+} FunctionQuestion;
 
 /* A question about a change of type. */
 typedef struct ChangeQuestion
@@ -93,6 +101,7 @@ static bool is_user_function(Oid function, void *context);
 static void ask_default(void *argument);
 static bool names_volatile(Node *node, void *argument);
 static void ask_type(void *argument);
+static void ask_function(void *argument);
 static void ask_change(void *argument);
 static Node *change_expression(const ChangeQuestion *question, Oid type, int32 typmod);
 static Node *using_expression(const ChangeQuestion *question);
@@ -112,27 +121,8 @@ static List *table_conditions(const WorldRelation *table);
 static bool
 attempt(void (*question) (void *), void *argument)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorData  *volatile error = NULL;
+	ErrorData  *error = mig_subtransaction_try(question, argument);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		question(argument);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 	if (error != NULL && !is_of_statement(error->sqlerrcode))
 		ReThrowError(error);
 	return error == NULL;
@@ -273,6 +263,30 @@ ask_type(void *argument)
 		return;
 	question->type = typeTypeId(type);
 	ReleaseSysCache(type);
+}
+
+/*
+ * Return the function, or other routine, of a name of a statement; InvalidOid where there
+ * is none here, or several.
+ */
+Oid
+mig_expression_function(ObjectType kind, const ObjectWithArgs *name)
+{
+	FunctionQuestion question = {kind, name, InvalidOid};
+
+	return attempt(ask_function, &question) ? question.function : InvalidOid;
+}
+
+/*
+ * Answer which function a name means.
+ */
+static void
+ask_function(void *argument)
+{
+	FunctionQuestion *question = argument;
+
+	question->function = LookupFuncWithArgs(question->kind, unconstify(ObjectWithArgs *,
+																	   question->name), true);
 }
 
 /*

@@ -27,6 +27,7 @@ extern bool mig_expression_implies_bound(const WorldRelation *parent,
 										 const WorldRelation *table,
 										 const PartitionCmd *command);
 extern Oid	mig_expression_type(const TypeName *name, int32 *typmod);
+extern Oid	mig_expression_function(ObjectType kind, const ObjectWithArgs *name);
 extern bool mig_expression_domain_is_checked(const TypeName *name);
 
 #endif							/* MIG_EXPRESSION_H */

@@ -67,6 +67,7 @@ static void note_call(Lint *lint, const FuncCall *call);
 static const char *constant(Node *node);
 static void set_variable(Lint *lint, const char *name, const char *value);
 static void walk_end(Lint *lint);
+static List *ignored_in_script(const Lint *lint);
 static List *ignored_in(const char *sql, int from, int to);
 static List *ignored_on_line(const char *line);
 static int	compare_findings(const ListCell *a, const ListCell *b);
@@ -257,7 +258,7 @@ walk_script(Lint *lint)
 	lint->exclusive = NULL;
 	lint->world->transaction++;
 	lint->statement = NULL;
-	lint->ignored = ignored_in(sql, 0, strlen(sql));
+	lint->ignored = ignored_in_script(lint);
 	while ((rule = mig_rules_next(rule)) != NULL)
 	{
 		lint->rule = rule;
@@ -556,9 +557,30 @@ walk_end(Lint *lint)
 }
 
 /*
+ * Return the names (char *) of rules that comments between the statements of a script
+ * ignore.
+ */
+static List *
+ignored_in_script(const Lint *lint)
+{
+	const char *sql = lint->script->sql;
+	List	   *names = NIL;
+	int			gap = 0;
+	ListCell   *lc;
+
+	foreach(lc, lint->statements)
+	{
+		const ScriptStatement *statement = lfirst(lc);
+
+		names = list_concat(names, ignored_in(sql, gap, statement->location));
+		gap = statement->location + statement->len;
+	}
+	return list_concat(names, ignored_in(sql, gap, strlen(sql)));
+}
+
+/*
  * Return the names (char *) of rules that comments between two offsets, where there
- * are no tokens, ignore.  Between those of a whole script, all comments at the
- * beginning of a line count.
+ * are no tokens, ignore.
  */
 static List *
 ignored_in(const char *sql, int from, int to)

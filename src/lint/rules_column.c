@@ -8,6 +8,7 @@
 #include "catalog/pg_constraint.h"
 #include "compat.h"
 #include "lint/catalog.h"
+#include "lint/dependents.h"
 #include "lint/expression.h"
 #include "lint/rules.h"
 #include "nodes/nodeFuncs.h"
@@ -29,7 +30,10 @@ static void type_change_checked(Lint *lint, WorldRelation *table, const AlterTab
 static void type_change_dependents(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd);
 static void type_change_foreign_key(Lint *lint, WorldRelation *table,
 									const AlterTableCmd *cmd);
+static void found_foreign_key(Lint *lint, const WorldColumn *column,
+							  const WorldConstraint *constraint, WorldRelation *other);
 static void collation_change(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd);
+static void type_change_index(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd);
 static bool is_of_column(const WorldRelation *table, const char *name);
 static const WorldColumn *retyped(WorldRelation *table, const AlterTableCmd *cmd,
 								  TypeChange *change);
@@ -144,6 +148,15 @@ const LintRule mig_rules_column[] = {
 		.counter_example = "ALTER TABLE users ALTER COLUMN title TYPE varchar(50) COLLATE \"C\";",
 		.shows = "lock AccessExclusiveLock users, rewrite users_email_idx",
 		.command = collation_change
+	},
+	{
+		.id = "type-change-index", .severity = LINT_ERROR, .slow = true,
+		.summary = "ALTER COLUMN ... TYPE that leaves the rows as they are builds indexes again under ACCESS EXCLUSIVE: those with an expression or a condition, or whose operator class is not for the new type",
+		.advice = "DROP INDEX CONCURRENTLY, alter the type, and CREATE INDEX CONCURRENTLY, in three revisions; run stepwise.",
+		.example = "ALTER TABLE pages ALTER COLUMN slug TYPE varchar(100);",
+		.counter_example = "ALTER TABLE pages ALTER COLUMN title TYPE varchar(100);",
+		.shows = "lock AccessExclusiveLock pages, rewrite pages_slug_idx",
+		.command = type_change_index
 	},
 	{
 		.id = "int-primary-key", .severity = LINT_WARNING, .off = true,
@@ -392,7 +405,7 @@ type_change_dependents(Lint *lint, WorldRelation *table, const AlterTableCmd *cm
 
 	if (column == NULL || column->number == 0)
 		return;
-	foreach(lc, mig_catalog_users(lint->world, table->oid, column->number))
+	foreach(lc, mig_dependents_users(lint->world, table->oid, column->number))
 	{
 		mig_rules_found(lint, NULL, "%s uses column \"%s\": its type cannot be altered",
 						(char *) lfirst(lc), column->name);
@@ -408,6 +421,7 @@ type_change_foreign_key(Lint *lint, WorldRelation *table, const AlterTableCmd *c
 {
 	TypeChange	change;
 	const WorldColumn *column = retyped(table, cmd, &change);
+	List	   *referring;
 	ListCell   *lc;
 
 	if (column == NULL)
@@ -416,14 +430,30 @@ type_change_foreign_key(Lint *lint, WorldRelation *table, const AlterTableCmd *c
 	{
 		const WorldConstraint *constraint = lfirst(lc);
 
-		if (constraint->type != CONSTRAINT_FOREIGN || constraint->other == NULL ||
+		if (constraint->type != CONSTRAINT_FOREIGN ||
 			!mig_rules_is_old(constraint->other) ||
 			!mig_world_has(constraint->columns, column->name))
 			continue;
-		mig_rules_found(lint, constraint->other, "column \"%s\" is of foreign key \"%s\": table %s is locked against reads and writes, too (ACCESS EXCLUSIVE)",
-						column->name, constraint->name, mig_world_identity(constraint->other));
+		found_foreign_key(lint, column, constraint, constraint->other);
 		return;
 	}
+	if (column->number == 0)
+		return;
+	referring = mig_dependents_referring(lint->world, table, column);
+	for (int i = 0; i < list_length(referring); i += 2)
+		if (mig_rules_is_old(list_nth(referring, i)))
+			found_foreign_key(lint, column, list_nth(referring, i + 1), list_nth(referring, i));
+}
+
+/*
+ * Report a foreign key of a column, for which another table is locked.
+ */
+static void
+found_foreign_key(Lint *lint, const WorldColumn *column, const WorldConstraint *constraint,
+				  WorldRelation *other)
+{
+	mig_rules_found(lint, other, "column \"%s\" is of foreign key \"%s\": table %s is locked against reads and writes, too (ACCESS EXCLUSIVE)",
+					column->name, constraint->name, mig_world_identity(other));
 }
 
 /*
@@ -438,6 +468,34 @@ collation_change(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd)
 	if (column != NULL && change == TYPE_CHANGE_COLLATION && is_of_column(table, column->name))
 		mig_rules_found(lint, table, "indexes of table %s over column \"%s\" are rebuilt under ACCESS EXCLUSIVE",
 						mig_world_identity(table), column->name);
+}
+
+/*
+ * Find ALTER TYPE that does not rewrite, but has an index built again that is no finding
+ * of collation_change.
+ */
+static void
+type_change_index(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd)
+{
+	TypeChange	change;
+	const WorldColumn *column = retyped(table, cmd, &change);
+	int32		typmod;
+	Oid			type;
+	ListCell   *lc;
+
+	if (column == NULL || column->number == 0 ||
+		!(change == TYPE_CHANGE_NONE ||
+		  (change == TYPE_CHANGE_COLLATION && !is_of_column(table, column->name))))
+		return;
+	type = mig_expression_type(((const ColumnDef *) cmd->def)->typeName, &typmod);
+	foreach(lc, table->indexes)
+	{
+		const WorldRelation *index = lfirst(lc);
+
+		if (OidIsValid(index->oid) && mig_catalog_is_rebuilt(index->oid, column->number, type))
+			mig_rules_found(lint, table, "index %s of table %s is built again under ACCESS EXCLUSIVE",
+							mig_world_identity(index), mig_world_identity(table));
+	}
 }
 
 /*

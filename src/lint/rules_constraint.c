@@ -7,7 +7,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_constraint.h"
 #include "compat.h"
-#include "lint/catalog.h"
+#include "lint/dependents.h"
 #include "lint/effect.h"
 #include "lint/expression.h"
 #include "lint/rules.h"
@@ -228,7 +228,7 @@ domain_constraint(Lint *lint, const Node *stmt)
 	type = mig_expression_type(&name, &typmod);
 	if (!OidIsValid(type))
 		return;
-	foreach(lc, mig_catalog_domain_tables(type))
+	foreach(lc, mig_dependents_domain_tables(type))
 	{
 		WorldRelation *table = mig_world_find_oid(lint->world, lfirst_oid(lc));
 

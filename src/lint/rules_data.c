@@ -47,14 +47,22 @@ const LintRule mig_rules_data[] = {
 };
 
 /*
- * Find UPDATE and DELETE of most rows of a large table.
+ * Find UPDATE and DELETE of most rows of a large table, also in WITH.
  */
 static void
 backfill_in_transaction(Lint *lint, const Node *stmt)
 {
 	const RangeVar *name;
 	const Node *where;
+	const WithClause *with = IsA(stmt, SelectStmt) ? ((const SelectStmt *) stmt)->withClause :
+		IsA(stmt, InsertStmt) ? ((const InsertStmt *) stmt)->withClause :
+		IsA(stmt, UpdateStmt) ? ((const UpdateStmt *) stmt)->withClause :
+		IsA(stmt, DeleteStmt) ? ((const DeleteStmt *) stmt)->withClause : NULL;
 	WorldRelation *table;
+	ListCell   *lc;
+
+	foreach(lc, with != NULL ? with->ctes : NIL)
+		backfill_in_transaction(lint, ((const CommonTableExpr *) lfirst(lc))->ctequery);
 
 	if (IsA(stmt, UpdateStmt))
 	{

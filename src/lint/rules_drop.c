@@ -6,11 +6,15 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "compat.h"
 #include "lib/stringinfo.h"
-#include "lint/catalog.h"
+#include "lint/dependents.h"
 #include "lint/expression.h"
 #include "lint/rules.h"
 
@@ -105,7 +109,7 @@ drop_column(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd)
 }
 
 /*
- * Find DROP of tables and materialized views that have rows.
+ * Find DROP of tables that have rows.
  */
 static void
 drop_table(Lint *lint, const Node *stmt)
@@ -266,7 +270,7 @@ last_name(Node *object)
 /* --------------------------------------------------------------- cascade ---- */
 
 /*
- * Find CASCADE of DROP and of CREATE EXTENSION.
+ * Find CASCADE of DROP and of CREATE EXTENSION, and DROP OWNED.
  */
 static void
 cascade(Lint *lint, const Node *stmt)
@@ -279,12 +283,15 @@ cascade(Lint *lint, const Node *stmt)
 	{
 		foreach(lc, ((const CreateExtensionStmt *) stmt)->options)
 		{
-			if (strcmp(((DefElem *) lfirst(lc))->defname, "cascade") == 0)
+			if (strcmp(((DefElem *) lfirst(lc))->defname, "cascade") == 0 &&
+				!OidIsValid(get_extension_oid(((const CreateExtensionStmt *) stmt)->extname, true)))
 				mig_rules_found(lint, NULL, "CASCADE creates the extensions that \"%s\" requires",
 								((const CreateExtensionStmt *) stmt)->extname);
 		}
 		return;
 	}
+	if (IsA(stmt, DropOwnedStmt))
+		mig_rules_found(lint, NULL, "DROP OWNED drops all that belongs to the role, and revokes its privileges");
 	if (!IsA(stmt, DropStmt) || drop->behavior != DROP_CASCADE)
 		return;
 	foreach(lc, drop->objects)
@@ -299,12 +306,26 @@ static void
 cascade_command(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd)
 {
 	const WorldColumn *column;
+	const WorldConstraint *constraint;
+	Oid			oid;
 
-	if (cmd->behavior != DROP_CASCADE || cmd->subtype != AT_DropColumn || table->made)
+	if (cmd->behavior != DROP_CASCADE || table->made)
 		return;
-	column = mig_world_column(table, cmd->name);
-	if (column != NULL && column->number > 0)
-		found_cascade(lint, mig_catalog_users(lint->world, table->oid, column->number));
+	if (cmd->subtype == AT_DropColumn)
+	{
+		column = mig_world_column(table, cmd->name);
+		if (column != NULL && column->number > 0)
+			found_cascade(lint, mig_dependents_dropped(lint->world, RelationRelationId,
+													   table->oid, column->number));
+	}
+	else if (cmd->subtype == AT_DropConstraint)
+	{
+		constraint = mig_world_constraint(table, cmd->name);
+		oid = constraint == NULL || constraint->made ? InvalidOid :
+			get_relation_constraint_oid(table->oid, cmd->name, true);
+		if (OidIsValid(oid))
+			found_cascade(lint, mig_dependents_dropped(lint->world, ConstraintRelationId, oid, 0));
+	}
 }
 
 /*
@@ -346,16 +367,29 @@ dependents_of(Lint *lint, const DropStmt *drop, Node *object)
 		case OBJECT_FOREIGN_TABLE:
 			relation = mig_world_find_names(lint->world, (List *) object);
 			return relation == NULL || relation->made ? NIL :
-				mig_catalog_dependents(lint->world, RelationRelationId, relation->oid);
+				mig_dependents_dropped(lint->world, RelationRelationId, relation->oid, 0);
 		case OBJECT_SCHEMA:
 			oid = get_namespace_oid(strVal(object), true);
 			return !OidIsValid(oid) ? NIL :
-				mig_catalog_dependents(lint->world, NamespaceRelationId, oid);
+				mig_dependents_dropped(lint->world, NamespaceRelationId, oid, 0);
 		case OBJECT_TYPE:
 		case OBJECT_DOMAIN:
 			type = (TypeName *) object;
 			oid = mig_expression_type(type, &typmod);
-			return OidIsValid(oid) ? mig_catalog_dependents(lint->world, TypeRelationId, oid) : NIL;
+			return !OidIsValid(oid) ? NIL :
+				mig_dependents_dropped(lint->world, TypeRelationId, oid, 0);
+		case OBJECT_FUNCTION:
+		case OBJECT_PROCEDURE:
+		case OBJECT_ROUTINE:
+		case OBJECT_AGGREGATE:
+			oid = mig_world_object(lint->world, 'f', last_name(object)) != NULL ? InvalidOid :
+				mig_expression_function(drop->removeType, (const ObjectWithArgs *) object);
+			return !OidIsValid(oid) ? NIL :
+				mig_dependents_dropped(lint->world, ProcedureRelationId, oid, 0);
+		case OBJECT_EXTENSION:
+			oid = get_extension_oid(strVal(object), true);
+			return !OidIsValid(oid) ? NIL :
+				mig_dependents_dropped(lint->world, ExtensionRelationId, oid, 0);
 		default:
 			mig_rules_found(lint, NULL, "CASCADE drops what is not written here");
 			return NIL;

@@ -18,6 +18,7 @@
 #define WIDE_INDEX 3
 
 static void index_not_concurrent(Lint *lint, const Node *stmt);
+static bool is_there(Lint *lint, const IndexStmt *stmt, const WorldRelation *table);
 static void drop_index_not_concurrent(Lint *lint, const Node *stmt);
 static void reindex_not_concurrent(Lint *lint, const Node *stmt);
 static bool is_concurrent_reindex(const ReindexStmt *stmt);
@@ -145,10 +146,22 @@ index_not_concurrent(Lint *lint, const Node *stmt)
 	if (!IsA(stmt, IndexStmt) || index->concurrent)
 		return;
 	table = mig_rules_table(lint, index->relation);
-	if (table == NULL || (table->kind == RELKIND_PARTITIONED_TABLE && !index->relation->inh))
+	if (table == NULL || is_there(lint, index, table) ||
+		(table->kind == RELKIND_PARTITIONED_TABLE && !index->relation->inh))
 		return;
 	mig_rules_found(lint, table, "writes to table %s wait until the index is built (SHARE)",
 					mig_world_identity(table));
+}
+
+/*
+ * Return whether CREATE INDEX IF NOT EXISTS finds its name taken, and builds nothing.
+ */
+static bool
+is_there(Lint *lint, const IndexStmt *stmt, const WorldRelation *table)
+{
+	RangeVar	name = {.type = T_RangeVar, .schemaname = table->schema, .relname = stmt->idxname};
+
+	return stmt->if_not_exists && mig_world_find(lint->world, &name) != NULL;
 }
 
 /*
@@ -319,9 +332,13 @@ static void
 unique_index_may_fail(Lint *lint, const Node *stmt)
 {
 	const IndexStmt *index = (const IndexStmt *) stmt;
+	WorldRelation *table;
 
-	if (IsA(stmt, IndexStmt) && index->unique && index->whereClause == NULL)
-		may_fail(lint, mig_rules_table(lint, index->relation), index_columns(index));
+	if (!IsA(stmt, IndexStmt) || !index->unique || index->whereClause != NULL)
+		return;
+	table = mig_rules_table(lint, index->relation);
+	if (table != NULL && !is_there(lint, index, table))
+		may_fail(lint, table, index_columns(index));
 }
 
 /*
@@ -346,7 +363,7 @@ may_fail(Lint *lint, WorldRelation *table, List *columns)
 	StringInfoData list;
 	ListCell   *lc;
 
-	if (table == NULL || columns == NIL || list_member_ptr(columns, NULL) ||
+	if (columns == NIL || list_member_ptr(columns, NULL) ||
 		mig_world_is_indexed(table, columns, true))
 		return;
 	initStringInfo(&list);

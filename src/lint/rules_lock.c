@@ -14,6 +14,7 @@
 #include "lint/rules.h"
 #include "lint/table_lock.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 
 static void detach_not_concurrent(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd);
@@ -21,12 +22,15 @@ static void attach_without_check(Lint *lint, WorldRelation *table, const AlterTa
 static bool has_new_check(const WorldRelation *table);
 static void partition_lock(Lint *lint, const Node *stmt);
 static void table_rewrite(Lint *lint, const Node *stmt);
+static bool names_no_table(const Node *stmt);
+static void all_move(Lint *lint, const AlterTableMoveAllStmt *stmt);
 static void table_rewrite_command(Lint *lint, WorldRelation *table, const AlterTableCmd *cmd);
 static void refresh_not_concurrent(Lint *lint, const Node *stmt);
 static void several_alters(Lint *lint, const Node *stmt);
 static bool is_scanned_before(Lint *lint, const Node *stmt);
 static void statements_under_exclusive(Lint *lint, const Node *stmt);
 static bool reads_rows(Lint *lint, const Node *stmt);
+static bool names_old(Node *node, void *lint);
 static void trigger_lock(Lint *lint, const Node *stmt);
 static void exclusive_lock(Lint *lint, const Node *stmt);
 static bool is_brief(const Node *stmt);
@@ -194,7 +198,8 @@ partition_lock(Lint *lint, const Node *stmt)
 {
 	WorldRelation *parent = NULL;
 
-	if (IsA(stmt, CreateStmt) && ((const CreateStmt *) stmt)->partbound != NULL)
+	if (IsA(stmt, CreateStmt) && ((const CreateStmt *) stmt)->partbound != NULL &&
+		lint->locks != NIL)
 		parent = mig_world_find(lint->world,
 								linitial(((const CreateStmt *) stmt)->inhRelations));
 	else if (IsA(stmt, DropStmt) && ((const DropStmt *) stmt)->removeType == OBJECT_TABLE)
@@ -217,13 +222,19 @@ partition_lock(Lint *lint, const Node *stmt)
 /* -------------------------------------------------------------- rewrites ---- */
 
 /*
- * Find VACUUM FULL and CLUSTER.
+ * Find VACUUM FULL and CLUSTER, and what moves all tables, indexes or materialized views of
+ * a tablespace.
  */
 static void
 table_rewrite(Lint *lint, const Node *stmt)
 {
 	ListCell   *lc;
 
+	if (IsA(stmt, AlterTableMoveAllStmt))
+		all_move(lint, (const AlterTableMoveAllStmt *) stmt);
+	if (mig_table_lock_is_full(stmt) && names_no_table(stmt))
+		mig_rules_found(lint, NULL, "each table%s is rewritten under ACCESS EXCLUSIVE",
+						IsA(stmt, RepackStmt) ? " that was clustered before" : "");
 	if (!IsA(stmt, VacuumStmt) && !IsA(stmt, RepackStmt))
 		return;
 	foreach(lc, lint->locks)
@@ -234,6 +245,32 @@ table_rewrite(Lint *lint, const Node *stmt)
 			mig_rules_found(lint, lock->table, "table %s is rewritten under ACCESS EXCLUSIVE",
 							mig_world_identity(lock->table));
 	}
+}
+
+/*
+ * Return whether a VACUUM or CLUSTER is of all tables.
+ */
+static bool
+names_no_table(const Node *stmt)
+{
+	return IsA(stmt, VacuumStmt) ? ((const VacuumStmt *) stmt)->rels == NIL :
+		MigRepackTable((const RepackStmt *) stmt) == NULL;
+}
+
+/*
+ * Find a move of all that is in a tablespace to another one.
+ */
+static void
+all_move(Lint *lint, const AlterTableMoveAllStmt *stmt)
+{
+	Oid			from = get_tablespace_oid(stmt->orig_tablespacename, true);
+	Oid			to = get_tablespace_oid(stmt->new_tablespacename, true);
+
+	if (OidIsValid(from) && OidIsValid(to) && from != to)
+		mig_rules_found(lint, NULL, "all %s of tablespace \"%s\" are rewritten under ACCESS EXCLUSIVE",
+						stmt->objtype == OBJECT_INDEX ? "indexes" :
+						stmt->objtype == OBJECT_MATVIEW ? "materialized views" : "tables",
+						stmt->orig_tablespacename);
 }
 
 /*
@@ -342,19 +379,13 @@ reads_rows(Lint *lint, const Node *stmt)
 		case T_DeleteStmt:
 			return mig_rules_table(lint, ((const DeleteStmt *) stmt)->relation) != NULL;
 		case T_InsertStmt:
-			{
-				const SelectStmt *source =
-					(const SelectStmt *) ((const InsertStmt *) stmt)->selectStmt;
-
-				if (source == NULL || source->valuesLists != NIL)
-					return false;
-				foreach(lc, source->fromClause)
-				{
-					if (IsA(lfirst(lc), RangeVar) && mig_rules_table(lint, lfirst(lc)) != NULL)
-						return true;
-				}
-				return false;
-			}
+			return names_old(((const InsertStmt *) stmt)->selectStmt, lint) ||
+				names_old((Node *) ((const InsertStmt *) stmt)->withClause, lint);
+		case T_CreateTableAsStmt:
+			return names_old(((const CreateTableAsStmt *) stmt)->query, lint);
+		case T_SelectStmt:
+			return ((const SelectStmt *) stmt)->intoClause != NULL &&
+				names_old(unconstify(Node *, stmt), lint);
 		case T_AlterTableStmt:
 			foreach(lc, alter->cmds)
 			{
@@ -365,6 +396,19 @@ reads_rows(Lint *lint, const Node *stmt)
 		default:
 			return false;
 	}
+}
+
+/*
+ * Return whether a query, as it is written, reads an old table.
+ */
+static bool
+names_old(Node *node, void *lint)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeVar))
+		return mig_rules_table(lint, (RangeVar *) node) != NULL;
+	return raw_expression_tree_walker(node, names_old, lint);
 }
 
 /*

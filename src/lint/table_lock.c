@@ -57,6 +57,9 @@ mig_table_lock_all(World *world, const Node *stmt)
 			return add(NIL, mig_world_find(world,
 										   ((const AlterObjectSchemaStmt *) stmt)->relation),
 					   AccessExclusiveLock);
+		case T_ViewStmt:
+			return add(NIL, mig_world_find(world, ((const ViewStmt *) stmt)->view),
+					   AccessExclusiveLock);
 		case T_TruncateStmt:
 			return of_several(world, ((const TruncateStmt *) stmt)->relations,
 							  AccessExclusiveLock);
@@ -226,6 +229,8 @@ of_create(World *world, const CreateStmt *stmt)
 	List	   *locks = NIL;
 	ListCell   *lc;
 
+	if (stmt->if_not_exists && mig_world_find(world, stmt->relation) != NULL)
+		return NIL;
 	foreach(lc, stmt->tableElts)
 	{
 		Node	   *element = lfirst(lc);
@@ -347,21 +352,34 @@ of_several(World *world, List *relations, LOCKMODE mode)
 static List *
 of_vacuum(World *world, const VacuumStmt *stmt)
 {
-	LOCKMODE	mode = ShareUpdateExclusiveLock;
+	LOCKMODE	mode = mig_table_lock_is_full((const Node *) stmt) ? AccessExclusiveLock :
+		ShareUpdateExclusiveLock;
 	List	   *locks = NIL;
 	ListCell   *lc;
 
-	foreach(lc, stmt->options)
-	{
-		const DefElem *option = lfirst(lc);
-
-		if (strcmp(option->defname, "full") == 0 && mig_table_lock_is_on(option))
-			mode = AccessExclusiveLock;
-	}
 	foreach(lc, stmt->rels)
 		locks = add(locks, mig_world_find(world, ((VacuumRelation *) lfirst(lc))->relation),
 					mode);
 	return locks;
+}
+
+/*
+ * Return whether a statement is VACUUM FULL or CLUSTER.
+ */
+bool
+mig_table_lock_is_full(const Node *stmt)
+{
+	ListCell   *lc;
+
+	if (IsA(stmt, VacuumStmt))
+		foreach(lc, ((const VacuumStmt *) stmt)->options)
+		{
+			const DefElem *option = lfirst(lc);
+
+			if (strcmp(option->defname, "full") == 0 && mig_table_lock_is_on(option))
+				return true;
+		}
+	return IsA(stmt, RepackStmt);
 }
 
 /*

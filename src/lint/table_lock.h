@@ -19,6 +19,7 @@ typedef struct TableLock
 
 extern List *mig_table_lock_all(World *world, const Node *stmt);
 extern const char *mig_table_lock_mode(LOCKMODE mode);
+extern bool mig_table_lock_is_full(const Node *stmt);
 extern bool mig_table_lock_is_on(const DefElem *option);
 
 #endif							/* MIG_TABLE_LOCK_H */

@@ -119,6 +119,24 @@ mig_world_find_oid(World *world, Oid oid)
 }
 
 /*
+ * Return whether the plan has dropped a relation of the catalogs.
+ */
+bool
+mig_world_has_dropped(const World *world, Oid oid)
+{
+	ListCell   *lc;
+
+	foreach(lc, world->relations)
+	{
+		const WorldRelation *relation = lfirst(lc);
+
+		if (relation->oid == oid)
+			return relation->dropped;
+	}
+	return false;
+}
+
+/*
  * Return the relation of a schema, or NULL.
  */
 static WorldRelation *

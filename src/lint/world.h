@@ -108,6 +108,7 @@ extern World *mig_world_create(void (*read) (World *world, WorldRelation *relati
 extern WorldRelation *mig_world_find(World *world, const RangeVar *name);
 extern WorldRelation *mig_world_find_names(World *world, List *names);
 extern WorldRelation *mig_world_find_oid(World *world, Oid oid);
+extern bool mig_world_has_dropped(const World *world, Oid oid);
 extern WorldRelation *mig_world_add(World *world, const RangeVar *name, char kind);
 extern void mig_world_rename(World *world, WorldRelation *relation, const char *schema,
 							 const char *name);

@@ -138,15 +138,17 @@ static void write_bar(Report *page, const char *name, const char *class, double 
 static void write_chips(Report *page, const RehearsalRow *row);
 static void write_names(Report *page, const char *class, const char *what, List *names);
 static void write_problem(Report *page, const RehearsalRow *row);
-static void write_findings(Report *page, const RehearsalRow *row);
+static void write_findings(Report *page, const RehearsalRow *row, int statement);
 static double rewritten_bytes(const RehearsalRow *row);
 
 /*
  * Return a rehearsal as a page, in the current memory context, with what there is to
- * say about its statements (PageFinding *) besides.
+ * say about its statements (PageFinding *) and about all of it besides; the note may be
+ * NULL.
  */
 char *
-mig_page_write(const RehearsalOptions *options, const Rehearsal *rehearsal, List *findings)
+mig_page_write(const RehearsalOptions *options, const Rehearsal *rehearsal, List *findings,
+			   const char *note)
 {
 	Report		page = {.options = options, .rehearsal = rehearsal, .findings = findings};
 
@@ -155,6 +157,8 @@ mig_page_write(const RehearsalOptions *options, const Rehearsal *rehearsal, List
 	find_maxima(&page);
 	write_head(&page);
 	write_verdict(&page);
+	if (note != NULL)
+		appendStringInfo(&page.html, "<p class=\"verdict note\">%s</p>\n", note);
 	write_facts(&page);
 	write_plan(&page);
 	write_locks(&page);
@@ -642,7 +646,7 @@ write_statements(Report *page)
 }
 
 /*
- * Write the heading of a step.
+ * Write the heading of a step, with what there is to say about its script.
  */
 static void
 write_step(Report *page, const RehearsalRow *row)
@@ -659,6 +663,7 @@ write_step(Report *page, const RehearsalRow *row)
 		appendStringInfoString(html, "</span>");
 	}
 	appendStringInfoString(html, "</h3>\n");
+	write_findings(page, row, 0);
 }
 
 /*
@@ -676,7 +681,7 @@ write_statement(Report *page, const RehearsalRow *row)
 		appendStringInfo(html, INT64_FORMAT " row%s", row->rows, row->rows == 1 ? "" : "s");
 	appendStringInfoString(html, "</span></header>\n");
 	write_problem(page, row);
-	write_findings(page, row);
+	write_findings(page, row, row->statement);
 	appendStringInfoString(html, "<div class=\"body\"><div>");
 	write_sql(page, row->sql);
 	write_chips(page, row);
@@ -791,10 +796,11 @@ write_problem(Report *page, const RehearsalRow *row)
 }
 
 /*
- * Write what else there is to say about a statement.
+ * Write what else there is to say about a statement of a row's script, or, with 0, about
+ * the script.
  */
 static void
-write_findings(Report *page, const RehearsalRow *row)
+write_findings(Report *page, const RehearsalRow *row, int statement)
 {
 	StringInfo	html = &page->html;
 	ListCell   *lc;
@@ -803,7 +809,7 @@ write_findings(Report *page, const RehearsalRow *row)
 	{
 		const PageFinding *finding = lfirst(lc);
 
-		if (finding->statement != row->statement || finding->direction != row->direction ||
+		if (finding->statement != statement || finding->direction != row->direction ||
 			strcmp(finding->revision, row->revision) != 0)
 			continue;
 		appendStringInfo(html, "<p class=\"verdict %s\"><b>",

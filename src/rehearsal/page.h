@@ -23,6 +23,6 @@ typedef struct PageFinding
 } PageFinding;
 
 extern char *mig_page_write(const RehearsalOptions *options, const Rehearsal *rehearsal,
-							List *findings);
+							List *findings, const char *note);
 
 #endif							/* MIG_PAGE_H */

@@ -18,26 +18,32 @@
 
 #include "access/xact.h"
 #include "catalog/pg_enum.h"
+#include "commands/prepare.h"
 #include "compat.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
 #include "rehearsal/clock.h"
 #include "rehearsal/rehearsal.h"
+#include "revision/ids.h"
 #include "revision/plan.h"
 #include "run/deferred.h"
 #include "run/execute.h"
 #include "run/report.h"
 #include "schema/compare.h"
 #include "schema/differ.h"
+#include "schema/finding.h"
 #include "schema/held.h"
 #include "schema/mend.h"
+#include "schema/read.h"
 #include "script/statement.h"
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 #include "store/partial.h"
 #include "store/position.h"
+#include "store/query.h"
 #include "store/revisions.h"
 #include "store/scope.h"
+#include "store/subtransaction.h"
 #include "store/verify.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
@@ -50,6 +56,7 @@ typedef struct Run
 	Rehearsal	rehearsal;
 	MemoryContext caller;
 	ResourceOwner owner;
+	List	   *prepared;		/* char *: prepared statements of the session */
 	HeldLocks  *held;			/* what a rollback does not restore... */
 	void	   *enums;
 	void	   *deferred;
@@ -66,10 +73,21 @@ typedef struct Run
 	const char *sql;			/* of the script that runs */
 } Run;
 
+/* Differences of the schemas before and after, to be settled. */
+typedef struct Settling
+{
+	const Project *project;
+	const Schema *before;
+	const Schema *after;
+	List	   *differences;
+} Settling;
+
 /* The subtransaction of the rehearsal under way. */
 static SubTransactionId rehearsing = InvalidSubTransactionId;
 
 static void begin(Run *run);
+static List *read_prepared(void);
+static void forget_prepared(const Run *run);
 static void at_abort(SubXactEvent event, SubTransactionId self, SubTransactionId parent,
 					 void *argument);
 static void end(Run *run);
@@ -81,7 +99,11 @@ static void run_script(Run *run, int node, MigDirection direction, int number, i
 static StoredScript *read_script(const char *revision, MigDirection direction);
 static bool needs_steps(const Run *run);
 static void run_way_back(Run *run);
-static void report_differences(Run *run, const Schema *before, const Schema *after);
+static Schema *read_schema(const Project *project);
+static List *find_differences(const Project *project, const Schema *before,
+							  const Schema *after);
+static void settle(void *argument);
+static void report_differences(Run *run, List *differences);
 static void begin_statement(const ScriptStatement *statement, void *argument);
 static List *plain_form(RawStmt *raw, void *argument);
 static void end_statement(const ScriptStatement *statement, int64 rows, void *argument);
@@ -113,6 +135,7 @@ mig_rehearsal_run(const RehearsalOptions *options)
 	begin(&run);
 	error = attempt(&run);
 	end(&run);
+	forget_prepared(&run);
 	if (error != NULL && !is_finding(&run, error))
 	{
 		/* before any script */
@@ -140,6 +163,7 @@ begin(Run *run)
 	mig_clock_reset();
 	run->caller = CurrentMemoryContext;
 	run->owner = CurrentResourceOwner;
+	run->prepared = read_prepared();
 	run->held = mig_held_remember();
 	size = EstimateUncommittedEnumsSpace();
 	run->enums = palloc(size);
@@ -152,6 +176,38 @@ begin(Run *run)
 	BeginInternalSubTransaction(NULL);
 	rehearsing = GetCurrentSubTransactionId();
 	MemoryContextSwitchTo(run->caller);
+}
+
+/*
+ * Return the names (char *) of the session's prepared statements, in the current memory
+ * context.
+ */
+static List *
+read_prepared(void)
+{
+	static StoreQuery query = {
+		.sql = "SELECT name FROM pg_catalog.pg_prepared_statements"
+	};
+	List	   *names;
+	Scope		scope;
+
+	mig_scope_enter(&scope);
+	names = mig_query_texts(&scope, &query, NULL);
+	mig_scope_leave(&scope);
+	return names;
+}
+
+/*
+ * Deallocate what the scripts have prepared, which a rollback does not.
+ */
+static void
+forget_prepared(const Run *run)
+{
+	ListCell   *lc;
+
+	foreach(lc, read_prepared())
+		if (!mig_ids_contain_all(run->prepared, list_make1(lfirst(lc))))
+			DropPreparedStatement(lfirst(lc), false);
 }
 
 /*
@@ -252,7 +308,7 @@ rehearse(Run *run)
 	if (options->round_trip)
 	{
 		project = mig_differ_project(options->function);
-		before = mig_differ_live(&project);
+		before = read_schema(&project);
 	}
 	mig_deferred_begin();
 	run->relations = mig_relations_begin();
@@ -262,7 +318,7 @@ rehearse(Run *run)
 	{
 		run_way_back(run);
 		mig_clock_mark();
-		report_differences(run, before, mig_differ_live(&project));
+		report_differences(run, find_differences(&project, before, read_schema(&project)));
 		mig_clock_check();
 	}
 }
@@ -394,12 +450,50 @@ run_way_back(Run *run)
 }
 
 /*
+ * Return what is in the managed schemas, with its uses, in the current memory context.
+ */
+static Schema *
+read_schema(const Project *project)
+{
+	Schema	   *schema = mig_differ_live(project);
+
+	mig_read_uses(schema);
+	return schema;
+}
+
+/*
+ * Return the differences between two schemas, without those that are only in how the
+ * server prints a text.  Where the caller cannot have a scratch, these stay.
+ */
+static List *
+find_differences(const Project *project, const Schema *before, const Schema *after)
+{
+	Settling	settling = {project, before, after, mig_compare_schemas(before, after)};
+	ErrorData  *error = mig_subtransaction_try(settle, &settling);
+
+	if (error != NULL && mig_finding_is_of_server(error))
+		ReThrowError(error);
+	return settling.differences;
+}
+
+/*
+ * Settle differences.
+ */
+static void
+settle(void *argument)
+{
+	Settling   *settling = argument;
+
+	settling->differences = mig_differ_settle(settling->project, settling->before,
+											  settling->after, settling->differences);
+}
+
+/*
  * Add a row for each object that is not as before.
  */
 static void
-report_differences(Run *run, const Schema *before, const Schema *after)
+report_differences(Run *run, List *differences)
 {
-	List	   *differences = mig_compare_schemas(before, after);
 	ListCell   *lc;
 
 	foreach(lc, differences)

@@ -64,6 +64,8 @@ struct Relations
 	MemoryContext context;
 	Snapshot	snapshot;		/* of the beginning; NULL: it is as then again */
 	RelationLocks *locks;
+	Oid			schema;			/* the last one whose name was read... */
+	const char *schema_name;
 	HTAB	   *watched;		/* Watched */
 	HTAB	   *counted;		/* Counted */
 	List	   *tables;			/* Watched *: those that can be scanned */
@@ -92,6 +94,7 @@ static List *report_scans(Relations *relations);
 static RelationName *name_of(const Watched *watched);
 static Watched *find(Relations *relations, Oid relation);
 static Watched *add(Relations *relations, Oid relation, Form_pg_class form);
+static const char *read_schema_name(Relations *relations, Oid schema);
 static HeapTuple read_row(const Relations *relations, Oid catalog, Oid index, AttrNumber key,
 						  Oid value);
 static Oid	table_of_index(const Relations *relations, Oid index);
@@ -515,18 +518,14 @@ add(Relations *relations, Oid relation, Form_pg_class form)
 	Oid			table = form->relkind == RELKIND_INDEX ||
 		form->relkind == RELKIND_PARTITIONED_INDEX ?
 		table_of_index(relations, relation) : InvalidOid;
-	HeapTuple	schema = read_row(relations, NamespaceRelationId, NamespaceOidIndexId,
-								  Anum_pg_namespace_oid, form->relnamespace);
 	MemoryContext old = MemoryContextSwitchTo(relations->context);
 	Watched    *watched = hash_search(relations->watched, &relation, HASH_ENTER, NULL);
-	const char *schema_name = NULL;
 	const Counted *counted = hash_search(relations->counted, &relation, HASH_FIND, NULL);
 
 	memset((char *) watched + sizeof(Oid), 0, sizeof(Watched) - sizeof(Oid));
 	watched->bare_name = pstrdup(NameStr(form->relname));
-	if (HeapTupleIsValid(schema))
-		schema_name = NameStr(((Form_pg_namespace) GETSTRUCT(schema))->nspname);
-	watched->name = quote_qualified_identifier(schema_name, watched->bare_name);
+	watched->name = quote_qualified_identifier(read_schema_name(relations, form->relnamespace),
+											   watched->bare_name);
 	watched->schema = form->relnamespace;
 	watched->kind = form->relkind;
 	watched->file = form->relfilenode;
@@ -537,6 +536,27 @@ add(Relations *relations, Oid relation, Form_pg_class form)
 	touch_one(relations, watched);
 	MemoryContextSwitchTo(old);
 	return watched;
+}
+
+/*
+ * Return the name of a schema that was there before; NULL if there is none.
+ */
+static const char *
+read_schema_name(Relations *relations, Oid schema)
+{
+	HeapTuple	tuple;
+
+	if (schema == PG_TOAST_NAMESPACE)
+		return "pg_toast";
+	if (schema == relations->schema)
+		return relations->schema_name;
+	tuple = read_row(relations, NamespaceRelationId, NamespaceOidIndexId,
+					 Anum_pg_namespace_oid, schema);
+	relations->schema = schema;
+	relations->schema_name = HeapTupleIsValid(tuple) ?
+		MemoryContextStrdup(relations->context,
+							NameStr(((Form_pg_namespace) GETSTRUCT(tuple))->nspname)) : NULL;
+	return relations->schema_name;
 }
 
 /*

@@ -30,7 +30,6 @@ static Bitmapset *replaceable(const Graph *graph, const Bitmapset *rows,
 							  const Bitmapset *destinations);
 static StampStep *stamp_step(int node, Bitmapset **rows, const Bitmapset *gone);
 static List *members(const Bitmapset *set);
-static List *sort(const Graph *graph, const Bitmapset *set);
 static void count_successor(PlanRows *state, int node, int n);
 static void change_rows(PlanRows *state);
 
@@ -290,7 +289,7 @@ upgrade_to(const Graph *graph, const Bitmapset *rows, const Bitmapset *targets)
 	needed = mig_graph_ancestors(graph, targets, GRAPH_REAL);
 	needed = bms_del_members(needed,
 							 mig_graph_ancestors(graph, rows, GRAPH_REAL));
-	return sort(graph, needed);
+	return mig_plan_sort(graph, needed);
 }
 
 /*
@@ -317,7 +316,7 @@ downgrade_to(const Graph *graph, const Bitmapset *rows,
 						text),
 				 errdetail("The current revisions are: %s.",
 						   bms_is_empty(rows) ? "none" : mig_ids_quote(mig_graph_ids(graph, rows)))));
-	upwards = sort(graph, reverted);
+	upwards = mig_plan_sort(graph, reverted);
 	for (int i = list_length(upwards) - 1; i >= 0; i--)
 		plan = lappend_int(plan, list_nth_int(upwards, i));
 	return plan;
@@ -409,10 +408,10 @@ downgrade_roots(const Graph *graph, const DowngradeTarget *target,
 }
 
 /*
- * Return members of set as a list of node numbers, parents before children.
+ * Return the members of a set as a list of node numbers, parents before children.
  */
-static List *
-sort(const Graph *graph, const Bitmapset *set)
+List *
+mig_plan_sort(const Graph *graph, const Bitmapset *set)
 {
 	List	   *sorted = NIL;
 

@@ -35,6 +35,8 @@ extern List *mig_plan_range(const Graph *graph, const Bitmapset *rows,
 extern List *mig_plan_stamp(const Graph *graph, const Bitmapset *rows,
 							List *targets, bool purge, Bitmapset **after);
 
+extern List *mig_plan_sort(const Graph *graph, const Bitmapset *set);
+
 extern PlanRows *mig_plan_rows_begin(const Graph *graph, const Bitmapset *rows);
 extern void mig_plan_rows_step(PlanRows *state, int node,
 							   MigDirection direction);

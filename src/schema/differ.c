@@ -22,6 +22,7 @@
 #include "schema/declare.h"
 #include "schema/differ.h"
 #include "schema/exclude.h"
+#include "schema/fence.h"
 #include "schema/finding.h"
 #include "schema/fingerprint.h"
 #include "schema/guard.h"
@@ -521,7 +522,7 @@ is_undeclared(const SchemaObject *object, const Schema *schema, const DeclareNot
 		return mig_objects_at(notes->before, &object->address) != NULL &&
 			!mig_replace_is_kept(notes, &object->address);
 	if (strcmp(object->kind->name, "schema") != 0 || strcmp(object->name, "public") == 0 ||
-		is_in(notes->schemas, object->name))
+		is_in(notes->schemas, object->name) || is_in(mig_fence_new_schemas(), object->name))
 		return false;
 	foreach(lc, schema->objects)
 	{

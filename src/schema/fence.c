@@ -99,6 +99,27 @@ mig_fence_has_refused(void)
 }
 
 /*
+ * Return the names (char *) of the schemas that scripts have made since mig_fence_begin and
+ * that are there, managed or not, but for those of temporary tables; in the current memory
+ * context.
+ */
+List *
+mig_fence_new_schemas(void)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, made)
+	{
+		char	   *name = get_namespace_name(lfirst_oid(lc));
+
+		if (name != NULL && !isAnyTempNamespace(lfirst_oid(lc)))
+			names = lappend(names, name);
+	}
+	return names;
+}
+
+/*
  * See that an object is created, altered or dropped; a hook of the server.  Rows that
  * are new cannot be looked up yet: but for schemas, mig_fence_check sees to them.
  */

@@ -14,5 +14,6 @@ extern void mig_fence_begin(List *schemas);
 extern void mig_fence_end(void);
 extern void mig_fence_check(Node *stmt);
 extern bool mig_fence_has_refused(void);
+extern List *mig_fence_new_schemas(void);
 
 #endif							/* MIG_FENCE_H */

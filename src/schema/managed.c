@@ -5,6 +5,7 @@
 #include "migrate.h"
 
 #include "catalog/namespace.h"
+#include "revision/ids.h"
 #include "schema/managed.h"
 #include "store/project.h"
 #include "utils/builtins.h"
@@ -27,7 +28,7 @@ mig_managed_read(const Scope *scope)
 
 /*
  * Return the names in a list, separated by commas, of identifiers as SQL has
- * them.  Errors: 22023 for no such list, or a schema that cannot be managed.
+ * them, each once.  Errors: 22023 for no such list, or a schema that cannot be managed.
  */
 List *
 mig_managed_parse(const char *list)
@@ -44,7 +45,8 @@ mig_managed_parse(const char *list)
 	foreach(lc, names)
 	{
 		mig_managed_check_name(lfirst(lc));
-		result = list_append_unique_ptr(result, lfirst(lc));
+		if (!mig_ids_contain_all(result, list_make1(lfirst(lc))))
+			result = lappend(result, lfirst(lc));
 	}
 	return result;
 }

@@ -15,6 +15,7 @@
 
 #include "kind/kinds.h"
 #include "revision/graph.h"
+#include "revision/plan.h"
 #include "run/report.h"
 #include "schema/closure.h"
 #include "schema/declare.h"
@@ -161,14 +162,11 @@ static List *
 read_scripts(const Scope *scope, const Graph *graph, const Bitmapset *revisions)
 {
 	MemoryContext old = MemoryContextSwitchTo(scope->context);
-	List	   *plan = NIL;
+	List	   *plan = mig_plan_sort(graph, revisions);
+	List	   *ids = mig_graph_plan_ids(graph, plan, 0, list_length(plan));
 
-	for (int i = 0; i < graph->n; i++)
-		if (bms_is_member(graph->order[i], revisions))
-			plan = lappend_int(plan, graph->order[i]);
-	plan = mig_graph_plan_ids(graph, plan, 0, list_length(plan));
 	MemoryContextSwitchTo(old);
-	return mig_revisions_read_whole_scripts(scope, plan, MIG_UPGRADE);
+	return mig_revisions_read_whole_scripts(scope, ids, MIG_UPGRADE);
 }
 
 /*

@@ -16,7 +16,6 @@
 #include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "access/relation.h"
-#include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
@@ -26,12 +25,12 @@
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_utilcmd.h"
 #include "stepwise/shape.h"
+#include "store/subtransaction.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -48,9 +47,19 @@ typedef struct Shape
 								 * operator classes */
 } Shape;
 
+/* Whether a statement, analyzed, is what an index of a table is. */
+typedef struct Question
+{
+	const IndexStmt *stmt;
+	Oid			table;
+	Oid			index;
+	bool		fits;
+} Question;
+
 static bool has_name_of(const IndexStmt *stmt, Oid table, Oid index);
 static char *join_column_names(Oid index);
 static bool analyzes_to(const IndexStmt *stmt, Oid table, Oid index);
+static void ask(void *argument);
 static bool is_of_statement(int sqlerrcode);
 static bool is_defined_by(const IndexStmt *stmt, Oid table, Oid index);
 static Shape shape_of_statement(const IndexStmt *stmt, Oid table);
@@ -152,31 +161,23 @@ join_column_names(Oid index)
 static bool
 analyzes_to(const IndexStmt *stmt, Oid table, Oid index)
 {
-	MemoryContext context = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool fits = false;
-	ErrorData  *volatile error = NULL;
+	Question	question = {.stmt = stmt, .table = table, .index = index};
+	ErrorData  *error = mig_subtransaction_try(ask, &question);
 
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(context);
-	PG_TRY();
-	{
-		fits = is_defined_by(stmt, table, index);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(context);
-	CurrentResourceOwner = owner;
 	if (error != NULL && !is_of_statement(error->sqlerrcode))
 		ReThrowError(error);
-	return fits;
+	return question.fits;
+}
+
+/*
+ * Answer whether a statement is what an index is.
+ */
+static void
+ask(void *argument)
+{
+	Question   *question = argument;
+
+	question->fits = is_defined_by(question->stmt, question->table, question->index);
 }
 
 /*

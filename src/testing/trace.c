@@ -3,9 +3,9 @@
  *		What the downgrade of a revision leaves.
  *
  * Every revision is upgraded; then its downgrade is run, looked at and rolled back.  The
- * managed schemas are read before and after, as a comparison reads them, so that an empty
- * downgrade of a revision that did something leaves what it did.  What builds on a revision
- * that failed is not looked at.
+ * managed schemas, and those that the revisions have made, are read before and after, as
+ * a comparison reads them, so that an empty downgrade of a revision that did something
+ * leaves what it did.  What builds on a revision that failed is not looked at.
  */
 #include "migrate.h"
 
@@ -13,6 +13,7 @@
 #include "revision/ids.h"
 #include "schema/action.h"
 #include "schema/compare.h"
+#include "schema/fence.h"
 #include "schema/read.h"
 #include "testing/trace.h"
 #include "utils/memutils.h"
@@ -20,6 +21,7 @@
 /* A search under way. */
 typedef struct Search
 {
+	Project		project;		/* it manages also the schemas that revisions have made */
 	const Bitmapset *kept;		/* nodes that are not downgraded */
 	List	   *traces;			/* Trace * */
 	Bitmapset  *failed;			/* nodes whose upgrade failed, or was not tried */
@@ -30,6 +32,7 @@ typedef struct Search
 static void search(Walk *walk);
 static Trace *trace_step(Walk *walk, Search *search, const WalkStep *step);
 static Schema *look(Walk *walk, MemoryContext *context);
+static Schema *read_all(Walk *walk, bool uses);
 static const char *why_not(const Walk *walk, const Search *search, const WalkStep *step);
 static const char *why_not_back(const Search *search, const WalkStep *step);
 static void look_back(Walk *walk, void *argument);
@@ -38,7 +41,8 @@ static List *find_orders(const Schema *before, const Schema *after);
 static bool has_other_order(const SchemaObject *before, const SchemaObject *after);
 static List *columns_of(const SchemaObject *table);
 static int	compare_numbers(const ListCell *a, const ListCell *b);
-static void settle(Walk *walk, Trace *trace);
+static void settle(const Walk *walk, const Project *project, Trace *trace);
+static List *find_unmanaged(const Walk *walk, List *differences);
 
 /*
  * Return what is known of the downgrades (Trace *) of all revisions of a walk, but for some
@@ -48,12 +52,12 @@ static void settle(Walk *walk, Trace *trace);
 List *
 mig_trace_find(Walk *walk, const Bitmapset *kept)
 {
-	Search		state = {.kept = kept};
+	Search		state = {.project = *walk->project, .kept = kept};
 	ListCell   *lc;
 
 	mig_walk_run(walk, search, &state);
 	foreach(lc, state.traces)
-		settle(walk, lfirst(lc));
+		settle(walk, &state.project, lfirst(lc));
 	return state.traces;
 }
 
@@ -114,9 +118,32 @@ look(Walk *walk, MemoryContext *context)
 
 	*context = AllocSetContextCreate(walk->context, "migrate trace", ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(*context);
-	schema = mig_walk_look(walk, true);
+	schema = read_all(walk, true);
 	MemoryContextSwitchTo(old);
 	return schema;
+}
+
+/*
+ * Read the managed schemas, and those that revisions have made so far, with their uses if
+ * these are wanted.  One that is gone again is empty.
+ */
+static Schema *
+read_all(Walk *walk, bool uses)
+{
+	Project    *project = &((Search *) walk->argument)->project;
+	ListCell   *lc;
+
+	foreach(lc, mig_fence_new_schemas())
+	{
+		MemoryContext old;
+
+		if (mig_ids_contain_all(project->schemas, list_make1(lfirst(lc))))
+			continue;
+		old = MemoryContextSwitchTo(walk->context);
+		project->schemas = lappend(list_copy(project->schemas), pstrdup(lfirst(lc)));
+		MemoryContextSwitchTo(old);
+	}
+	return mig_differ_read_scratch(project, walk->notes, uses);
 }
 
 /*
@@ -165,7 +192,7 @@ look_back(Walk *walk, void *argument)
 	List	   *differences;
 
 	MemoryContextSwitchTo(context);
-	after = mig_walk_look(walk, false);
+	after = read_all(walk, false);
 	differences = mig_compare_schemas(after, trace->before);
 	if (differences != NIL)
 		mig_read_uses(after);
@@ -186,14 +213,41 @@ look_back(Walk *walk, void *argument)
  * would take them away.
  */
 static void
-settle(Walk *walk, Trace *trace)
+settle(const Walk *walk, const Project *project, Trace *trace)
 {
 	if (trace->differences == NIL)
 		return;
-	trace->differences = mig_differ_settle(walk->project, trace->after, trace->before,
+	trace->differences = mig_differ_settle(project, trace->after, trace->before,
 										   trace->differences);
-	if (trace->differences != NIL)
-		trace->missing = write_missing(trace);
+	if (trace->differences == NIL)
+		return;
+	trace->missing = write_missing(trace);
+	trace->unmanaged = find_unmanaged(walk, trace->differences);
+}
+
+/*
+ * Return the schemas (char *) of some differences which the project does not manage.
+ */
+static List *
+find_unmanaged(const Walk *walk, List *differences)
+{
+	List	   *names = NIL;
+	ListCell   *lc;
+
+	foreach(lc, differences)
+	{
+		const Difference *difference = lfirst(lc);
+		const SchemaObject *object = difference->from != NULL ? difference->from :
+			difference->to;
+		const char *schema = strcmp(object->kind->name, "schema") == 0 ? object->name :
+			object->schema;
+		List	   *name = schema == NULL ? NIL : list_make1(unconstify(char *, schema));
+
+		if (!mig_ids_contain_all(walk->project->schemas, name) &&
+			!mig_ids_contain_all(names, name))
+			names = list_concat(names, name);
+	}
+	return names;
 }
 
 /*

@@ -20,6 +20,7 @@ typedef struct Trace
 	const char *missing;		/* statements that do, or why there are none */
 	Schema	   *before;			/* the upgrade */
 	Schema	   *after;			/* the downgrade */
+	List	   *unmanaged;		/* char *: schemas of differences that are not managed */
 	List	   *orders;			/* char *: tables of which only the order of columns is
 								 * not as before */
 } Trace;

@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "lib/stringinfo.h"
 #include "revision/ids.h"
+#include "revision/plan.h"
 #include "schema/declare.h"
 #include "schema/finding.h"
 #include "schema/managed.h"
@@ -34,7 +35,6 @@ typedef struct Attempt
 	bool		is_kept;		/* it is not rolled back */
 } Attempt;
 
-static List *plan_all(const Graph *graph);
 static WalkStep *make_step(const Graph *graph, StoredScript *upgrade,
 						   StoredScript *downgrade, List *data, const Bitmapset *left_out);
 static Replay *read_replay(const Walk *walk);
@@ -54,7 +54,8 @@ Walk *
 mig_walk_read(const Project *project, const Graph *graph, const Bitmapset *left_out)
 {
 	Walk	   *walk = palloc0(sizeof(Walk));
-	List	   *ids = plan_all(graph);
+	List	   *plan = mig_plan_sort(graph, bms_add_range(NULL, 0, graph->n - 1));
+	List	   *ids = mig_graph_plan_ids(graph, plan, 0, list_length(plan));
 	List	   *upgrades;
 	List	   *downgrades;
 	List	   *data;
@@ -75,19 +76,6 @@ mig_walk_read(const Project *project, const Graph *graph, const Bitmapset *left_
 													 left_out));
 	walk->replay = read_replay(walk);
 	return walk;
-}
-
-/*
- * Return the ids (char *) of all revisions, in the order of a plan.
- */
-static List *
-plan_all(const Graph *graph)
-{
-	List	   *plan = NIL;
-
-	for (int i = 0; i < graph->n; i++)
-		plan = lappend_int(plan, graph->order[i]);
-	return mig_graph_plan_ids(graph, plan, 0, list_length(plan));
 }
 
 /*
@@ -304,13 +292,13 @@ run_rows(Walk *walk, const WalkStep *step, const char *when, const char *sql)
 }
 
 /*
- * Return what the managed schemas are now, in the scratch, with its uses if these are
- * wanted, in the current memory context.
+ * Return what the managed schemas are now, in the scratch, with its uses, in the current
+ * memory context.
  */
 Schema *
-mig_walk_look(const Walk *walk, bool uses)
+mig_walk_look(const Walk *walk)
 {
-	return mig_differ_read_scratch(walk->project, walk->notes, uses);
+	return mig_differ_read_scratch(walk->project, walk->notes, true);
 }
 
 /*

@@ -46,7 +46,7 @@ extern void mig_walk_run(Walk *walk, void (*body) (Walk *walk), void *argument);
 extern Fault *mig_walk_move(Walk *walk, const WalkStep *step, MigDirection direction);
 extern Fault *mig_walk_try_back(Walk *walk, const WalkStep *step,
 								void (*look) (Walk *walk, void *argument), void *argument);
-extern Schema *mig_walk_look(const Walk *walk, bool uses);
+extern Schema *mig_walk_look(const Walk *walk);
 extern char *mig_walk_plain_form(const WalkStep *step, MigDirection direction);
 
 #endif							/* MIG_WALK_H */

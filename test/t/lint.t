@@ -184,6 +184,156 @@ for (
 	is($result->{state}, '00000', "what is not there is no error: $_") or diag $result->{err};
 	$session->run('ROLLBACK');
 }
+# CASCADE: what the server names in its NOTICE, and lint in its finding.
+$session->run(q{
+	CREATE DOMAIN limited AS int;
+	CREATE SEQUENCE counted;
+	CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	CREATE FUNCTION fired() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+	CREATE SCHEMA part;
+	CREATE TABLE part.base (id int PRIMARY KEY DEFAULT nextval('counted'), u int UNIQUE,
+		l limited, ll limited[], o int DEFAULT one());
+	CREATE TABLE part.more (b int REFERENCES part.base, u int REFERENCES part.base (u));
+	CREATE TRIGGER fire BEFORE INSERT ON part.more FOR EACH ROW EXECUTE FUNCTION fired();
+	CREATE VIEW part.v1 AS SELECT id, u FROM part.base;
+	CREATE VIEW part.v2 AS SELECT id FROM part.v1;
+	CREATE MATERIALIZED VIEW part.v3 AS SELECT id FROM part.v2;
+	CREATE TABLE part.kept (n bigserial);
+	CREATE RULE away AS ON DELETE TO part.kept DO ALSO INSERT INTO part.more VALUES (1, 1);
+	INSERT INTO part.base VALUES (1, 1)});
+for my $statement (
+	'DROP DOMAIN limited CASCADE',
+	'DROP SEQUENCE counted CASCADE',
+	'DROP FUNCTION one() CASCADE',
+	'DROP FUNCTION fired CASCADE',
+	'DROP TABLE part.base CASCADE',
+	'DROP TABLE part.more CASCADE',
+	'DROP VIEW part.v1 CASCADE',
+	'DROP SCHEMA part CASCADE',
+	'ALTER TABLE part.base DROP COLUMN id CASCADE',
+	'ALTER TABLE part.base DROP CONSTRAINT base_u_key CASCADE',
+	'ALTER TABLE part.more DROP COLUMN b CASCADE',
+	'DROP FUNCTION absent() CASCADE',
+	'DROP FUNCTION pg_catalog.now() CASCADE')
+{
+	my ($dropped) = messages($statement) =~ /^create-or-drop-cascade: CASCADE drops (.*)$/m;
+	my @named = sort split /, | and /, $dropped // '';
+	my $notices = $session->query(
+		"BEGIN; SET LOCAL client_min_messages = notice; $statement")->{err};
+	my @server = sort $notices =~ /drop cascades to (?!\d+ other)(.*)$/mg;
+	$session->run('ROLLBACK');
+	@server = () if $notices =~ /^ERROR/m;
+	my $more = @server - 5;
+	@server = ("$more more", @named[ grep { $named[$_] !~ / more$/ } 0 .. $#named ]) if $more > 0;
+	is_deeply([ sort @named ], [ sort @server ], "$statement: what the server says");
+}
+like(messages('DROP OWNED BY CURRENT_USER'), qr/^create-or-drop-cascade: DROP OWNED drops all/m,
+	'DROP OWNED is a CASCADE');
+$session->run('DROP SCHEMA part CASCADE', 'DROP DOMAIN limited', 'DROP SEQUENCE counted',
+	'DROP FUNCTION one, fired');
+
+# All tables, and views.
+finds('1 table-rewrite', 'VACUUM FULL of all', [ 'VACUUM (FULL, ANALYZE)', 0 ]);
+finds('1 table-rewrite', 'CLUSTER of all', [ 'CLUSTER', 0 ]);
+finds('', 'VACUUM of all', [ 'VACUUM (FULL off)', 0 ]);
+finds('1 table-rewrite', 'all tables of a tablespace',
+	'ALTER TABLE ALL IN TABLESPACE pg_default SET TABLESPACE pg_global');
+finds('', 'all tables, to where they are',
+	'ALTER INDEX ALL IN TABLESPACE pg_default SET TABLESPACE pg_default');
+$session->run('CREATE VIEW seen AS SELECT a FROM old');
+like(messages('CREATE OR REPLACE VIEW seen AS SELECT a, b FROM old'),
+	qr/^lock-timeout: reads and writes of table public\.seen wait/m, 'a view that is replaced');
+is(messages('CREATE OR REPLACE VIEW unseen AS SELECT a FROM old'), '', 'and one that is new');
+$session->run('DROP VIEW seen');
+finds('2 statements-under-exclusive', "a query under a lock: $_",
+	"ALTER TABLE old ADD c int; $_")
+  for 'CREATE TABLE copy AS SELECT * FROM parts', 'SELECT a.* INTO copy FROM old a, parts',
+  'INSERT INTO empty (a) SELECT p.at FROM parts p JOIN old o ON o.a = p.at',
+  'INSERT INTO empty (a) (SELECT 1 UNION SELECT at FROM parts)',
+  'CREATE MATERIALIZED VIEW copy AS SELECT * FROM parts';
+finds('2 statements-under-exclusive', 'one with a WITH under a lock', 'ALTER TABLE old ADD c int; '
+	. 'WITH moved AS (DELETE FROM parts RETURNING at) INSERT INTO empty (a) SELECT at FROM moved');
+$session->run('SET migrate.lint_assume_rows = on');
+finds("1 backfill-in-transaction", "all rows in WITH: $_", $_)
+  for 'WITH moved AS (DELETE FROM parts RETURNING at) INSERT INTO empty (a) SELECT at FROM moved',
+  'WITH d AS (UPDATE old SET a = 1 RETURNING id) SELECT count(*) FROM d';
+finds('', 'some rows of WITH', 'WITH few AS (SELECT id FROM old LIMIT 10) '
+	. 'UPDATE old SET a = 1 WHERE id IN (SELECT id FROM few)');
+$session->run('RESET migrate.lint_assume_rows');
+finds('', "and one that is none: $_", "ALTER TABLE old ADD c int; $_")
+  for 'INSERT INTO empty (id) VALUES (1)', 'CREATE TABLE copy AS SELECT * FROM empty',
+  'SELECT max(id) FROM old';
+
+# What is there already is not made.
+$session->run('CREATE INDEX there ON old (a)', 'CREATE EXTENSION IF NOT EXISTS plpgsql');
+for my $statement ('CREATE INDEX IF NOT EXISTS there ON old (a)',
+	'CREATE UNIQUE INDEX IF NOT EXISTS there ON old (a, b)',
+	'CREATE TABLE IF NOT EXISTS parts_1 PARTITION OF parts FOR VALUES FROM (0) TO (10)',
+	'CREATE EXTENSION IF NOT EXISTS plpgsql CASCADE')
+{
+	finds('', "nothing is made: $statement", $statement);
+}
+is(messages('CREATE TABLE IF NOT EXISTS empty (a bigint REFERENCES old)'), '', '    nor locked');
+finds('1 index-not-concurrent', '    unless its name is free',
+	'CREATE INDEX IF NOT EXISTS not_there ON old (a)');
+$session->run('DROP INDEX there');
+
+# The type of a column that foreign keys refer to: what the server locks.
+$session->run(q{
+	CREATE TABLE keyed (id int PRIMARY KEY, u int UNIQUE, up int REFERENCES keyed);
+	CREATE TABLE k1 (r int CONSTRAINT k1_r REFERENCES keyed, n int);
+	CREATE TABLE k2 (a int, u int REFERENCES keyed (u));
+	INSERT INTO keyed VALUES (1, 1); INSERT INTO k1 VALUES (1); INSERT INTO k2 VALUES (1, 1)});
+for my $script ('ALTER TABLE keyed ALTER id TYPE bigint', 'ALTER TABLE keyed ALTER u TYPE bigint',
+	'ALTER TABLE k1 ALTER r TYPE bigint', 'ALTER TABLE k1 ALTER n TYPE bigint',
+	'ALTER TABLE k1 DROP CONSTRAINT k1_r; ALTER TABLE keyed ALTER id TYPE bigint',
+	'DROP TABLE k1; ALTER TABLE keyed ALTER id TYPE bigint')
+{
+	my @found = messages($script) =~ /^type-change-foreign-key: .* table public\.(\S+)/mg;
+	my ($table) = $script =~ /(\w+) ALTER \w+ TYPE/;
+	$session->run('BEGIN');
+	pend($script);
+	my $locked = $session->value(qq{SELECT string_agg(substring(l FROM 'on public\\.(.*)'), ' ')
+		FROM migrate.rehearse(), unnest(locks) l WHERE sql ~ ' TYPE '
+		AND l ~ 'AccessExclusiveLock on public.(keyed|k1|k2)\$' AND l !~ '\\y$table\$'});
+	$session->run('ROLLBACK');
+	is("@found", $locked // '', "locked for a foreign key: $script");
+}
+$session->run('DROP TABLE keyed, k1, k2');
+
+# Indexes that ALTER TYPE builds again: what the server does.
+$session->run(q{
+	CREATE TABLE typed (v varchar(10), w varchar(10), n numeric(5, 2), t timestamp, b bit(4),
+		a int[], i int);
+	INSERT INTO typed VALUES ('v', 'w', 1, now(), B'1010', '{1}', 1);
+	CREATE INDEX typed_lower ON typed (lower(v));
+	CREATE INDEX typed_part ON typed (n) WHERE w <> 'x';
+	CREATE INDEX typed_plain ON typed (w, n);
+	CREATE INDEX typed_pattern ON typed (w varchar_pattern_ops);
+	CREATE INDEX typed_t ON typed (t);
+	CREATE INDEX typed_b ON typed (b) INCLUDE (v);
+	CREATE INDEX typed_a ON typed (a);
+	CREATE TABLE parted (k int, v varchar(10)) PARTITION BY LIST (k);
+	CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1);
+	INSERT INTO parted VALUES (1, 'v');
+	CREATE INDEX parted_upper ON parted (upper(v));
+	SET TimeZone = 'UTC'});
+for my $change ('v TYPE varchar(20)', 'v TYPE text', 'v TYPE varchar(10)', 'w TYPE text',
+	'n TYPE numeric(6, 2)', 't TYPE timestamptz', 'b TYPE varbit', 'a TYPE int[]', 'i TYPE oid',
+	'v TYPE text COLLATE "C"', 'parted v TYPE text')
+{
+	my $table = $change =~ /^parted/ ? 'parted' : 'typed';
+	my $script = "ALTER TABLE $table ALTER " . $change =~ s/^parted //r;
+	my @found = messages($script) =~ /^type-change-index: index public\.(\S+)/mg;
+	$session->run('BEGIN');
+	pend($script);
+	my $rewritten = $session->value(q{SELECT coalesce(string_agg(r::text, ' ' ORDER BY r::text), '')
+		FROM migrate.rehearse(), unnest(rewrites) r});
+	$session->run('ROLLBACK');
+	is(join(' ', sort @found), ($rewritten // '') =~ s/parted_1_upper_idx/parted_upper/r,
+		"indexes built again: $change");
+}
+$session->run('DROP TABLE typed, parted');
 finds('', 'what a block does is not seen', q{DO 'BEGIN DROP TABLE old; END'});
 
 # ---------------------------------------------------------------- silence ----
@@ -194,6 +344,13 @@ DROP TABLE old;
 -- migrate:ignore drop-column: not that
 CREATE TABLE x (a int); DROP TABLE parts;
 SQL
+for my $body ('', "-- migrate:ignore empty-downgrade")
+{
+	finds($body ? 'empty-downgrade' : '', 'a rule about the script is silenced over a statement'
+			. ($body && ', and not within one'),
+		[ ($body ? '' : "-- migrate:ignore empty-downgrade\n")
+			. "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1\n$body\n'", 1, '' ]);
+}
 finds('', 'several names, several lines, a reason', <<'SQL');
 -- first
 -- migrate:ignore rename, index-not-concurrent: nobody uses it

@@ -342,6 +342,31 @@ ok 2 - downgrade_leaves_no_trace: 0002, step 2
 TAP
 }
 
+# Schemas that the revisions make are theirs, managed or not.
+{
+	my $session = project(
+		[ 'CREATE SCHEMA o; CREATE TABLE o.t (a int CONSTRAINT c CHECK (a IN (1, 2)))',
+			'DROP SCHEMA o CASCADE' ],
+		[ 'CREATE TABLE o.u (a int)', '' ],
+		[   'ALTER TABLE o.t DROP CONSTRAINT c',
+			'ALTER TABLE o.t ADD CONSTRAINT c CHECK (a = ANY (ARRAY[1, 2]))' ],
+		[ q{DO 'BEGIN EXECUTE ''CREATE SCHEMA p''; END'}, '' ],
+		[ 'DROP SCHEMA p', 'CREATE SCHEMA p' ],
+		[ 'CREATE TEMP TABLE first (t text)', '' ]);
+	my $tap = tap($session, 'test_downgrade_leaves_no_trace()');
+	is(verdicts($tap), "ok 0001\nnot ok 0002\nok 0003\nnot ok 0004\nok 0005\nok 0006",
+		'what is left in a schema that the revisions make is a trace');
+	like($tap, qr/^#   drop table o\.u\n# Statements that do, [^\n]+\n.*^# DROP TABLE/ms,
+		'    and named, with the statement');
+	like($tap, qr/^# Schemas that are not managed: o\. When the setting /m,
+		'    and why derive_downgrade() does not write it');
+	$session->run(q{SELECT migrate.configure('managed_schemas', 'public, o, o, p, public')});
+	is(verdicts(tap($session, 'test_downgrade_leaves_no_trace()')), verdicts($tap),
+		'    likewise where they are managed');
+	like($session->query(q{SELECT migrate.derive_downgrade('0002')})->{out},
+		qr/^DROP TABLE o\.u;$/m, '    which writes it then, though a schema is listed twice');
+}
+
 {
 	my $session = project(
 		[ q{CREATE TABLE t (s varchar(5) CONSTRAINT c CHECK (s IN ('a', 'b')))}, 'DROP TABLE t' ],

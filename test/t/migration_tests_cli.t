@@ -177,6 +177,28 @@ my $good      = "ok single_head_revision\nok upgrade\n$modelless\nok up_down_con
 	ok(!-e "$self->{dir}/hacked", '    and a message is a text');
 }
 
+# The same lines in another order are another schema.
+{
+	my $f    = 'CREATE OR REPLACE FUNCTION f() RETURNS int LANGUAGE plpgsql AS $$ '
+	  . "DECLARE i int = 1; BEGIN\n%s\nRETURN i;\nEND \$\$;";
+	my $self = project(
+		[   'CREATE TABLE a (id int, x int); CREATE TABLE b (id int, y int);'
+			  . sprintf($f, "i = i + 1;\ni = i * 2;"),
+			'DROP TABLE a, b; DROP FUNCTION f();' ],
+		[ 'ALTER TABLE a DROP x; ALTER TABLE b ADD x int;', '' ],
+		[ sprintf($f, "i = i * 2;\ni = i + 1;"), '' ],
+		[ 'CREATE SCHEMA o; CREATE TABLE o.t (a int);', 'DROP SCHEMA o CASCADE;' ],
+		[ 'CREATE TABLE o.u (a int);', '' ],
+		[ 'CREATE SCHEMA "O, ""o";', '' ]);
+	my $out = tests(
+		$self,
+		($good =~ s/^ok up_down/not ok up_down/mr)
+		  . "\nok 0001\nnot ok 0002\nnot ok 0003\nok 0004\nnot ok 0005\nnot ok 0006",
+		'what is elsewhere, or in a schema of the revisions, is a trace');
+	like($out, qr/^#   drop column public\.b\.x$/m, '    and named');
+	like($out, qr/^#   drop table o\.u$/m,          '    likewise');
+}
+
 {
 	my $self = project(
 		[ 'CREATE TABLE t (id int PRIMARY KEY);', 'DROP TABLE t;' ],

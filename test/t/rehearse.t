@@ -244,9 +244,41 @@ is(rehearsed('ALTER TABLE users ADD x int; CREATE TABLE left_over (i int); DROP 
 2|-|-|not as before: column public.users.name differs: not_null: none -> NOT NULL
 2|-|-|not as before: view public.named is not there any more
 OUT
+# What is only printed in another way is as before; where the caller can have no scratch that
+# is not known.
+$session->run(q{CREATE TABLE checked (s varchar(5) CONSTRAINT c CHECK (s IN ('a', 'b')))});
+store($session, 'ALTER TABLE checked DROP CONSTRAINT c',
+	downgrade => q{ALTER TABLE checked ADD CONSTRAINT c CHECK (((s)::text =
+		ANY ((ARRAY['a'::character varying, 'b'::character varying])::text[])))});
+for my $transaction ('', 'BEGIN')
+{
+	$session->run($transaction) if $transaction;
+	is_deeply([ $session->rows(q{SELECT step, problem
+		FROM migrate.rehearse(round_trip => true)}) ], [ '1|', '2|' ],
+		'a CHECK that is printed otherwise' . ($transaction && ', in a transaction'));
+	$session->run('ROLLBACK') if $transaction;
+}
+store($session, 'ALTER TABLE checked DROP CONSTRAINT c',
+	downgrade => q{ALTER TABLE checked ADD CONSTRAINT c CHECK (s = ANY (ARRAY['a', 'c']))});
+like(join('', $session->rows(q{SELECT problem FROM migrate.rehearse(round_trip => true)})),
+	qr/^not as before: constraint c on public\.checked differs/m, '    and one that is another');
+$session->run('DROP TABLE checked');
 is(rehearsed('SELECT 1', arguments => 'round_trip => true',
 	columns => q{step, coalesce(statement::text, '-'), coalesce(problem, '-')}),
 	qq{1|1|-\n2|-|MG006: revision "r1" has no downgrade script\n}, 'no way back');
+
+# Prepared statements are not rolled back, so they are deallocated.
+$session->run('PREPARE mine AS SELECT 1');
+for my $script ('PREPARE theirs AS SELECT 2; EXECUTE theirs',
+	'PREPARE theirs AS SELECT 2; SELECT 1/0',
+	q{DO 'BEGIN EXECUTE ''PREPARE "the""irs" AS SELECT 1''; END'})
+{
+	store($session, $script);
+	$session->run('SELECT migrate.rehearse()') for 1 .. 2;
+	is($session->value('SELECT string_agg(name, $$ $$) FROM pg_prepared_statements'), 'mine',
+		"nothing is prepared after $script");
+}
+$session->run('DEALLOCATE mine');
 
 # -------------------------------------------------------------------- failures ----
 
@@ -552,6 +584,26 @@ like($page, qr/content="1">.*It ended early.*href="#s1-2".*22012: division by ze
 $session->run(q{SELECT migrate.drop('r1')});
 is(faults(join "\n", $session->rows('SELECT migrate.rehearsal_report()')), '', 'nothing to do');
 $session->run('DROP TABLE "<b>bold</b> & ""quoted"""');
+
+# Lint is a reader of tables, and waits no longer than the rehearsal does.
+store($session, 'ALTER TABLE users ADD x int');
+{
+	my $blocker = connect_to('mig_rehearse')->run('BEGIN', 'LOCK users');
+	$session->run(q{SET migrate.rehearse_lock_timeout = '100ms'});
+	my $since = time;
+	$page = join "\n", $session->rows('SELECT migrate.rehearsal_report()');
+	cmp_ok(time - $since, '<', 2, 'a page does not wait for locks of others');
+	is(faults($page), '', '    and is one');
+	like($page, qr/Lint could not look at a table/, '    which says what was not looked at');
+	like($page, qr/55P03: .*process $blocker->{pid} holds AccessExclusiveLock/,
+		'    and who was in the way');
+	$session->run('RESET migrate.rehearse_lock_timeout');
+	$blocker->finish;
+}
+like(join("\n", $session->rows('SELECT migrate.rehearsal_report()')),
+	qr{<h3>1\. upgrade of r1.*</h3>\n<p class="verdict note"><b>irreversible</b>},
+	'what lint finds of a script as a whole is below its heading');
+$session->run(q{SELECT migrate.drop('r1')});
 
 # ------------------------------------------------------------------- command line ----
 
