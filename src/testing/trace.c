@@ -203,7 +203,7 @@ settle(Walk *walk, Trace *trace)
 static const char *
 write_missing(const Trace *trace)
 {
-	ActionPlan	plan = mig_action_plan(trace->after, trace->before, trace->differences);
+	ActionPlan	plan = mig_action_plan(trace->after, trace->before, trace->differences, false);
 	ListCell   *lc;
 
 	foreach(lc, trace->differences)

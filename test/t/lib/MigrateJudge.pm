@@ -95,6 +95,9 @@ sub dump
 	my $dump = schema_dump($self->{$database}, $self->{privileges} ? () : '--no-privileges');
 	# the order of storage parameters means nothing
 	$dump =~ s/((?:^WITH|\bSET) \()([^()]*)(\);?)$/$1 . join(', ', sort split m{, }, $2) . $3/gme;
+	# nor that of columns which the server prints in the order of the table's
+	$dump =~ s/^(CREATE STATISTICS .* ON |ALTER PUBLICATION .* \()([^()]*)( FROM .*|\).*)$/
+		$1 . join(', ', sort split m{, }, $2) . $3/gme;
 	return $dump;
 }
 
