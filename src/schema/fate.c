@@ -518,8 +518,13 @@ disturb(Fates *fates, const SchemaObject *object)
 
 	if (mig_fate_is_gone(fates, object))
 		foreach(lc, object->children)
+		{
 			set_fate(fates, lfirst(lc), fates->of[object->number],
 					 fates->causes[object->number]);
+			/* what was said of it could go before, without a user of it */
+			if (is_said(lfirst(lc)))
+				fates->pending = lappend(fates->pending, lfirst(lc));
+		}
 	foreach(lc, fates->users[object->number])
 		disturb_user(fates, object, lfirst(lc));
 }

@@ -277,6 +277,14 @@ ALTER MATERIALIZED VIEW m ALTER b SET STORAGE external, ALTER b SET STATISTICS 8
 TO
 	unlike => [ qr/VIEW public\.\w+;|CREATE|DROP COLUMN/ ]);
 
+change('a view over a column of which nothing is said any more', <<'FROM', <<'TO');
+CREATE TABLE t (id int, a text); CREATE VIEW v AS SELECT id, a FROM t;
+ALTER VIEW v ALTER id SET DEFAULT 9; CREATE VIEW w AS SELECT id FROM v
+FROM
+CREATE TABLE t (id int, a text); CREATE VIEW v AS SELECT id, a || '' AS b FROM t;
+CREATE VIEW w AS SELECT id FROM v
+TO
+
 change('NOT NULL of partitions and heirs alone', <<'FROM', <<'TO',
 CREATE TABLE p (a int, b text, c text, d text NOT NULL) PARTITION BY LIST (a);
 CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1); ALTER TABLE p1 ALTER b SET NOT NULL;
@@ -375,13 +383,15 @@ CREATE TABLE t (a int, b text, c int);
 CREATE INDEX i_same ON t (a); CREATE INDEX i_old ON t (b) WHERE a > 1;
 CREATE UNIQUE INDEX i_changed ON t (a, b); CREATE INDEX i_options ON t (c) WITH (fillfactor = 70);
 CREATE INDEX i_gone ON t (lower(b)); ALTER TABLE t CLUSTER ON i_same;
+CREATE INDEX "a WITH (" ON t (a); CREATE INDEX "b WITH (" ON t (a) WITH (fillfactor = 70);
 COMMENT ON INDEX i_same IS 'the same'
 FROM
 CREATE TABLE t (a int, b text, c int);
 CREATE INDEX i_same ON t (a); CREATE INDEX i_new ON t (b) WHERE a > 1;
 CREATE UNIQUE INDEX i_changed ON t (a, c) INCLUDE (b);
 	CREATE INDEX i_options ON t (c) WITH (fillfactor = 80);
-CREATE INDEX i_more ON t USING hash (b); ALTER TABLE t CLUSTER ON i_options
+CREATE INDEX i_more ON t USING hash (b); ALTER TABLE t CLUSTER ON i_options;
+CREATE INDEX "a WITH (" ON t (c); CREATE INDEX "b WITH (" ON t (a) WITH (fillfactor = 60)
 TO
 	like => [ qr/ALTER INDEX public\.i_old RENAME TO i_new/, qr/SET \(fillfactor='80'\)/ ],
 	unlike => [ qr/DROP INDEX public\.i_(?:same|old|options)/ ]);

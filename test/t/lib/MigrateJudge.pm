@@ -96,8 +96,9 @@ sub dump
 	# the order of storage parameters means nothing
 	$dump =~ s/((?:^WITH|\bSET) \()([^()]*)(\);?)$/$1 . join(', ', sort split m{, }, $2) . $3/gme;
 	# nor that of columns which the server prints in the order of the table's
-	$dump =~ s/^(CREATE STATISTICS .* ON |ALTER PUBLICATION .* \()([^()]*)( FROM .*|\).*)$/
-		$1 . join(', ', sort split m{, }, $2) . $3/gme;
+	my $sorted = sub { join ', ', sort split /, /, $_[0] };
+	$dump =~ s/^(CREATE STATISTICS [^\n]* ON )([^()\n]*)( FROM .*)$/$1 . $sorted->($2) . $3/gme;
+	$dump =~ s/^(ALTER PUBLICATION [^(\n]*\()([^()\n]*)(\).*)$/$1 . $sorted->($2) . $3/gme;
 	return $dump;
 }
 
