@@ -439,7 +439,7 @@ extern bool pq_check_connection(void);
 #define MIG_PUBLICATION_TABLE			"TABLE ONLY "
 #define MIG_PUBLICATION_DETAILS \
 	" || coalesce((SELECT ' (' || string_agg(quote_ident(a.attname), ', ' " \
-	"ORDER BY a.attnum) || ')' FROM pg_attribute a WHERE a.attrelid = r.prrelid " \
+	"ORDER BY a.attname) || ')' FROM pg_attribute a WHERE a.attrelid = r.prrelid " \
 	"AND a.attnum = ANY (r.prattrs)), '') " \
 	"|| coalesce(' WHERE (' || pg_get_expr(r.prqual, r.prrelid) || ')', '')"
 #define MIG_PUBLICATION_SCHEMAS \

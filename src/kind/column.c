@@ -36,6 +36,7 @@ typedef struct PropertyChange
 static const char *own_not_null(const SchemaObject *column, bool in_table);
 static void create(const SchemaObject *object, Writer *writer);
 static void write_sequence_comment(const SchemaObject *object, Writer *writer);
+static bool change_sequence_privileges(const Difference *difference, Writer *writer);
 static bool change_sequence_comment(const Difference *difference, Writer *writer);
 static void add_to_table(const SchemaObject *column, const char *definition, Writer *writer);
 static const char *table_of(const SchemaObject *column, bool only);
@@ -54,7 +55,10 @@ static const char *name_of_not_null(const SchemaObject *column, const char *not_
 									const char **name);
 static bool change_default(const Difference *difference, Writer *writer);
 static bool change_generated(const Difference *difference, Writer *writer);
+static void write_drop_expression(const Difference *difference, Writer *writer);
 static bool change_identity(const Difference *difference, Writer *writer);
+static bool loses_identity(const Difference *difference);
+static void write_drop_identity(const Difference *difference, Writer *writer);
 static bool narrows_identity(const Difference *difference);
 static bool change_storage(const Difference *difference, Writer *writer);
 static bool change_compression(const Difference *difference, Writer *writer);
@@ -85,6 +89,7 @@ static const PropertyChange changes[] = {
 	{"identity", change_identity},
 	{"identity_sequence", change_identity},
 	{"sequence_comment", change_sequence_comment},
+	{"sequence_privileges", change_sequence_privileges},
 	{"storage", change_storage},
 	{"compression", change_compression},
 	{"statistics", change_statistics},
@@ -125,6 +130,12 @@ const Kind	mig_kinds_column = {
 	"FROM pg_depend i WHERE i.classid = 'pg_class'::regclass "
 	"AND i.refclassid = 'pg_class'::regclass AND i.refobjid = c.oid "
 	"AND i.refobjsubid = a.attnum AND i.deptype = 'i') END AS sequence_comment, "
+	"CASE WHEN $2 AND a.attidentity <> '' THEN (SELECT (SELECT string_agg(x::text, ', ' "
+	"ORDER BY x::text COLLATE \"C\") FROM unnest(coalesce(s.relacl, "
+	"acldefault('s', s.relowner))) x) FROM pg_depend i JOIN pg_class s ON s.oid = i.objid "
+	"WHERE i.classid = 'pg_class'::regclass AND i.refclassid = 'pg_class'::regclass "
+	"AND i.refobjid = c.oid AND i.refobjsubid = a.attnum AND i.deptype = 'i') END "
+	"AS sequence_privileges, "
 	"CASE WHEN a.attstorage <> t.typstorage THEN " STORAGE("a.attstorage") " END AS storage, "
 	"CASE WHEN a.attstorage <> t.typstorage AND c.relkind = 'm' THEN "
 	STORAGE("t.typstorage") " END AS " KIND_STANDIN ", "
@@ -134,7 +145,11 @@ const Kind	mig_kinds_column = {
 	KIND_OPTIONS("a.attoptions") " AS options, "
 	KIND_FOREIGN_OPTIONS("a.attfdwoptions") " AS foreign_options, "
 	"CASE WHEN a.attinhcount > 0 AND NOT a.attislocal AND NOT c.relispartition "
-	"THEN 'true' END AS inherited "
+	"THEN 'true' END AS inherited, "
+	"CASE WHEN c.relkind = 'p' AND EXISTS (SELECT FROM pg_depend k "
+	"WHERE k.classid = 'pg_class'::regclass AND k.objid = c.oid AND k.objsubid = a.attnum "
+	"AND k.refclassid = 'pg_class'::regclass AND k.refobjid = c.oid AND k.refobjsubid = 0 "
+	"AND k.deptype = 'i') THEN 'true' END AS " KIND_PARTITION_KEY " "
 	"FROM " KIND_RELATIONS("'r', 'p', 'f', 'v', 'm', 'c'")
 	"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
 	"JOIN pg_type t ON t.oid = a.atttypid "
@@ -262,19 +277,14 @@ write_state(const SchemaObject *object, Writer *writer)
 {
 	const char *alter_column = alter_column_of(object);
 	const char *not_null = own_not_null(object, false);
-	const char *storage = mig_objects_property(object, "storage");
-	const char *compression = mig_objects_property(object, "compression");
 	const char *statistics = mig_objects_property(object, "statistics");
 	const char *options = mig_objects_property(object, "options");
 	const char *not_null_comment = mig_objects_property(object, "not_null_comment");
 
 	if (not_null != NULL)
 		write_own_not_null(object, not_null, writer);
-	if (storage != NULL)
-		mig_writer_add(writer, object, PHASE_STATE, "%s SET STORAGE %s", alter_column, storage);
-	if (compression != NULL)
-		mig_writer_add(writer, object, PHASE_STATE, "%s SET COMPRESSION %s", alter_column,
-					   compression);
+	mig_column_write_storage(object, writer);
+	mig_column_write_compression(object, writer);
 	if (statistics != NULL)
 		mig_writer_add(writer, object, PHASE_STATE, "%s SET STATISTICS %s", alter_column,
 					   statistics);
@@ -284,6 +294,34 @@ write_state(const SchemaObject *object, Writer *writer)
 		mig_writer_add(writer, object, PHASE_COMMENT, "%s", not_null_comment);
 	if (mig_objects_property(object, "sequence_comment") != NULL)
 		write_sequence_comment(object, writer);
+	if (mig_objects_property(object, "sequence_privileges") != NULL)
+		mig_grants_write_sequence(NULL, object, mig_sequence_of_identity(object), writer);
+}
+
+/*
+ * Write the storage of a column, unless it is that of the type.
+ */
+void
+mig_column_write_storage(const SchemaObject *column, Writer *writer)
+{
+	const char *storage = mig_objects_property(column, "storage");
+
+	if (storage != NULL)
+		mig_writer_add(writer, column, PHASE_STATE, "%s SET STORAGE %s",
+					   alter_column_of(column), storage);
+}
+
+/*
+ * Write the compression of a column, if it has one itself.
+ */
+void
+mig_column_write_compression(const SchemaObject *column, Writer *writer)
+{
+	const char *compression = mig_objects_property(column, "compression");
+
+	if (compression != NULL)
+		mig_writer_add(writer, column, PHASE_STATE, "%s SET COMPRESSION %s",
+					   alter_column_of(column), compression);
 }
 
 /*
@@ -318,6 +356,21 @@ change_sequence_comment(const Difference *difference, Writer *writer)
 {
 	if (mig_sequence_of_identity(difference->to) != NULL)
 		write_sequence_comment(difference->to, writer);
+	return true;
+}
+
+/*
+ * Write the privileges on the sequence of an identity where they differ.
+ */
+static bool
+change_sequence_privileges(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *from = difference->from;
+
+	if (mig_sequence_of_identity(difference->to) != NULL)
+		mig_grants_write_sequence(mig_sequence_of_identity(from) != NULL ? from : NULL,
+								  difference->to, mig_sequence_of_identity(difference->to),
+								  writer);
 	return true;
 }
 
@@ -373,11 +426,8 @@ mig_column_inherit(const SchemaObject *column, const SchemaObject *parent, Write
 	const char *def = mig_objects_property(column, "default");
 	const char *inherited = mig_objects_property(parent, "default");
 
-	if (def != NULL && (inherited == NULL || strcmp(def, inherited) != 0))
+	if (def != NULL ? inherited == NULL || strcmp(def, inherited) != 0 : inherited != NULL)
 		mig_column_write_default(column, writer);
-	else if (def == NULL && inherited != NULL)
-		mig_writer_add(writer, column, PHASE_DEFAULT, "%s DROP DEFAULT",
-					   alter_column_of(column));
 	write_state(column, writer);
 	if (mig_objects_property(column, "comment") != NULL)
 		mig_writer_comment(writer, column);
@@ -414,6 +464,10 @@ add_to_table(const SchemaObject *column, const char *definition, Writer *writer)
 		mig_objects_property(column, "generated") == NULL &&
 		mig_objects_property(column, "identity") == NULL)
 		action->hazard = "fails on a table with rows: NOT NULL without a default";
+	else if (mig_objects_property(column, "identity_sequence") != NULL ||
+			 (mig_objects_property(column, "generated") != NULL &&
+			  mig_objects_property(column, "virtual") == NULL))
+		action->hazard = "rewrites the table under an exclusive lock";
 }
 
 /*
@@ -479,13 +533,15 @@ mig_column_drop_only(const SchemaObject *column)
 }
 
 /*
- * Write what sets the default of a column.
+ * Write what sets the default of a column, or takes it away where it has none.
  */
 void
 mig_column_write_default(const SchemaObject *column, Writer *writer)
 {
-	mig_writer_add(writer, column, PHASE_DEFAULT, "%s SET DEFAULT %s",
-				   alter_column_of(column), mig_objects_property(column, "default"));
+	const char *def = mig_objects_property(column, "default");
+
+	mig_writer_add(writer, column, PHASE_DEFAULT, "%s %s DEFAULT%s%s", alter_column_of(column),
+				   def ? "SET" : "DROP", def ? " " : "", def ? def : "");
 }
 
 /*
@@ -503,8 +559,9 @@ mig_column_write_type(const SchemaObject *column, const SchemaObject *from,
 		row_of(name, from, to, type);
 
 	mig_writer_add(writer, column, PHASE_CREATE,
-				   "%s ALTER COLUMN %s TYPE %s USING %s",
-				   table_of(column, false), name, type, using)->hazard =
+				   "%s ALTER COLUMN %s TYPE %s%s%s", table_of(column, false), name, type,
+				   column->owner->kind == &mig_kinds_foreign_table ? "" : " USING ",
+				   column->owner->kind == &mig_kinds_foreign_table ? "" : using)->hazard =
 		"may rewrite the table, and fails on rows that do not fit";
 }
 
@@ -683,6 +740,12 @@ change_type(const Difference *difference, Writer *writer)
 
 	if (mig_objects_property(to, "inherited") != NULL)
 		return true;
+	if (mig_objects_property(to, "generated") != NULL && *using)
+		return false;
+	if (mig_objects_property(from, "generated") != NULL)
+		write_drop_expression(difference, writer);
+	if (loses_identity(difference))
+		write_drop_identity(difference, writer);
 	if (narrows_identity(difference))
 		mig_sequence_change_identity(difference, PHASE_CREATE,
 									 mig_sequence_of_identity(from), writer);
@@ -701,7 +764,7 @@ change_type(const Difference *difference, Writer *writer)
 
 /*
  * Return the USING clause of a change of type: none where the server assigns the values
- * itself, and else a cast, through text where there is no other.
+ * itself, or has none, and else a cast, through text where there is no other.
  */
 static const char *
 using_of(const Difference *difference)
@@ -712,7 +775,7 @@ using_of(const Difference *difference)
 	Oid			from_type = type_of(difference->from);
 	Oid			to_type = type_of(to);
 
-	if (!mig_writer_has(difference, "type"))
+	if (!mig_writer_has(difference, "type") || to->owner->kind == &mig_kinds_foreign_table)
 		return "";
 	if (OidIsValid(from_type) && OidIsValid(to_type))
 	{
@@ -905,24 +968,35 @@ change_default(const Difference *difference, Writer *writer)
 {
 	const SchemaObject *to = difference->to;
 
-	if (mig_objects_property(to, "default") != NULL)
+	if (mig_objects_property(to, "generated") == NULL)
 		mig_column_write_default(to, writer);
-	else if (mig_objects_property(to, "generated") == NULL)
-		mig_writer_add(writer, to, PHASE_DEFAULT, "%s DROP DEFAULT", alter_column_of(to));
 	return true;
 }
 
 /*
- * Write DROP EXPRESSION.  Another expression is another column.
+ * Write DROP EXPRESSION, unless the change of the type does.  Another expression is another
+ * column.
  */
 static bool
 change_generated(const Difference *difference, Writer *writer)
 {
 	if (mig_objects_property(difference->to, "generated") != NULL)
 		return false;
-	mig_writer_add(writer, difference->to, PHASE_CREATE, "%s DROP EXPRESSION",
-				   alter_column_of(difference->to));
+	if (!mig_writer_has(difference, "type") && !mig_writer_has(difference, "collation"))
+		write_drop_expression(difference, writer);
 	return true;
+}
+
+/*
+ * Write DROP EXPRESSION for a column that is not generated any more, which a change of its
+ * type with USING cannot come before.
+ */
+static void
+write_drop_expression(const Difference *difference, Writer *writer)
+{
+	if (mig_objects_property(difference->to, "generated") == NULL)
+		mig_writer_add(writer, difference->to, PHASE_CREATE, "%s ALTER COLUMN %s DROP EXPRESSION",
+					   table_of(difference->to, false), quote_identifier(difference->to->name));
 }
 
 /*
@@ -943,9 +1017,8 @@ change_identity(const Difference *difference, Writer *writer)
 		return true;
 	if (new_name == NULL)
 	{
-		/* the sequence of its default takes over the value before */
-		mig_writer_add(writer, to, PHASE_CREATE, "%s DROP IDENTITY", alter)->after =
-			mig_sequence_of_default(to);
+		if (!mig_writer_has(difference, "type") && !mig_writer_has(difference, "collation"))
+			write_drop_identity(difference, writer);
 		return true;
 	}
 	if (strcmp(mig_objects_property(to, "identity"), "always") == 0)
@@ -970,6 +1043,30 @@ change_identity(const Difference *difference, Writer *writer)
 	if (!narrows_identity(difference))
 		mig_sequence_change_identity(difference, PHASE_STATE, new_name, writer);
 	return true;
+}
+
+/*
+ * Return whether a column is no identity any more, and has no sequence then.
+ */
+static bool
+loses_identity(const Difference *difference)
+{
+	return mig_sequence_of_identity(difference->from) != NULL &&
+		mig_sequence_of_identity(difference->to) == NULL;
+}
+
+/*
+ * Write DROP IDENTITY, which comes before a change to a type that an identity cannot have.
+ * The sequence of the default takes over the value before.
+ */
+static void
+write_drop_identity(const Difference *difference, Writer *writer)
+{
+	const SchemaObject *to = difference->to;
+
+	mig_writer_add(writer, to, PHASE_CREATE, "%s ALTER COLUMN %s DROP IDENTITY",
+				   table_of(to, false), quote_identifier(to->name))->after =
+		mig_sequence_of_default(to);
 }
 
 /*

@@ -20,6 +20,8 @@ extern const char *mig_column_drop_only(const SchemaObject *column);
 extern const char *mig_column_copy(const SchemaObject *column, const char *add);
 extern bool mig_column_can_convert(const SchemaObject *from, const SchemaObject *to,
 								   const SchemaObject *user);
+extern void mig_column_write_storage(const SchemaObject *column, Writer *writer);
+extern void mig_column_write_compression(const SchemaObject *column, Writer *writer);
 extern void mig_column_write_default(const SchemaObject *column, Writer *writer);
 extern void mig_column_drop_default(const SchemaObject *column, Writer *writer);
 

@@ -151,6 +151,37 @@ mig_grants_change(const Difference *difference, Writer *writer)
 }
 
 /*
+ * Write what gives the sequence of an identity column, which has a qualified name, other
+ * privileges than it has as that of another; NULL: it is new.  Its owner is that of the table.
+ */
+void
+mig_grants_write_sequence(const SchemaObject *from, const SchemaObject *to, const char *name,
+						  Writer *writer)
+{
+	ObjectProperty owner = {"owner", owner_of(to)};
+	SchemaObject sequence = {.kind = &mig_kinds_sequence, .schema = to->schema,
+		.identity = name, .nproperties = 1, .properties = &owner};
+	Oid			role = get_role_oid(owner.value, false);
+	int			written = list_length(writer->actions);
+	NewPrivileges before;
+
+	if (from == NULL)
+		before = mig_privileges_of_new(writer->defaults, &sequence, OBJECT_SEQUENCE, role,
+									   initial_items(&sequence, role));
+	else
+	{
+		before.certain = mig_privileges_parse(mig_objects_property(from, "sequence_privileges"));
+		replace_role(before.certain, get_role_oid(owner_of(from), false), role);
+		before.possible = before.certain;
+	}
+	mig_grants_write_changes(&sequence, &before,
+							 mig_privileges_parse(mig_objects_property(to, "sequence_privileges")),
+							 role, writer);
+	for (int i = written; i < list_length(writer->actions); i++)
+		((Action *) list_nth(writer->actions, i))->object = to;
+}
+
+/*
  * Return the owner of an object, of a column that of its table; NULL: none.
  */
 static const char *

@@ -12,6 +12,7 @@
 
 static void create(const SchemaObject *object, Writer *writer);
 static bool change(const Difference *difference, Writer *writer);
+static const char *find_outside(const char *definition, const char *text);
 static const char *without_options(const char *definition);
 static void write_cluster(const Difference *difference, Writer *writer);
 static void write_replica_identity(const Difference *difference, Writer *writer);
@@ -160,7 +161,7 @@ change(const Difference *difference, Writer *writer)
 static const char *
 without_options(const char *definition)
 {
-	const char *with = strstr(definition, " WITH (");
+	const char *with = find_outside(definition, " WITH (");
 	const char *end = with;
 	bool		quoted = false;
 
@@ -170,6 +171,30 @@ without_options(const char *definition)
 		if (*end == '\'')
 			quoted = !quoted;
 	return psprintf("%.*s%s", (int) (with - definition), definition, *end ? end + 1 : end);
+}
+
+/*
+ * Return where a text is in a definition, outside of names, literals and parentheses; NULL:
+ * nowhere.
+ */
+static const char *
+find_outside(const char *definition, const char *text)
+{
+	char		quote = '\0';
+	int			depth = 0;
+
+	for (const char *at = definition; *at != '\0'; at++)
+	{
+		if (quote != '\0')
+			quote = *at == quote ? '\0' : quote;
+		else if (depth == 0 && strncmp(at, text, strlen(text)) == 0)
+			return at;
+		else if (*at == '"' || *at == '\'')
+			quote = *at;
+		else if (*at == '(' || *at == ')')
+			depth += *at == '(' ? 1 : -1;
+	}
+	return NULL;
 }
 
 /*

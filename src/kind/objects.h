@@ -33,11 +33,13 @@ typedef enum ObjectPhase
 #define KIND_FIXED_COLUMNS 7
 
 /*
- * Properties that are not compared: the query that a view can begin with, and a name that
- * the server would not choose again.
+ * Properties that are not compared: the query that a view can begin with and the like, a
+ * name that the server would not choose again, and whether a column is part of a partition
+ * key.
  */
 #define KIND_STANDIN "standin"
 #define KIND_SHARED_NAME "shared_name"
+#define KIND_PARTITION_KEY "in_partition_key"
 
 struct SchemaObject;
 struct Writer;

@@ -24,16 +24,24 @@
 	"FROM pg_inherits i WHERE i.inhrelid = c.oid) END AS partition_of, " \
 	"pg_get_expr(c.relpartbound, c.oid) AS partition_bound"
 
+/* What takes away the foreign keys that a partition c has from its parent. */
+#define INHERITED_KEYS \
+	"CASE WHEN c.relispartition THEN (SELECT string_agg('DROP CONSTRAINT IF EXISTS ' || " \
+	"quote_ident(k.conname), ', ' ORDER BY k.conname) FROM pg_constraint k " \
+	"JOIN pg_constraint pk ON pk.oid = k.conparentid AND pk.conrelid <> k.conrelid " \
+	"WHERE k.conrelid = c.oid AND k.contype = 'f') END"
+
 static void create(const SchemaObject *object, Writer *writer);
 static void create_foreign(const SchemaObject *object, Writer *writer);
 static bool change_foreign(const Difference *difference, Writer *writer);
-static void write_attach(const SchemaObject *object, Writer *writer);
+static Action *write_attach(const SchemaObject *object, Writer *writer);
 static void write_state(const SchemaObject *object, Writer *writer);
 static bool change(const Difference *difference, Writer *writer);
 static bool change_property(const Difference *difference, const char *property, Writer *writer);
 static void change_state(const Difference *difference, const char *property, Writer *writer);
 static bool change_partition(const Difference *difference, Writer *writer);
-static bool change_inherits(const Difference *difference, Writer *writer);
+static void change_inherits(const Difference *difference, Writer *writer);
+static List *parents_of(const SchemaObject *table);
 
 const Kind	mig_kinds_table = {
 	.name = "table",
@@ -43,6 +51,7 @@ const Kind	mig_kinds_table = {
 	"CASE c.relpersistence WHEN 'u' THEN 'true' END AS unlogged, "
 	KIND_TYPE("c.reloftype") " AS of_type, "
 	"pg_get_partkeydef(c.oid) AS partition_key, " INHERITANCE ", "
+	INHERITED_KEYS " AS " KIND_STANDIN ", "
 	"(SELECT a.amname FROM pg_am a WHERE a.oid = c.relam) AS access_method, "
 	KIND_TABLESPACE("c.reltablespace") " AS tablespace, " KIND_STORAGE_OPTIONS " AS options, "
 	"CASE WHEN c.relrowsecurity THEN 'true' END AS row_security, "
@@ -130,19 +139,20 @@ change_foreign(const Difference *difference, Writer *writer)
 }
 
 /*
- * Write what makes a table a partition.  It has to have the constraints of its
- * parent by then.
+ * Write what makes a table a partition, and return it; NULL: it is none.  It has to have
+ * the constraints of its parent by then.
  */
-static void
+static Action *
 write_attach(const SchemaObject *object, Writer *writer)
 {
 	const char *partition_of = mig_objects_property(object, "partition_of");
 
-	if (partition_of != NULL)
-		mig_writer_add(writer, object, PHASE_ATTACH,
-					   "ALTER TABLE ONLY %s ATTACH PARTITION %s %s", partition_of,
-					   mig_objects_qualified(object),
-					   mig_objects_property(object, "partition_bound"));
+	if (partition_of == NULL)
+		return NULL;
+	return mig_writer_add(writer, object, PHASE_ATTACH,
+						  "ALTER TABLE ONLY %s ATTACH PARTITION %s %s", partition_of,
+						  mig_objects_qualified(object),
+						  mig_objects_property(object, "partition_bound"));
 }
 
 /*
@@ -206,7 +216,7 @@ change_property(const Difference *difference, const char *property, Writer *writ
 		return mig_writer_has(difference, "partition_of") ||
 			change_partition(difference, writer);
 	else if (strcmp(property, "inherits") == 0)
-		return change_inherits(difference, writer);
+		change_inherits(difference, writer);
 	else if (strcmp(property, "access_method") == 0 && value != NULL &&
 			 mig_objects_property(difference->from, property) != NULL &&
 			 MIG_CAN_SET_ACCESS_METHOD)
@@ -253,33 +263,70 @@ static bool
 change_partition(const Difference *difference, Writer *writer)
 {
 	const char *before = mig_objects_property(difference->from, "partition_of");
+	const char *after = mig_objects_property(difference->to, "partition_of");
+	const char *keys = mig_objects_has_property(difference->from, KIND_STANDIN) ?
+		mig_objects_property(difference->from, KIND_STANDIN) : NULL;
+	Action	   *attach;
 
 	if (before != NULL)
 		mig_writer_add(writer, difference->to, PHASE_CREATE,
 					   "ALTER TABLE %s DETACH PARTITION %s", before,
 					   mig_objects_qualified(difference->from));
-	write_attach(difference->to, writer);
+	/* the server leaves those of the parent, and takes them as its again */
+	if (keys != NULL && (after == NULL || strcmp(before, after) != 0))
+		mig_writer_add(writer, difference->to, PHASE_CREATE, "ALTER TABLE %s %s",
+					   mig_objects_qualified(difference->from), keys);
+	attach = write_attach(difference->to, writer);
+	if (attach != NULL)
+		attach->hazard = "scans the partition under an exclusive lock, and fails on rows out of its bound";
 	return true;
 }
 
 /*
- * Write what has a table inherit from others.  Return false where one of several stays.
+ * Write what has a table inherit from others, in their order: a new one comes last.  Those
+ * stay with which the new list begins, others go, to come again or not.
  */
-static bool
+static void
 change_inherits(const Difference *difference, Writer *writer)
 {
-	const char *before = mig_objects_property(difference->from, "inherits");
-	const char *after = mig_objects_property(difference->to, "inherits");
+	List	   *before = parents_of(difference->from);
+	List	   *after = parents_of(difference->to);
 	const char *name = mig_objects_qualified(difference->to);
+	int			kept = 0;
+	ListCell   *lc;
 
-	if ((before != NULL && strchr(before, ',') != NULL) ||
-		(after != NULL && strchr(after, ',') != NULL))
-		return false;
-	if (before != NULL)
-		mig_writer_add(writer, difference->to, PHASE_CREATE, "ALTER TABLE %s NO INHERIT %s",
-					   name, before);
-	if (after != NULL)
+	foreach(lc, before)
+	{
+		if (kept < list_length(after) && strcmp(lfirst(lc), list_nth(after, kept)) == 0)
+			kept++;
+		else
+			mig_writer_add(writer, difference->to, PHASE_CREATE,
+						   "ALTER TABLE %s NO INHERIT %s", name, (char *) lfirst(lc));
+	}
+	for (int i = kept; i < list_length(after); i++)
 		mig_writer_add(writer, difference->to, PHASE_STATE, "ALTER TABLE %s INHERIT %s",
-					   name, after);
-	return true;
+					   name, (char *) list_nth(after, i));
+}
+
+/*
+ * Return the quoted names (char *) of the tables that one inherits from.
+ */
+static List *
+parents_of(const SchemaObject *table)
+{
+	const char *at = mig_objects_property(table, "inherits");
+	List	   *parents = NIL;
+
+	while (at != NULL && *at != '\0')
+	{
+		const char *end = at;
+		bool		quoted = false;
+
+		for (; *end != '\0' && (quoted || *end != ','); end++)
+			if (*end == '"')
+				quoted = !quoted;
+		parents = lappend(parents, pnstrdup(at, end - at));
+		at = end + strspn(end, ", ");
+	}
+	return parents;
 }

@@ -245,7 +245,8 @@ change_domain(const Difference *difference, Writer *writer)
 		else if (strcmp(property, "not_null") == 0 &&
 				 (not_null == NULL || strcmp(not_null, "NOT NULL") == 0))
 			mig_writer_add(writer, to, PHASE_STATE, "ALTER DOMAIN %s %s NOT NULL", name,
-						   not_null != NULL ? "SET" : "DROP");
+						   not_null != NULL ? "SET" : "DROP")->hazard = not_null == NULL ? NULL :
+				"fails on rows with a null, and scans the tables that have the domain";
 		else
 			return false;
 	}

@@ -36,6 +36,8 @@ typedef struct Touched
 	bool	   *has_users;		/* likewise, with those who use it */
 } Touched;
 
+static void write_plan(ChangePlan *plan, OrderedChange *change, List *differences,
+					   List *rebuilt);
 static List *find_replaced_sequences(const ChangePlan *plan);
 static void replace_identity(const ChangePlan *plan, const SchemaObject *sequence,
 							 Action *create);
@@ -47,7 +49,8 @@ static List *find_touched(const ChangePlan *plan);
 static void touch_uses(Touched *touched, const SchemaObject *object);
 static void touch(Touched *touched, SchemaObject *object);
 static void add_touched(Touched *touched, SchemaObject *object, bool users);
-static List *find_used_values(const ChangePlan *plan);
+static List *find_used_values(const ChangePlan *plan, bool all);
+static const char *added_value(const Action *action);
 static bool is_value_used(const ChangePlan *plan, const Action *add, const char *label);
 static void write_drops(ChangePlan *plan, SchemaObject **roots, List *differences);
 static void add_rename_hazard(const ChangePlan *plan, Action *drop, List *differences);
@@ -56,20 +59,25 @@ static Action *drop_aside(ChangePlan *plan, SchemaObject *object);
 static void write_creates(ChangePlan *plan, List *differences);
 static bool is_made_with_owner(const ChangePlan *plan, const SchemaObject *object);
 static void write_object(ChangePlan *plan, SchemaObject *object, bool replaced);
+static void drop_inherited_defaults(ChangePlan *plan, const SchemaObject *table);
 static const SchemaObject *parent_made_with(const ChangePlan *plan, const SchemaObject *object);
 static void write_part(ChangePlan *plan, SchemaObject *object);
 static void add_hazard(const ChangePlan *plan, const SchemaObject *object, Action *action);
 static void write_alters(ChangePlan *plan);
 static void write_alter(ChangePlan *plan, const Difference *difference);
 static void write_type(ChangePlan *plan, const SchemaObject *object);
+static bool is_retyped(const ChangePlan *plan, const SchemaObject *column);
+static void write_targets(ChangePlan *plan, const SchemaObject *object);
+static void write_storage(ChangePlan *plan, const SchemaObject *column);
 static void write_default(ChangePlan *plan, const SchemaObject *object);
 
 /*
  * Return what turns one schema into another, in the current memory context.  The
- * differences are those between both, whose uses have been read.
+ * differences are those between both, whose uses have been read.  uses_values: a script
+ * was found to use enum values that it adds.
  */
 ActionPlan
-mig_action_plan(const Schema *from, const Schema *to, List *differences)
+mig_action_plan(const Schema *from, const Schema *to, List *differences, bool uses_values)
 {
 	ChangePlan	plan;
 	OrderedChange change = {.from = from, .to = to};
@@ -80,18 +88,8 @@ mig_action_plan(const Schema *from, const Schema *to, List *differences)
 	do
 	{
 		known = list_length(rebuilt);
-		plan = (ChangePlan) {
-			.fates = mig_fate_decide(from, to, differences, rebuilt),
-			.is_written = palloc0(sizeof(bool) * (list_length(to->objects) + 1)),
-			.writer.with_rows = true
-		};
-		plan.writer.defaults = find_kind(from, &mig_kinds_default_privileges);
-		plan.writer.aside = find_replaced_sequences(&plan);
-		change.roots = mig_fate_roots(&plan.fates);
-		write_drops(&plan, change.roots, differences);
-		write_creates(&plan, differences);
-		write_alters(&plan);
-		rebuilt = find_used_values(&plan);
+		write_plan(&plan, &change, differences, rebuilt);
+		rebuilt = find_used_values(&plan, uses_values);
 	} while (list_length(rebuilt) > known);
 	result.actions = mig_order_actions(&plan.writer, &change, &result.circle);
 	if (!has_rights(from))
@@ -101,6 +99,26 @@ mig_action_plan(const Schema *from, const Schema *to, List *differences)
 	result.touched = list_concat_unique_ptr(find_touched(&plan),
 											find_kind(from, &mig_kinds_default_privileges));
 	return result;
+}
+
+/*
+ * Write all actions of a change, where some enums (SchemaObject *, as they will be) are made
+ * again.
+ */
+static void
+write_plan(ChangePlan *plan, OrderedChange *change, List *differences, List *rebuilt)
+{
+	*plan = (ChangePlan) {
+		.fates = mig_fate_decide(change->from, change->to, differences, rebuilt),
+		.is_written = palloc0(sizeof(bool) * (list_length(change->to->objects) + 1)),
+		.writer.with_rows = true
+	};
+	plan->writer.defaults = find_kind(change->from, &mig_kinds_default_privileges);
+	plan->writer.aside = find_replaced_sequences(plan);
+	change->roots = mig_fate_roots(&plan->fates);
+	write_drops(plan, change->roots, differences);
+	write_creates(plan, differences);
+	write_alters(plan);
 }
 
 /*
@@ -344,10 +362,11 @@ add_touched(Touched *touched, SchemaObject *object, bool users)
 
 /*
  * Return the enums (SchemaObject *, as they will be) that have to be made again: a value
- * that is added cannot be used in the same transaction.
+ * that is added cannot be used in the same transaction.  Not all uses can be seen in the
+ * statements: all, where one of these was found in another way.
  */
 static List *
-find_used_values(const ChangePlan *plan)
+find_used_values(const ChangePlan *plan, bool all)
 {
 	List	   *rebuilt = plan->fates.rebuilt;
 	ListCell   *lc;
@@ -355,14 +374,30 @@ find_used_values(const ChangePlan *plan)
 	foreach(lc, plan->writer.actions)
 	{
 		const Action *action = lfirst(lc);
-		const char *added = strstr(action->sql, " ADD VALUE ");
+		const char *added = added_value(action);
 
-		if (action->type == ACTION_ALTER && action->object->kind == &mig_kinds_enum &&
-			added != NULL && is_value_used(plan, action, added + strlen(" ADD VALUE ")))
+		if (added != NULL && (all || is_value_used(plan, action, added)))
 			rebuilt = list_append_unique_ptr(rebuilt,
 											 unconstify(SchemaObject *, action->object));
 	}
 	return rebuilt;
+}
+
+/*
+ * Return the quoted label, with which the rest of the statement begins, that an action adds
+ * to an enum; NULL: none.
+ */
+static const char *
+added_value(const Action *action)
+{
+	static const char add[] = " ADD VALUE ";
+	const char *name;
+
+	if (action->type != ACTION_ALTER || action->object->kind != &mig_kinds_enum ||
+		action->phase != PHASE_CREATE)
+		return NULL;
+	name = psprintf("ALTER TYPE %s%s", mig_objects_qualified(action->object), add);
+	return strncmp(action->sql, name, strlen(name)) == 0 ? action->sql + strlen(name) : NULL;
 }
 
 /*
@@ -441,9 +476,7 @@ write_drops(ChangePlan *plan, SchemaObject **roots, List *differences)
 		if (mig_fate_is_aside(&plan->fates, roots[i]))
 			drop_aside(plan, roots[i])->aside = true;
 		else if (list_member_ptr(plan->writer.aside, roots[i]))
-			drop_aside(plan, roots[i])->hazard = has_rights(plan->fates.from) ?
-				"its value is the new one's now; what was granted on it is lost" :
-				"its value is the new one's now";
+			drop_aside(plan, roots[i])->hazard = "its value is the new one's now";
 		else if (mig_fate_is_gone(&plan->fates, roots[i]))
 		{
 			Action	   *drop = mig_writer_drop(&plan->writer, roots[i]);
@@ -578,7 +611,14 @@ write_object(ChangePlan *plan, SchemaObject *object, bool replaced)
 	plan->is_written[object->number] = true;
 	parent = parent_made_with(plan, object);
 	if (parent != NULL && object->kind == &mig_kinds_column)
+	{
+		const SchemaObject *next;
+
+		/* the column that is made gives its default to all of them */
+		while ((next = parent_made_with(plan, parent)) != NULL)
+			parent = next;
 		mig_column_inherit(object, parent, &plan->writer);
+	}
 	else if (parent == NULL && add && object->kind->add != NULL)
 		write_part(plan, object);
 	else if (parent == NULL)
@@ -588,6 +628,7 @@ write_object(ChangePlan *plan, SchemaObject *object, bool replaced)
 		if (object->kind == &mig_kinds_sequence)
 			replace_identity(plan, object, action);
 		add_hazard(plan, object, action);
+		drop_inherited_defaults(plan, object);
 	}
 	mig_grants_write(object, &plan->writer);
 	foreach(lc, object->children)
@@ -596,6 +637,44 @@ write_object(ChangePlan *plan, SchemaObject *object, bool replaced)
 
 		if (child->number >= 0 && (replaced || child->kind->part_of_owner))
 			write_object(plan, child, replaced);
+	}
+}
+
+/*
+ * Have the columns of a new table that have no default not keep that which a parent has
+ * when it is made.
+ */
+static void
+drop_inherited_defaults(ChangePlan *plan, const SchemaObject *table)
+{
+	ListCell   *lc;
+
+	if (table->kind != &mig_kinds_table && table->kind != &mig_kinds_foreign_table)
+		return;
+	foreach(lc, table->uses)
+	{
+		const SchemaObject *parent =
+			mig_objects_find(plan->fates.from, ((const ObjectUse *) lfirst(lc))->object);
+		ListCell   *child;
+
+		if (parent == NULL || parent->kind != &mig_kinds_table ||
+			mig_objects_property(table, "inherits") == NULL)
+			continue;
+		foreach(child, table->children)
+		{
+			const SchemaObject *column = lfirst(child);
+			SchemaObject like = *column;
+			const SchemaObject *before;
+
+			like.schema = parent->schema;
+			like.parent = parent->name;
+			before = mig_objects_find(plan->fates.from, &like);
+			if (column->kind == &mig_kinds_column && before != NULL &&
+				mig_objects_property(column, "default") == NULL &&
+				mig_objects_property(column, "generated") == NULL &&
+				mig_objects_property(before, "default") != NULL)
+				mig_column_write_default(column, &plan->writer);
+		}
 	}
 }
 
@@ -681,9 +760,92 @@ write_alters(ChangePlan *plan)
 			write_alter(plan, plan->fates.alters[object->number]);
 		if (plan->fates.retype[object->number] && !mig_fate_is_gone(&plan->fates, object))
 			write_type(plan, object);
+		if (object->kind == &mig_kinds_column && !mig_fate_is_gone(&plan->fates, object))
+			write_storage(plan, object);
+		if (!mig_fate_is_gone(&plan->fates, object))
+			write_targets(plan, object);
 		if (plan->fates.redefault[object->number] && !mig_fate_is_gone(&plan->fates, object))
 			write_default(plan, object);
 	}
+}
+
+/*
+ * Return whether the type of a table's column changes, by itself or with that of a parent.
+ */
+static bool
+is_retyped(const ChangePlan *plan, const SchemaObject *column)
+{
+	static const char *const properties[] = {"type", "collation"};
+	const SchemaObject *to;
+
+	if (column->kind != &mig_kinds_column || column->owner->kind != &mig_kinds_table ||
+		column->number < 0 || mig_fate_is_gone(&plan->fates, column))
+		return false;
+	to = mig_objects_find(plan->fates.to, column);
+	for (size_t i = 0; i < lengthof(properties); i++)
+	{
+		const char *before = mig_objects_property(column, properties[i]);
+		const char *after = mig_objects_property(to, properties[i]);
+
+		if (strcmp(before ? before : "", after ? after : "") != 0)
+			return true;
+	}
+	return plan->fates.retype[column->number];
+}
+
+/*
+ * Write the statistics targets of an index or of statistics again, which the server forgets
+ * when it makes these again with the new type of a column.  Those that differ are written
+ * with the alteration.
+ */
+static void
+write_targets(ChangePlan *plan, const SchemaObject *object)
+{
+	const char *name = object->kind == &mig_kinds_statistics ? "target" : "index_statistics";
+	const Difference *difference = plan->fates.alters[object->number];
+	Difference	again = {.from = object};
+	ObjectProperty property = {.name = name};
+	int			written = list_length(plan->writer.actions);
+	ListCell   *lc;
+
+	if (!mig_objects_has_property(object, name) ||
+		(difference != NULL && mig_writer_has(difference, name)))
+		return;
+	again.to = mig_objects_find(plan->fates.to, object);
+	again.properties = list_make1(&property);
+	if (mig_objects_property(again.to, name) == NULL)
+		return;
+	foreach(lc, object->uses)
+	{
+		const SchemaObject *used = ((const ObjectUse *) lfirst(lc))->object;
+
+		if (!is_retyped(plan, used))
+			continue;
+		if (list_length(plan->writer.actions) == written)
+			(void) object->kind->alter(&again, &plan->writer);
+		for (int i = written; i < list_length(plan->writer.actions); i++)
+			((Action *) list_nth(plan->writer.actions, i))->after =
+				mig_objects_find(plan->fates.to, used);
+	}
+}
+
+/*
+ * Write the storage and the compression of a column of a table again, which the server
+ * forgets when its type changes, by itself or with that of a parent.  Those that differ are
+ * written with the alteration.
+ */
+static void
+write_storage(ChangePlan *plan, const SchemaObject *column)
+{
+	const SchemaObject *to = mig_objects_find(plan->fates.to, column);
+	const Difference *difference = plan->fates.alters[column->number];
+
+	if (!is_retyped(plan, column))
+		return;
+	if (difference == NULL || !mig_writer_has(difference, "storage"))
+		mig_column_write_storage(to, &plan->writer);
+	if (difference == NULL || !mig_writer_has(difference, "compression"))
+		mig_column_write_compression(to, &plan->writer);
 }
 
 /*
@@ -715,16 +877,18 @@ write_alter(ChangePlan *plan, const Difference *difference)
 
 /*
  * Write what gives a column the type that is made again under its name, unless its
- * alteration does that.
+ * alteration does that, or that of the column of a parent.
  */
 static void
 write_type(ChangePlan *plan, const SchemaObject *object)
 {
 	const Difference *difference = plan->fates.alters[object->number];
 	const SchemaObject *type = NULL;
+	const SchemaObject *parent = mig_fate_inherited(&plan->fates, object, plan->fates.from);
 	ListCell   *lc;
 
-	if (difference != NULL && mig_writer_has(difference, "type"))
+	if ((difference != NULL && mig_writer_has(difference, "type")) ||
+		(parent != NULL && plan->fates.retype[parent->number]))
 		return;
 	foreach(lc, object->uses)
 	{

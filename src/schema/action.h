@@ -21,7 +21,8 @@ typedef struct ActionPlan
 								 * what new objects use */
 } ActionPlan;
 
-extern ActionPlan mig_action_plan(const Schema *from, const Schema *to, List *differences);
+extern ActionPlan mig_action_plan(const Schema *from, const Schema *to, List *differences,
+								  bool uses_values);
 extern char *mig_action_script(List *actions);
 extern bool mig_action_makes_functions(List *actions);
 

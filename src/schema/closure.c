@@ -4,8 +4,10 @@
  */
 #include "migrate.h"
 
+#include "kind/kinds.h"
 #include "schema/closure.h"
 
+static void add_checks(const SchemaObject *table, bool *is_in, List **pending);
 static void add(SchemaObject *object, bool *is_in, List **pending);
 
 /*
@@ -31,7 +33,13 @@ mig_closure_of(const Schema *schema, List *objects)
 		if (object->owner != NULL)
 			add(object->owner, is_in, &pending);
 		foreach(lc, object->uses)
-			add(((ObjectUse *) lfirst(lc))->object, is_in, &pending);
+		{
+			SchemaObject *used = ((ObjectUse *) lfirst(lc))->object;
+
+			add(used, is_in, &pending);
+			if (object->kind == &mig_kinds_table || object->kind == &mig_kinds_foreign_table)
+				add_checks(used, is_in, &pending);
+		}
 		foreach(lc, object->children)
 			if (((SchemaObject *) lfirst(lc))->kind->part_of_owner)
 				add(lfirst(lc), is_in, &pending);
@@ -40,6 +48,24 @@ mig_closure_of(const Schema *schema, List *objects)
 		if (is_in[((SchemaObject *) lfirst(lc))->number])
 			closure = lappend(closure, lfirst(lc));
 	return closure;
+}
+
+/*
+ * Add the checks of an object that a table uses: those of a parent are its own, too.
+ */
+static void
+add_checks(const SchemaObject *table, bool *is_in, List **pending)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->children)
+	{
+		SchemaObject *child = lfirst(lc);
+
+		if (child->kind == &mig_kinds_constraint &&
+			strcmp(mig_objects_property(child, "type"), "check") == 0)
+			add(child, is_in, pending);
+	}
 }
 
 /*

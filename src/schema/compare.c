@@ -87,7 +87,8 @@ compare_objects(const SchemaObject *from, const SchemaObject *to)
 	for (int i = 0; i < to->nproperties; i++)
 		if (!is_same(from->properties[i].value, to->properties[i].value) &&
 			strcmp(to->properties[i].name, KIND_STANDIN) != 0 &&
-			strcmp(to->properties[i].name, KIND_SHARED_NAME) != 0)
+			strcmp(to->properties[i].name, KIND_SHARED_NAME) != 0 &&
+			strcmp(to->properties[i].name, KIND_PARTITION_KEY) != 0)
 			different = lappend(different, &to->properties[i]);
 	return different;
 }

@@ -141,6 +141,8 @@ run(const ExecuteScript *script, DeclareNotes *notes)
 		set("client_min_messages", "warning");
 	mig_execute_script(script);
 	AtEOXact_GUC(false, guc_level);
+	/* what reads the result makes its texts again */
+	AtEOXact_Enum();
 	if (script->at_end != NULL)
 		mig_execute_end_script(script);
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -172,15 +174,16 @@ before_statement(RawStmt *raw, void *argument)
 }
 
 /*
- * Let the next statement use enum values that this one has added.
+ * Let the next statement use enum values that this one has added, unless it cannot where
+ * the script will run.
  */
 static void
 after_statement(const ScriptStatement *statement, int64 rows, void *argument)
 {
 	(void) statement;
 	(void) rows;
-	(void) argument;
-	AtEOXact_Enum();
+	if (!((const Declaration *) argument)->notes->uncommitted)
+		AtEOXact_Enum();
 }
 
 /*

@@ -43,6 +43,7 @@ typedef struct Work
 	const Replay *replay;		/* of revisions, before the models; NULL: none */
 	List	   *models;			/* Model * */
 	const char *script;			/* that is run after the models; NULL: none */
+	bool		commits;		/* where it will run, each of its statements is committed */
 	bool		uses;			/* read which object uses which, too */
 	bool		before_last;	/* read before the last script of the replay, too */
 	Schema	   *before;
@@ -193,17 +194,18 @@ compare(const Project *project, Differing *differing)
 
 /*
  * Return what a script makes of some objects (SchemaObject *) of a schema, with its
- * uses.  Errors: those of the script.
+ * uses; commits: each of its statements will be committed by itself.  Errors: those of the
+ * script.
  */
 Schema *
 mig_differ_run(const Project *project, const Schema *before, List *objects,
-			   const char *script)
+			   const char *script, bool commits)
 {
 	Model		model = {.name = "the schema before",
 	.ddl = mig_write_again(before, objects)};
 	ScratchOptions options = {.schemas = project->schemas, .function = project->function};
 	Work		work = {.project = project, .context = CurrentMemoryContext,
-		.models = list_make1(&model), .script = script, .uses = true};
+		.models = list_make1(&model), .script = script, .commits = commits, .uses = true};
 
 	mig_scratch_run(&options, declare_and_read, &work);
 	return work.result;
@@ -427,6 +429,7 @@ declare_and_read(Scratch *scratch pg_attribute_unused(), void *argument)
 	if (work->script != NULL)
 	{
 		notes.replay = true;
+		notes.uncommitted = !work->commits;
 		mig_guard_replay(work->project->schemas, &notes);
 		mig_declare_model("the generated script", work->script, &notes);
 	}

@@ -44,7 +44,7 @@ extern Differing mig_differ_schema_from_models(const Project *project, Schema *s
 extern Differing mig_differ_drift(const Project *project);
 extern Differing mig_differ_undo(const Project *project, const Graph *graph, int revision);
 extern Schema *mig_differ_run(const Project *project, const Schema *before, List *objects,
-							  const char *script);
+							  const char *script, bool commits);
 extern List *mig_differ_settle(const Project *project, const Schema *live,
 							   const Schema *declared, List *differences);
 extern Schema *mig_differ_read_scratch(const Project *project, const DeclareNotes *notes,

@@ -13,23 +13,32 @@
 #include "kind/column.h"
 #include "kind/kinds.h"
 #include "kind/writer.h"
+#include "miscadmin.h"
 #include "schema/alter.h"
 #include "schema/fate.h"
 
 static void begin(Fates *fates);
+static bool put_aside(Fates *fates, const SchemaObject *object);
 static void decide(Fates *fates, const Difference *difference);
+static void check_typed(Fates *fates, const Difference *difference);
+static bool is_typed(const SchemaObject *table);
+static void check_inherited(Fates *fates, const Difference *difference);
+static bool is_in_key(const SchemaObject *object);
 static bool can_be_inherited(const SchemaObject *object);
-static bool is_heir(const SchemaObject *table);
+static bool may_inherit(const SchemaObject *object);
+static bool stays_heir(const SchemaObject *from, const SchemaObject *to);
 static const Difference *without_inherited(const Fates *fates,
 										   const Difference *difference);
 static ParentNotNull not_null_of(const Difference *difference, const char *before,
 								 const char *after);
 static const Difference *with_heir(Fates *fates, const Difference *difference);
+static void copy_heirs(Fates *fates, const SchemaObject *column, const Difference *cause);
 static List *without(List *properties, const char *name);
 static bool needs_new_type(const Fates *fates, const Difference *difference);
 static void disturb(Fates *fates, const SchemaObject *object);
 static void disturb_user(Fates *fates, const SchemaObject *used, const ObjectUser *user);
 static bool disturb_column(Fates *fates, const SchemaObject *used, const ObjectUser *user);
+static bool is_type(const SchemaObject *object);
 static void set_redefault(Fates *fates, const SchemaObject *column, const Difference *cause);
 static bool is_rebuilt_by_server(const SchemaObject *object);
 static void set_fate(Fates *fates, const SchemaObject *object, Fate fate,
@@ -51,6 +60,7 @@ Fates
 mig_fate_decide(const Schema *from, const Schema *to, List *differences, List *rebuilt)
 {
 	Fates		fates = {.from = from, .to = to, .rebuilt = rebuilt};
+	bool		found;
 	ListCell   *lc;
 
 	begin(&fates);
@@ -63,7 +73,43 @@ mig_fate_decide(const Schema *from, const Schema *to, List *differences, List *r
 		fates.pending = list_truncate(fates.pending, list_length(fates.pending) - 1);
 		disturb(&fates, object);
 	}
+	/* users come after what they use, but for domains and composite types */
+	do
+	{
+		found = false;
+		foreach(lc, from->objects)
+			found |= put_aside(&fates, lfirst(lc));
+	} while (found);
 	return fates;
+}
+
+/*
+ * Have the types that a domain or the attributes of a composite type have be set aside with
+ * that, whose values are there until the columns have the new one.  Return whether there
+ * were any.
+ */
+static bool
+put_aside(Fates *fates, const SchemaObject *object)
+{
+	const SchemaObject *type = object->kind == &mig_kinds_column ? object->owner : object;
+	bool		found = false;
+	ListCell   *lc;
+
+	if ((type->kind != &mig_kinds_composite_type && type->kind != &mig_kinds_domain) ||
+		!mig_fate_is_aside(fates, type))
+		return false;
+	foreach(lc, object->uses)
+	{
+		const ObjectUse *use = lfirst(lc);
+		const SchemaObject *used = use->object;
+
+		if (use->phase != PHASE_CREATE || used->number < 0 || !is_type(used) ||
+			fates->of[used->number] != FATE_REPLACE || fates->aside[used->number])
+			continue;
+		fates->aside[used->number] = true;
+		found = true;
+	}
+	return found;
 }
 
 /*
@@ -111,8 +157,15 @@ decide(Fates *fates, const Difference *difference)
 {
 	Writer		trial = {.type = ACTION_ALTER};
 
+	check_typed(fates, difference);
 	if (difference->from == NULL)
+	{
+		check_inherited(fates, difference);
 		return;
+	}
+	if (difference->to != NULL && is_in_key(difference->from) &&
+		(mig_writer_has(difference, "type") || mig_writer_has(difference, "collation")))
+		refuse(fates, difference->from, difference);
 	if (difference->to != NULL)
 		difference = without_inherited(fates, difference);
 	if (difference->to != NULL && difference->to->kind == &mig_kinds_column &&
@@ -137,6 +190,71 @@ decide(Fates *fates, const Difference *difference)
 }
 
 /*
+ * Refuse to change an attribute of a type that there are tables of.
+ */
+static void
+check_typed(Fates *fates, const Difference *difference)
+{
+	const SchemaObject *attribute = difference->to ? difference->to : difference->from;
+	const SchemaObject *type;
+	ListCell   *lc;
+
+	if (attribute->kind != &mig_kinds_column ||
+		attribute->owner->kind != &mig_kinds_composite_type)
+		return;
+	if (difference->from != NULL && difference->to != NULL &&
+		!mig_writer_has(difference, "type") && !mig_writer_has(difference, "collation"))
+		return;
+	type = mig_objects_find(fates->from, attribute->owner);
+	foreach(lc, type != NULL ? fates->users[type->number] : NIL)
+	{
+		const SchemaObject *table = ((const ObjectUser *) lfirst(lc))->object;
+
+		if (table->kind == &mig_kinds_table && is_typed(table) &&
+			is_typed(mig_objects_find(fates->to, table)))
+			refuse(fates, table, difference);
+	}
+}
+
+/*
+ * Return whether a table, which may be NULL, is one of a composite type.
+ */
+static bool
+is_typed(const SchemaObject *table)
+{
+	return table != NULL && mig_objects_property(table, "of_type") != NULL;
+}
+
+/*
+ * Refuse to have a column that is new come from a parent that its table has not had: the
+ * table would need one of its own to inherit.
+ */
+static void
+check_inherited(Fates *fates, const Difference *difference)
+{
+	const SchemaObject *column = difference->to;
+	const SchemaObject *table;
+
+	if (column->kind != &mig_kinds_column || column->owner->kind != &mig_kinds_table ||
+		mig_objects_property(column, "inherited") == NULL)
+		return;
+	table = mig_objects_find(fates->from, column->owner);
+	if (table != NULL && !stays_heir(table, column->owner))
+		refuse(fates, table, difference);
+}
+
+/*
+ * Return whether an object is a column in a partition key, whose type the server does not
+ * change.
+ */
+static bool
+is_in_key(const SchemaObject *object)
+{
+	return object->kind == &mig_kinds_column &&
+		mig_objects_property(object, KIND_PARTITION_KEY) != NULL;
+}
+
+/*
  * Return the column or constraint that one of a partition or an heir has from its parent,
  * which it has before and after; NULL: none.  It is made, altered and dropped with the
  * parent's.
@@ -148,8 +266,8 @@ mig_fate_inherited(const Fates *fates, const SchemaObject *object, const Schema 
 	ListCell   *lc;
 
 	if (!can_be_inherited(object) ||
-		!is_heir(mig_objects_find(fates->from, table)) ||
-		!is_heir(mig_objects_find(fates->to, table)))
+		!stays_heir(mig_objects_find(fates->from, table),
+					mig_objects_find(fates->to, table)))
 		return NULL;
 	foreach(lc, table->uses)
 	{
@@ -173,7 +291,7 @@ mig_fate_inherited(const Fates *fates, const SchemaObject *object, const Schema 
 static bool
 can_be_inherited(const SchemaObject *object)
 {
-	if (object->owner == NULL || object->owner->kind != &mig_kinds_table)
+	if (object->owner == NULL || !may_inherit(object->owner))
 		return false;
 	return object->kind == &mig_kinds_column ||
 		(object->kind == &mig_kinds_constraint &&
@@ -181,13 +299,36 @@ can_be_inherited(const SchemaObject *object)
 }
 
 /*
- * Return whether a table, which may be NULL, is a partition or inherits.
+ * Return whether an object is of a kind that can inherit.
  */
 static bool
-is_heir(const SchemaObject *table)
+may_inherit(const SchemaObject *object)
 {
-	return table != NULL && (mig_objects_property(table, "partition_of") != NULL ||
-							 mig_objects_property(table, "inherits") != NULL);
+	return object->kind == &mig_kinds_table || object->kind == &mig_kinds_foreign_table;
+}
+
+/*
+ * Return whether a table, which may be NULL before or after, is a partition or inherits all
+ * the time: one that gets other parents or another bound has none in between.
+ */
+static bool
+stays_heir(const SchemaObject *from, const SchemaObject *to)
+{
+	static const char *const properties[] = {"partition_of", "partition_bound", "inherits"};
+	bool		is_heir = false;
+
+	if (from == NULL || to == NULL)
+		return false;
+	for (size_t i = 0; i < lengthof(properties); i++)
+	{
+		const char *before = mig_objects_property(from, properties[i]);
+		const char *after = mig_objects_property(to, properties[i]);
+
+		if (strcmp(before ? before : "", after ? after : "") != 0)
+			return false;
+		is_heir |= before != NULL;
+	}
+	return is_heir;
 }
 
 /*
@@ -250,8 +391,8 @@ not_null_of(const Difference *difference, const char *before, const char *after)
 
 /*
  * Return a difference in whether a column is inherited: without that, where it stays when
- * the parent's is dropped.  Where it is to be that of a new one of the parent, note that
- * its values are copied.
+ * the parent's is dropped, or the table no longer inherits.  Where it is to be that of a
+ * new one of the parent, note that its values are copied.
  */
 static const Difference *
 with_heir(Fates *fates, const Difference *difference)
@@ -263,14 +404,40 @@ with_heir(Fates *fates, const Difference *difference)
 	if (mig_objects_property(difference->to, "inherited") != NULL)
 	{
 		fates->copied[difference->from->number] = from == NULL && to != NULL;
+		if (from == NULL && to != NULL)
+			copy_heirs(fates, difference->from, difference);
 		return difference;
 	}
-	if (from == NULL || to != NULL || !mig_fate_is_left_to_heirs(fates, from))
+	if (stays_heir(difference->from->owner, difference->to->owner) &&
+		(from == NULL || to != NULL || !mig_fate_is_left_to_heirs(fates, from)))
 		return difference;
 	own = palloc(sizeof(Difference));
 	*own = *difference;
 	own->properties = without(difference->properties, "inherited");
 	return own;
+}
+
+/*
+ * Note that the columns which tables have from one that is copied are, too: with all that
+ * uses them.
+ */
+static void
+copy_heirs(Fates *fates, const SchemaObject *column, const Difference *cause)
+{
+	ListCell   *lc;
+
+	check_stack_depth();
+	foreach(lc, fates->from->objects)
+	{
+		const SchemaObject *heir = lfirst(lc);
+
+		if (heir->kind != &mig_kinds_column || fates->copied[heir->number] ||
+			mig_fate_inherited(fates, heir, fates->from) != column)
+			continue;
+		fates->copied[heir->number] = true;
+		set_fate(fates, heir, FATE_REPLACE, cause);
+		copy_heirs(fates, heir, cause);
+	}
 }
 
 /*
@@ -290,7 +457,7 @@ mig_fate_is_left_to_heirs(const Fates *fates, const SchemaObject *column)
 		const SchemaObject *heir = ((const ObjectUser *) lfirst(lc))->object;
 		SchemaObject like = *column;
 
-		if (heir->kind != &mig_kinds_table || mig_objects_property(heir, "inherits") == NULL)
+		if (!may_inherit(heir) || mig_objects_property(heir, "inherits") == NULL)
 			continue;
 		like.schema = heir->schema;
 		like.parent = heir->name;
@@ -351,8 +518,13 @@ disturb(Fates *fates, const SchemaObject *object)
 
 	if (mig_fate_is_gone(fates, object))
 		foreach(lc, object->children)
+		{
 			set_fate(fates, lfirst(lc), fates->of[object->number],
 					 fates->causes[object->number]);
+			/* what was said of it could go before, without a user of it */
+			if (is_said(lfirst(lc)))
+				fates->pending = lappend(fates->pending, lfirst(lc));
+		}
 	foreach(lc, fates->users[object->number])
 		disturb_user(fates, object, lfirst(lc));
 }
@@ -406,13 +578,24 @@ disturb_column(Fates *fates, const SchemaObject *used, const ObjectUser *user)
 	}
 	if (fates->of[used->number] == FATE_DROP)
 		return false;
-	if (used->address.classId != TypeRelationId &&
-		used->kind != &mig_kinds_composite_type)
+	if (!is_type(used) || mig_objects_property(column, "generated") != NULL)
 		return false;
+	if (is_in_key(column))
+		refuse(fates, column, fates->causes[used->number]);
 	fates->aside[used->number] = true;
 	fates->retype[column->number] = true;
 	set_fate(fates, column, FATE_ALTER, fates->causes[used->number]);
 	return true;
+}
+
+/*
+ * Return whether an object is a type that can be renamed.
+ */
+static bool
+is_type(const SchemaObject *object)
+{
+	return object->address.classId == TypeRelationId ||
+		object->kind == &mig_kinds_composite_type;
 }
 
 /*
@@ -593,7 +776,8 @@ static bool
 is_detached(const Fates *fates, const SchemaObject *table)
 {
 	return table != NULL && fates->alters[table->number] != NULL &&
-		mig_writer_has(fates->alters[table->number], "partition_of");
+		(mig_writer_has(fates->alters[table->number], "partition_of") ||
+		 mig_writer_has(fates->alters[table->number], "partition_bound"));
 }
 
 /*

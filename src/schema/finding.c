@@ -49,6 +49,8 @@ mig_finding_try(void (*body) (void *), void *argument)
 static bool
 is_about_definitions(const ErrorData *error)
 {
+	if (error->sqlerrcode == ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE)
+		return true;
 	switch (ERRCODE_TO_CATEGORY(error->sqlerrcode))
 	{
 		case ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE:

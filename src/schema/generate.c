@@ -28,10 +28,23 @@ typedef struct Proof
 {
 	const Schema *from;
 	const Schema *to;
-	char	   *script;
-	List	   *touched;		/* SchemaObject *, of from; NIL: all */
 	const char *direction;		/* for messages */
+	const char *first;			/* statements before those of the plan */
+	const char *last;			/* and after them */
+	bool		whole;			/* renames are not among what the plan touches */
+	const char *script;
+	bool		commits;		/* the statements will be committed one by one */
+	List	   *touched;		/* SchemaObject *, of from; NIL: all */
+	bool		uses_values;	/* the script was found to use enum values that it adds */
 } Proof;
+
+/* What a plan was made of. */
+typedef struct Change
+{
+	const Schema *from;
+	const Schema *to;
+	List	   *differences;
+} Change;
 
 /* A script, run on some objects of a schema. */
 typedef struct Trial
@@ -40,6 +53,7 @@ typedef struct Trial
 	const Schema *before;
 	List	   *objects;		/* SchemaObject * */
 	const char *script;
+	bool		commits;		/* its statements will be committed one by one */
 	Schema	   *made;			/* the result */
 } Trial;
 
@@ -49,8 +63,12 @@ typedef struct Check
 	const Project *project;
 	const Proof *proof;
 	List	   *left;			/* Difference * */
+	bool		uses_values;	/* the script uses enum values that it adds */
 } Check;
 
+static char *write_proved(const Project *project, ActionPlan *plan, const Change *change,
+						  Proof *proof, bool prove);
+static char *try_plan(const Project *project, const ActionPlan *plan, Proof *proof);
 static void make_online(ActionPlan *plan, const Schema *from, const Schema *to);
 static Schema *rename_live(const Project *project, const Schema *live, List *renames,
 						   bool told);
@@ -59,11 +77,18 @@ static char *write_renames(List *renames);
 static char *write_script(const char *first, const ActionPlan *plan, const char *last);
 static void check_supported(List *differences);
 static const char *by_hand(const SchemaObject *from, const SchemaObject *to);
-static void refuse_partitioning(const Refusal *refusal);
-static const char *hint_for(const Refusal *refusal);
-static void check_refusals(const ActionPlan *plan);
-static char *check_proof(const Project *project, const Proof *proof, bool prove);
-static char *find_fault(const Project *project, const Proof *proof);
+static void check_refusals(const ActionPlan *plan, bool is_back);
+static bool changes(const Refusal *refusal, const Kind *kind, const char *property);
+static bool is_key_column(const SchemaObject *object);
+static const char *hint_for(const Refusal *refusal, bool is_back);
+static const char *hint_to_copy(const SchemaObject *table, const char *key);
+static const char *hint_to_repartition(const Refusal *refusal);
+static const SchemaObject *partitioned_by(const SchemaObject *column);
+static const char *hint_to_inherit(const Difference *cause, bool is_back);
+static const char *hint_to_convert(const SchemaObject *column, const Difference *cause);
+static char *check_proof(const Project *project, const Proof *proof, const char *fault,
+						 bool prove);
+static char *find_fault(const Project *project, Proof *proof);
 static void run_check(void *argument);
 static List *without_untouched(List *differences, const Schema *schema, List *objects);
 static char *write_renames_back(List *renames);
@@ -113,10 +138,10 @@ mig_generate_plan(const Project *project, const Differing *differing, List *rena
 											 mig_compare_schemas(now->live, now->declared));
 	}
 	generated.upgrade = mig_action_plan(generated.differing.live, generated.differing.declared,
-										generated.differing.differences);
+										generated.differing.differences, false);
 	generated.downgrade = mig_action_plan(generated.differing.declared,
 										  generated.differing.live,
-										  reverse(&generated.differing));
+										  reverse(&generated.differing), false);
 	if (project->online)
 	{
 		make_online(&generated.upgrade, generated.differing.live, generated.differing.declared);
@@ -147,7 +172,7 @@ static Schema *
 rename_live(const Project *project, const Schema *live, List *renames, bool told)
 {
 	Trial		trial = {.project = project, .before = live, .objects = live->objects,
-	.script = write_renames(renames)};
+	.script = write_renames(renames), .commits = true};
 
 	if (told)
 		run_trial(&trial);
@@ -164,7 +189,8 @@ run_trial(void *argument)
 {
 	Trial	   *trial = argument;
 
-	trial->made = mig_differ_run(trial->project, trial->before, trial->objects, trial->script);
+	trial->made = mig_differ_run(trial->project, trial->before, trial->objects, trial->script,
+								 trial->commits);
 }
 
 /*
@@ -209,23 +235,27 @@ mig_generate_scripts(const Project *project, const Differing *differing,
 				 errdetail("The definitions of the schema, in which migrate would try that, do not run by themselves."),
 				 errhint("Rename them by hand, in a revision of its own.")));
 	check_supported(generated.differing.differences);
-	check_refusals(&generated.upgrade);
-	check_refusals(&generated.downgrade);
+	check_refusals(&generated.upgrade, false);
+	check_refusals(&generated.downgrade, true);
 	generated.upgrade.stepwise |= options->stepwise;
 	generated.downgrade.stepwise |= options->stepwise;
+	scripts.upgrade =
+		write_proved(project, &generated.upgrade, &(Change) {
+					 generated.differing.live, generated.differing.declared,
+					 generated.differing.differences}, &(Proof) {
+					 .from = differing->live, .to = differing->declared, .direction = "upgrade",
+					 .first = write_renames(generated.renames), .last = "",
+					 .whole = generated.renames != NIL}, prove);
+	scripts.downgrade =
+		write_proved(project, &generated.downgrade, &(Change) {
+					 generated.differing.declared, generated.differing.live,
+					 reverse(&generated.differing)}, &(Proof) {
+					 .from = differing->declared, .to = differing->live,
+					 .direction = "downgrade", .first = "",
+					 .last = write_renames_back(generated.renames),
+					 .whole = generated.renames != NIL}, prove);
 	scripts.upgrade_stepwise = generated.upgrade.stepwise;
 	scripts.downgrade_stepwise = generated.downgrade.stepwise;
-	scripts.upgrade = write_script(write_renames(generated.renames), &generated.upgrade, "");
-	scripts.downgrade = write_script("", &generated.downgrade,
-									 write_renames_back(generated.renames));
-	scripts.upgrade =
-		check_proof(project, &(Proof) {
-					differing->live, differing->declared, scripts.upgrade,
-					generated.renames ? NIL : generated.upgrade.touched, "upgrade"}, prove);
-	scripts.downgrade =
-		check_proof(project, &(Proof) {
-					differing->declared, differing->live, scripts.downgrade,
-					generated.renames ? NIL : generated.downgrade.touched, "downgrade"}, prove);
 	return scripts;
 }
 
@@ -247,12 +277,46 @@ mig_generate_undo(const Project *project, const Differing *differing, bool stepw
 	generated = mig_generate_plan(&modelless, differing,
 								  mig_rename_same(differing->live, differing->declared));
 	check_supported(generated.differing.differences);
-	check_refusals(&generated.upgrade);
+	check_refusals(&generated.upgrade, true);
 	generated.upgrade.stepwise = stepwise;
-	return check_proof(&modelless, &(Proof) {
-					   differing->live, differing->declared,
-					   write_script(write_renames(generated.renames), &generated.upgrade, ""),
-					   generated.renames ? NIL : generated.upgrade.touched, "downgrade"}, true);
+	return write_proved(&modelless, &generated.upgrade, &(Change) {
+						generated.differing.live, generated.differing.declared,
+						generated.differing.differences}, &(Proof) {
+						.from = differing->live, .to = differing->declared,
+						.direction = "downgrade", .first = write_renames(generated.renames),
+						.last = "", .whole = generated.renames != NIL}, true);
+}
+
+/*
+ * Return the script of a plan, which is made of a change, proved.  Where it uses enum values
+ * that it adds, in the same transaction, the plan becomes another one.  Errors: those of
+ * check_refusals and check_proof.
+ */
+static char *
+write_proved(const Project *project, ActionPlan *plan, const Change *change, Proof *proof,
+			 bool prove)
+{
+	char	   *fault = try_plan(project, plan, proof);
+
+	if (proof->uses_values && !plan->stepwise)
+	{
+		*plan = mig_action_plan(change->from, change->to, change->differences, true);
+		check_refusals(plan, strcmp(proof->direction, "downgrade") == 0);
+		fault = try_plan(project, plan, proof);
+	}
+	return check_proof(project, proof, fault, prove);
+}
+
+/*
+ * Write the script of a plan, and return what is wrong with it; NULL: nothing.
+ */
+static char *
+try_plan(const Project *project, const ActionPlan *plan, Proof *proof)
+{
+	proof->script = write_script(proof->first, plan, proof->last);
+	proof->commits = plan->stepwise;
+	proof->touched = proof->whole ? NIL : plan->touched;
+	return find_fault(project, proof);
 }
 
 /*
@@ -324,10 +388,11 @@ by_hand(const SchemaObject *from, const SchemaObject *to)
 }
 
 /*
- * Check that no rows would be lost.  Errors: 0A000.
+ * Check that no rows would be lost; is_back: the plan is that of a downgrade.  Errors:
+ * 0A000.
  */
 static void
-check_refusals(const ActionPlan *plan)
+check_refusals(const ActionPlan *plan, bool is_back)
 {
 	const Refusal *refusal;
 
@@ -340,73 +405,191 @@ check_refusals(const ActionPlan *plan)
 	if (plan->refusals == NIL)
 		return;
 	refusal = linitial(plan->refusals);
-	refuse_partitioning(refusal);
+	if (changes(refusal, &mig_kinds_table, "partition_key"))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot generate a script that changes how table %s is partitioned",
+						mig_objects_qualified(refusal->object)),
+				 errdetail("It would have to be dropped and created again, without its rows."),
+				 errhint("%s", hint_for(refusal, is_back))));
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot generate a script that changes %s %s",
 					refusal->object->kind->name, refusal->object->identity),
+			 is_key_column(refusal->object) ?
+			 errdetail("The server does not change the type of a column that is part of a partition key.") :
+			 is_back ?
+			 errdetail("On the way back it would have to be dropped and created again, without its rows.") :
 			 errdetail("It would have to be dropped and created again, without its rows."),
-			 errhint("%s", hint_for(refusal))));
+			 errhint("%s", hint_for(refusal, is_back))));
 }
 
 /*
- * Return what to do where a change is refused.
+ * Return whether what is refused is that an object of a kind changes a property itself.
+ */
+static bool
+changes(const Refusal *refusal, const Kind *kind, const char *property)
+{
+	const Difference *cause = refusal->cause;
+
+	return cause != NULL && cause->from == refusal->object && cause->to != NULL &&
+		refusal->object->kind == kind && mig_writer_has(cause, property);
+}
+
+/*
+ * Return whether an object is a column in a partition key.
+ */
+static bool
+is_key_column(const SchemaObject *object)
+{
+	return object->kind == &mig_kinds_column &&
+		mig_objects_property(object, KIND_PARTITION_KEY) != NULL;
+}
+
+/*
+ * Return what to do where a change is refused: the statements to write by hand.
  */
 static const char *
-hint_for(const Refusal *refusal)
+hint_for(const Refusal *refusal, bool is_back)
 {
+	const SchemaObject *object = refusal->object;
 	const Difference *cause = refusal->cause;
-	const char *name = refusal->object->identity;
+	const char *name = object->identity;
 
-	if (refusal->object->kind != &mig_kinds_extension || cause == NULL || cause->to == NULL)
-		return "Write a revision that changes it by hand.";
-	return psprintf("Write a revision by hand: ALTER EXTENSION %s SET SCHEMA %s; and back: ALTER EXTENSION %s SET SCHEMA %s.",
-					name, quote_identifier(mig_objects_property(cause->to, "in_schema")), name,
-					quote_identifier(mig_objects_property(cause->from, "in_schema")));
+	if (changes(refusal, &mig_kinds_table, "partition_key"))
+		return hint_to_copy(object, mig_objects_property(cause->to, "partition_key"));
+	if (is_key_column(object))
+		return hint_to_repartition(refusal);
+	if (changes(refusal, &mig_kinds_column, "inherited") ||
+		(cause != NULL && cause->from == NULL && cause->to->kind == &mig_kinds_column &&
+		 cause->to->owner->kind == &mig_kinds_table))
+		return hint_to_inherit(cause, is_back);
+	if (object->kind == &mig_kinds_table && mig_objects_property(object, "of_type") != NULL)
+		return psprintf("Write a revision by hand: ALTER TABLE %s NOT OF; ALTER TYPE %s ...; the same of the columns of the table; ALTER TABLE %s OF %s.",
+						name, mig_objects_property(object, "of_type"), name,
+						mig_objects_property(object, "of_type"));
+	if (object->kind == &mig_kinds_column && cause != NULL)
+		return hint_to_convert(object, cause);
+	if (object->kind == &mig_kinds_extension && cause != NULL && cause->to != NULL)
+		return psprintf("Write a revision by hand: ALTER EXTENSION %s SET SCHEMA %s; and back: ALTER EXTENSION %s SET SCHEMA %s.",
+						name, quote_identifier(mig_objects_property(cause->to, "in_schema")),
+						name, quote_identifier(mig_objects_property(cause->from, "in_schema")));
+	if (object->kind == &mig_kinds_table)
+		return hint_to_copy(object, mig_objects_property(object, "partition_key"));
+	return psprintf("Write a revision by hand: CREATE %s ...; alter what uses %s; DROP %s.",
+					mig_writer_target(mig_objects_renamed(object, mig_objects_aside_name(object))),
+					name, mig_writer_target(object));
 }
 
 /*
- * Refuse to make a plain table of a partitioned one, or the other way round, if that is what
- * is refused.  Errors: 0A000.
+ * Return how to make a table again by hand, with its rows; key: how it is partitioned then,
+ * NULL: not.
  */
-static void
-refuse_partitioning(const Refusal *refusal)
+static const char *
+hint_to_copy(const SchemaObject *table, const char *key)
 {
-	const Difference *cause = refusal->cause;
-	const char *key;
-	const char *name;
-	const char *aside;
+	const char *name = mig_objects_qualified(table);
+	const char *aside = quote_identifier(mig_objects_aside_name(table));
+	const char *old = quote_qualified_identifier(table->schema, mig_objects_aside_name(table));
+	const char *inherits = mig_objects_property(table, "inherits");
 
-	if (cause == NULL || cause->from != refusal->object || cause->to == NULL ||
-		cause->from->kind != &mig_kinds_table || !mig_writer_has(cause, "partition_key"))
-		return;
-	key = mig_objects_property(cause->to, "partition_key");
-	name = mig_objects_qualified(cause->from);
-	aside = mig_objects_aside_name(cause->from);
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot generate a script that changes how table %s is partitioned", name),
-			 errdetail("It would have to be dropped and created again, without its rows."),
-			 errhint("Write a revision by hand: ALTER TABLE %s RENAME TO %s; CREATE TABLE %s (...)%s%s and its partitions, indexes and constraints; INSERT INTO %s SELECT * FROM %s; DROP TABLE %s.",
-					 name, quote_identifier(aside), name, key ? " PARTITION BY " : "",
-					 key ? key : "", name,
-					 quote_qualified_identifier(cause->from->schema, aside),
-					 quote_qualified_identifier(cause->from->schema, aside))));
+	return psprintf("Write a revision by hand: ALTER TABLE %s RENAME TO %s; CREATE TABLE %s (...)%s%s%s%s%s and its partitions, indexes and constraints; INSERT INTO %s SELECT * FROM %s; DROP TABLE %s.",
+					name, aside, name, inherits ? " INHERITS (" : "", inherits ? inherits : "",
+					inherits ? ")" : "", key ? " PARTITION BY " : "", key ? key : "", name, old,
+					old);
 }
 
 /*
- * Return a script that turns one schema into another, which is that of a plan, with
- * renames before or after.  One that does not is an error or, where it need not be proved,
- * says so in a comment.  Errors: MG014.
+ * Return how to change by hand the type of a column in a partition key.  An enum can get
+ * values in place.
+ */
+static const char *
+hint_to_repartition(const Refusal *refusal)
+{
+	const SchemaObject *table = partitioned_by(refusal->object);
+	const Difference *cause = refusal->cause;
+	const char *hint = hint_to_copy(table, mig_objects_property(table, "partition_key"));
+
+	if (cause == NULL || cause->from == NULL || cause->from->kind != &mig_kinds_enum)
+		return hint;
+	return psprintf("New values can be added by hand, in a revision of their own: ALTER TYPE %s ADD VALUE .... To take values away, or back, write%s",
+					mig_objects_qualified(cause->from), hint + strlen("Write"));
+}
+
+/*
+ * Return the table at the top of the partitions that one with a column belongs to.
+ */
+static const SchemaObject *
+partitioned_by(const SchemaObject *column)
+{
+	const SchemaObject *table = column->owner;
+	const SchemaObject *parent;
+
+	do
+	{
+		ListCell   *lc;
+
+		parent = NULL;
+		foreach(lc, table->uses)
+		{
+			const ObjectUse *use = lfirst(lc);
+
+			if (use->phase == PHASE_ATTACH && use->object->kind == &mig_kinds_table)
+				parent = use->object;
+		}
+		if (parent != NULL)
+			table = parent;
+	} while (parent != NULL);
+	return table;
+}
+
+/*
+ * Return what to do where a column is to be that of a parent only, or no longer is.
+ */
+static const char *
+hint_to_inherit(const Difference *cause, bool is_back)
+{
+	const SchemaObject *table = cause->to->owner;
+	bool		inherited = mig_objects_property(cause->to, "inherited") != NULL;
+
+	if (is_back)
+		return hint_to_copy(table, NULL);
+
+	return psprintf("Have the model %s column %s in table %s, %s. Or write%s", inherited ?
+					"declare" : "not declare", quote_identifier(cause->to->name),
+					mig_objects_qualified(table), inherited ?
+					"too, which ALTER TABLE ... INHERIT takes as it is" :
+					"which has it from its parent", hint_to_copy(table, NULL) + strlen("Write"));
+}
+
+/*
+ * Return how to give a column by hand a type that is made again.
+ */
+static const char *
+hint_to_convert(const SchemaObject *column, const Difference *cause)
+{
+	const SchemaObject *type = cause->from->kind == &mig_kinds_column ? cause->from->owner :
+		cause->from;
+	const char *aside = mig_objects_aside_name(type);
+
+	return psprintf("Write a revision by hand: ALTER %s RENAME TO %s; CREATE %s ...; ALTER TABLE %s ALTER COLUMN %s TYPE %s USING ...; DROP %s.",
+					mig_writer_target(type), quote_identifier(aside), mig_writer_target(type),
+					mig_objects_parent(column), quote_identifier(column->name),
+					mig_objects_property(column, "type"),
+					mig_writer_target(mig_objects_renamed(type, aside)));
+}
+
+/*
+ * Return a script that turns one schema into another.  One that does not, for a fault is
+ * given, is an error or, where it need not be proved, says so in a comment.  Errors: MG014.
  */
 static char *
-check_proof(const Project *project, const Proof *proof, bool prove)
+check_proof(const Project *project, const Proof *proof, const char *fault, bool prove)
 {
-	char	   *fault = find_fault(project, proof);
 	StringInfoData script;
 
 	if (fault == NULL)
-		return proof->script;
+		return pstrdup(proof->script);
 	if (prove)
 		ereport(ERROR,
 				(errcode(ERRCODE_MIG_NOT_PROVED),
@@ -426,11 +609,12 @@ check_proof(const Project *project, const Proof *proof, bool prove)
  * that uses it; NULL: nothing.  Errors: those of the scratch.
  */
 static char *
-find_fault(const Project *project, const Proof *proof)
+find_fault(const Project *project, Proof *proof)
 {
 	Check		check = {.project = project, .proof = proof};
 	char	   *message = mig_finding_try(run_check, &check);
 
+	proof->uses_values = check.uses_values;
 	if (message != NULL)
 		return psprintf("In the scratch it fails: %s", message);
 	if (check.left != NIL)
@@ -450,10 +634,19 @@ run_check(void *argument)
 	Trial		trial = {.project = check->project, .before = proof->from,
 		.objects = proof->touched == NIL ? proof->from->objects :
 		mig_closure_of(proof->from, proof->touched),
-	.script = proof->script};
+	.script = proof->script, .commits = proof->commits};
 	List	   *differences;
 
-	run_trial(&trial);
+	PG_TRY();
+	{
+		run_trial(&trial);
+	}
+	PG_CATCH();
+	{
+		check->uses_values = geterrcode() == ERRCODE_UNSAFE_NEW_ENUM_VALUE_USAGE;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	differences = without_untouched(mig_compare_schemas(trial.made, proof->to), proof->from,
 									trial.objects);
 	check->left = mig_differ_settle(check->project, trial.made, proof->to, differences);

@@ -28,6 +28,7 @@ typedef struct DeclareNotes
 	bool		new_rights;		/* what creates a schema makes it the creator's, though
 								 * it is there */
 	bool		reads;			/* the last statement may depend on rows that are there */
+	bool		uncommitted;	/* enum values that a script adds are not committed for it */
 	bool		replay;			/* scripts of revisions are run again, which may hold
 								 * what a model may not */
 } DeclareNotes;

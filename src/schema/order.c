@@ -48,6 +48,7 @@ typedef struct FreedName
 static void make_nodes(Order *order, const Writer *writer);
 static long rank_of(const Action *action);
 static void add_edges(Order *order, OrderNode *node);
+static void add_use(OrderNode *before, OrderNode *after);
 static OrderNode *user_of(const Order *order, OrderNode *node, const ObjectUse *use);
 static void add_edge(OrderNode *before, OrderNode *after);
 static OrderNode *node_of(const Order *order, const SchemaObject *object, ObjectPhase phase);
@@ -63,7 +64,14 @@ static bool has_attach(const Order *order, const SchemaObject *object);
 static void order_inherited(Order *order, const Schema *schema);
 static void order_altered(Order *order, const Schema *schema);
 static void order_drops(Order *order);
-static void order_detached(Order *order, const SchemaObject *table, OrderNode *alter);
+static bool is_detached(const SchemaObject *from, const SchemaObject *to);
+static void order_detached(Order *order, const SchemaObject *table,
+						   const SchemaObject *after);
+static bool is_inherited(const SchemaObject *object);
+static void order_parents(Order *order, const SchemaObject *table, OrderNode *alter);
+static void order_columns(Order *order, const SchemaObject *table, OrderNode *alter);
+static bool is_handed_down(const SchemaObject *object);
+static bool is_foreign_key(const SchemaObject *object);
 static void order_users(Order *order, const SchemaObject *object);
 static bool uses(const SchemaObject *object, const SchemaObject *used);
 static OrderNode *drop_of(const Order *order, const SchemaObject *object);
@@ -197,7 +205,7 @@ add_edges(Order *order, OrderNode *node)
 	{
 		const ObjectUse *use = lfirst(lc);
 
-		add_edge(node_of(order, use->object, PHASE_CREATE), user_of(order, node, use));
+		add_use(node_of(order, use->object, PHASE_CREATE), user_of(order, node, use));
 	}
 	foreach(lc, object->children)
 	{
@@ -211,7 +219,7 @@ add_edges(Order *order, OrderNode *node)
 			const ObjectUse *use = lfirst(used);
 
 			if (use->phase == PHASE_CREATE)
-				add_edge(node_of(order, use->object, PHASE_CREATE), node);
+				add_use(node_of(order, use->object, PHASE_CREATE), node);
 		}
 	}
 	if (action->after != NULL)
@@ -223,6 +231,17 @@ add_edges(Order *order, OrderNode *node)
 		if (attach != NULL && attach->action->phase == PHASE_ATTACH)
 			add_edge(node, attach);
 	}
+}
+
+/*
+ * Note that an action comes before another that uses its object, unless one object has both:
+ * a generated column uses others of the table that it is made with.  Either may be NULL.
+ */
+static void
+add_use(OrderNode *before, OrderNode *after)
+{
+	if (before != NULL && after != NULL && before->action->object != after->action->object)
+		add_edge(before, after);
 }
 
 /*
@@ -446,7 +465,7 @@ order_inherited(Order *order, const Schema *schema)
 		OrderNode  *create;
 		ListCell   *used;
 
-		if (heir->kind != &mig_kinds_table ||
+		if ((heir->kind != &mig_kinds_table && heir->kind != &mig_kinds_foreign_table) ||
 			mig_objects_property(heir, "inherits") == NULL)
 			continue;
 		create = node_of(order, heir, PHASE_CREATE);
@@ -494,7 +513,8 @@ order_altered(Order *order, const Schema *schema)
 			continue;
 		parent = find_inherited(order->last, column, PHASE_STATE);
 		if (parent != NULL && parent->action->type == ACTION_ALTER &&
-			parent->action->phase == PHASE_STATE)
+			parent->action->object->kind == &mig_kinds_column &&
+			(parent->action->phase == PHASE_STATE || parent->action->phase == PHASE_CREATE))
 			add_edge(parent, state);
 	}
 }
@@ -515,9 +535,9 @@ order_drops(Order *order)
 		OrderNode  *drop = drop_of(order, object);
 
 		order_users(order, object);
-		if (drop == NULL && after != NULL && object->kind == &mig_kinds_table)
-			order_detached(order, object,
-						   order->first[after->number * PHASE_COUNT + PHASE_CREATE]);
+		if (drop == NULL && after != NULL && object->kind == &mig_kinds_table &&
+			is_detached(object, after))
+			order_detached(order, object, after);
 		if (drop == NULL || after == NULL)
 			continue;
 		if (drop->action->aside)
@@ -529,28 +549,123 @@ order_drops(Order *order)
 }
 
 /*
- * Have what alters a table, which detaches it where it was a partition, come before its
- * columns and those of its parents are dropped.
+ * Return whether a table leaves a parent, to come to it again or not.
+ */
+static bool
+is_detached(const SchemaObject *from, const SchemaObject *to)
+{
+	static const char *const properties[] = {"partition_of", "partition_bound", "inherits"};
+
+	for (size_t i = 0; i < lengthof(properties); i++)
+	{
+		const char *before = mig_objects_property(from, properties[i]);
+		const char *after = mig_objects_property(to, properties[i]);
+
+		if (before != NULL && (after == NULL || strcmp(before, after) != 0))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Have what alters a table, which detaches it from its parents, come before what it has from
+ * these is dropped and its columns change, and after their foreign keys are: a partition
+ * that is detached keeps them.
  */
 static void
-order_detached(Order *order, const SchemaObject *table, OrderNode *alter)
+order_detached(Order *order, const SchemaObject *table, const SchemaObject *after)
 {
-	ListCell   *lc;
+	OrderNode  *alter = order->first[after->number * PHASE_COUNT + PHASE_CREATE];
 	ListCell   *child;
 
 	if (alter == NULL)
 		return;
 	foreach(child, table->children)
-		add_edge(alter, drop_of(order, lfirst(child)));
+		if (is_inherited(lfirst(child)))
+			add_edge(alter, drop_of(order, lfirst(child)));
+	order_columns(order, after, alter);
+	order_parents(order, table, alter);
+}
+
+/*
+ * Have what alters a table come before what its parents and theirs hand down is dropped, and
+ * their columns are made or altered, and after their foreign keys are dropped.
+ */
+static void
+order_parents(Order *order, const SchemaObject *table, OrderNode *alter)
+{
+	ListCell   *lc;
+	ListCell   *child;
+
+	check_stack_depth();
 	foreach(lc, table->uses)
 	{
 		const SchemaObject *parent = ((const ObjectUse *) lfirst(lc))->object;
+		const SchemaObject *after;
 
-		if (parent->kind != &mig_kinds_table)
+		if (parent->kind != &mig_kinds_table || parent == table || parent->number < 0)
 			continue;
 		foreach(child, parent->children)
-			add_edge(alter, drop_of(order, lfirst(child)));
+			if (is_handed_down(lfirst(child)))
+				add_edge(alter, drop_of(order, lfirst(child)));
+			else if (is_foreign_key(lfirst(child)) &&
+					 mig_objects_property(parent, "partition_key") != NULL)
+				add_edge(drop_of(order, lfirst(child)), alter);
+		after = mig_objects_find(order->change->to, parent);
+		if (after != NULL)
+			order_columns(order, after, alter);
+		order_parents(order, parent, alter);
 	}
+}
+
+/*
+ * Have what alters a table come before the columns of one are made or altered.
+ */
+static void
+order_columns(Order *order, const SchemaObject *table, OrderNode *alter)
+{
+	ListCell   *lc;
+
+	foreach(lc, table->children)
+	{
+		const SchemaObject *column = lfirst(lc);
+
+		if (column->kind == &mig_kinds_column && column->number >= 0)
+			add_edge(alter, order->first[column->number * PHASE_COUNT + PHASE_CREATE]);
+	}
+}
+
+/*
+ * Return whether part of a table can be what it has from a parent.
+ */
+static bool
+is_inherited(const SchemaObject *object)
+{
+	return is_handed_down(object) &&
+		(object->kind != &mig_kinds_constraint ||
+		 strcmp(mig_objects_property(object, "type"), "check") != 0 ||
+		 mig_objects_property(object, "inherited") != NULL);
+}
+
+/*
+ * Return whether an object is of a kind that tables hand down to their heirs and partitions,
+ * besides foreign keys and triggers, which go when a partition is detached.
+ */
+static bool
+is_handed_down(const SchemaObject *object)
+{
+	return object->kind == &mig_kinds_column || object->kind == &mig_kinds_index ||
+		(object->kind == &mig_kinds_constraint && !is_foreign_key(object));
+}
+
+/*
+ * Return whether an object is a foreign key.
+ */
+static bool
+is_foreign_key(const SchemaObject *object)
+{
+	return object->kind == &mig_kinds_constraint &&
+		strcmp(mig_objects_property(object, "type"), "foreign key") == 0;
 }
 
 /*
@@ -578,6 +693,7 @@ order_users(Order *order, const SchemaObject *object)
 			add_edge(drop, used);
 			/* what has another name meanwhile can still be used */
 			if (altered != NULL && use->phase == PHASE_CREATE &&
+				!(use->object == object->owner && is_inherited(object)) &&
 				!(used != NULL && used->action->aside))
 				add_edge(drop, order->first[altered->number * PHASE_COUNT + PHASE_CREATE]);
 		}

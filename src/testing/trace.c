@@ -257,7 +257,7 @@ find_unmanaged(const Walk *walk, List *differences)
 static const char *
 write_missing(const Trace *trace)
 {
-	ActionPlan	plan = mig_action_plan(trace->after, trace->before, trace->differences);
+	ActionPlan	plan = mig_action_plan(trace->after, trace->before, trace->differences, false);
 	ListCell   *lc;
 
 	foreach(lc, trace->differences)

@@ -398,7 +398,7 @@ my %trials = (
 	'generated column' => [
 		[ 'ALTER TABLE t ADD c int GENERATED ALWAYS AS (a + 1) STORED',
 			'ALTER TABLE t ADD c int GENERATED ALWAYS AS (a + 2) STORED',
-			qr/DROP COLUMN c;\n.*ADD COLUMN c integer GENERATED ALWAYS AS \(\(a \+ 2\)\)/ ] ],
+			qr/DROP COLUMN c;\n-- rewrites .*\n.*ADD COLUMN c integer GENERATED ALWAYS AS \(/ ] ],
 	'collation, storage, statistics of a column' => [
 		[ '', 'ALTER TABLE t ALTER b TYPE text COLLATE "C", ALTER b SET STORAGE external,
 			ALTER b SET STATISTICS 5', qr/COLLATE pg_catalog."C";.*external;.*STATISTICS 5;/s ] ],

@@ -95,6 +95,10 @@ sub dump
 	my $dump = schema_dump($self->{$database}, $self->{privileges} ? () : '--no-privileges');
 	# the order of storage parameters means nothing
 	$dump =~ s/((?:^WITH|\bSET) \()([^()]*)(\);?)$/$1 . join(', ', sort split m{, }, $2) . $3/gme;
+	# nor that of columns which the server prints in the order of the table's
+	my $sorted = sub { join ', ', sort split /, /, $_[0] };
+	$dump =~ s/^(CREATE STATISTICS [^\n]* ON )([^()\n]*)( FROM .*)$/$1 . $sorted->($2) . $3/gme;
+	$dump =~ s/^(ALTER PUBLICATION [^(\n]*\()([^()\n]*)(\).*)$/$1 . $sorted->($2) . $3/gme;
 	return $dump;
 }
 
