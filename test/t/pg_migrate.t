@@ -480,6 +480,24 @@ subtest 'a signal while it connects' => sub {
 	ok(time - $begin < 20, 'soon');
 };
 
+subtest 'a signal before it knows psql' => sub {
+	my ($bash) = find_program('bash');
+	plan skip_all => 'no bash' unless $bash;
+	my $p = project();
+	$p->revision('0001', '', 'SELECT pg_sleep(60);');
+	# psql runs already, and its pid is not looked at yet
+	$p->{environment}{BASH_ENV} = spew("$p->{dir}/slow",
+		q{set -T; trap '[ "$BASH_COMMAND" != "pid=\$!" ] || sleep 3' DEBUG});
+	local @shell = ($bash);
+	my $run = spawn_in($p, 'upgrade');
+	ok(wait_until(sub { sleeping($p) }, 20), 'the script runs') or diag slurp($p->{output});
+	kill INT => $run->{pid};
+	my $begin = time;
+	is(finish($run)->{status}, 2, 'it ends by the signal');
+	ok(time - $begin < 20, 'soon');
+	ok(wait_until(sub { sessions($p) == 0 }, 5), 'the session has ended');
+};
+
 # --------------------------------------------------------- file contents ----
 
 subtest 'names and contents of files' => sub {

@@ -20,11 +20,12 @@ sub build_library
 	my ($dir, $name, $sources, @arguments) = @_;
 	my $pg_config = $ENV{PG_CONFIG} // 'pg_config';
 	my %config = map { $_ => `'$pg_config' --$_` =~ s/\n//r } qw(includedir-server cc);
-	my $compiler = $ENV{CC} // ((split ' ', $config{cc})[0] || 'cc');
-	$compiler = 'cc' if system("command -v '$compiler' >/dev/null 2>&1") != 0;
+	# a command, which can have arguments, as "ccache gcc"
+	my @compiler = split ' ', $ENV{CC} // $config{cc};
+	@compiler = ('cc') if !@compiler || system("command -v '$compiler[0]' >/dev/null 2>&1") != 0;
 
 	my ($status, $out, $err) = run_program(
-		$compiler, '-shared', '-fPIC', '-O1', '-fwrapv', '-fno-strict-aliasing',
+		@compiler, '-shared', '-fPIC', '-O1', '-fwrapv', '-fno-strict-aliasing',
 		'-isystem', $config{'includedir-server'}, "-I$top/src", @arguments, @$sources,
 		'-o', "$dir/$name.so");
 	die "$name was not built:\n$out$err" if $status;
