@@ -52,9 +52,12 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-/* Where a script keeps the roles that it restores. */
-#define ROLE_SETTING	"migrate_script.role"
-#define SESSION_SETTING	"migrate_script.session_authorization"
+/*
+ * Where a script keeps the OIDs of the roles that it restores: psql's variables, which no
+ * RESET ALL or DISCARD ALL of a revision's script forgets.
+ */
+#define ROLE_VARIABLE	"migrate_role"
+#define SESSION_VARIABLE	"migrate_session_role"
 
 /* A script being written. */
 typedef struct Offline
@@ -248,8 +251,10 @@ write_step(Offline *offline, int number)
 	{
 		offline->roles = true;
 		appendStringInfoString(out,
-							   "SELECT pg_catalog.set_config('session_authorization', pg_catalog.current_setting('" SESSION_SETTING "'), false);\n"
-							   "SELECT pg_catalog.set_config('role', pg_catalog.current_setting('" ROLE_SETTING "'), false);\n");
+							   "SELECT pg_catalog.set_config('session_authorization', r.rolname::pg_catalog.text, false)\n"
+							   "\tFROM pg_catalog.pg_roles AS r WHERE r.oid OPERATOR(pg_catalog.=) :'" SESSION_VARIABLE "';\n"
+							   "SELECT pg_catalog.set_config('role', coalesce((SELECT r.rolname::pg_catalog.text\n"
+							   "\tFROM pg_catalog.pg_roles AS r WHERE r.oid OPERATOR(pg_catalog.=) :'" ROLE_VARIABLE "'), 'none'), false);\n");
 	}
 	if (!step->transactional)
 	{
@@ -375,6 +380,12 @@ write_head(const Offline *offline, const char *token)
 							psprintf("%d revision%s", n, n == 1 ? "" : "s")));
 	appendStringInfoString(&head, "-- psql -X -v ON_ERROR_STOP=1 -f FILE\n");
 	append_remarks(offline, &head);
+	if (offline->roles)
+		appendStringInfoString(&head,
+							   "SELECT s.oid AS " SESSION_VARIABLE ", coalesce(r.oid, 0) AS " ROLE_VARIABLE "\n"
+							   "\tFROM pg_catalog.pg_roles AS s LEFT JOIN pg_catalog.pg_roles AS r\n"
+							   "\t\tON r.rolname OPERATOR(pg_catalog.=) pg_catalog.current_setting('role')::pg_catalog.name\n"
+							   "\tWHERE s.rolname OPERATOR(pg_catalog.=) SESSION_USER \\gset\n");
 	if (token != NULL)
 		append_restriction(&head, token);
 	appendStringInfo(&head, "\n%sSET %sstandard_conforming_strings = on;\n",
@@ -382,10 +393,6 @@ write_head(const Offline *offline, const char *token)
 	if (!mig_psql_is_ascii(begin) || !mig_psql_is_ascii(offline->out.data))
 		appendStringInfo(&head, "%s\n", mig_psql_pin(offline->encoding,
 													 !offline->stepwise));
-	if (offline->roles)
-		appendStringInfoString(&head,
-							   "SELECT pg_catalog.set_config('" SESSION_SETTING "', pg_catalog.current_setting('session_authorization'), false),\n"
-							   "\tpg_catalog.set_config('" ROLE_SETTING "', pg_catalog.current_setting('role'), false);\n");
 	if (offline->stepwise)
 		appendStringInfoString(&head, "BEGIN;\n");
 	appendStringInfo(&head, "%s\n", begin);

@@ -793,7 +793,9 @@ end_segment(PsqlScript *script, bool last)
 						 "\nSELECT pg_catalog.set_config('client_encoding',"
 						 " pg_catalog.current_setting('" ENCODING_SETTING "'), %s)\n"
 						 "\tWHERE pg_catalog.current_setting('client_encoding')"
-						 " OPERATOR(pg_catalog.=) %s;\n",
+						 " OPERATOR(pg_catalog.=) %s\n"
+						 "\tAND pg_catalog.current_setting('" ENCODING_SETTING "')"
+						 " OPERATOR(pg_catalog.<>) '';\n",
 						 script->local ? "true" : "false",
 						 quote_literal_cstr(script->encoding));
 	resetStringInfo(&script->segment);

@@ -159,7 +159,8 @@ my @example = (
 		  . " false);\n"
 		  . "SET check_function_bodies = false;\nSET xmloption = content;\nSET my.setting ="
 		  . " 'left';\nSET row_security = off;\n"
-		  . "CREATE TABLE public.dumped (t text DEFAULT 'a\\b''é');\nSET default_tablespace = '';",
+		  . "CREATE TABLE public.dumped (t text DEFAULT 'a\\b''é');\nRESET ALL;\n"
+		  . "COMMENT ON TABLE public.dumped IS 'é';\nSET default_tablespace = '';",
 		"SELECT pg_catalog.set_config('search_path', '', false);\nDROP TABLE public.dumped;" ],
 	# finds its table by the caller's search_path, and leaves another role
 	[   '0003', '0002',
@@ -278,7 +279,7 @@ sub example
 		],
 		[
 			'r2', 'r1',
-			'CREATE TABLE s.t (n int); RESET ROLE;',
+			'CREATE TABLE s.t (n int); RESET ALL; RESET ROLE;',
 			'SET ROLE offline_deployer; SET ROLE offline_owner; DROP TABLE s.t'
 		]);
 	my ($script, $function) = map {
