@@ -1089,6 +1089,8 @@ hint_of_transaction(const ErrorArgument *argument)
 {
 	if (argument->top_level)
 		return NULL;
+	if (argument->script->in_plain_form)
+		return "What commits cannot be rolled back: try this script with CALL migrate.upgrade_stepwise(...), in a copy of the database.";
 	if (argument->script->by_units)
 		return "Move the statement out of BEGIN ... COMMIT.";
 	return argument->script->direction == MIG_UPGRADE ?

@@ -344,6 +344,12 @@ is(rehearsed($uses, stepwise => 1, columns => q{statement, coalesce(problem, '-'
 is(rehearsed($uses, columns => q{statement, left(problem, 6)}), "1\n2|55P04:\n",
 	'    and not by one that would not have');
 like(rehearsed($uses, columns => 'problem'), qr/Hint: .*upgrade_stepwise/s, '    with the hint');
+$session->run(q{CREATE PROCEDURE commits() LANGUAGE plpgsql AS 'BEGIN COMMIT; END'});
+like(
+	rehearsed('CALL commits()', stepwise => 1, columns => 'problem'),
+	qr/\A2D000: .*in a copy of the database/s,
+	'a procedure that commits cannot be rehearsed');
+$session->run('DROP PROCEDURE commits()');
 $session->run('BEGIN', q{CREATE TYPE fresh AS ENUM ('a')}, q{ALTER TYPE mood ADD VALUE 'z'});
 rehearsed($uses, stepwise => 1);
 is($session->query(q{SELECT 'z'::mood})->{state}, '55P04',
