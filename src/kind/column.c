@@ -97,6 +97,24 @@ static const PropertyChange changes[] = {
 	{"foreign_options", change_foreign_options}
 };
 
+/*
+ * Whether the default d of a column calls a volatile function, by those that the server's
+ * form of the expression names.
+ */
+#define HAS_VOLATILE_DEFAULT \
+	"(a.attgenerated = '' AND EXISTS (SELECT FROM regexp_matches(d.adbin::text, " \
+	"':(?:op)?funcid ([0-9]+)', 'g') f JOIN pg_proc p ON p.oid = f[1]::oid " \
+	"WHERE p.provolatile = 'v'))"
+
+/* Whether the type t of a column is a domain with constraints, or one over such a domain. */
+#define HAS_CHECKED_DOMAIN \
+	"(t.typtype = 'd' AND EXISTS (WITH RECURSIVE o AS (" \
+	"SELECT t.oid, t.typbasetype, t.typnotnull UNION ALL " \
+	"SELECT b.oid, b.typbasetype, b.typnotnull FROM o JOIN pg_type b " \
+	"ON b.oid = o.typbasetype AND b.typtype = 'd') " \
+	"SELECT FROM o WHERE o.typnotnull OR EXISTS (SELECT FROM pg_constraint k " \
+	"WHERE k.contypid = o.oid)))"
+
 const Kind	mig_kinds_column = {
 	.name = "column",
 	.has_rows = true,
@@ -149,7 +167,9 @@ const Kind	mig_kinds_column = {
 	"CASE WHEN c.relkind = 'p' AND EXISTS (SELECT FROM pg_depend k "
 	"WHERE k.classid = 'pg_class'::regclass AND k.objid = c.oid AND k.objsubid = a.attnum "
 	"AND k.refclassid = 'pg_class'::regclass AND k.refobjid = c.oid AND k.refobjsubid = 0 "
-	"AND k.deptype = 'i') THEN 'true' END AS " KIND_PARTITION_KEY " "
+	"AND k.deptype = 'i') THEN 'true' END AS " KIND_PARTITION_KEY ", "
+	"CASE WHEN c.relkind IN ('r', 'p') AND (" HAS_VOLATILE_DEFAULT " OR " HAS_CHECKED_DOMAIN ") "
+	"THEN 'true' END AS " KIND_REWRITES " "
 	"FROM " KIND_RELATIONS("'r', 'p', 'f', 'v', 'm', 'c'")
 	"JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
 	"JOIN pg_type t ON t.oid = a.atttypid "
@@ -464,7 +484,8 @@ add_to_table(const SchemaObject *column, const char *definition, Writer *writer)
 		mig_objects_property(column, "generated") == NULL &&
 		mig_objects_property(column, "identity") == NULL)
 		action->hazard = "fails on a table with rows: NOT NULL without a default";
-	else if (mig_objects_property(column, "identity_sequence") != NULL ||
+	else if (mig_objects_property(column, KIND_REWRITES) != NULL ||
+			 mig_objects_property(column, "identity_sequence") != NULL ||
 			 (mig_objects_property(column, "generated") != NULL &&
 			  mig_objects_property(column, "virtual") == NULL))
 		action->hazard = "rewrites the table under an exclusive lock";

@@ -34,12 +34,13 @@ typedef enum ObjectPhase
 
 /*
  * Properties that are not compared: the query that a view can begin with and the like, a
- * name that the server would not choose again, and whether a column is part of a partition
- * key.
+ * name that the server would not choose again, whether a column is part of a partition key,
+ * and whether a table is rewritten to add it.
  */
 #define KIND_STANDIN "standin"
 #define KIND_SHARED_NAME "shared_name"
 #define KIND_PARTITION_KEY "in_partition_key"
+#define KIND_REWRITES "rewrites"
 
 struct SchemaObject;
 struct Writer;

@@ -88,7 +88,8 @@ compare_objects(const SchemaObject *from, const SchemaObject *to)
 		if (!is_same(from->properties[i].value, to->properties[i].value) &&
 			strcmp(to->properties[i].name, KIND_STANDIN) != 0 &&
 			strcmp(to->properties[i].name, KIND_SHARED_NAME) != 0 &&
-			strcmp(to->properties[i].name, KIND_PARTITION_KEY) != 0)
+			strcmp(to->properties[i].name, KIND_PARTITION_KEY) != 0 &&
+			strcmp(to->properties[i].name, KIND_REWRITES) != 0)
 			different = lappend(different, &to->properties[i]);
 	return different;
 }

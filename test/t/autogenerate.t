@@ -1298,6 +1298,34 @@ KEEP
 	like => [ qr/\A(?:SET LOCAL[^\n]*\n)?-- remembers the owners/, qr/-- gives them to it again/ ]);
 $judge->load('a', '');
 
+# A new column has the hazard of a rewrite where the server rewrites the table for it.
+{
+	my $base = q{CREATE DOMAIN checked AS int CHECK (VALUE > 0); CREATE DOMAIN over AS checked;
+		CREATE DOMAIN "no""tnull" AS int NOT NULL; CREATE DOMAIN plain AS text;
+		CREATE FUNCTION unstable() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';
+		CREATE FUNCTION steady() RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+		CREATE TABLE t (id int);};
+	my @columns = ('n int', 'n int DEFAULT 5', q{n text DEFAULT 'a' || 'funcid 2202'},
+		'n timestamptz DEFAULT now()', 'n timestamptz DEFAULT clock_timestamp()',
+		'n uuid DEFAULT gen_random_uuid()', 'n float DEFAULT 1 + random()', 'n serial',
+		'n int DEFAULT steady()', 'n int DEFAULT unstable()', 'n checked', 'n over DEFAULT 1',
+		'n "no""tnull" DEFAULT 1', q{n plain DEFAULT 'a'}, 'n int GENERATED ALWAYS AS IDENTITY');
+	is($judge->load('a', "$base INSERT INTO t VALUES (1)"), '', 'hazards of new columns');
+	$judge->manage;
+	for my $column (@columns)
+	{
+		my $rewrites = $session->query(qq{BEGIN; CREATE TEMP TABLE file AS
+			SELECT pg_relation_filenode('public.t') AS n; ALTER TABLE public.t ADD $column;
+			SELECT n <> pg_relation_filenode('public.t') FROM file; ROLLBACK})->{out};
+		my $model = $base =~ s/\(id int\);\z/(id int, $column);/r;
+		$session->run('SELECT migrate.set_model(' . lit($model) . ')');
+		my $hazard = $session->value(q{SELECT coalesce(max(hazard), '') LIKE 'rewrites%'
+			FROM migrate.compare() WHERE object_identity = 'public.t.n'});
+		is($hazard, $rewrites =~ s/\s//gr, "    $column");
+	}
+	$judge->load('a', '');
+}
+
 # ------------------------------------------------------------- the proof ----
 
 # The proof makes what the changes are about, and not all that has a type or a function in
